@@ -1,0 +1,108 @@
+"""The SQLite schema, as migrations. Each runs with its record in one transaction; none is ever edited.
+
+Times are seconds since 1970 UTC (REAL). Hashes are 16-byte BLAKE2b digests. Ids are never reused.
+
+documents  one row per document of a collection. `key` is what people call its id: the path (with `!/member` inside a
+           container) for files, the given id for records. Identical files are one document; `files` holds each path.
+bodies     the extracted text of a document, apart so that `documents` stays slim
+chunks     passages; `hash` names the text that is embedded (title and heading path with the passage)
+versions   embedding versions; one is active
+vectors    fp16 little-endian embeddings by version and hash: the cache that embeds nothing twice
+pending    chunks that still lack a vector, per live version
+changes    the log that derived indexes replay: document ids in order of change
+files      the ledger: every file seen, with its state and the reason
+"""
+
+from __future__ import annotations
+
+MIGRATIONS: tuple[tuple[str, str], ...] = (
+    (
+        "0001_initial",
+        """
+        CREATE TABLE documents (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            collection TEXT NOT NULL,
+            key TEXT NOT NULL,
+            title TEXT NOT NULL,
+            path TEXT,
+            member TEXT NOT NULL DEFAULT '',
+            type TEXT NOT NULL,
+            language TEXT NOT NULL DEFAULT '',
+            author TEXT NOT NULL DEFAULT '',
+            size INTEGER NOT NULL,
+            created REAL,
+            modified REAL,
+            indexed REAL NOT NULL,
+            tags TEXT NOT NULL DEFAULT '[]',
+            metadata TEXT NOT NULL DEFAULT '{}',
+            content_hash BLOB,
+            UNIQUE (collection, key)
+        );
+        CREATE INDEX documents_by_content ON documents (content_hash);
+        CREATE TABLE bodies (
+            document_id INTEGER PRIMARY KEY REFERENCES documents (id) ON DELETE CASCADE,
+            text TEXT NOT NULL
+        );
+        CREATE TABLE chunks (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            document_id INTEGER NOT NULL REFERENCES documents (id) ON DELETE CASCADE,
+            start INTEGER NOT NULL,
+            stop INTEGER NOT NULL,
+            place TEXT NOT NULL,
+            hash BLOB NOT NULL
+        );
+        CREATE INDEX chunks_by_document ON chunks (document_id);
+        CREATE TABLE versions (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            model TEXT NOT NULL,
+            fingerprint TEXT NOT NULL UNIQUE,
+            dimensions INTEGER NOT NULL,
+            state TEXT NOT NULL,
+            created REAL NOT NULL,
+            activated REAL
+        );
+        CREATE TABLE vectors (
+            id INTEGER PRIMARY KEY,
+            version_id INTEGER NOT NULL REFERENCES versions (id) ON DELETE CASCADE,
+            hash BLOB NOT NULL,
+            vector BLOB NOT NULL,
+            UNIQUE (version_id, hash)
+        );
+        CREATE TABLE pending (
+            version_id INTEGER NOT NULL REFERENCES versions (id) ON DELETE CASCADE,
+            chunk_id INTEGER NOT NULL REFERENCES chunks (id) ON DELETE CASCADE,
+            PRIMARY KEY (version_id, chunk_id)
+        ) WITHOUT ROWID;
+        CREATE INDEX pending_by_chunk ON pending (chunk_id);
+        CREATE TABLE changes (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            document_id INTEGER NOT NULL
+        );
+        CREATE TABLE files (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            collection TEXT NOT NULL,
+            raw BLOB NOT NULL,
+            path TEXT NOT NULL,
+            root TEXT NOT NULL,
+            size INTEGER NOT NULL DEFAULT 0,
+            mtime_ns INTEGER NOT NULL DEFAULT 0,
+            content_hash BLOB,
+            state TEXT NOT NULL,
+            rule TEXT NOT NULL DEFAULT '',
+            reason TEXT NOT NULL DEFAULT '',
+            tries INTEGER NOT NULL DEFAULT 0,
+            seen REAL NOT NULL,
+            UNIQUE (collection, raw)
+        );
+        CREATE INDEX files_by_content ON files (content_hash);
+        CREATE INDEX files_by_path ON files (path);
+        CREATE TABLE roots (
+            collection TEXT NOT NULL,
+            path TEXT NOT NULL,
+            options TEXT NOT NULL DEFAULT '{}',
+            PRIMARY KEY (collection, path)
+        );
+        CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+        """,
+    ),
+)

@@ -1,0 +1,231 @@
+"""The frozen values that pass between stages, and the protocols that have more than one implementation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Mode = Literal["hybrid", "lexical", "semantic"]
+BlockKind = Literal["heading", "paragraph", "list", "table", "code"]
+
+Ids = NDArray[np.int64]
+"""Chunk ids, shape (n,)."""
+Vectors = NDArray[np.float32]
+"""Unit-length embeddings, shape (n, dimensions)."""
+Scores = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a file something stands. Numbers count from 1; what does not apply is None or empty."""
+
+    page: int | None = None
+    line: int | None = None
+    heading: tuple[str, ...] = ()
+    sheet: str | None = None
+    row: int | None = None
+    message: int | None = None
+    part: str | None = None
+    chapter: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A structural unit of extracted text: `text[start:end]`. Blocks are in order and never overlap."""
+
+    start: int
+    end: int
+    kind: BlockKind = "paragraph"
+    place: Place = Place()
+
+
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """One document read out of a file. A container (archive, mailbox) gives several, told apart by `member`.
+
+    `metadata` may hold author, created and modified (ISO 8601), language, tags and any front matter.
+    """
+
+    text: str
+    type: str
+    title: str = ""
+    blocks: tuple[Block, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    member: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A passage: `text[start:end]` of its document's text."""
+
+    start: int
+    end: int
+    place: Place = Place()
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """What the lexical index is told about one chunk."""
+
+    chunk_id: int
+    document_id: int
+    title: str
+    heading: str
+    body: str
+    path: str = ""
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Chunk ids with their scores, best first; both of shape (n,)."""
+
+    ids: Ids
+    scores: Scores
+
+    @classmethod
+    def empty(cls) -> Ranking:
+        return cls(np.empty(0, np.int64), np.empty(0, np.float32))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A document in an answer, with its best passage."""
+
+    id: str
+    score: float
+    text: str
+    metadata: Mapping[str, Any]
+    title: str
+    path: str | None
+    snippet: str
+    highlights: tuple[tuple[int, int], ...]
+    location: Mapping[str, Any]
+    scores: Mapping[str, float | None] | None = None
+    collection: str = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A page of hits and how it came about. Iterating gives the hits."""
+
+    query: str
+    total: int
+    took_ms: float
+    mode: Mode
+    version: str | None
+    stages: Mapping[str, float]
+    cached: bool
+    results: tuple[Hit, ...]
+    semantic_coverage: float = 1.0
+    notes: tuple[str, ...] = ()
+    corrections: tuple[str, ...] = ()
+    facets: Mapping[str, Mapping[str, int]] | None = None
+    explanation: Mapping[str, Any] | None = None
+
+    def __iter__(self) -> Iterator[Hit]:
+        return iter(self.results)
+
+    def __len__(self) -> int:
+        return len(self.results)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A document that a program sends. Without an id, one is made from the content."""
+
+    text: str
+    id: str | None = None
+    title: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One step of long work, for a bar: `stage` is a word such as scan, read, embed, download."""
+
+    stage: str
+    done: int
+    total: int | None = None
+    unit: str = ""
+    detail: str = ""
+
+
+Report = Callable[[Progress], None]
+"""Called with each step; must be cheap."""
+Cancelled = Callable[[], bool]
+"""Asked between units of work; True means stop cleanly."""
+
+
+def no_report(_: Progress) -> None:
+    """Report to nobody."""
+
+
+def never() -> bool:
+    """Never cancel."""
+    return False
+
+
+class Encoder(Protocol):
+    """Text to unit vectors. Implementations release the GIL while they compute and are safe to share."""
+
+    @property
+    def fingerprint(self) -> str:
+        """What makes vectors comparable: the same string means the same vector for the same text."""
+        ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def dimensions(self) -> int: ...
+
+    @property
+    def max_tokens(self) -> int: ...
+
+    def encode_query(self, text: str) -> Vectors:
+        """One query, shape (dimensions,)."""
+        ...
+
+    def encode_documents(self, texts: Sequence[str]) -> Vectors:
+        """Many passages, shape (len(texts), dimensions), in the order given."""
+        ...
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Word pieces of each text without special tokens, before truncation."""
+        ...
+
+
+class LexicalIndex(Protocol):
+    """BM25 over chunks. Derived: `seq` is the last change of the store that it holds."""
+
+    @property
+    def seq(self) -> int: ...
+
+    def __len__(self) -> int: ...
+
+    def add(self, passages: Sequence[Passage]) -> None: ...
+
+    def remove(self, document_ids: Sequence[int]) -> None: ...
+
+    def commit(self, seq: int) -> None:
+        """Make all added and removed so far durable and searchable, and remember `seq`, atomically."""
+        ...
+
+    def search(self, query: Any, k: int, allowed: NDArray[np.bool_] | None = None) -> Ranking:
+        """The k best chunks; `allowed[chunk_id]` says which may appear."""
+        ...
+
+    def score(self, query: Any, ids: Ids) -> Scores:
+        """Exact scores of these chunks, shape (len(ids),); 0 where nothing matches."""
+        ...
+
+    def close(self) -> None: ...
