@@ -216,6 +216,10 @@ class LexicalIndex(Protocol):
 
     def remove(self, document_ids: Sequence[int]) -> None: ...
 
+    def clear(self) -> None:
+        """Forget everything, to be filled again."""
+        ...
+
     def commit(self, seq: int) -> None:
         """Make all added and removed so far durable and searchable, and remember `seq`, atomically."""
         ...

@@ -2,15 +2,18 @@
 
 Times are seconds since 1970 UTC (REAL). Hashes are 16-byte BLAKE2b digests. Ids are never reused.
 
-documents  one row per document of a collection. `key` is what people call its id: the path (with `!/member` inside a
-           container) for files, the given id for records. Identical files are one document; `files` holds each path.
-bodies     the extracted text of a document, apart so that `documents` stays slim
+documents  one row per document of a collection. `key` is what people call its id: the path (with `!/member` inside
+           a container) for files, the given id for records. Identical files are one document; `files` holds each
+           path.
+bodies     the extracted text in segments, so that a passage is read without reading the whole document: the id
+           is document_id * 2**20 + the segment's number
 chunks     passages; `hash` names the text that is embedded (title and heading path with the passage)
 versions   embedding versions; one is active
 vectors    fp16 little-endian embeddings by version and hash: the cache that embeds nothing twice
 pending    chunks that still lack a vector, per live version
 changes    the log that derived indexes replay: document ids in order of change
 files      the ledger: every file seen, with its state and the reason
+roots      what was indexed, with its options, so that it can be checked again and watched
 """
 
 from __future__ import annotations
@@ -40,7 +43,7 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         );
         CREATE INDEX documents_by_content ON documents (content_hash);
         CREATE TABLE bodies (
-            document_id INTEGER PRIMARY KEY REFERENCES documents (id) ON DELETE CASCADE,
+            id INTEGER PRIMARY KEY,
             text TEXT NOT NULL
         );
         CREATE TABLE chunks (

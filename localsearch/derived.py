@@ -1,0 +1,194 @@
+"""What is derived from SQLite and kept in step with it: chunk map, BM25 index, vector index.
+
+`Derived.catch_up` is the only way that any of them changes when documents do: after each durable transaction it replays
+the log of changes, just as it does when an index is opened after a crash.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from localsearch.store import Corpus, Embeddings, Version
+from localsearch.types import Cancelled, Encoder, Ids, LexicalIndex, Progress, Report, never, no_report
+from localsearch.vectors import VectorIndex
+
+Mask = NDArray[np.bool_]
+_BATCH = 500
+
+
+class Catalog:
+    """Which document each chunk belongs to, in memory: shape (highest chunk id + 1,), 0 where there is no chunk."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self._corpus = corpus
+        self.load()
+
+    def load(self) -> None:
+        """Read the whole map."""
+        ids, documents = self._corpus.chunk_map()
+        owner = np.zeros(int(ids[-1]) + 1024 if len(ids) else 1024, np.int32)
+        owner[ids] = documents
+        self._owner = owner
+
+    @property
+    def owner(self) -> NDArray[np.int32]:
+        return self._owner
+
+    def __len__(self) -> int:
+        return int(np.count_nonzero(self._owner))
+
+    def documents_of(self, chunk_ids: Ids) -> NDArray[np.int32]:
+        """The document of each chunk, shape (n,); 0 for a chunk that is gone."""
+        owner = self._owner
+        inside = chunk_ids < len(owner)
+        return np.where(inside, owner[np.where(inside, chunk_ids, 0)], 0)
+
+    def chunks_of(self, document_ids: NDArray[np.int64]) -> Ids:
+        """All chunks of these documents, ascending."""
+        return np.flatnonzero(np.isin(self._owner, document_ids[document_ids > 0]))
+
+    def mask(self, document_ids: NDArray[np.int64]) -> Mask:
+        """Which chunks belong to these documents, shape (len(owner),)."""
+        owner = self._owner
+        chosen = np.zeros(int(owner.max(initial=0)) + 1, np.bool_)
+        chosen[document_ids[document_ids < len(chosen)]] = True
+        chosen[0] = False
+        return chosen[owner]
+
+    def update(self, document_ids: NDArray[np.int64]) -> tuple[Ids, Ids]:
+        """Read these documents' chunks anew; return the ids that are gone and those that are there now."""
+        gone = self.chunks_of(document_ids)
+        rows = self._corpus.chunk_ids(document_ids.tolist())
+        table = np.array(rows, np.int64).reshape(-1, 2)
+        owner = self._grown(int(table[:, 0].max(initial=0)))
+        owner[gone] = 0
+        owner[table[:, 0]] = table[:, 1]
+        self._owner = owner
+        return np.setdiff1d(gone, table[:, 0]), table[:, 0]
+
+    def _grown(self, highest: int) -> NDArray[np.int32]:
+        owner = self._owner
+        if highest < len(owner):
+            return owner
+        grown = np.zeros(max(highest + 1, len(owner) * 2), np.int32)
+        grown[: len(owner)] = owner
+        return grown
+
+
+@dataclass(frozen=True, slots=True)
+class Semantic:
+    """What a semantic search needs, swapped as one: vectors of one version and the encoder that made them.
+
+    `encoder` is None when the model is missing; `why` then says what to do about it.
+    """
+
+    version: Version
+    encoder: Encoder | None
+    vectors: VectorIndex
+    why: str = ""
+
+
+class Derived:
+    """The derived indexes of one home folder and the number of the last change they hold."""
+
+    def __init__(
+        self, corpus: Corpus, embeddings: Embeddings, lexical: LexicalIndex, semantic: Semantic | None
+    ) -> None:
+        self.corpus = corpus
+        self.embeddings = embeddings
+        self.lexical = lexical
+        self.catalog = Catalog(corpus)
+        self.semantic = semantic
+        self._lock = threading.RLock()
+        self._seq = corpus.seq
+        if semantic:
+            self.load_vectors(semantic)
+
+    @property
+    def seq(self) -> int:
+        """The last change that answers reflect."""
+        return self._seq
+
+    def catch_up(self, report: Report = no_report, cancelled: Cancelled = never) -> None:
+        """Bring every derived index to the state of the database."""
+        with self._lock:
+            self._catch_up_lexical(report, cancelled)
+            self._catch_up_memory()
+
+    def _catch_up_lexical(self, report: Report, cancelled: Cancelled) -> None:
+        with self.corpus.db.snapshot():
+            target = self.corpus.seq
+            changed = self.corpus.changed_since(self.lexical.seq)
+            if changed is None:
+                self.lexical.clear()
+                changed = self.corpus.document_ids()
+            if changed:
+                self._feed_lexical(changed, target, report, cancelled)
+
+    def _feed_lexical(self, changed: list[int], target: int, report: Report, cancelled: Cancelled) -> None:
+        self.lexical.remove(changed)
+        for start in range(0, len(changed), _BATCH):
+            if cancelled():
+                break
+            self.lexical.add(list(self.corpus.lexical_passages(changed[start : start + _BATCH])))
+            if len(changed) > _BATCH:
+                report(Progress("words", min(start + _BATCH, len(changed)), len(changed), "documents"))
+        self.lexical.commit(target)
+
+    def _catch_up_memory(self) -> None:
+        target = self.corpus.seq
+        changed = self.corpus.changed_since(self._seq)
+        if changed is None:
+            self.reload()
+        elif changed:
+            gone, present = self.catalog.update(np.array(changed, np.int64))
+            if self.semantic:
+                self._update_vectors(self.semantic, gone, present)
+        self._seq = target
+
+    def _update_vectors(self, semantic: Semantic, gone: Ids, present: Ids) -> None:
+        semantic.vectors.remove(gone)
+        for ids, vectors in self.embeddings.stream(semantic.version.id, present):
+            semantic.vectors.add(ids, vectors)
+
+    def reload(self) -> None:
+        """Read what is kept in memory anew."""
+        with self._lock:
+            self._seq = self.corpus.seq
+            self.catalog.load()
+            if self.semantic:
+                self.load_vectors(self.semantic)
+
+    def load_vectors(self, semantic: Semantic) -> None:
+        """Bring a vector index opened from its files to the database's state: tombstones and delta."""
+        with self._lock:
+            live = self.embeddings.embedded_ids(semantic.version.id)
+            semantic.vectors.set_live(live)
+            missing = np.setdiff1d(live, semantic.vectors.base_ids(), assume_unique=True)
+            for ids, vectors in self.embeddings.stream(semantic.version.id, missing):
+                semantic.vectors.add(ids, vectors)
+
+    def add_vectors(self, version_id: int, hashes: dict[bytes, NDArray[np.float32]], done: dict[int, bytes]) -> None:
+        """Make new vectors durable, then searchable if their version is the active one."""
+        with self._lock:
+            alive = self.embeddings.put(version_id, hashes, list(done))
+            semantic = self.semantic
+            if alive and semantic and semantic.version.id == version_id:
+                matrix = np.stack([hashes[done[i]] for i in alive]).astype(np.float16).astype(np.float32)
+                semantic.vectors.add(np.array(alive, np.int64), matrix)
+
+    def activate(self, semantic: Semantic | None) -> None:
+        """Answer from another version from now on; searches under way finish on the one they began with."""
+        with self._lock:
+            if semantic:
+                self.load_vectors(semantic)
+            self.semantic = semantic
+
+    def coverage(self) -> float:
+        """The share of chunks that semantic search can find, 0..1."""
+        chunks = len(self.catalog)
+        return min(len(self.semantic.vectors) / chunks, 1.0) if chunks and self.semantic else float(not chunks)

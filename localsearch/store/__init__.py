@@ -1,0 +1,18 @@
+"""SQLite: the truth. Every index is derived from what is here and can be made again from it alone."""
+
+from localsearch.store.corpus import Corpus, DocumentRow, NewDocument, PassageRow
+from localsearch.store.database import Database
+from localsearch.store.embeddings import Embeddings, Version
+from localsearch.store.ledger import FileRow, Ledger
+
+__all__ = [
+    "Corpus",
+    "Database",
+    "DocumentRow",
+    "Embeddings",
+    "FileRow",
+    "Ledger",
+    "NewDocument",
+    "PassageRow",
+    "Version",
+]

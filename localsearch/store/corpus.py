@@ -1,0 +1,311 @@
+"""Documents, their text and their chunks, and the log of changes that derived indexes replay."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from localsearch.store.database import Database
+from localsearch.types import Chunk, Ids, Passage, Place
+
+SEGMENT = 32_768
+"""Characters of text in one row of `bodies`."""
+_SEGMENT_BITS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class NewDocument:
+    """A document ready to be stored: its text, its chunks, and the hash of what is embedded for each chunk."""
+
+    key: str
+    title: str
+    type: str
+    text: str
+    chunks: tuple[Chunk, ...]
+    hashes: tuple[bytes, ...]
+    path: str | None = None
+    member: str = ""
+    language: str = ""
+    author: str = ""
+    size: int = 0
+    created: float | None = None
+    modified: float | None = None
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    content_hash: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRow:
+    """A stored document without its text."""
+
+    id: int
+    collection: str
+    key: str
+    title: str
+    path: str | None
+    member: str
+    type: str
+    language: str
+    author: str
+    size: int
+    created: float | None
+    modified: float | None
+    indexed: float
+    tags: tuple[str, ...]
+    metadata: Mapping[str, Any]
+    content_hash: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class PassageRow:
+    """A stored chunk with its text."""
+
+    id: int
+    document_id: int
+    start: int
+    stop: int
+    place: Place
+    text: str
+
+
+_COLUMNS = (
+    "id, collection, key, title, path, member, type, language, author, size, created, modified, indexed, tags, "
+    "metadata, content_hash"
+)
+
+
+class Corpus:
+    """Reading and writing documents. Writers take part in the caller's `Database.write()` transaction."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+
+    # -- writing
+
+    def put(self, collection: str, document: NewDocument) -> tuple[int, list[int]]:
+        """Store a document in place of any with the same key; return its new id and those of its chunks."""
+        with self.db.write() as connection:
+            self.remove_keys(collection, [document.key])
+            document_id = _insert_document(connection, collection, document)
+            connection.executemany("INSERT INTO bodies VALUES (?, ?)", _segments(document_id, document.text))
+            chunk_ids = _insert_chunks(connection, document_id, document)
+            connection.execute("INSERT INTO changes (document_id) VALUES (?)", (document_id,))
+        return document_id, chunk_ids
+
+    def rename(self, document_id: int, key: str, path: str) -> None:
+        """Give a document another key and path: its file moved."""
+        with self.db.write() as connection:
+            connection.execute(
+                "UPDATE documents SET key = ?, path = ? WHERE id = ?",
+                (key, path, document_id),
+            )
+            connection.execute("INSERT INTO changes (document_id) VALUES (?)", (document_id,))
+
+    def remove_keys(self, collection: str, keys: Sequence[str]) -> list[int]:
+        """Delete documents by key; return the ids of those that existed."""
+        with self.db.write() as connection:
+            found: list[int] = []
+            for key in keys:
+                row = connection.execute(
+                    "SELECT id FROM documents WHERE collection = ? AND key = ?", (collection, key)
+                ).fetchone()
+                if row:
+                    found.append(row[0])
+            self.remove(found)
+        return found
+
+    def remove(self, document_ids: Sequence[int]) -> None:
+        """Delete documents with all that belongs to them; their vectors stay in the cache."""
+        with self.db.write() as connection:
+            for document_id in document_ids:
+                low, high = _segment_range(document_id)
+                connection.execute("DELETE FROM bodies WHERE id BETWEEN ? AND ?", (low, high))
+                connection.execute("DELETE FROM documents WHERE id = ?", (document_id,))
+                connection.execute("INSERT INTO changes (document_id) VALUES (?)", (document_id,))
+
+    def forget_changes(self, up_to: int) -> None:
+        """Drop the part of the log that every derived index holds, but never its newest entry."""
+        with self.db.write() as connection:
+            connection.execute(
+                "DELETE FROM changes WHERE seq <= ? AND seq < (SELECT max(seq) FROM changes)", (up_to,)
+            )
+
+    # -- reading
+
+    @property
+    def seq(self) -> int:
+        """The number of the latest change; it only grows."""
+        return int(self.db.one("SELECT seq FROM sqlite_sequence WHERE name = 'changes'") or 0)
+
+    def changed_since(self, seq: int) -> list[int] | None:
+        """Ids of documents changed after `seq`, or None when the log no longer reaches back that far."""
+        oldest = self.db.one("SELECT min(seq) FROM changes")
+        if seq < self.seq and (oldest is None or oldest > seq + 1):
+            return None
+        rows = self.db.query("SELECT DISTINCT document_id FROM changes WHERE seq > ?", (seq,))
+        return [row[0] for row in rows]
+
+    def document_ids(self) -> list[int]:
+        return [row[0] for row in self.db.query("SELECT id FROM documents ORDER BY id")]
+
+    def find(self, collection: str, key: str) -> DocumentRow | None:
+        rows = self.db.query(
+            f"SELECT {_COLUMNS} FROM documents WHERE collection = ? AND key = ?", (collection, key)
+        )
+        return _document(rows[0]) if rows else None
+
+    def by_content(self, collection: str, content_hash: bytes) -> list[DocumentRow]:
+        """The documents made from a file with this content."""
+        rows = self.db.query(
+            f"SELECT {_COLUMNS} FROM documents WHERE collection = ? AND content_hash = ?",
+            (collection, content_hash),
+        )
+        return [_document(row) for row in rows]
+
+    def documents(self, ids: Iterable[int]) -> dict[int, DocumentRow]:
+        """Rows by id; what does not exist is left out."""
+        rows = self.db.query(f"SELECT {_COLUMNS} FROM documents WHERE id IN ({_list(ids)})")
+        return {row[0]: _document(row) for row in rows}
+
+    def select(self, clause: str, params: Sequence[Any]) -> NDArray[np.int64]:
+        """Ids of the documents `d` that a WHERE clause matches, ascending."""
+        rows = self.db.query(f"SELECT d.id FROM documents AS d WHERE {clause} ORDER BY d.id", params)
+        return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+
+    def text(self, document_id: int, start: int = 0, stop: int | None = None) -> str:
+        """The characters [start, stop) of a document's text."""
+        first, last = _segment_range(document_id)
+        if stop is not None:
+            last = first + max(stop - 1, 0) // SEGMENT
+        offset = start // SEGMENT
+        rows = self.db.query(
+            "SELECT text FROM bodies WHERE id BETWEEN ? AND ? ORDER BY id", (first + offset, last)
+        )
+        text = "".join(row[0] for row in rows)
+        skipped = offset * SEGMENT
+        return text[start - skipped : None if stop is None else stop - skipped]
+
+    def passages(self, chunk_ids: Iterable[int]) -> dict[int, PassageRow]:
+        """Chunks with their text, by id; what does not exist is left out."""
+        rows = self.db.query(
+            f"SELECT id, document_id, start, stop, place FROM chunks WHERE id IN ({_list(chunk_ids)})"
+        )
+        return {
+            row[0]: PassageRow(
+                row[0], row[1], row[2], row[3], _place(row[4]), self.text(row[1], row[2], row[3])
+            )
+            for row in rows
+        }
+
+    def chunks(self, document_id: int) -> list[PassageRow]:
+        """All chunks of a document in order."""
+        rows = self.db.query(
+            "SELECT id, start, stop, place FROM chunks WHERE document_id = ? ORDER BY id", (document_id,)
+        )
+        text = self.text(document_id) if rows else ""
+        return [PassageRow(i, document_id, a, b, _place(place), text[a:b]) for i, a, b, place in rows]
+
+    def lexical_passages(self, document_ids: Iterable[int]) -> Iterator[Passage]:
+        """What the lexical index is told about these documents."""
+        for document in self.documents(document_ids).values():
+            path = document.key if document.path is None else document.path + document.member
+            for chunk in self.chunks(document.id):
+                heading = " / ".join(chunk.place.heading)
+                yield Passage(
+                    chunk.id, document.id, document.title, heading, chunk.text, path, document.language
+                )
+
+    def chunk_map(self) -> tuple[Ids, NDArray[np.int32]]:
+        """Every chunk id with its document's id, both of shape (chunks,), ascending."""
+        rows = self.db.query("SELECT id, document_id FROM chunks ORDER BY id")
+        table = np.array(rows, np.int64).reshape(-1, 2)
+        return table[:, 0], table[:, 1].astype(np.int32)
+
+    def chunk_ids(self, document_ids: Iterable[int]) -> list[tuple[int, int]]:
+        """Chunk id and document id of every chunk of these documents."""
+        return self.db.query(
+            f"SELECT id, document_id FROM chunks WHERE document_id IN ({_list(document_ids)}) ORDER BY id"
+        )
+
+    def counts(self) -> tuple[int, int]:
+        """How many documents and chunks there are."""
+        return int(self.db.one("SELECT count(*) FROM documents")), int(
+            self.db.one("SELECT count(*) FROM chunks")
+        )
+
+    def collections(self) -> list[str]:
+        return [
+            row[0] for row in self.db.query("SELECT DISTINCT collection FROM documents ORDER BY collection")
+        ]
+
+
+def _insert_document(connection: sqlite3.Connection, collection: str, document: NewDocument) -> int:
+    values = (
+        collection,
+        document.key,
+        document.title,
+        document.path,
+        document.member,
+        document.type,
+        document.language,
+        document.author,
+        document.size,
+        document.created,
+        document.modified,
+        time.time(),
+        json.dumps(document.tags, ensure_ascii=False),
+        json.dumps(document.metadata, ensure_ascii=False, default=str),
+        document.content_hash,
+    )
+    columns = _COLUMNS.removeprefix("id, ")
+    marks = ", ".join("?" * len(values))
+    cursor = connection.execute(f"INSERT INTO documents ({columns}) VALUES ({marks})", values)
+    return int(cursor.lastrowid or 0)
+
+
+def _insert_chunks(connection: sqlite3.Connection, document_id: int, document: NewDocument) -> list[int]:
+    ids = []
+    for chunk, digest in zip(document.chunks, document.hashes, strict=True):
+        cursor = connection.execute(
+            "INSERT INTO chunks (document_id, start, stop, place, hash) VALUES (?, ?, ?, ?, ?)",
+            (document_id, chunk.start, chunk.end, _place_json(chunk.place), digest),
+        )
+        ids.append(int(cursor.lastrowid or 0))
+    return ids
+
+
+def _segments(document_id: int, text: str) -> Iterator[tuple[int, str]]:
+    first, _ = _segment_range(document_id)
+    for number, start in enumerate(range(0, len(text), SEGMENT)):
+        yield first + number, text[start : start + SEGMENT]
+
+
+def _segment_range(document_id: int) -> tuple[int, int]:
+    return document_id << _SEGMENT_BITS, ((document_id + 1) << _SEGMENT_BITS) - 1
+
+
+def _document(row: Sequence[Any]) -> DocumentRow:
+    *plain, tags, metadata, content_hash = row
+    return DocumentRow(*plain, tuple(json.loads(tags)), json.loads(metadata), content_hash)  # type: ignore[call-arg]
+
+
+def _place_json(place: Place) -> str:
+    values = msgspec.to_builtins(place)
+    return msgspec.json.encode({name: value for name, value in values.items() if value}).decode()
+
+
+def _place(text: str) -> Place:
+    return msgspec.json.decode(text, type=Place)
+
+
+def _list(ids: Iterable[int]) -> str:
+    return ",".join(str(int(i)) for i in ids)

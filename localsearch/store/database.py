@@ -1,0 +1,271 @@
+"""One SQLite file: one connection that writes, one read-only connection per reading thread.
+
+Only the writing connection checkpoints, since SQLite before 3.51.3 can corrupt its log when two do at once.
+After an I/O error nothing more is written until the index is reopened, since a failed fsync may have lost data that a
+later commit would claim to hold.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlite_utils
+
+from localsearch.errors import DamagedError, DiskFullError, FormatError, ReadOnlyError, StorageError
+from localsearch.store.schema import MIGRATIONS
+
+FILE = "index.db"
+WAL_LIMIT = 32 * 1024 * 1024
+
+
+class Database:
+    """The database file of a home folder. Writing is serialised; reading never waits for it."""
+
+    def __init__(self, file: Path, *, read_only: bool = False) -> None:
+        self.file = file
+        self.read_only = read_only
+        self._lock = threading.RLock()
+        self._writing_thread: int | None = None
+        self._local = threading.local()
+        self._readers: list[sqlite3.Connection] = []
+        self._readers_lock = threading.Lock()
+        self._failed: str | None = None
+        self._closed = False
+        if not read_only:
+            self._writer = self._open_writer()
+
+    @classmethod
+    def open(cls, home: Path, *, read_only: bool = False) -> Database:
+        """Open HOME/index.db, making and migrating it first unless read-only.
+
+        Raises ReadOnlyError, DamagedError, DiskFullError or FormatError (made by a newer release).
+        """
+        file = home / FILE
+        if read_only and not file.exists():
+            raise ReadOnlyError(f"There is no index in {home}.", hint="Run `localsearch index PATH` first.")
+        with _explained(file):
+            return cls(file, read_only=read_only)
+
+    def _open_writer(self) -> sqlite3.Connection:
+        new = not self.file.exists()
+        connection = sqlite3.connect(self.file, isolation_level=None, check_same_thread=False, timeout=30)
+        if new:
+            os.chmod(self.file, 0o600)
+            connection.execute("PRAGMA page_size=4096")
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=FAST"):
+            connection.execute(f"PRAGMA {pragma}")
+        connection.execute("PRAGMA cache_size=-65536")
+        connection.execute(f"PRAGMA journal_size_limit={WAL_LIMIT}")
+        migrate(connection)
+        return connection
+
+    def _open_reader(self) -> sqlite3.Connection:
+        immutable = self.read_only and not os.access(self.file.parent, os.W_OK)
+        uri = f"file:{_quoted(self.file)}?mode=ro" + ("&immutable=1" if immutable else "")
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=30)
+        connection.execute("PRAGMA mmap_size=268435456")
+        connection.execute("PRAGMA cache_size=-8192")
+        check_format(connection)
+        return connection
+
+    @property
+    def reader(self) -> sqlite3.Connection:
+        """This thread's read-only connection; inside its own `write()`, the writing one, which sees the changes."""
+        if self._writing_thread == threading.get_ident():
+            return self._writer
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            if self._closed:
+                raise StorageError("The index is closed.", hint="Open it again.")
+            with _explained(self.file):
+                connection = self._local.connection = self._open_reader()
+            with self._readers_lock:
+                self._readers.append(connection)
+        return connection
+
+    def query(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
+        """All rows of a reading statement, as tuples."""
+        with _explained(self.file):
+            return self.reader.execute(sql, params).fetchall()
+
+    def one(self, sql: str, params: Sequence[Any] = ()) -> Any:
+        """The first column of the first row, or None."""
+        with _explained(self.file):
+            row = self.reader.execute(sql, params).fetchone()
+        return None if row is None else row[0]
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Read several statements from one state of the database."""
+        connection = self.reader
+        if connection.in_transaction:
+            yield connection
+            return
+        connection.execute("BEGIN")
+        try:
+            yield connection
+        finally:
+            connection.execute("COMMIT")
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """One durable transaction: all of it or none. Nested use joins the outer one."""
+        with self._lock:
+            self._check_writable()
+            if self._writing_thread is not None:
+                yield self._writer
+                return
+            with self._noting_failure(), _explained(self.file):
+                yield from self._transaction()
+
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self._writer.execute("BEGIN IMMEDIATE")
+        self._writing_thread = threading.get_ident()
+        try:
+            yield self._writer
+            self._writer.execute("COMMIT")
+        except BaseException:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+            raise
+        finally:
+            self._writing_thread = None
+
+    @contextmanager
+    def _noting_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except StorageError as error:
+            if error.data.get("io"):
+                self._failed = error.message
+            raise
+
+    def _check_writable(self) -> None:
+        if self.read_only:
+            raise ReadOnlyError("This index is open for reading only.", hint="Open it without read_only.")
+        if self._closed:
+            raise StorageError("The index is closed.", hint="Open it again.")
+        if self._failed:
+            raise StorageError(
+                f"Writing stopped after a disk error: {self._failed}",
+                hint="Check the disk, then restart: the index is checked and goes on from its last durable state.",
+            )
+
+    def checkpoint(self) -> None:
+        """Move the write-ahead log into the database file and truncate it if no reader needs it."""
+        with self._lock:
+            self._check_writable()
+            with self._noting_failure(), _explained(self.file):
+                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def tables(self) -> sqlite_utils.Database:
+        """The writing connection through sqlite-utils, for maintenance; hold `write()` while changing."""
+        return sqlite_utils.Database(self._writer)
+
+    def backup_to(self, file: Path) -> None:
+        """Copy a consistent state into a new file with SQLite's own backup."""
+        with _explained(self.file):
+            target = sqlite3.connect(file)
+            try:
+                self.reader.backup(target, pages=4096)
+            finally:
+                target.close()
+
+    def close(self) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            with self._readers_lock:
+                for connection in self._readers:
+                    connection.close()
+            if not self.read_only:
+                self._writer.close()
+
+
+def migrate(connection: sqlite3.Connection) -> list[str]:
+    """Apply the migrations that this database lacks, each with its record in one transaction."""
+    db = sqlite_utils.Database(connection)
+    check_format(connection)
+    connection.execute("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, applied REAL NOT NULL)")
+    done = {row["name"] for row in db["migrations"].rows}
+    applied = []
+    for name, script in MIGRATIONS:
+        if name not in done:
+            _apply(connection, name, script)
+            applied.append(name)
+    return applied
+
+
+def _apply(connection: sqlite3.Connection, name: str, script: str) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for statement in script.split(";"):
+            if statement.strip():
+                connection.execute(statement)
+        connection.execute("INSERT INTO migrations VALUES (?, ?)", (name, time.time()))
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def check_format(connection: sqlite3.Connection) -> None:
+    """Raise FormatError when the database holds a migration that this release does not know."""
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'migrations'").fetchone():
+        return
+    known = {name for name, _ in MIGRATIONS}
+    newer = [name for (name,) in connection.execute("SELECT name FROM migrations") if name not in known]
+    if newer:
+        raise FormatError(
+            f"This index was written by a newer release (it has {newer[0]}).",
+            hint="Upgrade localsearch, or index into another --home.",
+        )
+
+
+@contextmanager
+def _explained(file: Path) -> Iterator[None]:
+    """Turn SQLite's errors into ours, each with what to do about it."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise explain(error, file) from error
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise disk_full(file.parent) from error
+        raise
+
+
+def explain(error: sqlite3.DatabaseError, file: Path) -> StorageError | ReadOnlyError | sqlite3.DatabaseError:
+    """The error of ours that says what this one of SQLite's means."""
+    text = str(error)
+    if "full" in text:
+        return disk_full(file.parent)
+    if "readonly" in text or "unable to open" in text:
+        return ReadOnlyError(f"{file} cannot be opened for writing.", hint="Check the folder's permissions.")
+    if "I/O error" in text:
+        return StorageError(f"The disk failed while using {file}.", hint="Check the disk.", io=True)
+    if "malformed" in text or "not a database" in text:
+        return DamagedError(
+            f"{file} is damaged: {text}.",
+            hint="Nothing was changed. Restore a backup with `localsearch restore`, or move the file away.",
+        )
+    return error
+
+
+def disk_full(folder: Path) -> DiskFullError:
+    return DiskFullError(
+        f"The disk of {folder} is full.", hint="Free some space and run it again; it goes on."
+    )
+
+
+def _quoted(file: Path) -> str:
+    return str(file).replace("%", "%25").replace("?", "%3f").replace("#", "%23")

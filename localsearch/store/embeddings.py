@@ -1,0 +1,194 @@
+"""Embedding versions, their vectors by the hash of what was embedded, and which chunks still lack one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from localsearch.store.database import Database
+from localsearch.types import Ids, Vectors
+
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """An embedding version. `state` is building, active or retired; one at most is active."""
+
+    id: int
+    model: str
+    fingerprint: str
+    dimensions: int
+    state: str
+    created: float
+    activated: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PendingChunk:
+    """A chunk to embed: where its text is and the hash of what is embedded."""
+
+    chunk_id: int
+    document_id: int
+    hash: bytes
+
+
+class Embeddings:
+    """Versions and vectors. Vectors are stored as float16: cosines change by less than 0.001."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+
+    # -- versions
+
+    def versions(self) -> list[Version]:
+        rows = self.db.query(
+            "SELECT id, model, fingerprint, dimensions, state, created, activated FROM versions ORDER BY id"
+        )
+        return [Version(*row) for row in rows]
+
+    def active(self) -> Version | None:
+        return next((version for version in self.versions() if version.state == "active"), None)
+
+    def begin(self, model: str, fingerprint: str, dimensions: int) -> Version:
+        """The version with this fingerprint, made as `building` with every chunk pending if it is new.
+
+        The first version of an index is active at once.
+        """
+        with self.db.write() as connection:
+            row = connection.execute(
+                "SELECT id, state FROM versions WHERE fingerprint = ?", (fingerprint,)
+            ).fetchone()
+            if row is None:
+                first = connection.execute("SELECT count(*) FROM versions").fetchone()[0] == 0
+                state = "active" if first else "building"
+                cursor = connection.execute(
+                    "INSERT INTO versions (model, fingerprint, dimensions, state, created, activated)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    (model, fingerprint, dimensions, state, time.time(), time.time() if first else None),
+                )
+                version_id = int(cursor.lastrowid or 0)
+                self._expect_all(version_id)
+            else:
+                version_id = int(row[0])
+        return self.version(version_id)
+
+    def version(self, version_id: int) -> Version:
+        """One version by id. Raises StopIteration when there is none: ids come from this class."""
+        return next(version for version in self.versions() if version.id == version_id)
+
+    def _expect_all(self, version_id: int) -> None:
+        with self.db.write() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO pending (version_id, chunk_id) SELECT ?, c.id FROM chunks AS c WHERE NOT"
+                " EXISTS (SELECT 1 FROM vectors AS v WHERE v.version_id = ? AND v.hash = c.hash)",
+                (version_id, version_id),
+            )
+
+    def set_state(self, version_id: int, state: str) -> None:
+        with self.db.write() as connection:
+            connection.execute("UPDATE versions SET state = ? WHERE id = ?", (state, version_id))
+
+    def activate(self, version_id: int) -> None:
+        """Make this the active version in one step; the one that was active is retired."""
+        with self.db.write() as connection:
+            connection.execute("UPDATE versions SET state = 'retired' WHERE state = 'active'")
+            connection.execute(
+                "UPDATE versions SET state = 'active', activated = ? WHERE id = ?", (time.time(), version_id)
+            )
+            self._expect_all(version_id)
+
+    def drop(self, version_id: int) -> None:
+        """Delete a version with its vectors."""
+        with self.db.write() as connection:
+            connection.execute("DELETE FROM versions WHERE id = ?", (version_id,))
+
+    # -- what lacks a vector
+
+    def expect(self, chunk_ids: Sequence[int], hashes: Sequence[bytes]) -> None:
+        """Note new chunks as pending in every live version, except where the cache has their vector."""
+        with self.db.write() as connection:
+            live = connection.execute("SELECT id FROM versions WHERE state IN ('active', 'building')")
+            for (version_id,) in live.fetchall():
+                connection.executemany(
+                    "INSERT INTO pending (version_id, chunk_id) SELECT ?1, ?2 WHERE NOT EXISTS"
+                    " (SELECT 1 FROM vectors WHERE version_id = ?1 AND hash = ?3)",
+                    [(version_id, chunk_id, digest) for chunk_id, digest in zip(chunk_ids, hashes)],
+                )
+
+    def pending(self, version_id: int, limit: int) -> list[PendingChunk]:
+        """Chunks without a vector; those that changed last come first."""
+        rows = self.db.query(
+            "SELECT c.id, c.document_id, c.hash FROM pending AS p JOIN chunks AS c ON c.id = p.chunk_id"
+            " WHERE p.version_id = ? ORDER BY p.chunk_id DESC LIMIT ?",
+            (version_id, limit),
+        )
+        return [PendingChunk(*row) for row in rows]
+
+    def pending_among(self, version_id: int, chunk_ids: Sequence[int]) -> list[PendingChunk]:
+        """Those of these chunks that lack a vector."""
+        rows = self.db.query(
+            "SELECT c.id, c.document_id, c.hash FROM pending AS p JOIN chunks AS c ON c.id = p.chunk_id"
+            f" WHERE p.version_id = ? AND p.chunk_id IN ({','.join(map(str, chunk_ids))})",
+            (version_id,),
+        )
+        return [PendingChunk(*row) for row in rows]
+
+    def pending_count(self, version_id: int) -> int:
+        return int(self.db.one("SELECT count(*) FROM pending WHERE version_id = ?", (version_id,)))
+
+    # -- vectors
+
+    def put(self, version_id: int, vectors: Mapping[bytes, Vectors], done: Sequence[int]) -> list[int]:
+        """Store vectors by hash and take these chunks off the pending list.
+
+        Returns those of the chunks that still exist.
+        """
+        rows = [(version_id, digest, v.astype("<f2").tobytes()) for digest, v in vectors.items()]
+        with self.db.write() as connection:
+            connection.executemany(
+                "INSERT OR IGNORE INTO vectors (version_id, hash, vector) VALUES (?, ?, ?)", rows
+            )
+            connection.executemany(
+                "DELETE FROM pending WHERE version_id = ? AND chunk_id = ?", [(version_id, i) for i in done]
+            )
+            found = connection.execute(f"SELECT id FROM chunks WHERE id IN ({','.join(map(str, done))})")
+            return [row[0] for row in found]
+
+    def embedded_ids(self, version_id: int) -> Ids:
+        """Ids of all chunks that have a vector, ascending."""
+        rows = self.db.query(
+            "SELECT id FROM chunks EXCEPT SELECT chunk_id FROM pending WHERE version_id = ? ORDER BY 1",
+            (version_id,),
+        )
+        return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+
+    def vectors_of(self, version_id: int, chunk_ids: Sequence[int] | Ids) -> tuple[Ids, Vectors]:
+        """Vectors of these chunks: ids of shape (n,) that have one, ascending, and vectors (n, dimensions)."""
+        listed = ",".join(str(int(i)) for i in chunk_ids)
+        rows = self.db.query(
+            "SELECT c.id, v.vector FROM chunks AS c JOIN vectors AS v ON v.hash = c.hash AND v.version_id = ?"
+            f" WHERE c.id IN ({listed}) ORDER BY c.id",
+            (version_id,),
+        )
+        ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
+        flat = np.frombuffer(b"".join(row[1] for row in rows), "<f2").astype(np.float32)
+        return ids, flat.reshape(len(rows), -1) if rows else np.empty((0, 0), np.float32)
+
+    def stream(self, version_id: int, chunk_ids: Ids) -> Iterator[tuple[Ids, Vectors]]:
+        """Vectors of many chunks in batches of bounded size."""
+        for start in range(0, len(chunk_ids), _BATCH):
+            ids, vectors = self.vectors_of(version_id, chunk_ids[start : start + _BATCH])
+            if len(ids):
+                yield ids, vectors
+
+    def drop_unused(self) -> int:
+        """Delete cached vectors that no chunk uses any more; return how many."""
+        with self.db.write() as connection:
+            cursor = connection.execute(
+                "DELETE FROM vectors WHERE hash NOT IN (SELECT hash FROM chunks)",
+            )
+            return cursor.rowcount

@@ -1,0 +1,130 @@
+"""The ledger: every file seen, what became of it and why, and the roots that are kept current."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from localsearch.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """A file seen. `state` is indexed, skipped or failed; `content_hash` names the content that is searchable.
+
+    A failed file that still has a content hash is stale: its last good content stays searchable.
+    """
+
+    collection: str
+    raw: bytes
+    path: str
+    root: str
+    size: int
+    mtime_ns: int
+    content_hash: bytes | None
+    state: str
+    rule: str = ""
+    reason: str = ""
+    tries: int = 0
+
+
+_COLUMNS = "collection, raw, path, root, size, mtime_ns, content_hash, state, rule, reason, tries"
+
+
+class Ledger:
+    """Reading and writing the ledger inside the caller's transaction."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+
+    def put(self, row: FileRow) -> None:
+        with self.db.write() as connection:
+            connection.execute(
+                f"INSERT INTO files ({_COLUMNS}, seen) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (collection, raw) DO UPDATE SET path = excluded.path, root = excluded.root,"
+                " size = excluded.size, mtime_ns = excluded.mtime_ns, content_hash = excluded.content_hash,"
+                " state = excluded.state, rule = excluded.rule, reason = excluded.reason,"
+                " tries = excluded.tries, seen = excluded.seen",
+                (
+                    row.collection,
+                    row.raw,
+                    row.path,
+                    row.root,
+                    row.size,
+                    row.mtime_ns,
+                    row.content_hash,
+                    row.state,
+                    row.rule,
+                    row.reason,
+                    row.tries,
+                    time.time(),
+                ),
+            )
+
+    def remove(self, collection: str, raws: list[bytes]) -> None:
+        with self.db.write() as connection:
+            connection.executemany(
+                "DELETE FROM files WHERE collection = ? AND raw = ?", [(collection, raw) for raw in raws]
+            )
+
+    def get(self, collection: str, raw: bytes) -> FileRow | None:
+        rows = self.db.query(
+            f"SELECT {_COLUMNS} FROM files WHERE collection = ? AND raw = ?", (collection, raw)
+        )
+        return FileRow(*rows[0]) if rows else None
+
+    def under(self, collection: str, folder: bytes) -> dict[bytes, FileRow]:
+        """All files seen at or below a path, by raw path."""
+        below = folder.rstrip(b"/") + b"/"
+        rows = self.db.query(
+            f"SELECT {_COLUMNS} FROM files WHERE collection = ? AND (raw = ? OR (raw >= ? AND raw < ?))",
+            (collection, folder, below, below[:-1] + b"0"),
+        )
+        return {row[1]: FileRow(*row) for row in rows}
+
+    def at(self, path: str) -> list[FileRow]:
+        """The file with this path, once per collection that holds it."""
+        rows = self.db.query(f"SELECT {_COLUMNS} FROM files WHERE path = ?", (path,))
+        return [FileRow(*row) for row in rows]
+
+    def holders(self, collection: str, content_hash: bytes) -> list[FileRow]:
+        """The files whose searchable content this is, by path."""
+        rows = self.db.query(
+            f"SELECT {_COLUMNS} FROM files WHERE collection = ? AND content_hash = ? ORDER BY path",
+            (collection, content_hash),
+        )
+        return [FileRow(*row) for row in rows]
+
+    def counts(self) -> dict[str, int]:
+        """How many files are in each state."""
+        counts = {"indexed": 0, "skipped": 0, "failed": 0}
+        counts.update(self.db.query("SELECT state, count(*) FROM files GROUP BY state"))
+        return counts
+
+    def troubled(self, state: str, limit: int = 100) -> list[FileRow]:
+        """Files in a state, those seen last first."""
+        rows = self.db.query(
+            f"SELECT {_COLUMNS} FROM files WHERE state = ? ORDER BY seen DESC LIMIT ?", (state, limit)
+        )
+        return [FileRow(*row) for row in rows]
+
+    def by_rule(self) -> Iterator[tuple[str, str, int]]:
+        """State, rule and count of every kind of file that was not indexed."""
+        yield from self.db.query(
+            "SELECT state, rule, count(*) FROM files WHERE state != 'indexed' GROUP BY state, rule"
+        )
+
+    def put_root(self, collection: str, path: str, options: Mapping[str, Any]) -> None:
+        with self.db.write() as connection:
+            connection.execute(
+                "INSERT INTO roots VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET options = excluded.options",
+                (collection, path, json.dumps(options)),
+            )
+
+    def roots(self) -> list[tuple[str, str, dict[str, Any]]]:
+        """Collection, path and options of everything that was indexed."""
+        rows = self.db.query("SELECT collection, path, options FROM roots ORDER BY path")
+        return [(collection, path, json.loads(options)) for collection, path, options in rows]
