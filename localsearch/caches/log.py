@@ -1,0 +1,95 @@
+"""The queries people ask, to warm the caches with."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from localsearch.caches.file import LossyFile
+from localsearch.caches.memory import Clock
+from localsearch.caches.results import canonical
+
+FLUSH_AT = 64
+HALF_LIFE_S = 7 * 86_400.0
+_LOG = """
+    CREATE TABLE IF NOT EXISTS query_log (request BLOB PRIMARY KEY, score REAL NOT NULL) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS query_log_by_score ON query_log (score);
+"""
+
+
+class QueryLog:
+    """How often each request was asked, weighted towards the recent, in `folder`/query-log.db.
+
+    A request is any JSON value. Its weight halves every week without being asked. At most `keep` are remembered.
+    """
+
+    def __init__(self, folder: Path | None, *, keep: int = 2000, clock: Clock = time.time) -> None:
+        self._file = (
+            LossyFile(folder / "query-log.db", _LOG, {"add_weights": (2, _add_weights)}) if folder else None
+        )
+        self._keep, self._clock = keep, clock
+        self._fresh: dict[bytes, int] = {}
+        self._lock = threading.Lock()
+
+    def record(self, request: Any) -> None:
+        """Count one asking of this request."""
+        key = canonical(request)
+        with self._lock:
+            self._fresh[key] = self._fresh.get(key, 0) + 1
+            full = len(self._fresh) >= FLUSH_AT
+        if full:
+            self.flush()
+
+    def frequent(self, limit: int) -> list[Any]:
+        """The most frequent recent requests, best first."""
+        self.flush()
+        if self._file is None:
+            return []
+        rows = self._file.all("SELECT request FROM query_log ORDER BY score DESC LIMIT ?", (limit,))
+        return [msgspec.json.decode(row[0]) for row in rows]
+
+    def flush(self) -> None:
+        with self._lock:
+            fresh, self._fresh = self._fresh, {}
+        if self._file is None or not fresh:
+            return
+        # Instead of fading every old row, a new asking weighs more the later it comes: the order is the same.
+        weight = _log_weight(self._clock())
+        rows = [(key, weight + math.log2(count)) for key, count in fresh.items()]
+        self._file.write(
+            "INSERT INTO query_log VALUES (?1, ?2)"
+            " ON CONFLICT (request) DO UPDATE SET score = add_weights(score, ?2)",
+            rows,
+        )
+        self._file.write(
+            "DELETE FROM query_log WHERE request IN"
+            " (SELECT request FROM query_log ORDER BY score DESC LIMIT -1 OFFSET ?)",
+            [(self._keep,)],
+        )
+
+    def clear(self) -> None:
+        with self._lock:
+            self._fresh.clear()
+        if self._file:
+            self._file.write("DELETE FROM query_log", [()])
+
+    def close(self) -> None:
+        self.flush()
+        if self._file:
+            self._file.close()
+
+
+def _log_weight(now: float) -> float:
+    """Base-2 logarithm of the weight of one asking at `now`, in half-lives since a fixed day."""
+    return (now - 1_700_000_000.0) / HALF_LIFE_S
+
+
+def _add_weights(score: float, more: float) -> float:
+    """log2(2**score + 2**more), without leaving the range of a float."""
+    return float(np.logaddexp2(score, more))
