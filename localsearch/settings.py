@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, is_dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, cast, get_args, get_type_hints
 
 import msgspec
 import platformdirs
@@ -34,7 +34,7 @@ class ModelSettings:
 class ChunkSettings:
     """Passage length and overlap in estimated word pieces."""
 
-    tokens: int = 200
+    tokens: int = 240
     overlap: int = 30
 
 
@@ -80,11 +80,121 @@ class ExtractSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheSettings:
+    """Sizes in megabytes, lifetimes in days or seconds.
+
+    `remember_queries` keeps the text of frequent searches on disk to warm the caches after a start; `warm` is how
+    many of them.
+    """
+
+    query_vectors_mb: int = 16
+    query_vectors_disk_mb: int = 256
+    query_vectors_days: float = 30.0
+    results_mb: int = 64
+    results_min_s: float = 10.0
+    results_max_s: float = 3600.0
+    remember_queries: bool = True
+    warm: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSettings:
+    """What one client may ask of the server. Times in seconds.
+
+    `rate` requests a second with bursts of `burst` for every key and every client from elsewhere; 0 is no limit.
+    `local_rate` is the same for keyless clients on this machine. `concurrent` requests run at once and the next waits
+    at most `wait_s`. `job_documents` is the number of documents in one request from which it becomes a job.
+    """
+
+    rate: float = 20.0
+    burst: int = 100
+    local_rate: float = 0.0
+    local_burst: int = 1000
+    concurrent: int = 8
+    wait_s: float = 2.0
+    body_kb: int = 256
+    documents_mb: int = 32
+    query_chars: int = 100_000
+    results: int = 100
+    offset: int = 10_000
+    filter_depth: int = 8
+    job_documents: int = 100
+    queued_jobs: int = 32
+    event_streams: int = 32
+    connections: int = 512
+    header_s: float = 10.0
+    body_s: float = 30.0
+    write_s: float = 30.0
+    idle_s: int = 60
+    shutdown_s: int = 30
+
+
+@dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """Where the server listens and what it allows."""
+    """Where the server listens, who may ask, and what it writes down.
+
+    `hosts` are further names it answers to, as they appear in the Host header; `origins` are pages elsewhere whose
+    scripts may call it. `index_roots`, when given, are the only folders that `POST /index` may name.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8765
+    hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    index_roots: tuple[str, ...] = ()
+    log: Literal["human", "json"] = "human"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    limits: LimitSettings = field(default_factory=LimitSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRule:
+    """Fires when `value` stays above (or below) `threshold` for `for_s` seconds.
+
+    Values: error_rate (share of answers that are 5xx), p99_ms (of searches), both over five minutes; stale_s (age of
+    the last change or check), failed_files, disk_free (share), recall (of HNSW against exact search).
+    """
+
+    name: str
+    value: Literal["error_rate", "p99_ms", "stale_s", "failed_files", "disk_free", "recall"]
+    threshold: float
+    above: bool = True
+    for_s: float = 0.0
+    severity: Literal["warning", "critical"] = "warning"
+    help: str = ""
+
+
+RULES = (
+    AlertRule(
+        "HighErrorRate", "error_rate", 0.05, for_s=60, severity="critical", help="See the log for the errors."
+    ),
+    AlertRule(
+        "SlowSearch", "p99_ms", 1000, for_s=120, help="See the stages in /metrics; lower limits.concurrent."
+    ),
+    AlertRule("StaleIndex", "stale_s", 7 * 86_400, help="Run `localsearch index`, or serve with --watch."),
+    AlertRule(
+        "FailedFiles", "failed_files", 100, help="`localsearch status` and `why FILE` tell which and why."
+    ),
+    AlertRule("DiskNearlyFull", "disk_free", 0.05, above=False, severity="critical", help="Free some space."),
+    AlertRule("LowRecall", "recall", 0.95, above=False, for_s=600, help="Raise vectors.ef_search."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AlertSettings:
+    """Rules, how often they are evaluated, and a command that is handed each change as JSON on its input."""
+
+    rules: tuple[AlertRule, ...] = RULES
+    interval_s: float = 15.0
+    command: tuple[str, ...] = ()
+    command_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class CostSettings:
+    """Hosted prices to compare with, in dollars per million tokens embedded."""
+
+    prices: Mapping[str, float] = field(default_factory=lambda: {"hosted small": 0.02, "hosted large": 0.13})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +210,9 @@ class Settings:
     vectors: VectorSettings = field(default_factory=VectorSettings)
     extract: ExtractSettings = field(default_factory=ExtractSettings)
     server: ServerSettings = field(default_factory=ServerSettings)
+    caches: CacheSettings = field(default_factory=CacheSettings)
+    alerts: AlertSettings = field(default_factory=AlertSettings)
+    cost: CostSettings = field(default_factory=CostSettings)
     hub: str = HUB
 
 
@@ -159,9 +272,13 @@ def _path(kind: type, value: Any) -> Any:
 
 
 def _unknown_keys(values: Mapping[str, Any], shape: type, prefix: str = "") -> list[str]:
-    known = get_type_hints(shape)
+    known: dict[str, Any] = get_type_hints(shape)
     found = [prefix + key for key in values if key not in known]
-    for key, value in values.items():
-        if isinstance(value, dict) and is_dataclass(known.get(key)):
-            found += _unknown_keys(value, known[key], f"{prefix}{key}.")
+    for key in values.keys() & known.keys():
+        value, kind = values[key], known[key]
+        if isinstance(value, list):
+            kind = next(iter(get_args(kind)), None)
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, dict) and is_dataclass(kind):
+                found += _unknown_keys(item, cast("type", kind), f"{prefix}{key}.")
     return found
