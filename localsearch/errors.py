@@ -21,7 +21,8 @@
     │   ├── ModelFormatError         a folder that is no usable model
     │   └── ModelFetchError          a download that failed
     │       └── OfflineError         a download was needed while offline
-    └── ExtractionError              a file whose text could not be read           exit 1   422
+    ├── ExtractionError              a file whose text could not be read           exit 1   422
+    └── RootUnreadable               a folder to index is missing or not mounted   exit 1   409
 
 Exit codes and HTTP statuses are mapped at the edge, in cli.py and server/, from the attributes below.
 """
@@ -145,3 +146,10 @@ class ExtractionError(LocalSearchError):
 
     code = "extraction"
     status = 422
+
+
+class RootUnreadable(LocalSearchError):
+    """A root that is missing, unreadable or not mounted: what was indexed from it stays. Data carries its `path`."""
+
+    code = "root_unreadable"
+    status = 409

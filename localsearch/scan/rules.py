@@ -1,0 +1,162 @@
+"""What is skipped by name alone, and why. Tables first, then the few functions that read them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+VCS = frozenset({b".git", b".hg", b".svn", b".bzr", b".jj", b".pijul", b"_darcs", b"CVS"})
+CACHES = frozenset(
+    b"""
+    node_modules bower_components __pycache__ __pypackages__ .venv .virtualenv .tox .nox .eggs .cache .npm .yarn
+    .pnpm-store .gradle .m2 .cargo .rustup .mypy_cache .ruff_cache .pytest_cache .pytype .hypothesis
+    .ipynb_checkpoints .next .nuxt .svelte-kit .parcel-cache .turbo .angular .terraform .dart_tool .stack-work
+    dist-newstyle elm-stuff DerivedData .Trash .Trashes lost+found $RECYCLE.BIN .Spotlight-V100 .fseventsd
+    .thumbnails .ccache .sass-cache .bundle .vagrant
+    """.split()
+)
+"""Folders that hold only what a tool can make again, or what a person threw away."""
+
+OUTPUTS = frozenset({b"build", b"_build", b"dist", b"target", b"out", b"bin", b"obj", b"CMakeFiles"})
+PROJECTS = frozenset(
+    b"""
+    pyproject.toml setup.py setup.cfg package.json Cargo.toml CMakeLists.txt CMakeCache.txt Makefile GNUmakefile
+    makefile meson.build build.gradle build.gradle.kts pom.xml build.sbt configure configure.ac go.mod
+    build.ninja dune-project mix.exs Gemfile stack.yaml
+    """.split()
+)
+"""An output folder is skipped beside one of these; a lone folder called `build` may be anybody's documents."""
+
+BUILD_MARKS = frozenset({b"pyvenv.cfg", b"CMakeCache.txt", b"CACHEDIR.TAG"})
+"""A folder that holds one of these is a virtual environment, a build or a cache, whatever its name."""
+CACHE_SIGNATURE = b"Signature: 8a477f597d28d172789f06886806bc55"
+"""How a true CACHEDIR.TAG begins: https://bford.info/cachedir/"""
+
+SYSTEM = frozenset({b"/proc", b"/sys", b"/dev"})
+
+SECRET_FOLDERS = frozenset(
+    b"""
+    .ssh .gnupg .password-store .pass .aws .azure .kube .docker .mozilla .librewolf .waterfox .tor-browser
+    gcloud keyrings google-chrome google-chrome-beta chromium BraveSoftware microsoft-edge vivaldi opera
+    Keychains 1Password Bitwarden
+    """.split()
+)
+PROFILE_MARKS = frozenset({b"key4.db", b"logins.json", b"Login Data", b"Login Data For Account"})
+"""A folder that holds one of these is a browser profile, whatever its name."""
+SECRET_NAMES = frozenset(
+    b"""
+    .env .envrc .netrc _netrc .pgpass pgpass.conf .my.cnf .mylogin.cnf .git-credentials .htpasswd .npmrc .pypirc
+    .dockercfg .s3cfg .boto .pass .vault-token .histfile .lesshst .viminfo .sh_history .bash_history .zsh_history
+    .python_history .psql_history .mysql_history .sqlite_history .rediscli_history .node_repl_history .irb_history
+    fish_history ConsoleHost_history.txt id_rsa id_dsa id_ecdsa id_ed25519 id_ecdsa_sk id_ed25519_sk identity
+    key4.db key3.db logins.json signons.sqlite secring.gpg master.key
+    """.split()
+) | {b"Login Data"}
+SECRET_SUFFIXES = (
+    b".kdbx .kdb .psafe3 .agilekeychain .1pux .1pif .opvault .keychain .keychain-db .keystore .jks .p12 .pfx .ppk"
+    b" .pass .gpg .age .ovpn"
+).split()
+PUBLIC_ENV = frozenset({b".env.example", b".env.sample", b".env.template", b".env.dist", b".env.defaults"})
+KEY_SUFFIXES = (b".pem", b".key", b".asc")
+"""Certificates and slides bear these names too: their first bytes decide."""
+
+BINARY = frozenset(
+    b"""
+    .so .o .a .ko .obj .lib .dll .dylib .exe .msi .com .elf .pyc .pyo .pyd .class .jar .war .dex .wasm .bc .rlib
+    .rmeta .beam .hi .cmi .cmo .cmx .elc .swp .swo .gcda .gcno .pdb .dwo
+    .mp3 .mp4 .m4a .m4v .mkv .mov .avi .wmv .flv .webm .mpg .mpeg .ogg .oga .ogv .opus .flac .wav .aac .wma .aiff
+    .mid .midi .3gp .vob
+    .iso .img .dmg .vdi .vmdk .vhd .vhdx .qcow2 .ova .squashfs .snap .appimage .deb .rpm .apk .ipa .cab .whl .crx
+    .xpi .pak
+    .ttf .otf .woff .woff2 .eot .pfb .pcf .ico .icns .cur .psd .xcf .blend .raw .cr2 .nef .arw .dng
+    .db .db3 .sqlite .sqlite3 .mdb .accdb .dbf .frm .ibd .ldb .sst .parquet .feather .arrow .orc .avro .npy .npz
+    .h5 .hdf5 .mat .rdata .rds .pkl .pickle .joblib .pt .pth .ckpt .onnx .safetensors .gguf .ggml .tflite .pb .bin
+    .dat .pack .idx .faiss .mo .gmo .dump .core .part .crdownload
+    """.split()
+)
+_SHARED_OBJECT = re.compile(rb"\.so(?:\.\d+)+$")
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRules:
+    """What to take. Globs are gitignore patterns relative to the root; `never` are folders to leave out.
+
+    With `include`, only files that match one of its patterns are taken. `hidden`, `secrets` and `builtin` say
+    whether names with a leading dot, things that look secret, and build and cache folders are taken as well.
+    """
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    max_bytes: int = 200 << 20
+    hidden: bool = False
+    secrets: bool = False
+    caches: bool = False
+    ignore_files: bool = True
+    never: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Why something is left out: `rule` is a stable word, `reason` a line for people."""
+
+    rule: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file, or a folder that is skipped as a whole. `raw` is its absolute path, `path` the same for people.
+
+    Sizes in bytes, times in nanoseconds since 1970.
+    """
+
+    raw: bytes
+    path: str
+    size: int
+    mtime_ns: int
+    inode: int
+    skip: Skip | None = None
+    folder: bool = False
+
+
+_SECRET_FOLDER = Skip("secret", "a folder that holds keys, passwords or a browser profile")
+_SECRET_FILE = Skip("secret", "looks like a key, a password store or a private history")
+
+
+def secret_folder(name: bytes) -> Skip | None:
+    """A folder of keys, passwords or browser data, by its name."""
+    return _SECRET_FOLDER if name in SECRET_FOLDERS else None
+
+
+def secret_file(name: bytes) -> Skip | None:
+    """A key, a password store or a shell history, by its name."""
+    if name in SECRET_NAMES or name.endswith(tuple(SECRET_SUFFIXES)):
+        return _SECRET_FILE
+    if name.startswith(b".env.") and name not in PUBLIC_ENV:
+        return _SECRET_FILE
+    return None
+
+
+def secret_head(head: bytes) -> Skip | None:
+    """A private key, by the first bytes of a file."""
+    if b"PRIVATE KEY" in head[:200] and b"-----BEGIN" in head[:200]:
+        return Skip("secret", "holds a private key")
+    return None
+
+
+def cache_folder(name: bytes, siblings: frozenset[bytes]) -> Skip | None:
+    """A folder of build output, packages or caches, by its name and what stands beside it."""
+    if name in CACHES or name.endswith(b".egg-info"):
+        return Skip("cache", f"{name.decode()} folders hold what a tool can make again")
+    if name in OUTPUTS and (marks := siblings & PROJECTS):
+        return Skip("cache", f"the output of the build that {min(marks).decode()} beside it describes")
+    return None
+
+
+def binary_file(name: bytes) -> Skip | None:
+    """A file whose ending says that it holds no text."""
+    ending = name[name.rfind(b".") :].lower()
+    if ending in BINARY or _SHARED_OBJECT.search(name):
+        return Skip("binary", f"{ending.decode('ascii', 'replace')} files hold no text")
+    return None
