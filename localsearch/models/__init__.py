@@ -1,0 +1,11 @@
+"""Embedding and re-ranking models: cards, fetching and verifying, safetensors → ONNX, encoding.
+
+Importing this package loads neither ONNX Runtime nor onnx nor tokenizers; loading a model does.
+"""
+
+from __future__ import annotations
+
+from localsearch.models.cards import Card, Pin, Source
+from localsearch.models.store import ModelStore
+
+__all__ = ["Card", "ModelStore", "Pin", "Source"]

