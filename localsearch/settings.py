@@ -199,7 +199,9 @@ class CostSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings. `home` holds the index; `models` holds downloaded models (default: HOME/models)."""
+    """All settings. `home` holds the index. `models` holds the models: HOME/models where that exists, else one folder
+    for all homes of this user.
+    """
 
     home: Path
     models: Path
@@ -228,13 +230,13 @@ def load(
     Raises SettingsError naming the file and the key when one does not parse.
     """
     env = os.environ if environ is None else environ
-    folder = Path(
-        home or env.get("LOCALSEARCH_HOME") or platformdirs.user_data_dir("localsearch")
-    ).expanduser()
-    folder = folder.absolute()
+    personal = Path(platformdirs.user_data_dir("localsearch"))
+    folder = Path(home or env.get("LOCALSEARCH_HOME") or personal).expanduser().absolute()
     values = _read(folder / "settings.toml")
     values |= {"home": str(folder)}
-    values["models"] = env.get("LOCALSEARCH_MODELS") or values.get("models") or str(folder / "models")
+    own = folder / "models"
+    shared = own if own.is_dir() else personal / "models"
+    values["models"] = env.get("LOCALSEARCH_MODELS") or values.get("models") or str(shared)
     values["hub"] = (env.get("HF_ENDPOINT") or values.get("hub") or HUB).rstrip("/")
     if env.get("LOCALSEARCH_OFFLINE", "0") not in ("", "0", "false", "no"):
         values["offline"] = True

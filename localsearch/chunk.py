@@ -1,0 +1,295 @@
+"""Cut a document into passages on its own structure, with exact character offsets.
+
+Told in the order it happens: blocks (headings, paragraphs, tables, code) become *units* that are never cut (a
+sentence, a line, a word); blocks under one heading become a *section*; small neighbouring sections of one parent become
+a *group*; and each group is packed into passages of even length, the end of one repeated at the start of the next.
+Everything is linear in the length of the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from math import ceil
+from typing import NamedTuple
+
+from localsearch.settings import ChunkSettings
+from localsearch.types import Block, Chunk, Extract, Place
+
+# Word pieces that the WordPiece vocabulary of BERT (uncased English, 30,522 pieces) makes of text, as a linear model
+# over counts, fitted on abstracts, questions, manuals, source code, German and Chinese; see docs/decisions/chunking.md.
+PER_WORD = 1.15
+PER_LETTER = 0.072
+PER_COMMON_WORD = -0.98
+PER_NUMBER = 1.2
+PER_MARK = 1.03
+PER_IDEOGRAPH = 1.14
+PER_ACCENT = 4.0
+PER_LETTER_ELSEWHERE = 0.9
+
+_WORDS = re.compile(r"[A-Za-z]+")
+_NUMBERS = re.compile(r"\d+")
+_MARKS = re.compile(r"[!-/:-@\[-`{-~]")
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
+_IDEOGRAPHS = re.compile(r"[\u1100-\u11ff\u2e80-\ua4cf\uac00-\ud7af\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef]")
+_ACCENTS = re.compile(r"[\u00c0-\u024f]")
+_COMMON_WORDS = """
+the of and to in a is that for it as was with be by on not he i his but at are this have from or had an they which one
+you were all her she there would their we him been has when who will no more if out so up said what its about than into
+them can only other time new some could these two may first then do any like my now over such our me even most made
+after also did many The In A It This We
+"""
+_COMMON = frozenset(_COMMON_WORDS.split())
+
+# A border after which a passage may end. Each alternative starts at a place that cannot match again one character on,
+# and repeats possessively, so that no text makes the search slower than linear.
+_SENTENCE_END = re.compile(
+    r"(?<![.!?…])[.!?…]++[\"'”’»)\]]*+\s++(?![a-z])"
+    r"|(?<![。！？])[。！？]++[”’」』）]*+\s*+"
+    r"|\n[^\S\n]*+\n\s*+"
+    r"|\n(?=[^\S\n]*+(?:[-*+•]|\d{1,3}[.)])[^\S\n])"
+)
+_LINE_END = re.compile(r"\n\s*+")
+_WORD_END = re.compile(r"(?<!\s)\s++")
+_CLAUSE_END = re.compile(r"[,;:，、；：}{><&=|]")
+_PARAGRAPH = re.compile(r"\n[^\S\n]*\n")
+
+
+def estimate(text: str) -> float:
+    """Estimate the word pieces of a text, within about a tenth on a passage; additive over its words."""
+    words = _WORDS.findall(text)
+    pieces = PER_WORD * len(words) + PER_LETTER * len("".join(words))
+    pieces += PER_COMMON_WORD * sum(map(_COMMON.__contains__, words))
+    pieces += PER_NUMBER * len(_NUMBERS.findall(text)) + PER_MARK * len(_MARKS.findall(text))
+    return pieces if text.isascii() else pieces + _estimate_beyond_ascii(text)
+
+
+def _estimate_beyond_ascii(text: str) -> float:
+    rest = "".join(_BEYOND_ASCII.findall(text))
+    ideographs, accents = len(_IDEOGRAPHS.findall(rest)), len(_ACCENTS.findall(rest))
+    elsewhere = len(rest) - ideographs - accents
+    return PER_IDEOGRAPH * ideographs + PER_ACCENT * accents + PER_LETTER_ELSEWHERE * elsewhere
+
+
+class _Unit(NamedTuple):
+    """What is never cut: `text[start:end]`, its estimated pieces, its block, and whether a paragraph starts here."""
+
+    start: int
+    end: int
+    cost: float
+    block: Block
+    opens: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """Consecutive units under one heading on one page."""
+
+    heading: tuple[str, ...]
+    fixed: tuple[object, ...]
+    units: list[_Unit]
+    cost: float
+
+
+def chunk(extract: Extract, settings: ChunkSettings) -> tuple[Chunk, ...]:
+    """Cut a document into passages of at most `settings.tokens` estimated word pieces.
+
+    Passages are in order, cover everything but white space, and begin and end at sentence, line or word borders;
+    a word is cut only where it alone is longer than a passage. Neighbours in one section share up to
+    `settings.overlap` pieces of whole sentences. Line numbers count on from those of the block.
+    """
+    limit = max(8, settings.tokens)
+    overlap = min(settings.overlap, limit // 4)
+    sections = _sections(extract.text, _covering(extract), limit)
+    lines = _Lines(extract.text)
+    found: list[Chunk] = []
+    for heading, units in _groups(sections, limit):
+        for start, end in _pack(units, limit, overlap):
+            place = replace(lines.place(units[start]), heading=heading)
+            found.append(Chunk(units[start].start, units[end - 1].end, place))
+    return tuple(found)
+
+
+def _covering(extract: Extract) -> Iterator[Block]:
+    """The blocks, and a paragraph for any text that no block names."""
+    at, place = 0, Place()
+    for block in extract.blocks:
+        if extract.text[at : block.start].strip():
+            yield Block(at, block.start, "paragraph", place)
+        yield block
+        at, place = block.end, block.place
+    if extract.text[at:].strip():
+        yield Block(at, len(extract.text), "paragraph", place)
+
+
+def _sections(text: str, blocks: Iterable[Block], limit: int) -> Iterator[_Section]:
+    for (heading, fixed), members in groupby(blocks, key=_section_key):
+        units = [unit for block in members for unit in _units(text, block, limit)]
+        if units:
+            yield _Section(heading, fixed, units, sum(unit.cost for unit in units))
+
+
+def _section_key(block: Block) -> tuple[tuple[str, ...], tuple[object, ...]]:
+    place = block.place
+    return place.heading, (place.page, place.sheet, place.message, place.part, place.chapter)
+
+
+def _groups(sections: Iterable[_Section], limit: int) -> Iterator[tuple[tuple[str, ...], list[_Unit]]]:
+    """Join small neighbouring sections that share a parent; the group's heading is what they have in common."""
+    held: _Section | None = None
+    for section in sections:
+        if held is not None and _may_join(held, section, limit):
+            heading = _common(held.heading, section.heading)
+            held = _Section(heading, held.fixed, held.units + section.units, held.cost + section.cost)
+            continue
+        if held is not None:
+            yield held.heading, held.units
+        held = section
+    if held is not None:
+        yield held.heading, held.units
+
+
+def _may_join(held: _Section, section: _Section, limit: int) -> bool:
+    if held.fixed != section.fixed or held.cost + section.cost > limit:
+        return False
+    if min(held.cost, section.cost) > limit / 3:
+        return False
+    shared = len(_common(held.heading, section.heading))
+    return shared >= min(len(held.heading), len(section.heading)) - 1
+
+
+def _common(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:
+    shared = 0
+    for left, right in zip(a, b):
+        if left != right:
+            break
+        shared += 1
+    return a[:shared]
+
+
+def _pack(units: Sequence[_Unit], limit: int, overlap: int) -> Iterator[tuple[int, int]]:
+    """Ranges of units, each within the limit and of about even cost, later ones starting with what ended the last."""
+    left = sum(unit.cost for unit in units)
+    at = 0
+    while at < len(units):
+        start = _with_overlap(units, at, limit, overlap)
+        cost = sum(unit.cost for unit in units[start:at])
+        repeated = cost
+        goal = repeated + left / max(1, ceil(left / (limit - repeated)))
+        end = at
+        while end < len(units) and (end == at or not _is_full(units[end], cost, goal, limit)):
+            cost += units[end].cost
+            end += 1
+        left -= cost - repeated
+        yield start, end
+        at = end
+
+
+def _is_full(unit: _Unit, cost: float, goal: float, limit: int) -> bool:
+    if cost + unit.cost > limit:
+        return True
+    return cost + unit.cost / 2 > goal or (unit.opens and cost > 0.8 * goal)
+
+
+def _with_overlap(units: Sequence[_Unit], at: int, limit: int, overlap: int) -> int:
+    """Where a passage that has its first new unit at `at` begins, so that it repeats at most `overlap` pieces."""
+    start, room = at, min(overlap, limit - units[at].cost)
+    while start > 0 and units[start - 1].block.kind in ("paragraph", "list"):
+        room -= units[start - 1].cost
+        if room < 0:
+            break
+        start -= 1
+    return start
+
+
+def _units(text: str, block: Block, limit: int) -> Iterator[_Unit]:
+    borders = _LINE_END if block.kind in ("code", "table") else _SENTENCE_END
+    opens = True
+    for start, end in _split(text, block.start, block.end, borders):
+        cost = estimate(text[start:end])
+        if cost <= limit:
+            yield _Unit(start, end, cost, block, opens)
+        else:
+            yield from _split_long(text, start, end, block, limit)
+        opens = False
+
+
+def _split(text: str, start: int, end: int, borders: re.Pattern[str]) -> Iterator[tuple[int, int]]:
+    """Spans between borders, without the white space around them."""
+    at = start
+    for border in borders.finditer(text, start, end):
+        span = _stripped(text, at, border.end())
+        if span is not None:
+            yield span
+        at = border.end()
+    span = _stripped(text, at, end)
+    if span is not None:
+        yield span
+
+
+def _stripped(text: str, start: int, end: int) -> tuple[int, int] | None:
+    piece = text[start:end]
+    bare = piece.lstrip()
+    if not bare:
+        return None
+    start += len(piece) - len(bare)
+    return start, start + len(bare.rstrip())
+
+
+def _split_long(text: str, start: int, end: int, block: Block, limit: int) -> Iterator[_Unit]:
+    """A sentence or line over the limit, by words; a word over the limit, by clauses and then by characters."""
+    opens = True
+    for borders in (_WORD_END,):
+        for a, b in _split(text, start, end, borders):
+            for c, d in _fitting(text, a, b, limit):
+                yield _Unit(c, d, estimate(text[c:d]), block, opens)
+                opens = False
+
+
+def _fitting(text: str, start: int, end: int, limit: int) -> Iterator[tuple[int, int]]:
+    while start < end:
+        size = min(end - start, _most_characters(text, start, end, limit))
+        if start + size < end:
+            size = _clause_border(text, start, start + size) or size
+        yield start, start + size
+        start += size
+
+
+def _most_characters(text: str, start: int, end: int, limit: int) -> int:
+    """The longest of a few lengths whose estimate is within the limit."""
+    size = min(end - start, 16 * limit)
+    while size > 1 and estimate(text[start : start + size]) > limit:
+        size = size * 3 // 4
+    return max(1, size)
+
+
+def _clause_border(text: str, start: int, end: int) -> int:
+    """Length up to the last clause mark in the second half of the span; 0 if there is none."""
+    middle = (start + end) // 2
+    last = 0
+    for mark in _CLAUSE_END.finditer(text, middle, end):
+        last = mark.end() - start
+    return last
+
+
+class _Lines:
+    """Counts line numbers forward through a document, so that all chunks together cost one pass."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._block: Block | None = None
+        self._at = 0
+        self._line = 0
+
+    def place(self, unit: _Unit) -> Place:
+        """The unit's place, with the line that it starts on where its block is counted in lines."""
+        block = unit.block
+        if block.place.line is None:
+            return block.place
+        if block is not self._block:
+            self._block, self._at, self._line = block, block.start, block.place.line
+        self._line += self._text.count("\n", self._at, unit.start)
+        self._at = unit.start
+        return replace(block.place, line=self._line)

@@ -1,0 +1,12 @@
+"""Text out of files, in confined worker processes.
+
+A container (archive, mailbox, mail with attachments) gives several Extracts, told apart by `member`. An Extract
+without text carries only `notes`: why that member, or part of the container, could not be read.
+"""
+
+from __future__ import annotations
+
+from localsearch.extract.kinds import detect_type
+from localsearch.extract.pool import Extractor, Outcome
+
+__all__ = ["Extractor", "Outcome", "detect_type"]

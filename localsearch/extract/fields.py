@@ -1,0 +1,135 @@
+"""Metadata fields under the names and in the forms that filters use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+
+LONGEST = 2000
+"""Characters kept of one metadata value."""
+MOST = 100
+"""Values kept of one list or mapping."""
+
+_NAMES = {
+    "authors": "author",
+    "creator": "author",
+    "by": "author",
+    "date": "created",
+    "date_created": "created",
+    "published": "created",
+    "pubdate": "created",
+    "lang": "language",
+    "updated": "modified",
+    "lastmod": "modified",
+    "last_modified": "modified",
+    "date_modified": "modified",
+    "keywords": "tags",
+    "tag": "tags",
+    "categories": "tags",
+}
+_PDF_DATE = re.compile(r"(?:D:)?(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(?:([Zz+-])(?:(\d\d)'?(\d\d)?)?)?")
+
+
+def front_matter(values: Mapping[Any, Any]) -> dict[str, Any]:
+    """Metadata under our own names, in plain bounded values; dates as ISO 8601, tags as a list."""
+    fields: dict[str, Any] = {}
+    for key, value in list(values.items())[:MOST]:
+        name = str(key).strip().lower().replace("-", "_").replace(" ", "_")[:100]
+        kept = plain(value)
+        if name and kept not in (None, "", [], {}):
+            fields.setdefault(_NAMES.get(name, name), kept)
+    return _typed(fields)
+
+
+def _typed(fields: dict[str, Any]) -> dict[str, Any]:
+    if "tags" in fields:
+        fields["tags"] = tags(fields["tags"])
+    if isinstance(fields.get("author"), list):
+        fields["author"] = ", ".join(str(name) for name in fields["author"])
+    for name in ("created", "modified"):
+        if name in fields:
+            fields[name] = iso(fields[name]) or str(fields[name])
+    return fields
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """A value of plain JSON types, its length, width and depth bounded."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return value if not isinstance(value, int) or abs(value) < 2**63 else str(value)
+    if isinstance(value, (datetime, date)):
+        return iso(value)
+    if depth > 3:
+        return None
+    if isinstance(value, Mapping):
+        return {str(key)[:100]: plain(item, depth + 1) for key, item in list(value.items())[:MOST]}
+    if isinstance(value, (list, tuple, set)):
+        return [plain(item, depth + 1) for item in list(value)[:MOST]]
+    return str(value)[:LONGEST]
+
+
+def tags(value: Any) -> list[str]:
+    """Tags of a list, or of a line with commas or semicolons, each once."""
+    items = value if isinstance(value, list) else re.split(r"[,;]", str(value))
+    return list(dict.fromkeys(text for item in items if (text := str(item).strip())))
+
+
+def iso(value: Any) -> str:
+    """ISO 8601 of a date in one of the forms found in files (ISO, PDF, mail, a Python date); "" if it is none."""
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="seconds")
+    if isinstance(value, date):
+        return value.isoformat()
+    text = str(value).strip()
+    for read in (_iso, _pdf_date, _mail_date):
+        found = read(text)
+        if found:
+            return found
+    return ""
+
+
+def _iso(text: str) -> str:
+    try:
+        moment = datetime.fromisoformat(text.replace("/", "-") if re.match(r"\d{4}/", text) else text)
+    except ValueError:
+        return ""
+    if len(text) <= 10:
+        return moment.date().isoformat()
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _pdf_date(text: str) -> str:
+    match = _PDF_DATE.fullmatch(text.rstrip("'"))
+    if match is None:
+        return ""
+    year, month, day, hour, minute, second, sign, off_hour, off_minute = match.groups()
+    try:
+        moment = datetime(
+            int(year),
+            int(month or 1),
+            int(day or 1),
+            int(hour or 0),
+            int(minute or 0),
+            min(int(second or 0), 59),
+        )
+    except ValueError:
+        return ""
+    if hour is None:
+        return moment.date().isoformat()
+    zone = (
+        f"{sign}{off_hour}:{off_minute or '00'}" if sign in ("+", "-") and off_hour else "Z" if sign else ""
+    )
+    return moment.isoformat(timespec="seconds") + ("Z" if zone in ("+00:00", "-00:00") else zone)
+
+
+def _mail_date(text: str) -> str:
+    from email.utils import parsedate_to_datetime
+
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return ""
+    if moment.tzinfo is not None and moment.utcoffset() == UTC.utcoffset(None):
+        return moment.replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+    return moment.isoformat(timespec="seconds")

@@ -1,0 +1,275 @@
+"""Which type a file is: by its first bytes, and by its name where bytes cannot tell."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path, PurePosixPath
+
+HEAD = 8192
+"""Bytes that detect() wants to see."""
+
+SUFFIXES = {
+    "markdown": "md markdown mdown mkd mdx rmd qmd",
+    "html": "html htm xhtml xht shtml",
+    "pdf": "pdf",
+    "docx": "docx docm dotx dotm",
+    "doc": "doc dot",
+    "pptx": "pptx pptm ppsx ppsm potx potm",
+    "ppt": "ppt pps pot",
+    "xlsx": "xlsx xlsm xltx xltm xlsb",
+    "xls": "xls xlt xla",
+    "odt": "odt ott fodt",
+    "ods": "ods ots fods",
+    "odp": "odp otp fodp",
+    "rtf": "rtf",
+    "epub": "epub",
+    "csv": "csv",
+    "tsv": "tsv tab",
+    "json": "json geojson webmanifest har",
+    "jsonl": "jsonl ndjson",
+    "xml": "xml xsd xsl xslt svg rss atom kml gpx plist dbk docbook",
+    "notebook": "ipynb",
+    "eml": "eml mht mhtml",
+    "msg": "msg",
+    "mbox": "mbox mbx",
+    "zip": "zip jar war apk whl cbz nupkg",
+    "tar": "tar",
+    "image": "png jpg jpeg gif tif tiff webp bmp heic avif ico",
+}
+"""Suffixes by type; source code and compressed files have tables of their own."""
+
+COMPRESSED = {
+    "gz": "gzip",
+    "tgz": "gzip",
+    "bz2": "bzip2",
+    "tbz2": "bzip2",
+    "tbz": "bzip2",
+    "xz": "xz",
+    "txz": "xz",
+    "lzma": "xz",
+}
+
+LANGUAGES = {
+    "Python": "py pyi pyw",
+    "JavaScript": "js mjs cjs jsx",
+    "TypeScript": "ts tsx mts cts",
+    "C": "c h",
+    "C++": "cc cpp cxx hpp hh hxx",
+    "C#": "cs",
+    "Java": "java",
+    "Kotlin": "kt kts",
+    "Scala": "scala sc",
+    "Go": "go",
+    "Rust": "rs",
+    "Swift": "swift",
+    "Objective-C": "m mm",
+    "Ruby": "rb rake gemspec",
+    "PHP": "php",
+    "Perl": "pl pm",
+    "Lua": "lua",
+    "R": "r",
+    "Julia": "jl",
+    "Haskell": "hs lhs",
+    "OCaml": "ml mli",
+    "F#": "fs fsx",
+    "Erlang": "erl hrl",
+    "Elixir": "ex exs",
+    "Clojure": "clj cljs cljc edn",
+    "Lisp": "lisp lsp cl el scm rkt",
+    "Dart": "dart",
+    "Zig": "zig",
+    "Nim": "nim",
+    "D": "d",
+    "Fortran": "f f77 f90 f95 f03",
+    "Pascal": "pas pp dpr",
+    "Ada": "adb ads",
+    "Assembly": "asm s",
+    "VHDL": "vhd vhdl",
+    "Verilog": "v sv svh",
+    "Groovy": "groovy gradle",
+    "Visual Basic": "vb bas vbs",
+    "PowerShell": "ps1 psm1 psd1",
+    "Shell": "sh bash zsh fish ksh",
+    "Batch": "bat cmd",
+    "SQL": "sql",
+    "GraphQL": "graphql gql",
+    "Protocol Buffers": "proto",
+    "Thrift": "thrift",
+    "CSS": "css scss sass less",
+    "Vue": "vue",
+    "Svelte": "svelte",
+    "YAML": "yaml yml",
+    "TOML": "toml",
+    "INI": "ini cfg conf properties desktop service",
+    "Make": "mk mak",
+    "CMake": "cmake",
+    "Terraform": "tf tfvars hcl",
+    "Nix": "nix",
+    "Dockerfile": "dockerfile",
+    "TeX": "tex sty cls bib ltx",
+    "Tcl": "tcl",
+    "Awk": "awk",
+    "Vim script": "vim",
+    "Diff": "diff patch",
+    "Solidity": "sol",
+    "CUDA": "cu cuh",
+    "GLSL": "glsl vert frag",
+}
+_NAMED = {
+    "makefile": "Make",
+    "gnumakefile": "Make",
+    "dockerfile": "Dockerfile",
+    "containerfile": "Dockerfile",
+    "cmakelists.txt": "CMake",
+    "rakefile": "Ruby",
+    "gemfile": "Ruby",
+    "jenkinsfile": "Groovy",
+    "vagrantfile": "Ruby",
+    "build": "Starlark",
+    "pkgbuild": "Shell",
+}
+_SHEBANG = {"python": "Python", "sh": "Shell", "bash": "Shell", "dash": "Shell", "zsh": "Shell", "perl": "Perl",
+            "ruby": "Ruby", "node": "JavaScript", "lua": "Lua", "awk": "Awk", "php": "PHP", "tclsh": "Tcl",
+            "Rscript": "R"}  # fmt: skip
+
+_BY_SUFFIX = {suffix: kind for kind, names in SUFFIXES.items() for suffix in names.split()}
+_LANGUAGE_BY_SUFFIX = {suffix: name for name, names in LANGUAGES.items() for suffix in names.split()}
+
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_MAGIC = (
+    (b"{\\rtf", "rtf"),
+    (b"\x1f\x8b", "gzip"),
+    (b"BZh", "bzip2"),
+    (b"\xfd7zXZ\0", "xz"),
+    (b"]\0\0\x80\0", "xz"),
+    (b"\x89PNG\r\n", "image"),
+    (b"\xff\xd8\xff", "image"),
+    (b"GIF8", "image"),
+    (b"II*\0", "image"),
+    (b"MM\0*", "image"),
+    (b"\0\0\1\0", "image"),
+)
+_BINARY = (b"\x7fELF", b"MZ\x90", b"\xca\xfe\xba\xbe", b"SQLite format 3\0", b"\xfe\xed\xfa", b"\xcf\xfa\xed\xfe",
+           b"OggS", b"fLaC", b"ID3", b"\x1aE\xdf\xa3", b"7z\xbc\xaf'\x1c", b"Rar!", b"(\xb5/\xfd", b"wOF",
+           b"!<arch>\n", b"\xed\xab\xee\xdb")  # fmt: skip
+_ZIPPED = frozenset(["docx", "pptx", "xlsx", "odt", "ods", "odp", "epub"])
+_OLE_TYPES = frozenset(["doc", "ppt", "xls", "msg"])
+_TEXTUAL = frozenset(["markdown", "html", "csv", "tsv", "json", "jsonl", "xml", "notebook", "eml", "mbox"])
+
+_MAN_NAME = re.compile(r"\.([1-9][a-z]{0,4}|n|l)$")
+_MAN_HEAD = re.compile(rb"^(?:['.]\\\"[^\n]*\n|\s*\n|\.(?!TH|Dd)[^\n]*\n)*\.(?:TH|Dd)\s", re.M)
+_MAIL_HEAD = re.compile(
+    rb"\A(?:[A-Za-z][A-Za-z0-9-]*:[^\n]*\n(?:[ \t][^\n]*\n)*)*?"
+    rb"(?:Received|Return-Path|Message-ID|MIME-Version|From|Delivered-To):[^\n]*\n",
+    re.I,
+)
+
+
+def detect_type(path: Path) -> str:
+    """Type of a file on disk by name and first bytes; OSError as open() raises it."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        return detect(path.name, os.read(descriptor, HEAD))
+    finally:
+        os.close(descriptor)
+
+
+def detect(name: str, head: bytes) -> str:
+    """Type word for a file's name and first bytes, such as "pdf", "markdown" or "code".
+
+    "binary" is what holds no text that could be read; "text" is any other text.
+    """
+    suffix = suffix_of(name)
+    by_name = _BY_SUFFIX.get(suffix, "")
+    if b"%PDF-" in head[:1024]:
+        return "pdf"
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return by_name if by_name in _ZIPPED else _zip_kind(head)
+    if head.startswith(_OLE):
+        return by_name if by_name in _OLE_TYPES else "ole"
+    for magic, kind in _MAGIC:
+        if head.startswith(magic):
+            return kind
+    if head[257:262] == b"ustar" or (by_name == "tar" and len(head) >= 512):
+        return "tar"
+    if head.startswith(_BINARY) or head[8:12] == b"WEBP" or head[4:8] == b"ftyp":
+        return "image" if by_name == "image" else "binary"
+    return _textual(name, suffix, by_name, head)
+
+
+def language_of(name: str, head: str = "") -> str:
+    """Programming or markup language of a source file, by name, else by its first line; "" if unknown."""
+    base = PurePosixPath(name).name.lower()
+    if base in _NAMED:
+        return _NAMED[base]
+    found = _LANGUAGE_BY_SUFFIX.get(suffix_of(name), "")
+    return found or _shebang(head)
+
+
+def suffix_of(name: str) -> str:
+    """The last suffix in lower case without its dot."""
+    return PurePosixPath(name.replace("\\", "/")).suffix.lower().lstrip(".")
+
+
+def _zip_kind(head: bytes) -> str:
+    for mark, kind in (
+        (b"mimetypeapplication/epub+zip", "epub"),
+        (b"mimetypeapplication/vnd.oasis.opendocument.text", "odt"),
+        (b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet", "ods"),
+        (b"mimetypeapplication/vnd.oasis.opendocument.presentation", "odp"),
+    ):
+        if mark in head[:128]:
+            return kind
+    return "zip"
+
+
+def _textual(name: str, suffix: str, by_name: str, head: bytes) -> str:
+    if not looks_like_text(head):
+        return by_name if by_name and by_name not in _TEXTUAL else "binary"
+    if by_name == "image":
+        return "text"
+    if by_name in _TEXTUAL:
+        return "html" if by_name == "xml" and _is_html(head) else by_name
+    if _MAN_NAME.search(name) and _MAN_HEAD.match(head):
+        return "man"
+    if language_of(name, head[:200].decode("latin-1")):
+        return "code"
+    return _by_content(suffix, head)
+
+
+def _by_content(suffix: str, head: bytes) -> str:
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:512].lower()
+    if _is_html(head):
+        return "html"
+    if start.startswith(b"<?xml"):
+        return "xml"
+    if head.startswith(b"From ") and b"\n" in head and _MAIL_HEAD.match(head.partition(b"\n")[2]):
+        return "mbox"
+    if suffix not in ("txt", "log") and _MAIL_HEAD.match(head) and b"\nSubject:" in b"\n" + head:
+        return "eml"
+    return "man" if not suffix and _MAN_HEAD.match(head) else "text"
+
+
+def _is_html(head: bytes) -> bool:
+    start = head.replace(b"\0", b"").lower()
+    return b"<!doctype html" in start[:1024] or b"<html" in start[:1024]
+
+
+def looks_like_text(head: bytes) -> bool:
+    """Whether bytes read as text: few control characters, zeros only as in UTF-16 and UTF-32."""
+    if not head or head.startswith((b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")):
+        return True
+    zeros = head.count(0)
+    if zeros:
+        return max(head[0::2].count(0), head[1::2].count(0)) > len(head) * 0.4 and zeros < len(head) * 0.8
+    control = sum(head.count(bytes([code])) for code in (*range(1, 8), *range(14, 27), *range(28, 32), 127))
+    return control * 50 <= len(head)
+
+
+def _shebang(head: str) -> str:
+    if not head.startswith("#!"):
+        return ""
+    words = head.split("\n", 1)[0][2:].replace("/usr/bin/env", " ").replace("-S", " ").split()
+    program = PurePosixPath(words[0]).name if words else ""
+    return _SHEBANG.get(program.rstrip("0123456789."), "")

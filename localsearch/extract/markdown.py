@@ -1,0 +1,94 @@
+"""Markdown: the text is the file's own after its front matter; headings, lists, tables and code become blocks."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from typing import Any
+
+from localsearch.extract.decode import decode
+from localsearch.extract.fields import front_matter
+from localsearch.extract.plain import cut, line_starts
+from localsearch.types import Block, BlockKind, Extract, Place
+
+PARSED = 2_000_000
+"""Characters beyond which Markdown is read as plain text: the parser takes about a second for each million."""
+
+_FRONT_YAML = re.compile(r"\A---[ \t]*\n(.{0,65536}?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.S)
+_FRONT_TOML = re.compile(r"\A\+\+\+[ \t]*\n(.{0,65536}?)\n\+\+\+[ \t]*(?:\n|\Z)", re.S)
+_INLINE = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|[*_`]{1,3}|\s*\{#[^}]*\}\s*$|(?:^|\s+)#+\s*$")
+_KINDS: dict[str, BlockKind] = {
+    "paragraph_open": "paragraph",
+    "html_block": "paragraph",
+    "blockquote_open": "paragraph",
+    "bullet_list_open": "list",
+    "ordered_list_open": "list",
+    "table_open": "table",
+    "fence": "code",
+    "code_block": "code",
+}
+
+
+def read_markdown(data: bytes, limit: int) -> Extract:
+    """Markdown with its source kept as text; front matter becomes metadata, its title the title."""
+    text, notes = cut(decode(data)[0], limit)
+    metadata, body = _front(text)
+    title = str(metadata.pop("title", "") or "")
+    blocks = tuple(_blocks(text, body)) if text[body:].strip() else ()
+    first = next((block.place.heading[-1] for block in blocks if block.kind == "heading"), "")
+    return Extract(text, "markdown", title or first, blocks, metadata, notes=notes)
+
+
+def _front(text: str) -> tuple[dict[str, Any], int]:
+    """Front matter as metadata, and where the body starts; the matter stays in the text so that lines agree."""
+    for pattern, parse in ((_FRONT_YAML, _yaml), (_FRONT_TOML, tomllib.loads)):
+        match = pattern.match(text)
+        if match is None:
+            continue
+        try:
+            values = parse(match.group(1))
+        except Exception:  # what a YAML constructor may raise on damaged values has no common type
+            return {}, 0
+        if isinstance(values, dict):
+            return front_matter(values), match.end()
+    return {}, 0
+
+
+def _yaml(text: str) -> Any:
+    import yaml
+
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def _blocks(text: str, body: int) -> Iterator[Block]:
+    if len(text) - body > PARSED:
+        yield Block(body, len(text), "paragraph", Place(line=text.count("\n", 0, body) + 1))
+        return
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark", {"maxNesting": 20}).enable("table")
+    parser.core.ruler.enableOnly(["normalize", "block"])
+    starts = line_starts(text)
+    first = text.count("\n", 0, body)
+    headings: list[tuple[int, str]] = []
+    for token in parser.parse(text[body:]):
+        if token.level or token.map is None:
+            continue
+        start, end = (starts[min(line + first, len(starts) - 1)] for line in token.map)
+        end = len(text) if token.map[1] + first >= len(starts) else end
+        if token.type == "heading_open":
+            _enter(headings, int(token.tag[1]), text[start:end])
+        elif token.type not in _KINDS:
+            continue
+        kind = _KINDS.get(token.type, "heading")
+        yield Block(
+            start, end, kind, Place(line=token.map[0] + first + 1, heading=tuple(h for _, h in headings))
+        )
+
+
+def _enter(headings: list[tuple[int, str]], level: int, source: str) -> None:
+    while headings and headings[-1][0] >= level:
+        headings.pop()
+    line = source.strip().split("\n")[0].lstrip("#").strip()
+    headings.append((level, " ".join(_INLINE.sub(r"\1", line).split())[:200]))

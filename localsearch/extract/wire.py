@@ -1,0 +1,107 @@
+"""What goes between the pool and a worker: frames of MessagePack, each with its length before it.
+
+A file goes to the worker as an open descriptor, never as a path that it would have to be allowed to open.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import time
+from typing import Any
+
+import msgspec
+
+from localsearch.types import Block, BlockKind, Extract, Place
+
+_LENGTH = struct.Struct("<I")
+LARGEST = 1 << 30
+"""Bytes of the longest frame that is believed."""
+
+PLACE_FIELDS = tuple(Place.__dataclass_fields__)
+
+
+class Job(msgspec.Struct, array_like=True):
+    """Read the file behind the descriptor sent along; its name tells the type where its bytes do not."""
+
+    name: str
+    member: str = ""
+
+
+class Found(msgspec.Struct, array_like=True):
+    """One Extract. A block is (start, end, kind, index into places)."""
+
+    text: str
+    type: str
+    title: str
+    blocks: list[tuple[int, int, BlockKind, int]]
+    places: list[
+        tuple[
+            int | None,
+            int | None,
+            tuple[str, ...],
+            str | None,
+            int | None,
+            int | None,
+            str | None,
+            str | None,
+        ]
+    ]
+    metadata: dict[str, Any]
+    member: str
+    notes: tuple[str, ...]
+
+
+class Reply(msgspec.Struct, array_like=True):
+    """What came of a job, or (as the first frame) what confinement is in force."""
+
+    found: list[Found] = []
+    rule: str = ""
+    reason: str = ""
+    hint: str = ""
+    confinement: dict[str, str] = {}
+    leaving: bool = False
+
+
+def pack(extract: Extract) -> Found:
+    """An Extract as it goes over the wire, each place once."""
+    places: dict[Place, int] = {}
+    blocks = [(b.start, b.end, b.kind, places.setdefault(b.place, len(places))) for b in extract.blocks]
+    rows = [tuple(getattr(place, name) for name in PLACE_FIELDS) for place in places]
+    return Found(extract.text, extract.type, extract.title, blocks, rows,
+                 dict(extract.metadata), extract.member, extract.notes)  # fmt: skip
+
+
+def unpack(found: Found) -> Extract:
+    """The Extract that `pack` was given."""
+    places = [Place(*row) for row in found.places]
+    blocks = tuple(Block(start, end, kind, places[at]) for start, end, kind, at in found.blocks)
+    return Extract(found.text, found.type, found.title, blocks, found.metadata, found.member, found.notes)
+
+
+def send(connection: socket.socket, message: object) -> None:
+    """One frame."""
+    body = msgspec.msgpack.encode(message)
+    connection.sendall(_LENGTH.pack(len(body)) + body)
+
+
+def receive(connection: socket.socket, deadline: float | None = None) -> bytearray:
+    """The next frame; EOFError when the other side is gone, TimeoutError when time.monotonic() passes the deadline."""
+    (length,) = _LENGTH.unpack(_exactly(connection, _LENGTH.size, deadline))
+    if length > LARGEST:
+        raise EOFError(f"a frame of {length} bytes")
+    return _exactly(connection, length, deadline)
+
+
+def _exactly(connection: socket.socket, length: int, deadline: float | None) -> bytearray:
+    data = bytearray(length)
+    view = memoryview(data)
+    at = 0
+    while at < length:
+        if deadline is not None:
+            connection.settimeout(max(0.001, deadline - time.monotonic()))
+        count = connection.recv_into(view[at:])
+        if not count:
+            raise EOFError("the other side has closed")
+        at += count
+    return data

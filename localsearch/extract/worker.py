@@ -1,0 +1,98 @@
+"""A worker process: reads files it is handed as open descriptors, under limits, until the pool hangs up.
+
+Started as `python -m localsearch.extract.worker DESCRIPTOR SETTINGS`, where DESCRIPTOR is its end of a socket pair.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import socket
+import sys
+
+import msgspec
+
+from localsearch.errors import ExtractionError
+from localsearch.extract import wire
+from localsearch.extract.limits import Limits, failure
+from localsearch.extract.read import read
+from localsearch.settings import ExtractSettings
+
+RETIRE_AT = 300 * 1024
+"""Resident kilobytes beyond which a worker leaves after its file, and gives back what readers have hoarded."""
+
+
+def main(arguments: list[str]) -> None:
+    """Serve jobs from the socket until it closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    connection = socket.socket(fileno=int(arguments[0]))
+    settings = msgspec.json.decode(arguments[1], type=ExtractSettings)
+    wire.send(connection, wire.Reply(confinement={}))
+    while serve(connection, settings):
+        pass
+
+
+def serve(connection: socket.socket, settings: ExtractSettings) -> bool:
+    """Do one job; False when there is none left or this process should be replaced."""
+    message, descriptors, _, _ = socket.recv_fds(connection, 1 << 20, 1)
+    if not message:
+        return False
+    descriptor = descriptors[0]
+    try:
+        reply = answer(msgspec.msgpack.decode(message, type=wire.Job), descriptor, settings)
+    finally:
+        os.close(descriptor)
+    reply.leaving = reply.leaving or _resident() > RETIRE_AT
+    wire.send(connection, reply)
+    return not reply.leaving
+
+
+def answer(job: wire.Job, descriptor: int, settings: ExtractSettings) -> wire.Reply:
+    """What comes of reading one file."""
+    try:
+        _allow(settings)
+        found = read(contents(descriptor, settings), job.name, Limits.of(settings))
+        return wire.Reply(found=[wire.pack(extract) for extract in found])
+    except ExtractionError as error:
+        return wire.Reply(rule=str(error.data["rule"]), reason=error.message, hint=error.hint)
+    except MemoryError:
+        return refusal(
+            "memory", f"reading it takes more than {settings.memory_mb} MB of memory", leaving=True
+        )
+    except RecursionError:
+        return refusal("damaged", "it is nested too deeply to be read")
+    except Exception as error:  # a reader may raise anything on a damaged file; none may end the worker
+        return refusal("damaged", f"could not be read: {error or type(error).__name__}")
+
+
+def refusal(rule: str, reason: str, *, leaving: bool = False) -> wire.Reply:
+    error = failure(rule, reason)
+    return wire.Reply(rule=rule, reason=error.message, hint=error.hint, leaving=leaving)
+
+
+def contents(descriptor: int, settings: ExtractSettings) -> bytes:
+    """All bytes of the file."""
+    size = os.fstat(descriptor).st_size
+    if size > settings.max_file_mb * 1_000_000:
+        raise failure(
+            "too-large", f"{size / 1e6:.0f} MB are more than the limit of {settings.max_file_mb} MB"
+        )
+    with open(descriptor, "rb", closefd=False) as file:
+        return file.read()
+
+
+def _allow(settings: ExtractSettings) -> None:
+    """Let this file have its CPU seconds, counted from what the process has used."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    soft = int(used.ru_utime + used.ru_stime) + 1 + settings.cpu_s
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+    signal.alarm(settings.wall_s + 10)
+
+
+def _resident() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
