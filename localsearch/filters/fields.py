@@ -1,0 +1,234 @@
+"""The fields that every document has, and what values typed for a field mean.
+
+Any other name is a field of the document's own metadata; dots go down into nested objects.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Literal, cast
+
+from localsearch.errors import FilterError
+from localsearch.filters.tree import MAX_LENGTH, And, Bound, Equals, Filter, Match, Op, Range, any_of
+
+Kind = Literal["text", "contains", "tags", "path", "number", "date", "plain"]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One built-in field: how it compares, its SQL over `documents AS d`, and the metadata names that speak for it.
+
+    Text matches if the column or the metadata does. A number or date in the metadata wins over the column: it is
+    what the author wrote, the column is what the file system said.
+    """
+
+    kind: Kind
+    column: str
+    keys: tuple[str, ...]
+
+
+FIELDS: dict[str, Field] = {
+    "type": Field("text", "d.type", ("type",)),
+    "language": Field("text", "d.language", ("language", "lang")),
+    "collection": Field("text", "d.collection", ("collection",)),
+    "id": Field("text", "d.key", ("id",)),
+    "author": Field("contains", "d.author", ("author", "authors")),
+    "title": Field("contains", "d.title", ("title",)),
+    "tags": Field("tags", "d.tags", ("tags", "tag")),
+    "path": Field("path", "d.path", ()),
+    "size": Field("number", "d.size", ("size",)),
+    "year": Field("number", "", ("year",)),
+    "date": Field("date", "COALESCE(d.modified, d.created)", ("date",)),
+    "created": Field("date", "d.created", ("created",)),
+    "modified": Field("date", "d.modified", ("modified",)),
+    "indexed": Field("date", "d.indexed", ()),
+}
+ALIASES = {"lang": "language", "tag": "tags"}
+PLAIN = Field("plain", "", ())
+BOUNDS: dict[str, Op] = {"after": ">=", "before": "<"}
+"""Words that are a field and a comparison at once, on the document's date."""
+
+_UNITS = {"": 1, "b": 1}
+for _power, _letter in enumerate("kmgt", start=1):
+    _UNITS |= {
+        _letter: 1000**_power,
+        f"{_letter}b": 1000**_power,
+        f"{_letter}i": 1024**_power,
+        f"{_letter}ib": 1024**_power,
+    }
+_NUMBER = re.compile(r"[+-]?\d{1,300}(\.\d{1,300})?([eE][+-]?\d{1,3})?", re.ASCII)
+_SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,18})?)\s?([a-z]{0,3})", re.ASCII | re.IGNORECASE)
+_PERIOD = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?", re.ASCII)
+_AGO = re.compile(r"(\d{1,4})([dwmy])", re.ASCII)
+_DATED = re.compile(r"\d{4}-\d{2}(-\d{2}([T ].*)?)?", re.ASCII | re.DOTALL)
+_DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
+
+
+def canonical(name: str) -> str:
+    """The one name of a field: `lang` and `language` are the same."""
+    return ALIASES.get(name, name)
+
+
+def describe(name: str) -> Field:
+    """What is known about a field; a plain one for metadata."""
+    return FIELDS.get(name, PLAIN)
+
+
+def match(name: str, values: Sequence[str]) -> Filter:
+    """The filter for `name:value,value` as typed. FilterError when a value has no meaning for the field."""
+    field = describe(name)
+    for value in values:
+        check_text(name, value)
+    if field.kind == "path":
+        return Match(name, tuple(dict.fromkeys(path_pattern(value) for value in values)))
+    if field.kind == "number":
+        return Equals(name, tuple(dict.fromkeys(number(name, value) for value in values)))
+    if field.kind == "date":
+        return cast(Filter, any_of(_within(name, value) for value in values))
+    return Match(name, tuple(dict.fromkeys(values)))
+
+
+def compare(name: str, op: Op, text: str, *, quoted: bool = False) -> Filter:
+    """The filter for `name:>text`. A date without a time is a whole day, month or year, so `>2024` starts in 2025."""
+    check_text(name, text)
+    kind = describe(name).kind
+    if kind in ("tags", "path"):
+        raise FilterError(f"{name} has no order, so {op} means nothing.", hint=f"Write {name}:{text}.")
+    if kind == "number":
+        return Range(name, op, number(name, text))
+    if kind == "date":
+        return _compare_period(name, op, period(text))
+    if quoted:
+        return Range(name, op, text)
+    value = read_number(text)
+    return compare_text(name, op, text) if value is None else Range(name, op, value)
+
+
+def compare_text(name: str, op: Op, text: str) -> Filter:
+    """Compare a metadata field with text, or with a date where the text is one in ISO 8601."""
+    if _DATED.fullmatch(text):
+        try:
+            return _compare_period(name, op, period(text))
+        except FilterError:
+            pass
+    return Range(name, op, text)
+
+
+def bound(name: str, text: str) -> Filter:
+    """The filter for `after:DATE` (that day or later) or `before:DATE` (earlier than its start)."""
+    return Range("date", BOUNDS[name], period(text)[0])
+
+
+def number(name: str, text: str) -> int | float:
+    """A number, for size with a unit: 1mb is 1,000,000 bytes, 1mib is 1,048,576."""
+    if (
+        name == "size"
+        and not text.isdigit()
+        and (found := _SIZE.fullmatch(text))
+        and found[2].lower() in _UNITS
+    ):
+        return _whole(float(found[1]) * _UNITS[found[2].lower()])
+    if (value := read_number(text)) is not None:
+        return value
+    example = "size:>1mb" if name == "size" else f"{name}:2024"
+    raise FilterError(f"{name}:{text} is not a number.", hint=f"Write it like {example}.")
+
+
+def read_number(text: str) -> int | float | None:
+    """The number that a text is, or None; whole ones beyond 64 bits become floating."""
+    if not _NUMBER.fullmatch(text):
+        return None
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        return None
+    whole = int(text) if text.lstrip("+-").isdigit() else None
+    return whole if whole is not None and -(2**63) <= whole < 2**63 else value
+
+
+def period(text: str) -> tuple[datetime, datetime]:
+    """The instants at which a written date starts and ends (equal for one with a time), in UTC.
+
+    Understands 2024, 2024-05, 2024-05-17, 2024-05-17T10:30[:00][+02:00], today, yesterday, and 7d, 2w, 3m, 1y ago.
+    """
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    try:
+        if text in ("today", "yesterday"):
+            start = today - timedelta(days=text == "yesterday")
+            return start, start + timedelta(days=1)
+        if ago := _AGO.fullmatch(text):
+            start = today - timedelta(days=int(ago[1]) * _DAYS[ago[2]])
+            return start, start + timedelta(days=1)
+        if parts := _PERIOD.fullmatch(text):
+            return _calendar(*(int(part) if part else None for part in parts.groups()))
+        return (_instant(text),) * 2
+    except (ValueError, OverflowError):
+        raise FilterError(
+            f"{text} is not a date.", hint="Write it like 2024, 2024-05, 2024-05-17 or 7d (seven days ago)."
+        ) from None
+
+
+def check_text(name: str, text: str) -> None:
+    """Refuse what no database can compare: NUL, lone surrogates, and text beyond the length limit."""
+    if len(text) > MAX_LENGTH:
+        raise FilterError(f"A value of {name} is longer than {MAX_LENGTH} characters.", hint="Shorten it.")
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise FilterError(f"A value of {name} is not valid text.", hint="Send valid UTF-8 without NUL.")
+
+
+def path_pattern(text: str) -> str:
+    """A path pattern as it is compared: forward slashes, at most eight wildcards."""
+    pattern = re.sub(r"\*+", "*", text.replace("\\", "/"))
+    if not pattern.strip("/*") and pattern != "/":
+        raise FilterError(
+            "path: needs a folder or file name.", hint="Write it like path:reports/ or path:*.md."
+        )
+    if pattern.count("*") > 8:
+        raise FilterError("A path may have at most eight *.", hint="Name a folder instead.")
+    return pattern
+
+
+def _whole(value: float) -> int | float:
+    return int(value) if value == int(value) else value
+
+
+def _within(name: str, text: str) -> Filter:
+    start, end = period(text)
+    last: Filter = Range(name, "<=", end) if start == end else Range(name, "<", end)
+    return And((Range(name, ">=", start), last))
+
+
+def _compare_period(name: str, op: Op, span: tuple[datetime, datetime]) -> Filter:
+    start, end = span
+    if start == end or op in (">=", "<"):
+        return Range(name, op, start)
+    return Range(name, ">=" if op == ">" else "<", end)
+
+
+def _calendar(year: int | None, month: int | None, day: int | None) -> tuple[datetime, datetime]:
+    start = date(year or 1, month or 1, day or 1)
+    if day:
+        end = start + timedelta(days=1)
+    elif month:
+        end = date(start.year + month // 12, month % 12 + 1, 1)
+    else:
+        end = date(start.year + 1, 1, 1)
+    return _midnight(start), _midnight(end)
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def _instant(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def bound_text(value: Bound) -> str:
+    """A bound as typed, so that reading it again gives the same bound."""
+    if not isinstance(value, datetime):
+        return str(value)
+    return value.replace(tzinfo=None).isoformat() + "Z"

@@ -1,0 +1,242 @@
+"""A filter as a WHERE clause over `documents AS d`.
+
+Every name and value is a parameter, and every leaf is 0 or 1, never NULL, so that "not" means not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+from localsearch.filters.fields import FIELDS, Field, describe
+from localsearch.filters.tree import And, Bound, Equals, Exists, Filter, Match, Not, Or, Range, Scalar
+
+Clause: TypeAlias = tuple[str, list[Any]]
+
+_NUMERIC = "e.type IN ('integer', 'real')"
+_DAY = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
+_SECONDS = f"""ROUND((julianday(CASE
+ WHEN e.atom GLOB '{_DAY}*' THEN e.atom
+ WHEN e.atom GLOB '{_DAY[:-11]}' THEN e.atom || '-01'
+ WHEN e.atom GLOB '{_DAY[:20]}' THEN e.atom || '-01-01' END) - 2440587.5) * 86400.0, 3)"""
+"""Seconds since 1970 of a date in metadata, to the millisecond that SQLite keeps; NULL where it is none."""
+_IS_DATE = f"e.type = 'text' AND {_SECONDS} IS NOT NULL"
+_METADATA = "CASE WHEN json_valid(d.metadata) THEN d.metadata END"
+"""One row that is not JSON must not fail every search: it has no metadata then."""
+_MEMBERS = f"json_each({_METADATA}, ?) AS e"
+
+
+def to_sql(tree: Filter | None) -> Clause:
+    """The clause, to stand after WHERE, and its parameters in order. No filter is `1`."""
+    if tree is None:
+        return "1", []
+    if isinstance(tree, And | Or):
+        return _join([to_sql(part) for part in tree.parts], " AND " if isinstance(tree, And) else " OR ")
+    if isinstance(tree, Not):
+        clause, params = to_sql(tree.part)
+        return f"NOT {clause}", params
+    return _leaf(tree)
+
+
+def field_sql(name: str) -> Clause:
+    """The value of a built-in number or date field (`date`, `year`, `size`) exactly as filters compare it."""
+    field = FIELDS[name]
+    column, before = field_sql("date") if name == "year" else (field.column, [])
+    if name == "year":
+        column = f"CAST(strftime('%Y', {column}, 'unixepoch') AS INTEGER)"
+    if not field.keys:
+        return column, before
+    value, condition = ("e.atom", _NUMERIC) if field.kind == "number" else (_SECONDS, _IS_DATE)
+    key = field.keys[0]
+    found = f"(SELECT {value} FROM {_MEMBERS} WHERE {condition} LIMIT 1)"
+    return (
+        f"CASE WHEN instr(d.metadata, ?) THEN COALESCE({found}, {column}) ELSE {column} END",
+        [f'"{key}"', _json_path((key,)), *before, *before],
+    )
+
+
+def _leaf(leaf: Match | Equals | Range | Exists) -> Clause:
+    field = describe(leaf.field)
+    if isinstance(leaf, Exists):
+        return _exists(leaf.field, field)
+    if isinstance(leaf, Range):
+        return _range(leaf, field)
+    if field.kind == "path":
+        return _join([_under(str(value)) for value in leaf.values], " OR ")
+    if field.kind in ("number", "date"):
+        return _number_is(leaf, field)
+    return _text_is(leaf, field)
+
+
+def _join(clauses: Sequence[Clause], word: str) -> Clause:
+    if not clauses:
+        return ("1" if word == " AND " else "0"), []
+    return "(" + word.join(sql for sql, _ in clauses) + ")", [
+        item for _, params in clauses for item in params
+    ]
+
+
+def _text_is(leaf: Match | Equals, field: Field) -> Clause:
+    contains = field.kind == "contains" and isinstance(leaf, Match)
+    test = _loose(leaf.values, contains) if isinstance(leaf, Match) else _exact(leaf.values)
+    found = [_in_metadata(name, test) for name in field.keys or (leaf.field,)]
+    if field.kind == "tags":
+        sql, params = test
+        found.insert(0, (f"EXISTS (SELECT 1 FROM json_each(d.tags) AS e WHERE {sql})", params))
+    elif field.column:
+        found.insert(0, _in_column(field.column, leaf, contains))
+    return _join(found, " OR ")
+
+
+def _in_column(column: str, leaf: Match | Equals, contains: bool) -> Clause:
+    if isinstance(leaf, Equals):
+        return _one_of(column, [value for value in leaf.values if isinstance(value, str)])
+    if contains:
+        return _has_one_of(f"lower({column})", _folded(leaf.values))
+    return _one_of(f"lower({column})", _folded(leaf.values))
+
+
+def _number_is(leaf: Match | Equals, field: Field) -> Clause:
+    numbers = [
+        value for value in leaf.values if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
+    others = tuple(value for value in leaf.values if isinstance(value, str | bool))
+    column, before = field_sql(leaf.field)
+    sql, params = _one_of(column, numbers)
+    clauses: list[Clause] = [(f"IFNULL({sql}, 0)", [*before, *params] if numbers else [])]
+    if others:
+        clauses += [_in_metadata(name, _exact(others)) for name in field.keys]
+    return _join(clauses, " OR ")
+
+
+def _range(leaf: Range, field: Field) -> Clause:
+    value = _parameter(leaf.value)
+    if field.kind in ("number", "date") and not isinstance(leaf.value, str):
+        column, before = field_sql(leaf.field)
+        return f"IFNULL({column} {leaf.op} ?, 0)", [*before, value]
+    if isinstance(leaf.value, datetime):
+        test = f"{_IS_DATE} AND {_SECONDS} {leaf.op} ?"
+    elif isinstance(leaf.value, str):
+        test = f"e.type = 'text' AND e.atom {leaf.op} ?"
+    else:
+        test = f"{_NUMERIC} AND e.atom {leaf.op} ?"
+    found = [_in_metadata(name, (test, [value])) for name in field.keys or (leaf.field,)]
+    if field.kind in ("text", "contains") and isinstance(leaf.value, str):
+        found.insert(0, (f"{field.column} {leaf.op} ?", [value]))
+    return _join(found, " OR ")
+
+
+def _exists(name: str, field: Field) -> Clause:
+    found = [
+        _in_metadata(key, ("e.type <> 'null' AND e.atom IS NOT ''", []), objects=True) for key in field.keys
+    ]
+    if field.kind == "plain":
+        found = [_in_metadata(name, ("e.type <> 'null' AND e.atom IS NOT ''", []), objects=True)]
+    elif field.kind == "tags":
+        found.append(("d.tags <> '[]'", []))
+    elif field.kind in ("number", "date"):
+        sql, params = field_sql(name)
+        found = [(f"({sql}) IS NOT NULL", params)]
+    else:
+        found.append((f"IFNULL({field.column}, '') <> ''", []))
+    return _join(found, " OR ")
+
+
+def _in_metadata(name: str, test: Clause, *, objects: bool = False) -> Clause:
+    """Whether the metadata has a field of this name whose value, or one of its elements, passes the test."""
+    ways = [tuple(name.split(".")), (name,)] if "." in name.strip(".") else [(name,)]
+    return _join([_at(way, test, objects) for way in dict.fromkeys(ways)], " OR ")
+
+
+def _at(keys: tuple[str, ...], test: Clause, objects: bool) -> Clause:
+    condition, params = test
+    path = _json_path(keys)
+    kind = "" if objects else f" AND json_type({_METADATA}, ?) <> 'object'"
+    sql = f"EXISTS (SELECT 1 FROM {_MEMBERS} WHERE {condition}{kind})"
+    guard: list[Any] = [] if objects else [path]
+    return f"(instr(d.metadata, ?) AND {sql})", [f'"{keys[-1]}"', path, *params, *guard]
+
+
+def _json_path(keys: Sequence[str]) -> str:
+    return "$" + "".join(f'."{key}"' for key in keys)
+
+
+def _loose(values: Sequence[str], contains: bool) -> Clause:
+    text, params = (_has_one_of if contains else _one_of)("lower(e.atom)", _folded(values))
+    clauses: list[Clause] = [(f"(e.type = 'text' AND {text})", params)]
+    if numbers := [float(value) for value in values if _is_number(value)]:
+        number, params = _one_of("e.atom", numbers)
+        clauses.append((f"({_NUMERIC} AND {number})", params))
+    if flags := [value.lower() for value in values if value.lower() in ("true", "false")]:
+        clauses.append(_one_of("e.type", flags))
+    return _join(clauses, " OR ")
+
+
+def _exact(values: Sequence[Scalar]) -> Clause:
+    clauses: list[Clause] = []
+    if texts := [value for value in values if isinstance(value, str)]:
+        sql, params = _one_of("e.atom", texts)
+        clauses.append((f"(e.type = 'text' AND {sql})", params))
+    if numbers := [
+        value for value in values if isinstance(value, int | float) and not isinstance(value, bool)
+    ]:
+        sql, params = _one_of("e.atom", numbers)
+        clauses.append((f"({_NUMERIC} AND {sql})", params))
+    if flags := [json.dumps(value) for value in values if isinstance(value, bool)]:
+        clauses.append(_one_of("e.type", flags))
+    return _join(clauses, " OR ")
+
+
+def _one_of(expression: str, values: Sequence[Any]) -> Clause:
+    if len(values) == 1:
+        return f"{expression} = ?", [values[0]]
+    if not values:
+        return "0", []
+    return f"{expression} IN (SELECT value FROM json_each(?))", [json.dumps(list(values))]
+
+
+def _has_one_of(expression: str, values: Sequence[str]) -> Clause:
+    return _join([(f"instr({expression}, ?) > 0", [value]) for value in values], " OR ")
+
+
+def _folded(values: Sequence[str]) -> list[str]:
+    """Each value in its usual capitalisations, ASCII lowered: SQLite's lower() knows no other letters."""
+    forms: tuple[Callable[[str], str], ...] = (str.lower, str.upper, str.title, str.capitalize, str)
+    return list(dict.fromkeys(_ascii_lower(form(value)) for value in values for form in forms))
+
+
+def _ascii_lower(text: str) -> str:
+    return "".join(character.lower() if character.isascii() else character for character in text)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return text.isascii() and float(text) not in (float("inf"), float("-inf")) and text.lower() != "nan"
+    except ValueError:
+        return False
+
+
+def _under(pattern: str) -> Clause:
+    """Documents with a path in this folder or of this name; copies of one file are one document with many paths."""
+    anchored = pattern.startswith("/") or pattern[1:3] == ":/"
+    body = "".join(_LIKE.get(character, character) for character in pattern.strip("/"))
+    start = "/" if pattern.startswith("/") else "" if anchored else "%/"
+    like = f"{start}{body}/%" if body else "/%"
+    front = "" if anchored else "'/' || "
+    test = f"{front}replace({{}}, '\\', '/') || '/' LIKE ? ESCAPE '\\'"
+    copies = (
+        "SELECT 1 FROM files AS f WHERE f.content_hash = d.content_hash AND f.collection = d.collection AND "
+        + test.format("f.path")
+    )
+    return f"(IFNULL({test.format('d.path')}, 0) OR EXISTS ({copies}))", [like, like]
+
+
+_LIKE = {"%": "\\%", "_": "\\_", "\\": "\\\\", "*": "%", "?": "_"}
+
+
+def _parameter(value: Bound) -> str | int | float:
+    if not isinstance(value, datetime):
+        return value
+    return round((value - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds(), 3)
