@@ -7,13 +7,14 @@ the log of changes, just as it does when an index is opened after a crash.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from localsearch.store import Corpus, Embeddings, Version
-from localsearch.types import Cancelled, Encoder, Ids, LexicalIndex, Progress, Report, never, no_report
+from localsearch.types import Encoder, Ids, LexicalIndex, Progress, Report, no_report
 from localsearch.vectors import VectorIndex
 
 Mask = NDArray[np.bool_]
@@ -60,15 +61,16 @@ class Catalog:
         return chosen[owner]
 
     def update(self, document_ids: NDArray[np.int64]) -> tuple[Ids, Ids]:
-        """Read these documents' chunks anew; return the ids that are gone and those that are there now."""
-        gone = self.chunks_of(document_ids)
+        """Read these documents' chunks anew; return the ids that went and those that came."""
+        before = self.chunks_of(document_ids)
         rows = self._corpus.chunk_ids(document_ids.tolist())
         table = np.array(rows, np.int64).reshape(-1, 2)
         owner = self._grown(int(table[:, 0].max(initial=0)))
-        owner[gone] = 0
-        owner[table[:, 0]] = table[:, 1]
+        now = table[:, 0]
+        owner[before] = 0
+        owner[now] = table[:, 1]
         self._owner = owner
-        return np.setdiff1d(gone, table[:, 0]), table[:, 0]
+        return np.setdiff1d(before, now), np.setdiff1d(now, before)
 
     def _grown(self, highest: int) -> NDArray[np.int32]:
         owner = self._owner
@@ -79,17 +81,29 @@ class Catalog:
         return grown
 
 
+class Model:
+    """The encoder of one version, loaded when it is first needed."""
+
+    def __init__(self, load: Callable[[], Encoder]) -> None:
+        self._load = load
+        self._encoder: Encoder | None = None
+        self._lock = threading.Lock()
+
+    def encoder(self) -> Encoder:
+        """Raises ModelError, saying how to get it, while the model is missing or not the one of the version."""
+        with self._lock:
+            if self._encoder is None:
+                self._encoder = self._load()
+            return self._encoder
+
+
 @dataclass(frozen=True, slots=True)
 class Semantic:
-    """What a semantic search needs, swapped as one: vectors of one version and the encoder that made them.
-
-    `encoder` is None when the model is missing; `why` then says what to do about it.
-    """
+    """What a semantic search needs, swapped as one: a version, its vectors and the model that made them."""
 
     version: Version
-    encoder: Encoder | None
+    model: Model
     vectors: VectorIndex
-    why: str = ""
 
 
 class Derived:
@@ -113,13 +127,13 @@ class Derived:
         """The last change that answers reflect."""
         return self._seq
 
-    def catch_up(self, report: Report = no_report, cancelled: Cancelled = never) -> None:
+    def catch_up(self, report: Report = no_report) -> None:
         """Bring every derived index to the state of the database."""
         with self._lock:
-            self._catch_up_lexical(report, cancelled)
+            self._catch_up_lexical(report)
             self._catch_up_memory()
 
-    def _catch_up_lexical(self, report: Report, cancelled: Cancelled) -> None:
+    def _catch_up_lexical(self, report: Report) -> None:
         with self.corpus.db.snapshot():
             target = self.corpus.seq
             changed = self.corpus.changed_since(self.lexical.seq)
@@ -127,13 +141,11 @@ class Derived:
                 self.lexical.clear()
                 changed = self.corpus.document_ids()
             if changed:
-                self._feed_lexical(changed, target, report, cancelled)
+                self._feed_lexical(changed, target, report)
 
-    def _feed_lexical(self, changed: list[int], target: int, report: Report, cancelled: Cancelled) -> None:
+    def _feed_lexical(self, changed: list[int], target: int, report: Report) -> None:
         self.lexical.remove(changed)
         for start in range(0, len(changed), _BATCH):
-            if cancelled():
-                break
             self.lexical.add(list(self.corpus.lexical_passages(changed[start : start + _BATCH])))
             if len(changed) > _BATCH:
                 report(Progress("words", min(start + _BATCH, len(changed)), len(changed), "documents"))
@@ -145,14 +157,14 @@ class Derived:
         if changed is None:
             self.reload()
         elif changed:
-            gone, present = self.catalog.update(np.array(changed, np.int64))
+            gone, came = self.catalog.update(np.array(changed, np.int64))
             if self.semantic:
-                self._update_vectors(self.semantic, gone, present)
+                self._update_vectors(self.semantic, gone, came)
         self._seq = target
 
-    def _update_vectors(self, semantic: Semantic, gone: Ids, present: Ids) -> None:
+    def _update_vectors(self, semantic: Semantic, gone: Ids, came: Ids) -> None:
         semantic.vectors.remove(gone)
-        for ids, vectors in self.embeddings.stream(semantic.version.id, present):
+        for ids, vectors in self.embeddings.stream(semantic.version.id, came):
             semantic.vectors.add(ids, vectors)
 
     def reload(self) -> None:
@@ -172,7 +184,9 @@ class Derived:
             for ids, vectors in self.embeddings.stream(semantic.version.id, missing):
                 semantic.vectors.add(ids, vectors)
 
-    def add_vectors(self, version_id: int, hashes: dict[bytes, NDArray[np.float32]], done: dict[int, bytes]) -> None:
+    def add_vectors(
+        self, version_id: int, hashes: dict[bytes, NDArray[np.float32]], done: dict[int, bytes]
+    ) -> None:
         """Make new vectors durable, then searchable if their version is the active one."""
         with self._lock:
             alive = self.embeddings.put(version_id, hashes, list(done))
@@ -191,4 +205,11 @@ class Derived:
     def coverage(self) -> float:
         """The share of chunks that semantic search can find, 0..1."""
         chunks = len(self.catalog)
-        return min(len(self.semantic.vectors) / chunks, 1.0) if chunks and self.semantic else float(not chunks)
+        return (
+            min(len(self.semantic.vectors) / chunks, 1.0) if chunks and self.semantic else float(not chunks)
+        )
+
+    def close(self) -> None:
+        """Let go of the files."""
+        with self._lock:
+            self.lexical.close()

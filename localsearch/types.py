@@ -186,6 +186,9 @@ class Encoder(Protocol):
     def name(self) -> str: ...
 
     @property
+    def precision(self) -> str: ...
+
+    @property
     def dimensions(self) -> int: ...
 
     @property

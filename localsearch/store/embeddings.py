@@ -20,6 +20,7 @@ class Version:
 
     id: int
     model: str
+    precision: str
     fingerprint: str
     dimensions: int
     state: str
@@ -46,14 +47,14 @@ class Embeddings:
 
     def versions(self) -> list[Version]:
         rows = self.db.query(
-            "SELECT id, model, fingerprint, dimensions, state, created, activated FROM versions ORDER BY id"
+            "SELECT id, model, precision, fingerprint, dimensions, state, created, activated FROM versions ORDER BY id"
         )
         return [Version(*row) for row in rows]
 
     def active(self) -> Version | None:
         return next((version for version in self.versions() if version.state == "active"), None)
 
-    def begin(self, model: str, fingerprint: str, dimensions: int) -> Version:
+    def begin(self, model: str, precision: str, fingerprint: str, dimensions: int) -> Version:
         """The version with this fingerprint, made as `building` with every chunk pending if it is new.
 
         The first version of an index is active at once.
@@ -66,9 +67,17 @@ class Embeddings:
                 first = connection.execute("SELECT count(*) FROM versions").fetchone()[0] == 0
                 state = "active" if first else "building"
                 cursor = connection.execute(
-                    "INSERT INTO versions (model, fingerprint, dimensions, state, created, activated)"
-                    " VALUES (?, ?, ?, ?, ?, ?)",
-                    (model, fingerprint, dimensions, state, time.time(), time.time() if first else None),
+                    "INSERT INTO versions (model, precision, fingerprint, dimensions, state, created, activated)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        model,
+                        precision,
+                        fingerprint,
+                        dimensions,
+                        state,
+                        time.time(),
+                        time.time() if first else None,
+                    ),
                 )
                 version_id = int(cursor.lastrowid or 0)
                 self._expect_all(version_id)

@@ -58,6 +58,7 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         CREATE TABLE versions (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
             model TEXT NOT NULL,
+            precision TEXT NOT NULL,
             fingerprint TEXT NOT NULL UNIQUE,
             dimensions INTEGER NOT NULL,
             state TEXT NOT NULL,

@@ -1,0 +1,57 @@
+# make serve   .venv, install, fetch the model, index data/sample, serve http://127.0.0.1:8765
+# make test    .venv, install with the test tools, run the suite
+# make check   ruff, mypy, import-linter
+# make bench   measure on this machine (see benchmarks/README.md)
+# make faults  the whole fault suite; `make test` runs a part of it
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+HOME_DIR ?= data/index
+export LOCALSEARCH_MODELS ?= $(CURDIR)/models
+
+.PHONY: serve test check bench bench-quick faults clean
+
+serve: $(VENV)/.installed
+	$(BIN)/python -m localsearch --home $(HOME_DIR) serve data/sample
+
+test: $(VENV)/.tested
+	$(BIN)/python -m localsearch models pull all-MiniLM-L6-v2
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.developed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.benched
+	$(BIN)/python -m benchmarks
+
+bench-quick: $(VENV)/.benched
+	$(BIN)/python -m benchmarks --quick
+
+faults: $(VENV)/.tested
+	LOCALSEARCH_FAULTS=all $(BIN)/python -m pytest tests/faults -s
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.tested: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.developed: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,dev]'
+	@touch $@ $(VENV)/.installed $(VENV)/.tested
+
+$(VENV)/.benched: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	@touch $@ $(VENV)/.installed

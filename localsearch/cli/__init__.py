@@ -1,0 +1,11 @@
+"""The command line: `python -m localsearch`, also installed as `localsearch`.
+
+parser.py    what can be typed
+console.py   what is printed: results on stdout; progress and messages on stderr
+commands.py  searching, indexing and looking at the state
+upkeep.py    models, versions, backup and repair
+"""
+
+from localsearch.cli.main import main
+
+__all__ = ["main"]

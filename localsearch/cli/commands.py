@@ -1,0 +1,192 @@
+"""Searching, indexing and looking at the state."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from localsearch.cli.console import Console
+from localsearch.engine import Engine, Status
+from localsearch.errors import ModelError, NotFoundError
+from localsearch.indexing import IndexReport
+from localsearch.settings import Settings
+
+
+def index(args: argparse.Namespace, console: Console, settings: Settings) -> int:
+    """`localsearch index PATH...`"""
+    from localsearch.cli.main import INTERRUPTED, Interrupt
+
+    with Interrupt() as interrupted, Engine.open(settings=settings) as engine, console.progress() as report:
+        embed = not (args.no_embed or args.dry_run) and fetch_model(engine, console)
+        outcome = engine.index(
+            args.paths,
+            collection=args.collection,
+            include=args.include,
+            exclude=args.exclude,
+            dry_run=args.dry_run,
+            embed=embed,
+            retry_failed=args.retry_failed,
+            report=report,
+            cancelled=interrupted,
+        )
+        status = engine.status()
+    if console.json:
+        console.result(outcome)
+    else:
+        _tell_index(console, outcome, status, args.dry_run)
+    if interrupted():
+        console.say("Stopped. What was done is kept; the same command goes on from here.")
+        return INTERRUPTED
+    return 0
+
+
+def fetch_model(engine: Engine, console: Console) -> bool:
+    """Have the default model in place; when it is not to be had, say so and go on with words alone."""
+    name = engine.settings.model.name
+    if engine.models.installed(name):
+        return True
+    try:
+        console.say(f"Fetching the model {name}, once.")
+        with console.progress() as report:
+            engine.models.pull(name, report=report)
+        return True
+    except ModelError as error:
+        console.say(f"Words only for now: {error.message}. {error.hint}")
+        return False
+
+
+def _tell_index(console: Console, outcome: IndexReport, status: Status, dry_run: bool) -> None:
+    files = outcome.files
+    would = "would be " if dry_run else ""
+    console.say(
+        f"{would}new {files.new}, changed {files.changed}, unchanged {files.unchanged}, removed {files.removed}, "
+        f"skipped {files.skipped}, failed {files.failed} in {outcome.seconds:.1f} s"
+    )
+    for note in outcome.notes:
+        console.say(f"note: {note}")
+    if not dry_run:
+        console.say(
+            f"{status.documents:,} documents in {status.chunks:,} passages; "
+            f"{status.semantic_coverage:.0%} can be found by meaning"
+        )
+    if files.failed:
+        console.say("`localsearch status` lists what could not be read.")
+
+
+def search(args: argparse.Namespace, console: Console, settings: Settings) -> int:
+    """`localsearch search QUERY`"""
+    with Engine.open(settings=settings, read_only=True) as engine:
+        answer = engine.search(
+            " ".join(args.query),
+            limit=args.limit,
+            offset=args.offset,
+            mode=args.mode,
+            rerank=args.rerank,
+            collection=args.collection,
+            filters=args.filters,
+            explain=args.explain,
+            budget_ms=args.budget,
+            cache=not args.no_cache,
+        )
+    if console.json:
+        console.result(answer)
+        return 0
+    console.answer(answer)
+    if args.explain:
+        console.explanation(answer)
+    return 0
+
+
+def serve(args: argparse.Namespace, console: Console, settings: Settings) -> int:
+    """`localsearch serve`"""
+    from localsearch.server import serve as run_server
+
+    server = replace(
+        settings.server,
+        host=args.host or settings.server.host,
+        port=settings.server.port if args.port is None else args.port,
+    )
+    settings = replace(settings, server=server)
+    with Engine.open(settings=settings) as engine:
+        fetch_model(engine, console)
+        run_server(
+            engine, settings, paths=[Path(path) for path in args.paths], watch=args.watch, say=console.say
+        )
+    return 0
+
+
+def status(args: argparse.Namespace, console: Console, settings: Settings) -> int:
+    """`localsearch status`"""
+    with Engine.open(settings=settings, read_only=True) as engine:
+        state = engine.status()
+        troubled = engine.ledger.troubled("failed", 20)
+        rules = list(engine.ledger.by_rule())
+    if console.json:
+        console.result(state)
+        return 0
+    rows = [
+        ["", ""],
+        ["home", state.home],
+        ["documents", f"{state.documents:,}"],
+        ["passages", f"{state.chunks:,}"],
+    ]
+    rows += [["found by meaning", f"{state.semantic_coverage:.1%}"], ["version", state.version or "none"]]
+    rows += [["on disk", f"{state.bytes / 1e6:,.1f} MB"]]
+    rows += [[f"files {name}", f"{count:,}"] for name, count in state.files.items()]
+    rows += [[f"  {what} ({rule})", f"{count:,}"] for what, rule, count in rules]
+    console.table(rows)
+    for row in troubled:
+        console.say(f"could not be read: {row.path}: {row.reason}")
+    return 0
+
+
+def why(args: argparse.Namespace, console: Console, settings: Settings) -> int:
+    """`localsearch why FILE`"""
+    with Engine.open(settings=settings, read_only=True) as engine:
+        rows = engine.why(args.file)
+    if not rows:
+        raise NotFoundError(f"{args.file} has not been seen.")
+    row = rows[0]
+    stale = row.state == "failed" and row.content_hash is not None
+    if console.json:
+        console.result(
+            {
+                "path": row.path,
+                "state": row.state,
+                "rule": row.rule,
+                "reason": row.reason,
+                "tries": row.tries,
+                "stale": stale,
+                "collection": row.collection,
+                "root": row.root,
+            }
+        )
+        return 0
+    console.out.print(f"{row.path}: {row.state}" + (f" ({row.rule}): {row.reason}" if row.reason else ""))
+    if stale:
+        console.say("Its last good content is still searchable, and stale.")
+    return 0
+
+
+def evaluate(args: argparse.Namespace, console: Console, settings: Settings) -> int:
+    """`localsearch eval DIR`"""
+    from localsearch.evaluate import Dataset, parse_modes, table
+    from localsearch.evaluate import evaluate as run_evaluation
+
+    modes = parse_modes(args.modes)
+    dataset = Dataset.load(args.folder, args.split)
+    with tempfile.TemporaryDirectory(prefix="localsearch-eval-") as scratch:
+        home = settings.home if args.home else Path(scratch)
+        with Engine.open(settings=replace(settings, home=home)) as engine, console.progress() as report:
+            fetch_model(engine, console)
+            outcome = run_evaluation(engine, dataset, modes, report=report)
+    if console.json:
+        console.result(outcome.to_json())
+    else:
+        console.table(table(outcome))
+        console.say(
+            f"{outcome.documents:,} documents, {outcome.queries:,} queries, indexed in {outcome.index_s:.1f} s"
+        )
+    return 0

@@ -1,0 +1,181 @@
+"""What the command line prints: results on stdout; progress and messages on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+from rich.console import Console as Rich
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+from rich.text import Text
+
+from localsearch.errors import LocalSearchError
+from localsearch.types import Answer, Hit, Progress, Report
+
+_STAGES = {
+    "scan": "Looking",
+    "read": "Reading",
+    "words": "Words",
+    "embed": "Embedding",
+    "merge": "Vector index",
+}
+_PLAIN_EVERY_S = 10.0
+
+
+class Console:
+    """Where output goes and how much of it: `json` prints one object and nothing else on stdout."""
+
+    def __init__(self, *, json: bool = False, verbosity: int = 0) -> None:
+        self.json = json
+        self.verbosity = verbosity
+        self.out = Rich(highlight=False, soft_wrap=True)
+        self.err = Rich(stderr=True, highlight=False, soft_wrap=True)
+
+    def result(self, value: Any) -> None:
+        """Print a result as JSON."""
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+
+    def say(self, message: str) -> None:
+        """A message for people, not shown with -q."""
+        if self.verbosity >= 0:
+            self.err.print(Text(message))
+
+    def error(self, error: LocalSearchError) -> None:
+        self.err.print(Text.assemble(("error: ", "bold red"), error.message))
+        if error.hint:
+            self.err.print(Text(f"  {error.hint}", style="dim"))
+
+    def table(self, rows: Sequence[Sequence[str]]) -> None:
+        """A table whose first row is its heading."""
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for column, heading in enumerate(rows[0]):
+            table.add_column(heading, justify="left" if column == 0 else "right", overflow="fold")
+        for row in rows[1:]:
+            table.add_row(*map(Text, row))
+        self.out.print(table)
+
+    @contextmanager
+    def progress(self) -> Iterator[Report]:
+        """A report that draws bars on a terminal, and a line now and then elsewhere."""
+        if self.verbosity < 0:
+            yield lambda _: None
+        elif not self.err.is_terminal:
+            yield _plain(self)
+        else:
+            with _bars(self.err) as bars:
+                yield _drawing(bars)
+
+    def answer(self, answer: Answer) -> None:
+        """Ranked hits for people: title, where, score, snippet with the matched words."""
+        for number, hit in enumerate(answer.results, 1):
+            self.out.print(_headline(number, hit))
+            self.out.print(Text("   ").append_text(_marked(hit)))
+        for note in answer.notes:
+            self.say(note)
+        if answer.corrections:
+            self.say("Did you mean: " + ", ".join(answer.corrections))
+        cached = ", cached" if answer.cached else ""
+        self.say(f"{len(answer.results)} of {answer.total} in {answer.took_ms:.0f} ms{cached}")
+
+    def explanation(self, answer: Answer) -> None:
+        """How the ranking came about."""
+        self.out.print()
+        for name, value in (answer.explanation or {}).items():
+            self.out.print(Text(f"{name}: {value}", style="dim"))
+        stages = "  ".join(f"{name} {ms:.1f} ms" for name, ms in answer.stages.items())
+        self.out.print(Text(f"stages: {stages}", style="dim"))
+
+
+def where(hit: Hit) -> str:
+    """Where a hit is, as an editor or a person would take it: `main.py:140`, `file.pdf p.12`.
+
+    >>> where(Hit("a", 1.0, "", {}, "", "a.pdf", "", (), {"page": 3}))
+    'a.pdf p.3'
+    """
+    place = hit.location
+    path = hit.path or hit.id
+    if "member" in place:
+        path = f"{path}!/{place['member']}"
+    if "page" in place:
+        return f"{path} p.{place['page']}"
+    if "sheet" in place:
+        row = f" row {place['row']}" if "row" in place else ""
+        return f"{path} [{place['sheet']}]{row}"
+    return f"{path}:{place['line']}" if "line" in place else path
+
+
+def _headline(number: int, hit: Hit) -> Text:
+    score = f"{hit.score:.3f}"
+    link = f"link file://{hit.path}" if hit.path else ""
+    return Text.assemble(
+        (f"{number}. ", "dim"),
+        (hit.title or hit.id, "bold"),
+        "  ",
+        (where(hit), f"cyan {link}"),
+        (f"  {score}", "dim"),
+    )
+
+
+def _marked(hit: Hit) -> Text:
+    text = Text(hit.snippet)
+    for start, end in hit.highlights:
+        text.stylize("bold yellow", start, end)
+    flat = text.split("\n", allow_blank=False)
+    return Text(" ").join(flat)
+
+
+def _bars(console: Rich) -> Bars:
+    return Bars(
+        SpinnerColumn(),
+        TextColumn("{task.description:<12}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[unit]} {task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("[dim]{task.fields[detail]}"),
+        console=console,
+        transient=True,
+    )
+
+
+def _drawing(bars: Bars) -> Report:
+    tasks: dict[str, Any] = {}
+    began: dict[str, float] = {}
+
+    def report(step: Progress) -> None:
+        if step.stage not in tasks:
+            name = _STAGES.get(step.stage, step.stage.capitalize())
+            tasks[step.stage] = bars.add_task(name, total=step.total, unit=step.unit, detail="", rate="")
+            began[step.stage] = time.monotonic()
+        seconds = time.monotonic() - began[step.stage]
+        rate = f"{step.done / seconds:,.0f}/s" if seconds > 1 else ""
+        bars.update(
+            tasks[step.stage],
+            completed=step.done,
+            total=step.total,
+            detail=step.detail[-60:],
+            rate=rate,
+            unit=step.unit,
+        )
+
+    return report
+
+
+def _plain(console: Console) -> Report:
+    last: dict[str, float] = {}
+
+    def report(step: Progress) -> None:
+        now = time.monotonic()
+        begun = last.setdefault(step.stage, now)
+        if now - begun >= _PLAIN_EVERY_S:
+            last[step.stage] = now
+            of = f" of {step.total:,}" if step.total else ""
+            console.say(f"{_STAGES.get(step.stage, step.stage)}: {step.done:,}{of} {step.unit}")
+
+    return report

@@ -1,0 +1,74 @@
+"""From words on the command line to an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+
+from localsearch.cli.console import Console
+from localsearch.cli.parser import build_parser
+from localsearch.errors import CancelledError, LocalSearchError
+from localsearch.settings import Settings, load
+
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    args = build_parser().parse_args(argv)
+    console = Console(json=bool(args.json), verbosity=-1 if args.quiet else args.verbose or 0)
+    try:
+        return run(args, console, load(args.home, offline=args.offline or None))
+    except LocalSearchError as error:
+        console.error(error)
+        return INTERRUPTED if isinstance(error, CancelledError) else error.exit_code
+    except KeyboardInterrupt:
+        console.say("Stopped.")
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+
+
+def run(args: argparse.Namespace, console: Console, settings: Settings) -> int:
+    """Dispatch to the command's function."""
+    from localsearch.cli import commands, upkeep
+
+    table = {
+        "index": commands.index,
+        "search": commands.search,
+        "serve": commands.serve,
+        "status": commands.status,
+        "why": commands.why,
+        "eval": commands.evaluate,
+        "models": upkeep.models,
+    }
+    return table[args.command](args, console, settings)
+
+
+class Interrupt:
+    """Ctrl-C and SIGTERM as a question that long work asks; a second Ctrl-C stops at once."""
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+
+    def __enter__(self) -> Interrupt:
+        self._before = {
+            number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def __call__(self) -> bool:
+        return self._asked.is_set()
+
+    def _on_signal(self, number: int, frame: object) -> None:
+        if self._asked.is_set():
+            raise KeyboardInterrupt
+        self._asked.set()

@@ -1,0 +1,136 @@
+"""What can be typed."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+from localsearch import __version__
+
+Sub = Any
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="localsearch",
+        description="Search your own files by words and by meaning, entirely on this machine.",
+        epilog="Exit codes: 0 done, 1 failed, 2 bad usage, 3 the index is held by another process.",
+    )
+    parser.add_argument("--version", action="version", version=f"localsearch {__version__}")
+    _globals(parser, None)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for add in (_index, _search, _serve, _status, _why, _models, _eval):
+        add(commands)
+    return parser
+
+
+def _globals(parser: argparse.ArgumentParser, default: Any) -> None:
+    parser.add_argument(
+        "--home", metavar="DIR", default=default, help="the index folder (or LOCALSEARCH_HOME)"
+    )
+    parser.add_argument(
+        "--offline",
+        action="store_true",
+        default=default,
+        help="never connect to anything (or LOCALSEARCH_OFFLINE=1)",
+    )
+    parser.add_argument(
+        "--json", action="store_true", default=default, help="print one JSON object on stdout"
+    )
+    parser.add_argument("-v", "--verbose", action="count", default=default, help="say more")
+    parser.add_argument(
+        "-q", "--quiet", action="store_true", default=default, help="say nothing but results and errors"
+    )
+
+
+def command(commands: Sub, name: str, help: str) -> argparse.ArgumentParser:
+    """A command that also takes the global options after its name."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=help, description=help[0].upper() + help[1:] + "."
+    )
+    _globals(parser, argparse.SUPPRESS)
+    return parser
+
+
+def _positive(name: str, low: int, high: int) -> Callable[[str], int]:
+    def convert(text: str) -> int:
+        value = int(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{name} is from {low} to {high}")
+        return value
+
+    convert.__name__ = name
+    return convert
+
+
+def _index(commands: Sub) -> None:
+    parser = command(
+        commands, "index", "read files and folders and make them searchable; run again to update"
+    )
+    parser.add_argument("paths", nargs="+", metavar="PATH")
+    parser.add_argument("--collection", default="default", metavar="NAME")
+    parser.add_argument(
+        "--include", action="append", default=[], metavar="GLOB", help="only files that match"
+    )
+    parser.add_argument("--exclude", action="append", default=[], metavar="GLOB", help="no files that match")
+    parser.add_argument("--dry-run", action="store_true", help="tell what would happen, change nothing")
+    parser.add_argument(
+        "--no-embed", action="store_true", help="words only for now; vectors can follow later"
+    )
+    parser.add_argument("--retry-failed", action="store_true", help="try again what could not be read before")
+
+
+def _search(commands: Sub) -> None:
+    parser = command(commands, "search", "search, best first")
+    parser.add_argument("query", nargs="+", metavar="QUERY")
+    parser.add_argument("-n", "--limit", type=_positive("limit", 1, 1000), default=5, metavar="N")
+    parser.add_argument("--offset", type=_positive("offset", 0, 100_000), default=0, metavar="N")
+    parser.add_argument("--mode", choices=["hybrid", "lexical", "semantic"], default="hybrid")
+    parser.add_argument(
+        "--rerank", action="store_true", help="look closer at the best passages; slower, often better"
+    )
+    parser.add_argument("--collection", metavar="NAME")
+    parser.add_argument(
+        "--filter", dest="filters", metavar="EXPR", help="such as 'type:pdf after:2024 -draft'"
+    )
+    parser.add_argument("--explain", action="store_true", help="show how the ranking came about")
+    parser.add_argument("--budget", type=float, metavar="MS", help="the best answer within this time")
+    parser.add_argument("--no-cache", action="store_true", help="compute everything anew")
+
+
+def _serve(commands: Sub) -> None:
+    parser = command(commands, "serve", "serve the search page and the HTTP API")
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="index these first, in the background")
+    parser.add_argument("--host", metavar="H", help="default 127.0.0.1")
+    parser.add_argument("--port", type=_positive("port", 0, 65535), metavar="P", help="default 8765")
+    parser.add_argument("--watch", action="store_true", help="keep the index current as files change")
+
+
+def _status(commands: Sub) -> None:
+    command(commands, "status", "what is indexed and how fresh it is")
+
+
+def _why(commands: Sub) -> None:
+    parser = command(commands, "why", "whether a file is indexed, skipped or failed, and the reason")
+    parser.add_argument("file", metavar="FILE")
+
+
+def _models(commands: Sub) -> None:
+    parser = command(commands, "models", "embedding and re-ranking models")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    command(actions, "list", "models that are known and whether they are here")
+    command(actions, "pull", "download a model and verify it").add_argument("name", metavar="NAME")
+    importing = command(actions, "import", "take a sentence-transformers folder carried in by hand")
+    importing.add_argument("folder", metavar="DIR")
+    importing.add_argument("--name", metavar="NAME")
+    command(actions, "verify", "hash every file of a model").add_argument("name", nargs="?", metavar="NAME")
+    command(actions, "remove", "delete a model").add_argument("name", metavar="NAME")
+
+
+def _eval(commands: Sub) -> None:
+    parser = command(commands, "eval", "measure ranking on a judged collection in BEIR layout")
+    parser.add_argument("folder", metavar="DIR")
+    parser.add_argument("--split", default="test", metavar="NAME")
+    parser.add_argument("--modes", default="lexical,semantic,hybrid", metavar="LIST", help="also: rerank")

@@ -1,0 +1,104 @@
+"""Vectors follow words: chunks that lack one are encoded in the background, those just found by words first."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from localsearch.derived import Derived, Model, Semantic
+from localsearch.prepare import context
+from localsearch.store import Version
+from localsearch.store.embeddings import PendingChunk
+from localsearch.types import Cancelled, Encoder, Progress, Report, never, no_report
+
+BATCH = 512
+_WANTED = 2000
+
+
+class Embedder:
+    """Encodes pending chunks of a version and makes them searchable, batch by batch, each batch durable."""
+
+    def __init__(self, derived: Derived) -> None:
+        self.derived = derived
+        self.corpus = derived.corpus
+        self.embeddings = derived.embeddings
+        self._wanted: OrderedDict[int, None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def want(self, chunk_ids: Sequence[int]) -> None:
+        """Encode these first: somebody just found them by their words."""
+        with self._lock:
+            for chunk_id in chunk_ids:
+                self._wanted[chunk_id] = None
+            while len(self._wanted) > _WANTED:
+                self._wanted.popitem(last=False)
+
+    def run(self, report: Report = no_report, cancelled: Cancelled = never) -> int:
+        """Encode all that the active version lacks; returns how many chunks it did.
+
+        Raises ModelError when there is something to encode and the model is not to be had.
+        """
+        semantic = self.derived.semantic
+        return self.run_version(semantic.version, semantic.model, report, cancelled) if semantic else 0
+
+    def run_version(
+        self, version: Version, model: Model, report: Report = no_report, cancelled: Cancelled = never
+    ) -> int:
+        """Encode all that one version lacks."""
+        done = 0
+        total = self.embeddings.pending_count(version.id)
+        while not cancelled() and (batch := self._next(version)):
+            self._embed(version, model.encoder(), batch)
+            done += len(batch)
+            total = max(total, done)
+            report(Progress("embed", done, total, "passages"))
+        return done
+
+    def _next(self, version: Version) -> list[PendingChunk]:
+        with self._lock:
+            wanted = [self._wanted.popitem()[0] for _ in range(min(BATCH, len(self._wanted)))]
+        first = self.embeddings.pending_among(version.id, wanted) if wanted else []
+        return first or self.embeddings.pending(version.id, BATCH)
+
+    def _embed(self, version: Version, encoder: Encoder, batch: list[PendingChunk]) -> None:
+        texts = self._texts(batch)
+        hashes = list(texts)
+        vectors: dict[bytes, NDArray[np.float32]] = {}
+        if hashes:
+            vectors = dict(zip(hashes, encoder.encode_documents([texts[digest] for digest in hashes])))
+        done = {chunk.chunk_id: chunk.hash for chunk in batch if chunk.hash in vectors}
+        self.derived.add_vectors(version.id, vectors, done)
+
+    def _texts(self, batch: list[PendingChunk]) -> dict[bytes, str]:
+        """What to encode, by hash; a chunk deleted meanwhile is left out."""
+        passages = self.corpus.passages([chunk.chunk_id for chunk in batch])
+        documents = self.corpus.documents({chunk.document_id for chunk in batch})
+        texts = {}
+        for chunk in batch:
+            passage, document = passages.get(chunk.chunk_id), documents.get(chunk.document_id)
+            if passage and document:
+                texts[chunk.hash] = context(document.title, passage.place.heading, passage.text)
+        return texts
+
+
+def merge_if_needed(derived: Derived, report: Report = no_report, cancelled: Cancelled = never) -> bool:
+    """Build a new generation of the active version's vectors when the delta or the tombstones have grown."""
+    semantic = derived.semantic
+    if semantic is None or not semantic.vectors.needs_merge():
+        return False
+    merge(derived, semantic, report, cancelled)
+    return True
+
+
+def merge(
+    derived: Derived, semantic: Semantic, report: Report = no_report, cancelled: Cancelled = never
+) -> None:
+    """Build and publish a new generation from the vectors in SQLite."""
+    ids = derived.embeddings.embedded_ids(semantic.version.id)
+    stream = derived.embeddings.stream(semantic.version.id, ids)
+    generation = semantic.vectors.build(stream, len(ids), report=report, cancelled=cancelled)
+    semantic.vectors.publish(generation)

@@ -1,0 +1,381 @@
+"""The only place that chooses implementations and wires them: an index folder, open."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from localsearch import __version__
+from localsearch.caches import QueryLog, ResultCache, VectorCache
+from localsearch.derived import Derived, Model, Semantic
+from localsearch.embedding import Embedder, merge_if_needed
+from localsearch.errors import (
+    DamagedError,
+    LocalSearchError,
+    ModelMissingError,
+    NotFoundError,
+    ReadOnlyError,
+    UsageError,
+)
+from localsearch.indexing import Indexer, IndexReport, Job
+from localsearch.lexical import open_lexical
+from localsearch.models import ModelStore
+from localsearch.ownership import Ownership
+from localsearch.scan import display
+from localsearch.search import Request, Searcher
+from localsearch.settings import Settings, load
+from localsearch.store import Corpus, Database, DocumentRow, Embeddings, FileRow, Ledger, Version
+from localsearch.text import Analyzer
+from localsearch.types import Answer, Cancelled, Encoder, LexicalIndex, Mode, Record, Report, never, no_report
+from localsearch.vectors import VectorIndex
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What is indexed and how fresh. `bytes` is what the home folder takes on disk, models not counted."""
+
+    documents: int
+    chunks: int
+    embedded_chunks: int
+    semantic_coverage: float
+    files: Mapping[str, int]
+    version: str | None
+    home: str
+    bytes: int
+    seq: int
+    collections: tuple[str, ...]
+    roots: tuple[str, ...]
+    release: str = __version__
+
+
+class Engine:
+    """An open index: `index`, `add`, `search` and the rest. Safe to share between threads; close it when done."""
+
+    def __init__(self, settings: Settings, *, read_only: bool = False) -> None:
+        self.settings = settings
+        self.read_only = read_only
+        self.models = ModelStore(settings)
+        self._prepare_home()
+        self.ownership = None if read_only else Ownership(settings.home)
+        self._stop = threading.Event()
+        self._wake = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self.background_error: str | None = None
+        try:
+            self._open()
+        except BaseException:
+            if self.ownership:
+                self.ownership.release()
+            raise
+
+    @classmethod
+    def open(
+        cls,
+        home: str | os.PathLike[str] | None = None,
+        *,
+        settings: Settings | None = None,
+        read_only: bool = False,
+    ) -> Engine:
+        """Open the index in a folder, making it if need be.
+
+        Raises LockedError when another process writes to it, ReadOnlyError, FormatError, DamagedError.
+        """
+        return cls(settings or load(home), read_only=read_only)
+
+    def _prepare_home(self) -> None:
+        home = self.settings.home
+        if self.read_only:
+            return
+        try:
+            home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise ReadOnlyError(
+                f"{home} cannot be made: {error.strerror}", hint="Choose another with --home."
+            ) from error
+
+    def _open(self) -> None:
+        home, caches = self.settings.home, self.settings.caches
+        self.db = Database.open(home, read_only=self.read_only)
+        self.corpus = Corpus(self.db)
+        self.embeddings = Embeddings(self.db)
+        self.ledger = Ledger(self.db)
+        self.analyzer = Analyzer()
+        active = self.embeddings.active()
+        semantic = self._semantic(active) if active else None
+        self.derived = Derived(self.corpus, self.embeddings, self._lexical(), semantic)
+        if not self.read_only:
+            self.derived.catch_up()
+        self.embedder = Embedder(self.derived)
+        folder = None if self.read_only else home
+        self.query_vectors = VectorCache(
+            folder,
+            memory_bytes=caches.query_vectors_mb << 20,
+            disk_bytes=caches.query_vectors_disk_mb << 20,
+            ttl_s=caches.query_vectors_days * 86_400,
+        )
+        self.answers: ResultCache[Answer] = ResultCache(
+            caches.results_mb << 20,
+            _answer_bytes,
+            min_ttl_s=caches.results_min_s,
+            max_ttl_s=caches.results_max_s,
+        )
+        self.query_log = QueryLog(folder if caches.remember_queries else None)
+        self.searcher = Searcher(
+            self.derived, self.embedder, self.analyzer, self.settings.search, self.query_vectors, self.answers
+        )
+        self.indexer = Indexer(self.db, self.derived, self.settings)
+
+    def _lexical(self) -> LexicalIndex:
+        """The BM25 index; one that is damaged is set aside and made again from SQLite."""
+        folder = self.settings.home / "lexical"
+        engine = self.settings.search.lexical_engine
+        try:
+            return open_lexical(engine, folder, self.analyzer, writable=not self.read_only)
+        except DamagedError:
+            if self.read_only:
+                raise
+            aside = folder.with_name(f"lexical.damaged-{os.getpid()}")
+            shutil.rmtree(aside, ignore_errors=True)
+            folder.rename(aside)
+            return open_lexical(engine, folder, self.analyzer, writable=True)
+
+    def _semantic(self, version: Version) -> Semantic:
+        folder = self.settings.home / "vectors" / str(version.id)
+        try:
+            vectors = VectorIndex.open(folder, version.dimensions, self.settings.vectors)
+        except DamagedError:
+            vectors = VectorIndex.open(folder, version.dimensions, self.settings.vectors)
+        return Semantic(version, Model(lambda: self._encoder_of(version)), vectors)
+
+    def _encoder_of(self, version: Version) -> Encoder:
+        encoder = self.models.encoder(version.model, version.precision)
+        if encoder.fingerprint != version.fingerprint:
+            raise ModelMissingError(
+                f"This index was embedded by {version.model} ({version.fingerprint}), and the {version.model} in"
+                f" {self.settings.models} is another one.",
+                hint="Put the former back, or run: localsearch versions build --model " + version.model,
+            )
+        return encoder
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop background work at the next batch and release the index. What was confirmed is durable already."""
+        self._stop.set()
+        self._wake.set()
+        for thread in self._threads:
+            thread.join()
+        self.query_vectors.close()
+        self.query_log.close()
+        self.derived.close()
+        self.db.close()
+        if self.ownership:
+            self.ownership.release()
+            self.ownership = None
+
+    # -- writing
+
+    def index(
+        self,
+        paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+        *,
+        collection: str = "default",
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        dry_run: bool = False,
+        embed: bool = True,
+        retry_failed: bool = False,
+        report: Report = no_report,
+        cancelled: Cancelled = never,
+    ) -> IndexReport:
+        """Bring the index to the state of files and folders: words first, then vectors.
+
+        Whatever interrupts it, what was done stays done and the next call goes on from there. With `embed` false, or
+        while background work runs, vectors follow later.
+        """
+        job = Job(
+            _paths(paths),
+            collection,
+            tuple(include),
+            tuple(exclude),
+            dry_run=dry_run,
+            retry_failed=retry_failed,
+        )
+        outcome = self.indexer.index(job, report, cancelled)
+        if self._threads:
+            self._wake.set()
+        elif embed and not dry_run and not cancelled():
+            self.embed_pending(report, cancelled)
+        return outcome
+
+    def add(self, records: Sequence[Record], *, collection: str = "default") -> list[str]:
+        """Store documents that a program sends, in place of those with the same ids; returns the ids.
+
+        On return they are durable and found by their words; their vectors follow.
+        """
+        keys = self.indexer.add(records, collection)
+        self._wake.set()
+        return keys
+
+    def delete(self, id: str, *, collection: str = "default") -> None:
+        """Delete a document. Raises NotFoundError when there is none with this id."""
+        if not self.indexer.delete([id], collection):
+            raise NotFoundError(
+                f"There is no document {id!r} in {collection}.", hint="Ids are as search gives them."
+            )
+
+    def ensure_version(self) -> Semantic | None:
+        """Make the first embedding version once the model is there; later ones are for `versions build`.
+
+        Raises ModelMissingError, saying how to get the model.
+        """
+        if self.derived.semantic is None and not self.read_only:
+            encoder = self.models.encoder()
+            version = self.embeddings.begin(
+                encoder.name, encoder.precision, encoder.fingerprint, encoder.dimensions
+            )
+            self.derived.activate(self._semantic(version))
+        return self.derived.semantic
+
+    def embed_pending(self, report: Report = no_report, cancelled: Cancelled = never) -> int:
+        """Encode every passage that lacks a vector, then merge the vector index if it is due; returns how many."""
+        self.ensure_version()
+        done = self.embedder.run(report, cancelled)
+        if not cancelled():
+            merge_if_needed(self.derived, report, cancelled)
+        return done
+
+    def start_background(self) -> None:
+        """Encode and merge in a thread from now on, whenever there is something to do."""
+        if self._threads or self.read_only:
+            return
+        thread = threading.Thread(target=self._background, name="localsearch-embedding", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _background(self) -> None:
+        while not self._stop.is_set():
+            self._wake.clear()
+            try:
+                self.embed_pending(cancelled=self._stop.is_set)
+                self.background_error = None
+            except LocalSearchError as error:
+                self.background_error = f"{error.message} {error.hint}".strip()
+            self._wake.wait(60.0)
+
+    # -- reading
+
+    def search(
+        self,
+        query: str,
+        *,
+        limit: int = 5,
+        offset: int = 0,
+        mode: Mode = "hybrid",
+        rerank: bool = False,
+        collection: str | None = None,
+        filters: str | Mapping[str, Any] | None = None,
+        explain: bool = False,
+        budget_ms: float | None = None,
+        cache: bool = True,
+        facets: bool = False,
+    ) -> Answer:
+        """Rank documents for a query; the answer iterates over its hits.
+
+        Raises QueryError for an empty query and FilterError for a filter without meaning.
+        """
+        request = Request(
+            query, limit, offset, mode, rerank, collection, filters, explain, budget_ms, cache, facets=facets
+        )
+        if self.read_only and self.corpus.seq != self.derived.seq:
+            self.derived.reload()
+        return self.searcher.search(request)
+
+    def get(self, id: str, *, collection: str = "default") -> dict[str, Any]:
+        """One document with its text. Raises NotFoundError."""
+        row = self.corpus.find(collection, id)
+        if row is None:
+            raise NotFoundError(
+                f"There is no document {id!r} in {collection}.", hint="Ids are as search gives them."
+            )
+        return {**_public(row), "text": self.corpus.text(row.id)}
+
+    def status(self) -> Status:
+        """Counts, coverage and size."""
+        documents, chunks = self.corpus.counts()
+        active = self.embeddings.active()
+        embedded = chunks - self.embeddings.pending_count(active.id) if active else 0
+        return Status(
+            documents=documents,
+            chunks=chunks,
+            embedded_chunks=embedded,
+            semantic_coverage=round(embedded / chunks, 4) if chunks else 1.0,
+            files=self.ledger.counts(),
+            version=version_name(active) if active else None,
+            home=str(self.settings.home),
+            bytes=_disk_bytes(self.settings.home),
+            seq=self.corpus.seq,
+            collections=tuple(self.corpus.collections()),
+            roots=tuple(path for _, path, _ in self.ledger.roots()),
+        )
+
+    def why(self, path: str | os.PathLike[str]) -> list[FileRow]:
+        """What became of a file, once per collection; raises NotFoundError when it was never seen."""
+        absolute = _paths(path)[0]
+        rows = self.ledger.at(display(os.fsencode(absolute)))
+        if not rows:
+            raise NotFoundError(
+                f"{absolute} has not been seen.",
+                hint="Index it, or a folder that holds it: localsearch index PATH",
+            )
+        return rows
+
+    def suggest(self, prefix: str, limit: int = 8) -> list[str]:
+        """Completions of the last word of what was typed, from the corpus's own words."""
+        return self.searcher.suggest(prefix, limit)
+
+
+def version_name(version: Version) -> str:
+    """How a version is called: its number, model and precision."""
+    return f"{version.id}-{version.model}-{version.precision}"
+
+
+def _paths(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> tuple[Path, ...]:
+    listed = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    if not listed:
+        raise UsageError("Nothing to index.", hint="Name at least one file or folder.")
+    return tuple(Path(os.path.abspath(Path(path).expanduser())) for path in listed)
+
+
+def _public(row: DocumentRow) -> dict[str, Any]:
+    values = asdict(row)
+    for internal in ("id", "key", "content_hash", "member"):
+        values.pop(internal)
+    return {"id": row.key, **values}
+
+
+def _disk_bytes(home: Path) -> int:
+    return sum(
+        entry.stat().st_size
+        for entry in home.rglob("*")
+        if entry.is_file() and entry.relative_to(home).parts[0] != "models"
+    )
+
+
+def _answer_bytes(answer: Answer) -> int:
+    return 500 + sum(800 + 2 * (len(hit.text) + len(hit.snippet)) for hit in answer.results)

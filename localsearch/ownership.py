@@ -1,0 +1,85 @@
+"""One process owns an index for writing. The lock file names it, so that a second one can say who holds it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from localsearch.errors import LockedError, ReadOnlyError
+
+FILE = "owner.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who holds an index: `url` is set while it serves."""
+
+    pid: int
+    started: float
+    url: str | None = None
+
+
+class Ownership:
+    """The exclusive right to write to a home folder, held until `release` or the end of the process."""
+
+    def __init__(self, home: Path) -> None:
+        """Take it. Raises LockedError, with `pid` and `url` of the holder, or ReadOnlyError."""
+        self._file = home / FILE
+        try:
+            self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except PermissionError as error:
+            raise ReadOnlyError(
+                f"{home} cannot be written.", hint="Check the folder's permissions."
+            ) from error
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._descriptor)
+            raise _locked(home) from error
+        self.announce(None)
+
+    def announce(self, url: str | None) -> None:
+        """Write into the lock file who holds it and where it serves."""
+        owner = {"pid": os.getpid(), "started": time.time(), "url": url}
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, json.dumps(owner).encode(), 0)
+
+    def release(self) -> None:
+        os.ftruncate(self._descriptor, 0)
+        os.close(self._descriptor)
+
+
+def owner_of(home: Path) -> Owner | None:
+    """Who holds this home folder now, or None."""
+    try:
+        with open(home / FILE, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return None
+    except BlockingIOError:
+        return _read(home)
+    except OSError:
+        return None
+
+
+def _read(home: Path) -> Owner:
+    try:
+        values: dict[str, Any] = json.loads((home / FILE).read_bytes())
+        return Owner(int(values["pid"]), float(values["started"]), values.get("url"))
+    except (OSError, ValueError, KeyError):
+        return Owner(0, 0.0)
+
+
+def _locked(home: Path) -> LockedError:
+    owner = _read(home)
+    what = f"serving at {owner.url}" if owner.url else "writing to it"
+    return LockedError(
+        f"The index in {home} is held by process {owner.pid}, {what}.",
+        hint="Wait for it to finish, send the work to that server, or use another --home.",
+        pid=owner.pid,
+        url=owner.url,
+    )
