@@ -110,11 +110,17 @@ class Derived:
     """The derived indexes of one home folder and the number of the last change they hold."""
 
     def __init__(
-        self, corpus: Corpus, embeddings: Embeddings, lexical: LexicalIndex, semantic: Semantic | None
+        self,
+        corpus: Corpus,
+        embeddings: Embeddings,
+        lexical: LexicalIndex,
+        empty_lexical: Callable[[], LexicalIndex],
+        semantic: Semantic | None,
     ) -> None:
         self.corpus = corpus
         self.embeddings = embeddings
         self.lexical = lexical
+        self._empty_lexical = empty_lexical
         self.catalog = Catalog(corpus)
         self.semantic = semantic
         self._lock = threading.RLock()
@@ -138,7 +144,8 @@ class Derived:
             target = self.corpus.seq
             changed = self.corpus.changed_since(self.lexical.seq)
             if changed is None:
-                self.lexical.clear()
+                self.lexical.close()
+                self.lexical = self._empty_lexical()
                 changed = self.corpus.document_ids()
             if changed:
                 self._feed_lexical(changed, target, report)

@@ -108,7 +108,7 @@ class Engine:
         self.analyzer = Analyzer()
         active = self.embeddings.active()
         semantic = self._semantic(active) if active else None
-        self.derived = Derived(self.corpus, self.embeddings, self._lexical(), semantic)
+        self.derived = Derived(self.corpus, self.embeddings, self._lexical(), self._empty_lexical, semantic)
         if not self.read_only:
             self.derived.catch_up()
         self.embedder = Embedder(self.derived)
@@ -132,18 +132,19 @@ class Engine:
         self.indexer = Indexer(self.db, self.derived, self.settings)
 
     def _lexical(self) -> LexicalIndex:
-        """The BM25 index; one that is damaged is set aside and made again from SQLite."""
-        folder = self.settings.home / "lexical"
-        engine = self.settings.search.lexical_engine
+        """The BM25 index; one that is damaged, or made by another release's analyser, is made again from SQLite."""
+        kind, folder = self.settings.search.lexical_engine, self.settings.home / "lexical"
         try:
-            return open_lexical(engine, folder, self.analyzer, writable=not self.read_only)
+            return open_lexical(kind, folder, self.analyzer, writable=not self.read_only)
         except DamagedError:
             if self.read_only:
                 raise
-            aside = folder.with_name(f"lexical.damaged-{os.getpid()}")
-            shutil.rmtree(aside, ignore_errors=True)
-            folder.rename(aside)
-            return open_lexical(engine, folder, self.analyzer, writable=True)
+            return self._empty_lexical()
+
+    def _empty_lexical(self) -> LexicalIndex:
+        folder = self.settings.home / "lexical"
+        shutil.rmtree(folder, ignore_errors=True)
+        return open_lexical(self.settings.search.lexical_engine, folder, self.analyzer)
 
     def _semantic(self, version: Version) -> Semantic:
         folder = self.settings.home / "vectors" / str(version.id)
@@ -180,6 +181,7 @@ class Engine:
         self._wake.set()
         for thread in self._threads:
             thread.join()
+        self.searcher.close()
         self.query_vectors.close()
         self.query_log.close()
         self.derived.close()
@@ -326,7 +328,7 @@ class Engine:
             embedded_chunks=embedded,
             semantic_coverage=round(embedded / chunks, 4) if chunks else 1.0,
             files=self.ledger.counts(),
-            version=version_name(active) if active else None,
+            version=active.name if active else None,
             home=str(self.settings.home),
             bytes=_disk_bytes(self.settings.home),
             seq=self.corpus.seq,
@@ -348,11 +350,6 @@ class Engine:
     def suggest(self, prefix: str, limit: int = 8) -> list[str]:
         """Completions of the last word of what was typed, from the corpus's own words."""
         return self.searcher.suggest(prefix, limit)
-
-
-def version_name(version: Version) -> str:
-    """How a version is called: its number, model and precision."""
-    return f"{version.id}-{version.model}-{version.precision}"
 
 
 def _paths(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> tuple[Path, ...]:

@@ -219,10 +219,6 @@ class LexicalIndex(Protocol):
 
     def remove(self, document_ids: Sequence[int]) -> None: ...
 
-    def clear(self) -> None:
-        """Forget everything, to be filled again."""
-        ...
-
     def commit(self, seq: int) -> None:
         """Make all added and removed so far durable and searchable, and remember `seq`, atomically."""
         ...
@@ -233,6 +229,19 @@ class LexicalIndex(Protocol):
 
     def score(self, query: Any, ids: Ids) -> Scores:
         """Exact scores of these chunks, shape (len(ids),); 0 where nothing matches."""
+        ...
+
+    @property
+    def languages(self) -> Mapping[str, int]:
+        """Passages by the language they were analysed in."""
+        ...
+
+    def doc_freq(self, term: str) -> int:
+        """Passages that hold the term."""
+        ...
+
+    def documents_with(self, phrase: Any) -> Ids:
+        """Ids of documents with a passage that holds one of the phrase's alternatives, ascending."""
         ...
 
     def close(self) -> None: ...

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from localsearch.cli.console import Console
+from localsearch.cli.interrupt import INTERRUPTED, Interrupt
 from localsearch.engine import Engine, Status
 from localsearch.errors import ModelError, NotFoundError
 from localsearch.indexing import IndexReport
@@ -16,8 +17,6 @@ from localsearch.settings import Settings
 
 def index(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     """`localsearch index PATH...`"""
-    from localsearch.cli.main import INTERRUPTED, Interrupt
-
     with Interrupt() as interrupted, Engine.open(settings=settings) as engine, console.progress() as report:
         embed = not (args.no_embed or args.dry_run) and fetch_model(engine, console)
         outcome = engine.index(

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
-import threading
 from collections.abc import Sequence
 
 from localsearch.cli.console import Console
+from localsearch.cli.interrupt import INTERRUPTED
 from localsearch.cli.parser import build_parser
 from localsearch.errors import CancelledError, LocalSearchError
 from localsearch.settings import Settings, load
-
-INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,28 +44,3 @@ def run(args: argparse.Namespace, console: Console, settings: Settings) -> int:
         "models": upkeep.models,
     }
     return table[args.command](args, console, settings)
-
-
-class Interrupt:
-    """Ctrl-C and SIGTERM as a question that long work asks; a second Ctrl-C stops at once."""
-
-    def __init__(self) -> None:
-        self._asked = threading.Event()
-
-    def __enter__(self) -> Interrupt:
-        self._before = {
-            number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def __call__(self) -> bool:
-        return self._asked.is_set()
-
-    def _on_signal(self, number: int, frame: object) -> None:
-        if self._asked.is_set():
-            raise KeyboardInterrupt
-        self._asked.set()

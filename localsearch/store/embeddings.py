@@ -27,6 +27,11 @@ class Version:
     created: float
     activated: float | None
 
+    @property
+    def name(self) -> str:
+        """How people call it: number, model and precision."""
+        return f"{self.id}-{self.model}-{self.precision}"
+
 
 @dataclass(frozen=True, slots=True)
 class PendingChunk:

@@ -1,0 +1,451 @@
+"""A query, top to bottom, in the order it happens.
+
+    parse -> filter -> cached answer? -> words and meaning side by side -> fuse -> best passage of each document
+    -> look closer (rerank) if asked -> snippets for the page shown
+
+Two legs find passages: BM25 by words, HNSW by meaning. What either found is scored exactly by both, fused, and each
+document is shown once with its best passage. Candidates come in tiers of fixed size, so that a later page continues
+the ranking of an earlier one.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from localsearch.caches import ResultCache, VectorCache, canonical
+from localsearch.derived import Derived, Mask, Semantic
+from localsearch.embedding import Embedder
+from localsearch.errors import ModelError, QueryError
+from localsearch.filters import And, Filter, ParsedQuery, from_json, parse_filter, parse_query, to_sql
+from localsearch.fusion import Candidates, Signals, coverage, fuse, union
+from localsearch.lexical import LexicalQuery, analyze_query
+from localsearch.settings import SearchSettings
+from localsearch.snippets import snippet, snippet_terms
+from localsearch.store import DocumentRow, PassageRow
+from localsearch.text import Analyzer, normalize
+from localsearch.types import Answer, Hit, Ids, Mode, Ranking, Scores, Vectors
+
+MAX_QUERY = 10_000
+"""Characters of a query that are used: more than any question, less than what slows a search down."""
+_TIERS = (1, 5, 25)
+"""Candidates of each leg, as multiples of the setting, tried in turn until the page is full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked."""
+
+    query: str
+    limit: int = 5
+    offset: int = 0
+    mode: Mode = "hybrid"
+    rerank: bool = False
+    collection: str | None = None
+    filters: str | Mapping[str, Any] | None = None
+    explain: bool = False
+    budget_ms: float | None = None
+    cache: bool = True
+    facets: bool = False
+
+
+@dataclass(slots=True)
+class _Trip:
+    """One query under way: its clock, what it did and what it has to say."""
+
+    request: Request
+    began: float = field(default_factory=time.perf_counter)
+    stages: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = (time.perf_counter() - began) * 1000
+            self.stages[name] = round(self.stages.get(name, 0.0) + spent, 3)
+
+    def took_ms(self) -> float:
+        return round((time.perf_counter() - self.began) * 1000, 3)
+
+    def left_s(self) -> float | None:
+        """Seconds of the budget that are left, or None without a budget."""
+        budget = self.request.budget_ms
+        return None if budget is None else max(budget / 1000 - (time.perf_counter() - self.began), 0.0)
+
+    def has_time(self, stage: str, needs_ms: float) -> bool:
+        """Whether a stage still fits the budget; if not, the answer says that it was left out."""
+        left = self.left_s()
+        if left is None or left * 1000 >= needs_ms:
+            return True
+        self.notes.append(f"No time for {stage} within {self.request.budget_ms:g} ms.")
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A query taken apart: what each leg is asked, and which chunks may answer."""
+
+    parsed: ParsedQuery
+    words: LexicalQuery
+    text: str
+    allowed: Mask | None
+    matching: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Candidates of both legs in fused order, each of shape (n,): ids, fused score, BM25 and cosine (NaN: unknown)."""
+
+    ids: Ids
+    scores: Scores
+    lexical: Scores
+    semantic: Scores
+    why: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A document with its best passage."""
+
+    document_id: int
+    chunk_id: int
+    score: float
+    lexical: float
+    semantic: float | None
+
+
+class Searcher:
+    """Answers queries from the derived indexes. Safe to share between threads."""
+
+    def __init__(
+        self,
+        derived: Derived,
+        embedder: Embedder,
+        analyzer: Analyzer,
+        settings: SearchSettings,
+        vectors: VectorCache,
+        answers: ResultCache[Answer],
+    ) -> None:
+        self.derived = derived
+        self.corpus = derived.corpus
+        self.embedder = embedder
+        self.analyzer = analyzer
+        self.settings = settings
+        self.query_vectors = vectors
+        self.answers = answers
+        self._legs = ThreadPoolExecutor(4, "localsearch-leg")
+
+    def search(self, request: Request) -> Answer:
+        """Answer one query. Raises QueryError and FilterError for what cannot be answered."""
+        trip = _Trip(request)
+        semantic = self.derived.semantic if request.mode != "lexical" else None
+        stamp = (self.derived.seq, semantic and (semantic.version.id, len(semantic.vectors)))
+        key = _cache_key(request)
+        if request.cache and (known := self.answers.get(key, stamp)):
+            return replace(known, took_ms=trip.took_ms(), cached=True)
+        answer = self._answer(trip, semantic)
+        if request.cache and request.budget_ms is None:
+            self.answers.put(key, stamp, answer)
+        return answer
+
+    def _answer(self, trip: _Trip, semantic: Semantic | None) -> Answer:
+        request = trip.request
+        with trip.stage("parse"):
+            plan = self._plan(trip)
+        ranked, explanation = self._rank(trip, plan, semantic)
+        page = ranked[request.offset : request.offset + request.limit]
+        with trip.stage("snippets"):
+            hits = tuple(self._hits(plan, page, request.explain))
+        return Answer(
+            query=request.query,
+            total=len(ranked),
+            took_ms=trip.took_ms(),
+            mode=request.mode,
+            version=semantic.version.name if semantic else None,
+            stages=trip.stages,
+            cached=False,
+            results=hits,
+            semantic_coverage=self.derived.coverage(),
+            notes=tuple(trip.notes),
+            explanation=explanation if request.explain else None,
+        )
+
+    # -- parse
+
+    def _plan(self, trip: _Trip) -> Plan:
+        request = trip.request
+        if not request.query.strip():
+            raise QueryError("The query is empty.", hint="Type at least one word.")
+        if len(request.query) > MAX_QUERY:
+            trip.notes.append(f"Only the first {MAX_QUERY:,} characters of the query were used.")
+        parsed = parse_query(request.query[:MAX_QUERY])
+        trip.notes.extend(parsed.notes)
+        words = analyze_query(
+            parsed.words,
+            self.analyzer,
+            phrases=parsed.phrases,
+            excluded=parsed.excluded,
+            languages=self.derived.lexical.languages,
+        )
+        allowed, matching = self._allowed(request, parsed, words)
+        return Plan(parsed, words, parsed.text or parsed.words, allowed, matching)
+
+    def _allowed(
+        self, request: Request, parsed: ParsedQuery, words: LexicalQuery
+    ) -> tuple[Mask | None, int | None]:
+        """Which chunks may answer, and how many documents that is; (None, None) when all may."""
+        clause, params = to_sql(_all_filters(request, parsed))
+        conditions, values = [clause] if clause else [], list(params)
+        if request.collection is not None:
+            conditions.append("d.collection = ?")
+            values.append(request.collection)
+        documents = (
+            self.corpus.select(" AND ".join(f"({c})" for c in conditions), values) if conditions else None
+        )
+        for phrase in words.phrases:
+            documents = _both(documents, self.derived.lexical.documents_with(phrase))
+        for phrase in words.excluded:
+            if documents is None:
+                documents = np.array(self.corpus.document_ids(), np.int64)
+            documents = np.setdiff1d(documents, self.derived.lexical.documents_with(phrase))
+        if documents is None:
+            return None, None
+        return self.derived.catalog.mask(documents), len(documents)
+
+    # -- rank
+
+    def _rank(
+        self, trip: _Trip, plan: Plan, semantic: Semantic | None
+    ) -> tuple[list[Ranked], Mapping[str, Any]]:
+        """Documents in order, enough for the page asked for, and how the order came about."""
+        request = trip.request
+        needed = request.offset + request.limit
+        ranked: dict[int, Ranked] = {}
+        explanation: Mapping[str, Any] = {}
+        vector = self._start_encoding(trip, plan, semantic)
+        for tier in _TIERS:
+            count = self.settings.candidates * tier
+            found, full = self._candidates(trip, plan, semantic, vector, count)
+            explanation = explanation or found.why
+            for document in self._best_passages(found):
+                ranked.setdefault(document.document_id, document)
+            if len(ranked) >= needed or not full:
+                break
+        return list(ranked.values()), explanation
+
+    def _start_encoding(self, trip: _Trip, plan: Plan, semantic: Semantic | None) -> Future[Vectors] | None:
+        """Encode the query in another thread while its words are looked up; None when there is no semantic leg."""
+        if semantic is None or not plan.text.strip():
+            if trip.request.mode != "lexical" and semantic is None:
+                trip.notes.append(
+                    "Words only: nothing is embedded yet. Run `localsearch index` with a model in place."
+                )
+            return None
+        return self._legs.submit(self._encode, trip, semantic, plan.text)
+
+    def _encode(self, trip: _Trip, semantic: Semantic, text: str) -> Vectors:
+        with trip.stage("encode"):
+            vector, _ = self.query_vectors.vector(semantic.model.encoder(), text)
+        return vector
+
+    def _candidates(
+        self, trip: _Trip, plan: Plan, semantic: Semantic | None, vector: Future[Vectors] | None, count: int
+    ) -> tuple[Scored, bool]:
+        """What each leg finds, scored by both and fused; and whether a leg might have more."""
+        words, meaning = Ranking.empty(), Ranking.empty()
+        if trip.request.mode != "semantic":
+            with trip.stage("lexical"):
+                words = self.derived.lexical.search(plan.words, count, plan.allowed)
+            self.embedder.want(words.ids[:20].tolist())
+        query = self._finish_encoding(trip, vector)
+        if query is not None and semantic is not None:
+            with trip.stage("semantic"):
+                meaning = semantic.vectors.search(query, count, plan.allowed, self._exact(semantic))
+        with trip.stage("fuse"):
+            found = self._fuse(trip, plan, semantic, query, words, meaning)
+        return found, len(words) >= count or len(meaning) >= count
+
+    def _finish_encoding(self, trip: _Trip, vector: Future[Vectors] | None) -> Vectors | None:
+        """The query's vector, unless the model is missing or the budget runs out first; the answer says which."""
+        if vector is None:
+            return None
+        try:
+            return vector.result(trip.left_s())
+        except ModelError as error:
+            if trip.request.mode == "semantic":
+                raise
+            trip.notes.append(f"Words only: {error.message}. {error.hint}")
+        except TimeoutError:
+            trip.notes.append(
+                f"Words only: no time to encode the query within {trip.request.budget_ms:g} ms."
+            )
+        return None
+
+    def _exact(self, semantic: Semantic) -> Callable[[Ids], tuple[Ids, Vectors]]:
+        return lambda ids: self.derived.embeddings.vectors_of(semantic.version.id, ids)
+
+    def _fuse(
+        self,
+        trip: _Trip,
+        plan: Plan,
+        semantic: Semantic | None,
+        query: Vectors | None,
+        words: Ranking,
+        meaning: Ranking,
+    ) -> Scored:
+        """Score what either leg found on both legs, then weigh the legs against each other."""
+        ids = union(words, meaning)
+        lexical = np.zeros(len(ids), np.float32)
+        if trip.request.mode != "semantic":
+            lexical = _known(ids, words, lambda missing: self.derived.lexical.score(plan.words, missing))
+        cosine = np.full(len(ids), np.nan, np.float32)
+        if query is not None and semantic is not None:
+            cosine = _known(ids, meaning, lambda missing: self._cosines(semantic, query, missing))
+        method, weight = self.settings.fusion, self.settings.semantic_weight
+        if trip.request.mode == "semantic":
+            method, weight = "convex", 1.0
+        candidates = Candidates(ids, lexical, None if query is None else cosine)
+        fused = fuse(candidates, method, weight=weight, signals=self._signals(plan, words))
+        order = fused.order
+        why = {"method": method, "weights": fused.weights, "signals": fused.why}
+        return Scored(ids[order], fused.ranking.scores, lexical[order], cosine[order], why)
+
+    def _cosines(self, semantic: Semantic, query: Vectors, ids: Ids) -> Scores:
+        """The cosine of each chunk to the query, shape (len(ids),); NaN for a chunk without a vector."""
+        have, vectors = self.derived.embeddings.vectors_of(semantic.version.id, ids)
+        cosines = np.full(len(ids), np.nan, np.float32)
+        if len(have):
+            cosines[np.searchsorted(ids, have)] = vectors @ query
+        return cosines
+
+    def _signals(self, plan: Plan, words: Ranking) -> Signals:
+        """How much of the query, by rarity, the three best lexical hits hold."""
+        best, lexical = words.ids[:3], self.derived.lexical
+        if not len(best):
+            return Signals()
+        passages = max(len(lexical), 1)
+        frequencies = [max(lexical.doc_freq(form) for form in term.forms) for term in plan.words.terms]
+        idf = np.log1p(passages / np.maximum(np.array(frequencies, np.float32), 0.5))
+        each = [lexical.score(replace(plan.words, terms=(term,)), best) for term in plan.words.terms]
+        return Signals(
+            coverage(idf.astype(np.float32), np.stack(each) if each else np.empty((0, 0), np.float32))
+        )
+
+    def _best_passages(self, scored: Scored) -> Iterator[Ranked]:
+        """Each document once, where its best passage stands in the order."""
+        owners = self.derived.catalog.documents_of(scored.ids)
+        _, first = np.unique(owners, return_index=True)
+        for at in np.sort(first).tolist():
+            if owners[at]:
+                cosine = float(scored.semantic[at])
+                yield Ranked(
+                    int(owners[at]),
+                    int(scored.ids[at]),
+                    float(scored.scores[at]),
+                    float(scored.lexical[at]),
+                    None if math.isnan(cosine) else cosine,
+                )
+
+    # -- show
+
+    def _hits(self, plan: Plan, page: list[Ranked], with_scores: bool) -> Iterator[Hit]:
+        documents = self.corpus.documents(ranked.document_id for ranked in page)
+        passages = self.corpus.passages(ranked.chunk_id for ranked in page)
+        terms = snippet_terms([term.forms for term in plan.words.terms])
+        for ranked in page:
+            document, passage = documents.get(ranked.document_id), passages.get(ranked.chunk_id)
+            if document and passage:
+                cut, highlights = snippet(passage.text, terms, self.analyzer, language=document.language)
+                yield _hit(ranked, document, passage, cut, highlights, with_scores)
+
+    def suggest(self, prefix: str, limit: int) -> list[str]:
+        """Completions of the last word typed."""
+        before, _, last = prefix.rpartition(" ")
+        complete = getattr(self.derived.lexical, "complete", None)
+        words = complete(normalize(last), limit) if complete and last else []
+        return [f"{before} {word}".strip() for word in words]
+
+    def close(self) -> None:
+        """End the threads."""
+        self._legs.shutdown(wait=True, cancel_futures=True)
+
+
+def _hit(
+    ranked: Ranked,
+    document: DocumentRow,
+    passage: PassageRow,
+    cut: str,
+    highlights: tuple[tuple[int, int], ...],
+    with_scores: bool,
+) -> Hit:
+    place = {name: value for name, value in msgspec.to_builtins(passage.place).items() if value}
+    if document.member:
+        place["member"] = document.member
+    return Hit(
+        id=document.key,
+        score=round(ranked.score, 6),
+        text=passage.text,
+        metadata=metadata_of(document),
+        title=document.title,
+        path=document.path,
+        snippet=cut,
+        highlights=highlights,
+        location={**place, "start": passage.start, "end": passage.stop},
+        scores={"lexical": ranked.lexical, "semantic": ranked.semantic} if with_scores else None,
+        collection=document.collection,
+    )
+
+
+def metadata_of(document: DocumentRow) -> dict[str, Any]:
+    """A document's own metadata, with the columns that every document has beneath it."""
+    columns = {
+        "type": document.type,
+        "language": document.language,
+        "author": document.author,
+        "size": document.size,
+        "created": _iso(document.created),
+        "modified": _iso(document.modified),
+        "tags": list(document.tags),
+    }
+    return {**{name: value for name, value in columns.items() if value}, **document.metadata}
+
+
+def _iso(seconds: float | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def _known(ids: Ids, ranking: Ranking, score: Callable[[Ids], Scores]) -> Scores:
+    """Scores of `ids` (ascending), from the ranking where it has them, else by asking."""
+    scores = np.zeros(len(ids), np.float32)
+    scores[np.searchsorted(ids, ranking.ids)] = ranking.scores
+    missing = np.setdiff1d(ids, ranking.ids, assume_unique=True)
+    if len(missing):
+        scores[np.searchsorted(ids, missing)] = score(missing)
+    return scores
+
+
+def _both(documents: Ids | None, others: Ids) -> Ids:
+    return others if documents is None else np.intersect1d(documents, others)
+
+
+def _all_filters(request: Request, parsed: ParsedQuery) -> Filter | None:
+    given = request.filters
+    asked = parse_filter(given) if isinstance(given, str) else from_json(given)
+    present = [part for part in (asked, parsed.filter) if part is not None]
+    return And(tuple(present)) if len(present) > 1 else present[0] if present else None
+
+
+def _cache_key(request: Request) -> bytes:
+    return canonical(replace(request, query=" ".join(request.query.split()), cache=True, budget_ms=None))
