@@ -126,82 +126,76 @@ class _Table:
 def translate(glob: bytes) -> re.Pattern[bytes] | None:
     """A regular expression for a glob; None for one that git never matches.
 
-    `b"a/**/*.c"` becomes `a/(?:[^/]*/)*?...`. Every star but the last of its stretch is an atomic group that takes the
-    first match, which is right because what follows a star has a fixed length: no backtracking, linear time.
+    `b"*.py[co]"` becomes `[^/]*\\.py[co]`. What follows a star has a fixed length, so the first match is the right
+    one for every star but the last: those are atomic groups, and matching takes linear time.
     """
-    tokens = _tokens(glob)
-    if tokens is None:
+    try:
+        tokens = list(_tokens(glob))
+    except _NeverMatches:
         return None
     return re.compile(b"".join(_stretches(tokens)), re.DOTALL)
 
 
+class _NeverMatches(Exception):
+    """A bracket or an escape that is not finished."""
+
+
 _SLASH, _STAR, _DEEP = b"/", b"*", b"**"
+_NAMED = re.compile(rb"\[:([^\]]*):\]")
 
 
-def _tokens(glob: bytes) -> list[bytes] | None:
+def _tokens(glob: bytes) -> Iterator[bytes]:
     """A slash, a star, a `**` that stands alone between slashes, or a regular expression for one byte, each."""
-    tokens: list[bytes] = []
     at = 0
     while at < len(glob):
-        char = glob[at : at + 1]
+        char, start = glob[at : at + 1], at
         if char == b"*":
-            end = at + len(glob[at:]) - len(glob[at:].lstrip(b"*"))
-            alone = (at == 0 or glob[at - 1 : at] == b"/") and glob[end : end + 1] in (b"", b"/")
-            tokens.append(_DEEP if alone and end - at > 1 else _STAR)
-            at = end
+            at = len(glob) - len(glob[at:].lstrip(b"*"))
+            alone = glob[start - 1 : start] in (b"", b"/") and glob[at : at + 1] in (b"", b"/")
+            yield _DEEP if alone and at - start > 1 else _STAR
         elif char == b"[":
-            found = _bracket(glob, at + 1)
-            if found is None:
-                return None
-            token, at = found
-            tokens.append(token)
-        elif char == b"\\":
-            if at + 1 == len(glob):
-                return None
-            literal = glob[at + 1 : at + 2]
-            tokens.append(_SLASH if literal == b"/" else re.escape(literal))
-            at += 2
-        else:
-            tokens.append(b"[^/]" if char == b"?" else _SLASH if char == b"/" else re.escape(char))
+            token, at = _bracket(glob, at + 1)
+            yield token
+        elif char == b"?":
             at += 1
-    return tokens
+            yield b"[^/]"
+        else:
+            byte, at = _byte(glob, at)
+            yield re.escape(bytes([byte]))
 
 
-def _bracket(glob: bytes, at: int) -> tuple[bytes, int] | None:
-    """The byte set of a bracket expression that opens before `at`, and where it ends; None when it is broken."""
+def _byte(glob: bytes, at: int) -> tuple[int, int]:
+    """The byte that stands at a place, escaped or not, and the next place."""
+    at += glob[at : at + 1] == b"\\"
+    if at >= len(glob):
+        raise _NeverMatches
+    return glob[at], at + 1
+
+
+def _bracket(glob: bytes, at: int) -> tuple[bytes, int]:
+    """The byte set of a bracket expression that opens before a place, and the place after it."""
     negated = glob[at : at + 1] in (b"!", b"^")
     at += negated
+    first, low = at, -1
     members: set[int] = set()
-    previous, first = -1, True
-    while first or glob[at : at + 1] != b"]":
-        first = False
-        if at >= len(glob):
-            return None
-        named = re.compile(rb"\[:([^\]]*)").match(glob, at)
-        if glob[at : at + 1] == b"-" and previous >= 0 and glob[at + 1 : at + 2] not in (b"", b"]"):
-            at += 1 + (glob[at + 1 : at + 2] == b"\\")
-            if at >= len(glob):
-                return None
-            members.update(range(previous, glob[at] + 1))
-            previous = -1
-        elif glob[at : at + 1] == b"\\":
-            at += 1
-            if at >= len(glob):
-                return None
-            members.add(glob[at])
-            previous = glob[at]
-        elif named and named.end() >= len(glob):
-            return None
-        elif named and named[1].endswith(b":"):
-            if named[1][:-1] not in _CLASSES:
-                return None
-            members.update(byte[0] for byte in re.findall(_CLASSES[named[1][:-1]], bytes(range(256))))
-            at, previous = named.end(), -1
+    while at == first or glob[at : at + 1] != b"]":
+        if named := _NAMED.match(glob, at):
+            members |= _class(named[1])
+            at, low = named.end(), -1
+        elif low >= 0 and glob[at : at + 1] == b"-" and glob[at + 1 : at + 2] not in (b"", b"]"):
+            high, at = _byte(glob, at + 1)
+            members.update(range(low, high + 1))
+            low = -1
         else:
-            members.add(glob[at])
-            previous = glob[at]
-        at += 1
+            low, at = _byte(glob, at)
+            members.add(low)
     return _set(members, negated), at + 1
+
+
+def _class(name: bytes) -> set[int]:
+    if name not in _CLASSES:
+        raise _NeverMatches
+    return {byte[0] for byte in re.findall(_CLASSES[name], bytes(range(256)))}
 
 
 def _set(members: set[int], negated: bool) -> bytes:

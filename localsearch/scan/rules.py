@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,18 +13,18 @@ CACHES = frozenset(
     node_modules bower_components __pycache__ __pypackages__ .venv .virtualenv .tox .nox .eggs .cache .npm .yarn
     .pnpm-store .gradle .m2 .cargo .rustup .mypy_cache .ruff_cache .pytest_cache .pytype .hypothesis
     .ipynb_checkpoints .next .nuxt .svelte-kit .parcel-cache .turbo .angular .terraform .dart_tool .stack-work
-    dist-newstyle elm-stuff DerivedData .Trash .Trashes lost+found $RECYCLE.BIN .Spotlight-V100 .fseventsd
-    .thumbnails .ccache .sass-cache .bundle .vagrant
+    dist-newstyle elm-stuff DerivedData CMakeFiles .Trash .Trashes lost+found $RECYCLE.BIN .Spotlight-V100
+    .fseventsd .thumbnails .ccache .sass-cache .bundle .vagrant
     """.split()
 )
 """Folders that hold only what a tool can make again, or what a person threw away."""
 
-OUTPUTS = frozenset({b"build", b"_build", b"dist", b"target", b"out", b"bin", b"obj", b"CMakeFiles"})
+OUTPUTS = frozenset({b"build", b"_build", b"dist", b"target", b"out"})
 PROJECTS = frozenset(
     b"""
-    pyproject.toml setup.py setup.cfg package.json Cargo.toml CMakeLists.txt CMakeCache.txt Makefile GNUmakefile
-    makefile meson.build build.gradle build.gradle.kts pom.xml build.sbt configure configure.ac go.mod
-    build.ninja dune-project mix.exs Gemfile stack.yaml
+    pyproject.toml setup.py setup.cfg package.json Cargo.toml CMakeLists.txt Makefile GNUmakefile makefile
+    meson.build build.gradle build.gradle.kts pom.xml build.sbt configure configure.ac build.ninja dune-project
+    mix.exs
     """.split()
 )
 """An output folder is skipped beside one of these; a lone folder called `build` may be anybody's documents."""
@@ -38,10 +39,16 @@ SYSTEM = frozenset({b"/proc", b"/sys", b"/dev"})
 SECRET_FOLDERS = frozenset(
     b"""
     .ssh .gnupg .password-store .pass .aws .azure .kube .docker .mozilla .librewolf .waterfox .tor-browser
-    gcloud keyrings google-chrome google-chrome-beta chromium BraveSoftware microsoft-edge vivaldi opera
-    Keychains 1Password Bitwarden
     """.split()
 )
+SECRET_PLACES = tuple(
+    b"""
+    /.config/gcloud /.config/google-chrome /.config/google-chrome-beta /.config/chromium
+    /.config/BraveSoftware /.config/microsoft-edge /.config/vivaldi /.config/opera /.config/Bitwarden
+    /.local/share/keyrings /.local/share/kwalletd /.pki/nssdb /Library/Keychains
+    """.split()
+)
+"""Secret by where they stand: a folder called `chromium` elsewhere may hold its documentation."""
 PROFILE_MARKS = frozenset({b"key4.db", b"logins.json", b"Login Data", b"Login Data For Account"})
 """A folder that holds one of these is a browser profile, whatever its name."""
 SECRET_NAMES = frozenset(
@@ -49,32 +56,38 @@ SECRET_NAMES = frozenset(
     .env .envrc .netrc _netrc .pgpass pgpass.conf .my.cnf .mylogin.cnf .git-credentials .htpasswd .npmrc .pypirc
     .dockercfg .s3cfg .boto .pass .vault-token .histfile .lesshst .viminfo .sh_history .bash_history .zsh_history
     .python_history .psql_history .mysql_history .sqlite_history .rediscli_history .node_repl_history .irb_history
-    fish_history ConsoleHost_history.txt id_rsa id_dsa id_ecdsa id_ed25519 id_ecdsa_sk id_ed25519_sk identity
-    key4.db key3.db logins.json signons.sqlite secring.gpg master.key
+    fish_history ConsoleHost_history.txt id_rsa id_dsa id_ecdsa id_ed25519 id_ecdsa_sk id_ed25519_sk
+    key3.db signons.sqlite secring.gpg
     """.split()
-) | {b"Login Data"}
-SECRET_SUFFIXES = (
-    b".kdbx .kdb .psafe3 .agilekeychain .1pux .1pif .opvault .keychain .keychain-db .keystore .jks .p12 .pfx .ppk"
-    b" .pass .gpg .age .ovpn"
-).split()
+)
+SECRET_SUFFIXES = tuple(
+    b"""
+    .kdbx .kdb .psafe3 .agilekeychain .1pux .1pif .opvault .keychain .keychain-db .keystore .jks .p12 .pfx .ppk
+    .pass .ovpn
+    """.split()
+)
 PUBLIC_ENV = frozenset({b".env.example", b".env.sample", b".env.template", b".env.dist", b".env.defaults"})
 KEY_SUFFIXES = (b".pem", b".key", b".asc")
 """Certificates and slides bear these names too: their first bytes decide."""
 
+DECISIVE = PROJECTS | BUILD_MARKS | PROFILE_MARKS | {b".git"}
+"""Names that, by coming or going, change what is skipped around them."""
+
 BINARY = frozenset(
     b"""
-    .so .o .a .ko .obj .lib .dll .dylib .exe .msi .com .elf .pyc .pyo .pyd .class .jar .war .dex .wasm .bc .rlib
-    .rmeta .beam .hi .cmi .cmo .cmx .elc .swp .swo .gcda .gcno .pdb .dwo
+    .so .o .a .ko .lib .dll .dylib .exe .msi .elf .pyc .pyo .pyd .class .jar .war .dex .wasm .bc .rlib .rmeta .beam
+    .cmi .cmo .cmx .elc .swp .swo .gcda .gcno .pdb .dwo
     .mp3 .mp4 .m4a .m4v .mkv .mov .avi .wmv .flv .webm .mpg .mpeg .ogg .oga .ogv .opus .flac .wav .aac .wma .aiff
     .mid .midi .3gp .vob
     .iso .img .dmg .vdi .vmdk .vhd .vhdx .qcow2 .ova .squashfs .snap .appimage .deb .rpm .apk .ipa .cab .whl .crx
     .xpi .pak
-    .ttf .otf .woff .woff2 .eot .pfb .pcf .ico .icns .cur .psd .xcf .blend .raw .cr2 .nef .arw .dng
-    .db .db3 .sqlite .sqlite3 .mdb .accdb .dbf .frm .ibd .ldb .sst .parquet .feather .arrow .orc .avro .npy .npz
-    .h5 .hdf5 .mat .rdata .rds .pkl .pickle .joblib .pt .pth .ckpt .onnx .safetensors .gguf .ggml .tflite .pb .bin
-    .dat .pack .idx .faiss .mo .gmo .dump .core .part .crdownload
+    .ttf .otf .woff .woff2 .eot .pcf .ico .icns .psd .xcf .blend .cr2 .nef .arw .dng
+    .db .db3 .sqlite .sqlite3 .mdb .accdb .ibd .ldb .sst .parquet .feather .arrow .orc .npy .npz .h5 .hdf5 .pkl
+    .pickle .joblib .pt .pth .ckpt .onnx .safetensors .gguf .ggml .tflite .bin .pack .faiss .crdownload
     """.split()
 )
+"""Endings of files that certainly hold no text; the rest is judged by content when it is read."""
+_PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY")
 _SHARED_OBJECT = re.compile(rb"\.so(?:\.\d+)+$")
 
 
@@ -82,8 +95,8 @@ _SHARED_OBJECT = re.compile(rb"\.so(?:\.\d+)+$")
 class ScanRules:
     """What to take. Globs are gitignore patterns relative to the root; `never` are folders to leave out.
 
-    With `include`, only files that match one of its patterns are taken. `hidden`, `secrets` and `builtin` say
-    whether names with a leading dot, things that look secret, and build and cache folders are taken as well.
+    With `include`, only files that match one of its patterns, or lie in a folder that does, are taken. `hidden`,
+    `secrets` and `caches` take what has a leading dot, what looks secret, and build and cache folders as well.
     """
 
     include: tuple[str, ...] = ()
@@ -124,14 +137,14 @@ _SECRET_FOLDER = Skip("secret", "a folder that holds keys, passwords or a browse
 _SECRET_FILE = Skip("secret", "looks like a key, a password store or a private history")
 
 
-def secret_folder(name: bytes) -> Skip | None:
-    """A folder of keys, passwords or browser data, by its name."""
-    return _SECRET_FOLDER if name in SECRET_FOLDERS else None
+def secret_folder(name: bytes, path: bytes) -> Skip | None:
+    """A folder of keys, passwords or browser data, by its name or by where it stands."""
+    return _SECRET_FOLDER if name in SECRET_FOLDERS or path.endswith(SECRET_PLACES) else None
 
 
 def secret_file(name: bytes) -> Skip | None:
     """A key, a password store or a shell history, by its name."""
-    if name in SECRET_NAMES or name.endswith(tuple(SECRET_SUFFIXES)):
+    if name in SECRET_NAMES or name.endswith(SECRET_SUFFIXES):
         return _SECRET_FILE
     if name.startswith(b".env.") and name not in PUBLIC_ENV:
         return _SECRET_FILE
@@ -140,12 +153,12 @@ def secret_file(name: bytes) -> Skip | None:
 
 def secret_head(head: bytes) -> Skip | None:
     """A private key, by the first bytes of a file."""
-    if b"PRIVATE KEY" in head[:200] and b"-----BEGIN" in head[:200]:
+    if _PRIVATE_KEY.search(head):
         return Skip("secret", "holds a private key")
     return None
 
 
-def cache_folder(name: bytes, siblings: frozenset[bytes]) -> Skip | None:
+def cache_folder(name: bytes, siblings: Set[bytes]) -> Skip | None:
     """A folder of build output, packages or caches, by its name and what stands beside it."""
     if name in CACHES or name.endswith(b".egg-info"):
         return Skip("cache", f"{name.decode()} folders hold what a tool can make again")

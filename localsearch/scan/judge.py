@@ -1,0 +1,149 @@
+"""Whether an entry of a folder is taken, and the reason when it is not. The order of the questions is the policy."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Set
+from pathlib import Path
+
+from localsearch.scan.ignore import Pattern, Patterns, parse
+from localsearch.scan.layers import Layers, beginning, decide
+from localsearch.scan.names import display
+from localsearch.scan.rules import (
+    BUILD_MARKS,
+    CACHE_SIGNATURE,
+    KEY_SUFFIXES,
+    PROFILE_MARKS,
+    SYSTEM,
+    VCS,
+    ScanRules,
+    Skip,
+    binary_file,
+    cache_folder,
+    secret_file,
+    secret_folder,
+    secret_head,
+)
+
+_VCS = Skip("vcs", "version control keeps its own data here")
+_HIDDEN = Skip("hidden", "its name begins with a dot")
+_EXCLUDED = Skip("excluded", "matches an exclude pattern")
+_NOT_INCLUDED = Skip("not-included", "matches no include pattern")
+_SYSTEM = Skip("system", "a view of the running system, not files")
+_OWN = Skip("own-data", "localsearch keeps its own data here")
+_PROFILE = Skip("secret", "a browser profile")
+_SPECIAL = Skip("special", "a pipe, socket or device, which is never opened")
+
+Entry = os.DirEntry[bytes]
+
+
+class Judge:
+    """Fixed rules on entries below a root, whose include and exclude patterns are relative to it."""
+
+    def __init__(self, root: bytes, rules: ScanRules) -> None:
+        self._rules = rules
+        self._base = len(root.rstrip(b"/")) + 1
+        self._include = _globs(rules.include)
+        self._exclude = _globs(rules.exclude)
+        self._never = _identities(rules.never)
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether no include pattern restricts what is taken."""
+        return not self._include
+
+    def folder(self, entry: Entry, layers: Layers, siblings: Set[bytes]) -> Skip | None:
+        """On a folder, by its name, its place and what stands beside it."""
+        name, path, rules = entry.name, entry.path, self._rules
+        if name in VCS:
+            return _VCS
+        if path in SYSTEM:
+            return _SYSTEM
+        if self._is_own(entry):
+            return _OWN
+        if self._is_excluded(entry, True):
+            return _EXCLUDED
+        if not rules.secrets and (skip := secret_folder(name, path)):
+            return skip
+        if decision := decide(layers, name, path, True):
+            return _ignored(*decision)
+        if not rules.caches and (skip := cache_folder(name, siblings)):
+            return skip
+        return _HIDDEN if name.startswith(b".") and not rules.hidden else None
+
+    def contents(self, raw: bytes, names: Set[bytes]) -> Skip | None:
+        """On a folder, by the names in it."""
+        if not self._rules.secrets and not names.isdisjoint(PROFILE_MARKS):
+            return _PROFILE
+        if self._rules.caches or names.isdisjoint(BUILD_MARKS):
+            return None
+        mark = min(names & BUILD_MARKS)
+        if mark == b"CACHEDIR.TAG" and not beginning(raw + b"/" + mark).startswith(CACHE_SIGNATURE):
+            return None
+        return Skip("cache", f"{mark.decode()} in it says that a tool can make it again")
+
+    def file(self, entry: Entry, state: os.stat_result, layers: Layers, included: bool) -> Skip | None:
+        """On a file; `included` says that an include pattern took a folder around it."""
+        if not stat.S_ISREG(state.st_mode):
+            return _SPECIAL
+        name, path, rules = entry.name, entry.path, self._rules
+        if name in VCS:
+            return _VCS
+        if self._is_excluded(entry, False):
+            return _EXCLUDED
+        if not rules.secrets and (skip := secret_file(name) or _secret_content(name, path)):
+            return skip
+        if decision := decide(layers, name, path, False):
+            if skip := _ignored(*decision):
+                return skip
+        elif name.startswith(b".") and not rules.hidden:
+            return _HIDDEN
+        if not included and not self.is_included(entry, False):
+            return _NOT_INCLUDED
+        return binary_file(name) or self._too_large(state)
+
+    def named(self, state: os.stat_result) -> Skip | None:
+        """On a file that was named as a root: anything goes that is a file and not too large."""
+        return self._too_large(state) if stat.S_ISREG(state.st_mode) else _SPECIAL
+
+    def is_included(self, entry: Entry, folder: bool) -> bool:
+        """Whether an include pattern takes this entry."""
+        return _takes(self._include, entry.name, entry.path[self._base :], folder)
+
+    def _is_excluded(self, entry: Entry, folder: bool) -> bool:
+        return _takes(self._exclude, entry.name, entry.path[self._base :], folder)
+
+    def _is_own(self, entry: Entry) -> bool:
+        if entry.inode() not in self._never:
+            return False
+        state = entry.stat(follow_symlinks=False)
+        return self._never.get(state.st_ino) == state.st_dev
+
+    def _too_large(self, state: os.stat_result) -> Skip | None:
+        if state.st_size <= self._rules.max_bytes:
+            return None
+        return Skip("too-large", f"{state.st_size:,} bytes, above the limit of {self._rules.max_bytes:,}")
+
+
+def _globs(globs: tuple[str, ...]) -> Patterns:
+    return Patterns(pattern for glob in globs for pattern in parse(os.fsencode(glob)))
+
+
+def _takes(patterns: Patterns, name: bytes, path: bytes, folder: bool) -> bool:
+    pattern = patterns.match(name, path, folder) if patterns else None
+    return pattern is not None and not pattern.negated
+
+
+def _identities(paths: Iterable[Path]) -> dict[int, int]:
+    """Device by inode of those of the paths that exist."""
+    states = [os.stat(path) for path in paths if os.path.exists(path)]
+    return {state.st_ino: state.st_dev for state in states}
+
+
+def _secret_content(name: bytes, path: bytes) -> Skip | None:
+    return secret_head(beginning(path)) if name.endswith(KEY_SUFFIXES) else None
+
+
+def _ignored(pattern: Pattern, source: bytes) -> Skip | None:
+    return None if pattern.negated else Skip("ignored", f"matches {pattern.text} in {display(source)}")
