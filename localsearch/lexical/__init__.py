@@ -1,0 +1,31 @@
+"""BM25 over passages: Tantivy, or rank-bm25 where Tantivy has no wheel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from localsearch.lexical.query import LexicalQuery, QueryTerm, analyze_query
+from localsearch.lexical.rank_bm25 import RankBM25Index
+from localsearch.text import Analyzer
+
+if TYPE_CHECKING:
+    from localsearch.lexical.tantivy_index import TantivyIndex
+
+__all__ = ["LexicalQuery", "QueryTerm", "RankBM25Index", "analyze_query", "open_lexical"]
+
+
+def open_lexical(
+    engine: Literal["tantivy", "rank-bm25"], folder: Path, analyzer: Analyzer, *, writable: bool = True
+) -> TantivyIndex | RankBM25Index:
+    """Open the lexical index in `folder`, or make an empty one where there is none yet and it may be written.
+
+    Raises DamagedError when it cannot be used; the caller moves it aside and opens again.
+    """
+    if engine == "rank-bm25":
+        return RankBM25Index(analyzer)
+    from localsearch.lexical.tantivy_index import TantivyIndex
+
+    if writable and not folder.exists():
+        return TantivyIndex.create(folder, analyzer)
+    return TantivyIndex.open(folder, analyzer, writable=writable)

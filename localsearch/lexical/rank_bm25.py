@@ -1,0 +1,132 @@
+"""BM25 in pure Python over rank-bm25: where Tantivy has no wheel, and the reference in tests."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from rank_bm25 import BM25Okapi
+
+from localsearch.lexical.query import LexicalQuery, QueryTerm, inverse_frequency
+from localsearch.lexical.stream import K1, B, term_stream
+from localsearch.text import Analyzer
+from localsearch.types import Ids, Passage, Ranking, Scores
+
+
+class _Bm25(BM25Okapi):  # type: ignore[misc]
+    """Okapi with Lucene's idf, ln(1 + (N - n + 0.5) / (n + 0.5)), which never goes below zero."""
+
+    def _calc_idf(self, nd: Mapping[str, int]) -> None:
+        n = self.corpus_size
+        self.idf = {word: math.log1p((n - df + 0.5) / (df + 0.5)) for word, df in nd.items()}
+
+
+class RankBM25Index:
+    """The lexical index in memory: it starts empty at seq 0, so opening replays every change."""
+
+    def __init__(self, analyzer: Analyzer) -> None:
+        self._analyzer = analyzer
+        self._passages: dict[int, tuple[int, str, list[str]]] = {}
+        self._seq = 0
+        self._freeze()
+
+    @property
+    def seq(self) -> int:
+        return self._seq
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def add(self, passages: Sequence[Passage]) -> None:
+        for passage in passages:
+            terms = term_stream(passage, self._analyzer)
+            self._passages[passage.chunk_id] = (passage.document_id, passage.language, terms)
+
+    def remove(self, document_ids: Sequence[int]) -> None:
+        gone = set(document_ids)
+        kept = {chunk: value for chunk, value in self._passages.items() if value[0] not in gone}
+        self._passages = kept
+
+    def clear(self) -> None:
+        self._passages = {}
+
+    def commit(self, seq: int) -> None:
+        self._freeze()
+        self._seq = seq
+
+    def _freeze(self) -> None:
+        self._ids: Ids = np.fromiter(self._passages, np.int64, len(self._passages))
+        self._documents: Ids = np.array([d for d, _, _ in self._passages.values()], np.int64)
+        self._terms = [terms for _, _, terms in self._passages.values()]
+        self._languages = Counter(language for _, language, _ in self._passages.values())
+        self._bm25 = _Bm25(self._terms, k1=K1, b=B) if any(self._terms) else None
+        self._df = Counter(term for terms in self._terms for term in set(terms))
+
+    @property
+    def languages(self) -> Mapping[str, int]:
+        return self._languages
+
+    def doc_freq(self, term: str) -> int:
+        return self._df[term]
+
+    def search(self, query: LexicalQuery, k: int, allowed: NDArray[np.bool_] | None = None) -> Ranking:
+        scores, matched = self._scores(query)
+        if allowed is not None:
+            matched &= _may(allowed, self._ids)
+        found = np.flatnonzero(matched)
+        best = found[np.lexsort((self._ids[found], -scores[found]))][:k]
+        return Ranking(self._ids[best], scores[best].astype(np.float32))
+
+    def score(self, query: LexicalQuery, ids: Ids) -> Scores:
+        scores, matched = self._scores(query)
+        by_id = dict(zip(self._ids.tolist(), np.where(matched, scores, 0.0).tolist()))
+        return np.array([by_id.get(int(i), 0.0) for i in ids], np.float32)
+
+    def term_scores(self, query: LexicalQuery, ids: Ids) -> NDArray[np.float32]:
+        rows = [self.score(LexicalQuery(terms=(term,)), ids) for term in query.terms]
+        return np.stack(rows) if rows else np.zeros((0, len(ids)), np.float32)
+
+    def idf(self, query: LexicalQuery) -> NDArray[np.float32]:
+        df = [max(map(self.doc_freq, term.forms)) for term in query.terms]
+        return inverse_frequency(len(self), df)
+
+    def documents_with(self, phrase: Iterable[tuple[str, ...]]) -> Ids:
+        """Ids of documents with a passage that holds one of the alternatives, ascending."""
+        return np.unique(self._documents[self._holds(tuple(phrase))])
+
+    def close(self) -> None:
+        self._passages = {}
+
+    def _scores(self, query: LexicalQuery) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        total = np.zeros(len(self._ids))
+        for term in query.terms:
+            total += self._term_scores(term)
+        matched = total > 0
+        for phrase in query.phrases:
+            matched = (matched if query.terms else np.ones_like(matched)) & self._holds(phrase)
+        for phrase in query.excluded:
+            matched &= ~self._holds(phrase)
+        return total, matched
+
+    def _term_scores(self, term: QueryTerm) -> NDArray[np.float64]:
+        if self._bm25 is None:
+            return np.zeros(len(self._ids))
+        per_form = [np.asarray(self._bm25.get_scores([form])) for form in term.forms]
+        return np.max(per_form, axis=0) * term.weight  # type: ignore[no-any-return]
+
+    def _holds(self, alternatives: tuple[tuple[str, ...], ...]) -> NDArray[np.bool_]:
+        return np.array([any(_contains(terms, a) for a in alternatives) for terms in self._terms], np.bool_)
+
+
+def _contains(terms: list[str], phrase: tuple[str, ...]) -> bool:
+    n = len(phrase)
+    return any(tuple(terms[i : i + n]) == phrase for i in range(len(terms) - n + 1))
+
+
+def _may(allowed: NDArray[np.bool_], ids: Ids) -> NDArray[np.bool_]:
+    """The mask at these ids; ids beyond its end are not allowed."""
+    inside = ids < len(allowed)
+    return inside & allowed[np.where(inside, ids, 0)]

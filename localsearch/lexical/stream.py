@@ -1,0 +1,21 @@
+"""How a passage becomes one stream of terms: BM25 over fields by repetition, so that any BM25 can score it."""
+
+from __future__ import annotations
+
+from localsearch.text import Analyzer
+from localsearch.types import Passage
+
+K1 = 1.2
+B = 0.75
+"""Tantivy's constants, which it does not let one change."""
+
+
+def term_stream(passage: Passage, analyzer: Analyzer) -> list[str]:
+    """Title, heading path, body and file name as one list of terms.
+
+    One stream with one length norm is BM25F with equal field lengths norms (Robertson, Zaragoza and Taylor 2004)
+    rather than a sum of separate BM25 scores, which counts a word of both title and body twice.
+    """
+    language = passage.language
+    parts = (passage.title, passage.heading, passage.body, passage.path)
+    return [term for part in parts if part for term in analyzer.terms(part, language)]

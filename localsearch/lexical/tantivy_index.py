@@ -1,0 +1,359 @@
+"""BM25 on Tantivy, holding terms that our own analyser made.
+
+Each passage is one Tantivy document whose text is the space-joined stream of its terms. One more document, the
+marker, carries the last change (`seq`) and the analyser's fingerprint, and is replaced in the same commit as the
+passages: both become durable together or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tantivy
+from numpy.typing import NDArray
+
+from localsearch.errors import DamagedError, DiskFullError, LocalSearchError, ReadOnlyError, StorageError
+from localsearch.lexical.integrity import problems
+from localsearch.lexical.query import LexicalQuery, QueryTerm, inverse_frequency
+from localsearch.lexical.stream import term_stream
+from localsearch.lexical.suggest import correct
+from localsearch.text import Analyzer, normalize
+from localsearch.types import Ids, Passage, Ranking, Scores
+
+HEAP = 48_000_000
+"""Bytes of the writer's one arena: a segment of about 40,000 passages at a time."""
+_FORMAT = "1"
+_FEW = 2_000
+"""Allowed passages up to which they are named one by one in the query."""
+_MUST, _SHOULD, _NOT = tantivy.Occur.Must, tantivy.Occur.Should, tantivy.Occur.MustNot
+
+
+class TantivyIndex:
+    """The lexical index in a folder. Searching is safe from many threads; writing takes one at a time."""
+
+    def __init__(self, folder: Path, index: tantivy.Index, analyzer: Analyzer, writable: bool) -> None:
+        self._folder = folder
+        self._index = index
+        self._schema = index.schema
+        self._analyzer = analyzer
+        self._writable = writable
+        self._writer: tantivy.IndexWriter | None = None
+        self._lock = threading.Lock()
+        self._reload()
+
+    @classmethod
+    def create(cls, folder: Path, analyzer: Analyzer) -> TantivyIndex:
+        """Make an empty index in `folder`, dropping what was there."""
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        with _guard(folder):
+            index = tantivy.Index(_schema(), str(folder), reuse=False)
+            created = cls(folder, index, analyzer, writable=True)
+        created.commit(0)
+        return created
+
+    @classmethod
+    def open(cls, folder: Path, analyzer: Analyzer, *, writable: bool = True) -> TantivyIndex:
+        """Open the index in `folder`; read-only takes no lock.
+
+        Raises DamagedError when it is missing, broken or made by another analyser: rebuild it with `create`.
+        """
+        if not (folder / "meta.json").is_file():
+            raise DamagedError(f"no word index in {folder}", hint=_REBUILD)
+        if found := problems(folder):
+            raise DamagedError(f"the word index in {folder} is damaged: {found[0]}", hint=_REBUILD)
+        with _guard(folder):
+            opened = cls(folder, tantivy.Index.open(str(folder)), analyzer, writable)
+        if opened._state.get("analyzer") != _fingerprint(analyzer):
+            raise DamagedError(f"the word index in {folder} was made by another analyser", hint=_REBUILD)
+        return opened
+
+    @property
+    def seq(self) -> int:
+        """The last change that this index holds."""
+        return int(self._state.get("seq", 0))
+
+    def __len__(self) -> int:
+        return max(0, self._searcher.num_docs - 1)
+
+    @property
+    def languages(self) -> Mapping[str, int]:
+        """Passages by the language they were analysed in ('' is unknown)."""
+        return self._languages
+
+    def add(self, passages: Sequence[Passage]) -> None:
+        """Take passages in; they are searchable after `commit`."""
+        with self._lock, _guard(self._folder, self._forget_writer):
+            writer = self._writing()
+            for passage in passages:
+                writer.add_document(self._document(passage))
+
+    def remove(self, document_ids: Sequence[int]) -> None:
+        """Drop all passages of these documents added so far; takes effect at `commit`."""
+        with self._lock, _guard(self._folder, self._forget_writer):
+            gone = [int(document_id) for document_id in document_ids]
+            # By query: a delete by term makes a signed term, which never equals an unsigned field's.
+            named = tantivy.Query.term_set_query(self._schema, "document_id", gone)
+            self._writing().delete_documents_by_query(named)
+
+    def clear(self) -> None:
+        """Forget everything, to be filled again; takes effect at `commit`."""
+        with self._lock, _guard(self._folder, self._forget_writer):
+            self._writing().delete_all_documents()
+
+    def commit(self, seq: int) -> None:
+        """Make all added and removed so far durable and searchable, and remember `seq`, atomically.
+
+        After an error nothing since the last commit is kept: replay the changes after `seq`.
+        """
+        state = json.dumps({"seq": seq, "analyzer": _fingerprint(self._analyzer)})
+        with self._lock, _guard(self._folder, self._forget_writer):
+            writer = self._writing()
+            writer.delete_documents_by_term("marker", "state")
+            marker = tantivy.Document()
+            marker.add_text("marker", "state")
+            marker.add_text("state", state)
+            writer.add_document(marker)
+            writer.commit()
+            self._reload()
+
+    def refresh(self) -> None:
+        """See what another process has committed since."""
+        with self._lock, _guard(self._folder):
+            self._reload()
+
+    def close(self) -> None:
+        """Wait for merging to end and let go of the folder; what was not committed is lost."""
+        with self._lock, _guard(self._folder):
+            if self._writer is not None:
+                writer, self._writer = self._writer, None
+                writer.rollback()
+                writer.wait_merging_threads()
+
+    def search(self, query: LexicalQuery, k: int, allowed: NDArray[np.bool_] | None = None) -> Ranking:
+        """The k best passages; `allowed[chunk_id]` says which may appear. Exact under the mask."""
+        searcher = self._searcher
+        built = self._query(searcher, query)
+        if built is None or k <= 0:
+            return Ranking.empty()
+        if allowed is None:
+            return _run(searcher, built, k)
+        few = np.flatnonzero(allowed)
+        if len(few) <= _FEW:
+            return _run(searcher, self._within(built, few), k) if len(few) else Ranking.empty()
+        return _fetch_until(searcher, built, k, allowed)
+
+    def score(self, query: LexicalQuery, ids: Ids) -> Scores:
+        """Exact scores of these passages, shape (len(ids),); 0 where nothing matches."""
+        searcher = self._searcher
+        built = self._query(searcher, query)
+        scores = np.zeros(len(ids), np.float32)
+        if built is None or len(ids) == 0:
+            return scores
+        found = _run(searcher, self._within(built, ids), len(ids))
+        known = dict(zip(found.ids.tolist(), found.scores.tolist()))
+        return np.array([known.get(int(i), 0.0) for i in ids], np.float32)
+
+    def term_scores(self, query: LexicalQuery, ids: Ids) -> NDArray[np.float32]:
+        """What each term adds to the score of each passage, shape (terms, len(ids)); 0 where it does not occur."""
+        single = (LexicalQuery(terms=(term,)) for term in query.terms)
+        rows = [self.score(term, ids) for term in single]
+        return np.stack(rows) if rows else np.zeros((0, len(ids)), np.float32)
+
+    def idf(self, query: LexicalQuery) -> NDArray[np.float32]:
+        """How rare each term is, shape (terms,): ln(1 + (N - n + 0.5) / (n + 0.5)) of its commonest form."""
+        df = [max(map(self.doc_freq, term.forms)) for term in query.terms]
+        return inverse_frequency(len(self), df)
+
+    def doc_freq(self, term: str) -> int:
+        """Passages that hold the term."""
+        return self._searcher.doc_freq("text", term)
+
+    def documents_with(self, phrase: Iterable[tuple[str, ...]]) -> Ids:
+        """Ids of documents with a passage that holds one of the alternatives, ascending."""
+        searcher = self._searcher
+        found = searcher.search(self._phrase(tuple(phrase)), max(1, searcher.num_docs), count=False).hits
+        documents = searcher.fast_field_values("document_id", [address for _, address in found])
+        return np.unique(np.array(documents, np.int64))
+
+    def complete(self, prefix: str, n: int = 10) -> list[str]:
+        """The commonest words of the corpus that start with `prefix` (folded, not stemmed)."""
+        prefix = normalize(prefix)
+        found = self._searcher.terms_with_prefix("words", prefix) if prefix else []
+        found.sort(key=lambda item: (-item[1], item[0]))
+        return [word for word, _ in found[:n]]
+
+    def correct(self, word: str) -> str | None:
+        """The word of the corpus that was probably meant (folded), or None when `word` needs no correction."""
+        searcher = self._searcher
+        return correct(
+            normalize(word),
+            lambda candidate: searcher.doc_freq("words", candidate),
+            lambda prefix: searcher.terms_with_prefix("words", prefix),
+        )
+
+    def _document(self, passage: Passage) -> tantivy.Document:
+        document = tantivy.Document()
+        document.add_unsigned("chunk_id", passage.chunk_id)
+        document.add_unsigned("document_id", passage.document_id)
+        document.add_text("text", " ".join(term_stream(passage, self._analyzer)))
+        words = self._analyzer.words(f"{passage.title}\n{passage.body}")
+        document.add_text("words", " ".join({word for word in words if _worth_suggesting(word)}))
+        document.add_text("language", passage.language or "-")
+        return document
+
+    def _writing(self) -> tantivy.IndexWriter:
+        if not self._writable:
+            raise ReadOnlyError("the word index was opened for reading", hint="Open it with writable=True.")
+        if self._writer is None:
+            self._writer = self._index.writer(HEAP, 1)
+        return self._writer
+
+    def _forget_writer(self) -> None:
+        """A writer that failed is dead: the next write takes a new one, which starts at the last commit."""
+        self._writer = None
+
+    def _reload(self) -> None:
+        self._index.reload()
+        searcher = self._index.searcher()
+        self._state: dict[str, Any] = _read_state(self._schema, searcher)
+        self._languages = _count_languages(self._schema, searcher)
+        self._searcher = searcher
+
+    def _query(self, searcher: tantivy.Searcher, query: LexicalQuery) -> tantivy.Query | None:
+        terms = [built for term in query.terms if (built := self._term(searcher, term)) is not None]
+        if not terms and not query.phrases:
+            return None
+        clauses = [(_SHOULD, term) for term in terms]
+        clauses += [(_MUST, self._phrase(phrase)) for phrase in query.phrases]
+        clauses += [(_NOT, self._phrase(phrase)) for phrase in query.excluded]
+        return tantivy.Query.boolean_query(clauses)
+
+    def _term(self, searcher: tantivy.Searcher, term: QueryTerm) -> tantivy.Query | None:
+        forms = [
+            tantivy.Query.term_query(self._schema, "text", form, "freq")
+            for form in term.forms
+            if searcher.doc_freq("text", form)
+        ]
+        if not forms:
+            return None
+        best = forms[0] if len(forms) == 1 else tantivy.Query.disjunction_max_query(forms)
+        return best if term.weight == 1.0 else tantivy.Query.boost_query(best, term.weight)
+
+    def _phrase(self, alternatives: tuple[tuple[str, ...], ...]) -> tantivy.Query:
+        """Whether one of the alternatives occurs; it adds nothing to the score."""
+        queries = [
+            tantivy.Query.term_query(self._schema, "text", words[0], "basic")
+            if len(words) == 1
+            else tantivy.Query.phrase_query(self._schema, "text", list(words))
+            for words in alternatives
+        ]
+        either = tantivy.Query.boolean_query([(_SHOULD, query) for query in queries])
+        return tantivy.Query.const_score_query(either, 0.0)
+
+    def _within(self, query: tantivy.Query, ids: Ids) -> tantivy.Query:
+        named = tantivy.Query.term_set_query(self._schema, "chunk_id", [int(i) for i in ids])
+        filtered = tantivy.Query.const_score_query(named, 0.0)
+        return tantivy.Query.boolean_query([(_MUST, filtered), (_MUST, query)])
+
+
+_REBUILD = "It is rebuilt from the database: run `localsearch check --repair`."
+
+
+def _schema() -> tantivy.Schema:
+    builder = tantivy.SchemaBuilder()
+    builder.add_unsigned_field("chunk_id", indexed=True, fast=True)
+    builder.add_unsigned_field("document_id", indexed=True, fast=True)
+    builder.add_text_field("text", tokenizer_name="whitespace", index_option="position")
+    builder.add_text_field("words", tokenizer_name="whitespace", index_option="basic")
+    builder.add_text_field("language", tokenizer_name="raw", index_option="basic")
+    builder.add_text_field("marker", tokenizer_name="raw", index_option="basic")
+    builder.add_text_field("state", stored=True, tokenizer_name="raw", index_option="basic")
+    return builder.build()
+
+
+def _fingerprint(analyzer: Analyzer) -> str:
+    return f"{_FORMAT}/{analyzer.fingerprint}"
+
+
+def _read_state(schema: tantivy.Schema, searcher: tantivy.Searcher) -> dict[str, Any]:
+    query = tantivy.Query.term_query(schema, "marker", "state", "basic")
+    hits = searcher.search(query, 1, count=False).hits
+    if not hits:
+        return {}
+    state: dict[str, Any] = json.loads(searcher.doc(hits[0][1]).get_first("state") or "{}")
+    return state
+
+
+def _count_languages(schema: tantivy.Schema, searcher: tantivy.Searcher) -> dict[str, int]:
+    """Living passages per language; the frequencies of the terms themselves still count deleted ones."""
+    counts = {}
+    for language, _ in searcher.terms_with_prefix("language", ""):
+        query = tantivy.Query.term_query(schema, "language", language, "basic")
+        counts["" if language == "-" else language] = int(searcher.search(query, 1, count=True).count)  # type: ignore[attr-defined]
+    return {language: n for language, n in counts.items() if n}
+
+
+def _worth_suggesting(word: str) -> bool:
+    return 3 <= len(word) <= 40 and not word.isdigit()
+
+
+def _run(searcher: tantivy.Searcher, query: tantivy.Query, k: int) -> Ranking:
+    hits = searcher.search(query, k, count=False).hits
+    ids = searcher.fast_field_values("chunk_id", [address for _, address in hits])
+    return _sorted(np.array(ids, np.int64), np.array([score for score, _ in hits], np.float32))
+
+
+def _sorted(ids: Ids, scores: Scores) -> Ranking:
+    """Best first, equal scores by id: the order must not depend on how segments happen to be merged."""
+    order = np.lexsort((ids, -scores))
+    return Ranking(ids[order], scores[order])
+
+
+def _fetch_until(
+    searcher: tantivy.Searcher, query: tantivy.Query, k: int, allowed: NDArray[np.bool_]
+) -> Ranking:
+    """Ask for more and more until k allowed ones are among them or there are no more."""
+    limit = max(64, 4 * k)
+    while True:
+        found = _run(searcher, query, limit)
+        inside = found.ids < len(allowed)
+        kept = inside & allowed[np.where(inside, found.ids, 0)]
+        if int(kept.sum()) >= k or len(found) < limit:
+            return Ranking(found.ids[kept][:k], found.scores[kept][:k])
+        limit *= 8
+
+
+@contextmanager
+def _guard(folder: Path, failed: Any = None) -> Iterator[None]:
+    """Turn what Tantivy raises, its panics included, into our errors."""
+    try:
+        yield
+    except LocalSearchError:
+        raise
+    except (ValueError, OSError, KeyError, RuntimeError) as error:
+        if failed is not None:
+            failed()
+        raise _translated(folder, error) from error
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        if failed is not None:
+            failed()
+        raise _translated(folder, error) from error
+
+
+def _translated(folder: Path, error: BaseException) -> StorageError:
+    words = str(error)
+    if "No space left" in words or "StorageFull" in words:
+        return DiskFullError(
+            f"no space left for the word index in {folder}", hint="Free some space and retry."
+        )
+    return DamagedError(f"the word index in {folder} failed: {words}", hint=_REBUILD)

@@ -1,0 +1,139 @@
+"""The few lines of a passage that show why it was found, with the places of the matched words in them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from localsearch.text import Analyzer, Token
+
+LENGTH = 240
+"""Characters of a snippet: two to three lines on a page."""
+
+Highlights = tuple[tuple[int, int], ...]
+
+_BREAK = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|(?<=[。！？])|\n{2,}")
+_SPACE = re.compile(r"\s+")
+_ELLIPSIS = "…"
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    term: str
+    start: int
+    end: int
+
+
+def snippet(
+    passage: str,
+    terms: Collection[str],
+    analyzer: Analyzer,
+    *,
+    language: str = "",
+    length: int = LENGTH,
+) -> tuple[str, Highlights]:
+    """Cut the window out of `passage` that holds most of the query, and say where the matched words stand in it.
+
+    `terms` are all forms of the query's terms (`snippet_terms`). Returns the text, its white space collapsed and
+    `…` where it was cut, and highlights as (start, end) offsets into it. Without a match it is the passage's start.
+    """
+    wanted = frozenset(terms)
+    matches = [_Match(t.term, t.start, t.end) for t in _matching(passage, wanted, analyzer, language)]
+    start, end = _window(passage, matches, length)
+    return _render(passage, start, end, _merged(matches, start, end))
+
+
+def snippet_terms(forms: Sequence[Sequence[str]]) -> frozenset[str]:
+    """All forms of all terms of a query."""
+    return frozenset(form for term in forms for form in term)
+
+
+def _matching(text: str, wanted: frozenset[str], analyzer: Analyzer, language: str) -> list[Token]:
+    return [t for t in analyzer.tokens_with_offsets(text, language) if t.term in wanted] if wanted else []
+
+
+def _window(passage: str, matches: list[_Match], length: int) -> tuple[int, int]:
+    """Where the snippet starts and ends: the densest stretch, moved to the start of its sentence when that fits."""
+    if len(passage) <= length:
+        return 0, len(passage)
+    first, last = _densest(matches, length) if matches else (0, 0)
+    slack = max(0, length - (last - first))
+    start = _sentence_start(passage, first, earliest=max(0, first - slack))
+    if start is None:
+        start = _word_start(passage, max(0, first - slack // 2))
+    start = min(start, _word_start(passage, max(0, len(passage) - length)))
+    return start, _word_end(passage, min(len(passage), start + length), last)
+
+
+def _densest(matches: list[_Match], length: int) -> tuple[int, int]:
+    """The stretch of at most `length` characters with most different terms, then most matches, then the first."""
+    best, best_value = (matches[0].start, matches[0].end), (0, 0)
+    low = 0
+    for high, match in enumerate(matches):
+        while match.end - matches[low].start > length and low < high:
+            low += 1
+        inside = matches[low : high + 1]
+        value = (len({m.term for m in inside}), len(inside))
+        if value > best_value:
+            best, best_value = (matches[low].start, match.end), value
+    return best
+
+
+def _sentence_start(passage: str, first: int, earliest: int) -> int | None:
+    """The start of the sentence that `first` is in, if it is not before `earliest`."""
+    starts = [m.end() for m in _BREAK.finditer(passage, earliest, first)]
+    return starts[-1] if starts else (0 if earliest == 0 else None)
+
+
+def _word_start(passage: str, at: int) -> int:
+    """The next start of a word at or after `at`; `at` itself in text without spaces."""
+    if at == 0 or passage[at - 1].isspace():
+        return at
+    found = _SPACE.search(passage, at, at + 40)
+    return found.end() if found else at
+
+
+def _word_end(passage: str, at: int, least: int) -> int:
+    if at >= len(passage):
+        return len(passage)
+    space = max(passage.rfind(" ", least, at), passage.rfind("\n", least, at))
+    return space if space > max(least - 1, at - 40) else at
+
+
+def _merged(matches: list[_Match], start: int, end: int) -> list[tuple[int, int]]:
+    """Places of matches inside the window, overlapping and touching ones as one."""
+    places: list[tuple[int, int]] = []
+    for match in matches:
+        if match.start < start or match.end > end:
+            continue
+        if places and match.start <= places[-1][1]:
+            places[-1] = (places[-1][0], max(places[-1][1], match.end))
+        else:
+            places.append((match.start, match.end))
+    return places
+
+
+def _render(passage: str, start: int, end: int, places: list[tuple[int, int]]) -> tuple[str, Highlights]:
+    """The window with its white space collapsed; the places follow their words."""
+    out: list[str] = [_ELLIPSIS] if start > 0 else []
+    size = len(out)
+    highlights: list[tuple[int, int]] = []
+    at = start
+    for low, high in places:
+        size = _append(out, size, passage[at:low])
+        begin = size
+        size = _append(out, size, passage[low:high])
+        highlights.append((begin, size))
+        at = high
+    size = _append(out, size, passage[at:end])
+    text = "".join(out).rstrip()
+    return (text + _ELLIPSIS if end < len(passage) else text), tuple(highlights)
+
+
+def _append(out: list[str], size: int, piece: str) -> int:
+    text = _SPACE.sub(" ", piece)
+    if not out or out[-1].endswith((" ", _ELLIPSIS)):
+        text = text.lstrip()
+    out.append(text)
+    return size + len(text)

@@ -1,0 +1,82 @@
+"""Fusion: worked examples, and what must hold for any scores."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from localsearch.fusion import Candidates, Method, Signals, convex, coverage, dbsf, fuse, rrf, union
+from localsearch.types import Ranking
+
+METHODS: list[Method] = ["adaptive", "convex", "rrf", "dbsf"]
+
+
+def scores(*values: float) -> np.ndarray:
+    return np.array(values, np.float32)
+
+
+def test_union_is_sorted_and_unique() -> None:
+    left = Ranking(np.array([5, 2]), scores(3, 1))
+    right = Ranking(np.array([2, 9]), scores(0.9, 0.2))
+    assert union(left, right).tolist() == [2, 5, 9]
+
+
+def test_convex_is_min_max_half_and_half() -> None:
+    mixed = convex(scores(0, 5, 10), scores(0.9, 0.5, 0.1))
+    assert mixed.tolist() == pytest.approx([0.5, 0.5, 0.5])
+    assert convex(scores(0, 5, 10), scores(0.9, 0.5, 0.1), 1.0).tolist() == pytest.approx([1, 0.5, 0])
+
+
+def test_rrf_adds_reciprocal_ranks_and_ignores_what_has_no_word() -> None:
+    mixed = rrf(scores(7, 3, 0), scores(0.1, 0.3, 0.2))
+    assert mixed.tolist() == pytest.approx([1 / 61 + 1 / 63, 1 / 62 + 1 / 61, 1 / 62])
+
+
+def test_dbsf_puts_the_mean_at_one_half() -> None:
+    assert dbsf(scores(1, 2, 3), scores(1, 2, 3))[1] == pytest.approx(0.5)
+
+
+def test_coverage_is_the_idf_share_of_words_found() -> None:
+    idf = scores(1.0, 3.0)
+    assert coverage(idf, np.array([[0.5, 0.2], [0.0, 0.0]], np.float32)) == pytest.approx(0.25)
+    assert coverage(idf, np.zeros((2, 0), np.float32)) == 0.0
+    assert coverage(scores(), np.zeros((0, 3), np.float32)) == 1.0
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 50, width=32), st.floats(-1, 1, width=32)), min_size=1, max_size=40),
+    st.sampled_from(METHODS),
+)
+def test_any_method_orders_every_candidate_once(pairs: list[tuple[float, float]], method: Method) -> None:
+    lexical, semantic = (np.array(column, np.float32) for column in zip(*pairs))
+    ids = np.arange(100, 100 + len(pairs), dtype=np.int64)
+    fused = fuse(Candidates(ids, lexical, semantic), method, signals=Signals(coverage=0.5))
+    assert sorted(fused.ranking.ids.tolist()) == ids.tolist()
+    assert np.all(np.diff(fused.ranking.scores) <= 0)
+    assert np.array_equal(ids[fused.order], fused.ranking.ids)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_passage_better_on_both_legs_is_never_below(method: Method) -> None:
+    fused = fuse(Candidates(np.array([1, 2, 3]), scores(1, 9, 4), scores(0.1, 0.8, 0.5)), method)
+    assert fused.ranking.ids.tolist() == [2, 3, 1]
+
+
+def test_without_vectors_the_words_decide() -> None:
+    fused = fuse(Candidates(np.array([1, 2]), scores(1, 2)))
+    assert fused.ranking.ids.tolist() == [2, 1]
+    assert fused.weights == {"lexical": 1.0, "semantic": 0.0}
+
+
+def test_a_passage_that_waits_for_its_vector_counts_as_average() -> None:
+    semantic = scores(0.9, np.nan, 0.1)
+    fused = fuse(Candidates(np.array([1, 2, 3]), scores(1, 1, 1), semantic), "convex")
+    assert fused.ranking.ids.tolist() == [1, 2, 3]
+
+
+def test_nothing_found_by_either() -> None:
+    empty = np.empty(0, np.float32)
+    for method in METHODS:
+        assert len(fuse(Candidates(np.empty(0, np.int64), empty, empty), method).ranking) == 0
