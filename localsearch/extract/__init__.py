@@ -7,6 +7,6 @@ without text carries only `notes`: why that member, or part of the container, co
 from __future__ import annotations
 
 from localsearch.extract.kinds import detect_type
-from localsearch.extract.pool import Extractor, Outcome
+from localsearch.extract.pool import Extractor, Outcome, confinement
 
-__all__ = ["Extractor", "Outcome", "detect_type"]
+__all__ = ["Extractor", "Outcome", "confinement", "detect_type"]

@@ -83,15 +83,15 @@ class Builder:
         self,
         type: str,
         *,
-        title: str = "",
+        title: str | None = "",
         metadata: Mapping[str, Any] | None = None,
         member: str = "",
     ) -> Extract:
-        """What was collected."""
+        """What was collected; the first heading is the title unless one is given, or None."""
         return Extract(
             text="".join(self._parts),
             type=type,
-            title=title or self.first_heading,
+            title=title or ("" if title is None else self.first_heading),
             blocks=tuple(self._blocks),
             metadata=dict(metadata or {}),
             member=member,

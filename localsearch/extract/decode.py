@@ -13,20 +13,21 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_UNWANTED = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f\ufeff]|\x1b\\[[0-9;]*m")
+_UNWANTED = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f\xad\ufeff]|\x1b\\[[0-9;]*m")
 
 
 def decode(data: bytes, declared: str = "") -> tuple[str, str]:
     """Text and the name of its encoding: by byte order mark, as UTF-8, as declared, else by its statistics.
 
-    Line ends come out as "\\n"; control characters other than tab, line and form feed are dropped.
+    Line ends come out as "\\n"; control characters other than tab, line and form feed, and optional
+    hyphens, are dropped.
     """
     encoding = _bom(data) or _strict(data, declared) or _wide(data) or _guess(data)
     return clean(data.decode(encoding, "replace")), encoding
 
 
 def clean(text: str) -> str:
-    """The same text with plain line ends and without control characters or surrogates."""
+    """The same text with plain line ends and without control characters, optional hyphens or surrogates."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     text = _UNWANTED.sub("", text)
     try:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
+from localsearch.extract.decode import clean
+
 LONGEST = 2000
 """Characters kept of one metadata value."""
 MOST = 100
@@ -40,7 +42,7 @@ def front_matter(values: Mapping[Any, Any]) -> dict[str, Any]:
         kept = plain(value)
         if name and kept not in (None, "", [], {}):
             fields.setdefault(_NAMES.get(name, name), kept)
-    return _typed(fields)
+    return {name: value for name, value in _typed(fields).items() if value not in ("", [])}
 
 
 def _typed(fields: dict[str, Any]) -> dict[str, Any]:
@@ -50,7 +52,7 @@ def _typed(fields: dict[str, Any]) -> dict[str, Any]:
         fields["author"] = ", ".join(str(name) for name in fields["author"])
     for name in ("created", "modified"):
         if name in fields:
-            fields[name] = iso(fields[name]) or str(fields[name])
+            fields[name] = iso(fields[name])
     return fields
 
 
@@ -66,7 +68,7 @@ def plain(value: Any, depth: int = 0) -> Any:
         return {str(key)[:100]: plain(item, depth + 1) for key, item in list(value.items())[:MOST]}
     if isinstance(value, (list, tuple, set)):
         return [plain(item, depth + 1) for item in list(value)[:MOST]]
-    return str(value)[:LONGEST]
+    return clean(str(value))[:LONGEST].strip()
 
 
 def tags(value: Any) -> list[str]:
@@ -76,7 +78,15 @@ def tags(value: Any) -> list[str]:
 
 
 def iso(value: Any) -> str:
-    """ISO 8601 of a date in one of the forms found in files (ISO, PDF, mail, a Python date); "" if it is none."""
+    """ISO 8601 of a date in one of the forms found in files (ISO, PDF, mail, a Python date); "" if it is none.
+
+    Dates in 1601 are what a clock that counts from there shows when it was never set, and count as none.
+    """
+    found = _any_iso(value)
+    return "" if found.startswith("1601") else found
+
+
+def _any_iso(value: Any) -> str:
     if isinstance(value, datetime):
         return value.isoformat(timespec="seconds")
     if isinstance(value, date):

@@ -83,6 +83,15 @@ def read_markup(source: str, builder: Builder, place: Place = NOWHERE, type: str
     return builder.extract(type, title=title, metadata=metadata)
 
 
+def chapter_title(source: str) -> str:
+    """The first heading of a page, else its title."""
+    from selectolax.lexbor import LexborHTMLParser
+
+    page = LexborHTMLParser(source)
+    node = page.css_first("h1,h2,h3") or page.css_first("title")
+    return " ".join(node.text().split())[:200] if node is not None else ""
+
+
 def _declared(data: bytes) -> str:
     match = _META_CHARSET.search(data[:4096])
     return (match.group(1) or match.group(2)).decode("ascii", "replace") if match else ""

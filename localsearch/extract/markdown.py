@@ -18,6 +18,7 @@ PARSED = 2_000_000
 _FRONT_YAML = re.compile(r"\A---[ \t]*\n(.{0,65536}?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.S)
 _FRONT_TOML = re.compile(r"\A\+\+\+[ \t]*\n(.{0,65536}?)\n\+\+\+[ \t]*(?:\n|\Z)", re.S)
 _INLINE = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|[*_`]{1,3}|\s*\{#[^}]*\}\s*$|(?:^|\s+)#+\s*$")
+_EMBEDDED = re.compile(r"data:[\w/+.;=-]{0,100};base64,[A-Za-z0-9+/=]{64,}")
 _KINDS: dict[str, BlockKind] = {
     "paragraph_open": "paragraph",
     "html_block": "paragraph",
@@ -32,7 +33,7 @@ _KINDS: dict[str, BlockKind] = {
 
 def read_markdown(data: bytes, limit: int) -> Extract:
     """Markdown with its source kept as text; front matter becomes metadata, its title the title."""
-    text, notes = cut(decode(data)[0], limit)
+    text, notes = cut(_EMBEDDED.sub("data:", decode(data)[0]), limit)
     metadata, body = _front(text)
     title = str(metadata.pop("title", "") or "")
     blocks = tuple(_blocks(text, body)) if text[body:].strip() else ()

@@ -17,7 +17,7 @@ from types import TracebackType
 
 import msgspec
 
-from localsearch.errors import ExtractionError
+from localsearch.errors import ExtractionError, UnavailableError
 from localsearch.extract import wire
 from localsearch.extract.limits import failure
 from localsearch.settings import ExtractSettings
@@ -52,7 +52,7 @@ class Worker:
             os.close(descriptor)
 
     def start(self) -> None:
-        """Start the process unless it runs."""
+        """Start the process unless it runs; UnavailableError when no process can be had."""
         if self._process is not None:
             return
         ours, theirs = socket.socketpair()
@@ -67,8 +67,11 @@ class Worker:
         self._connection = ours
         try:
             hello = self._receive(time.monotonic() + START_S)
-        except (EOFError, OSError) as error:
-            raise self._end(error) from None
+        except (EOFError, OSError, msgspec.DecodeError) as error:
+            raise UnavailableError(
+                f"the readers of files cannot be started: {self._end(error).message}",
+                hint="Run `localsearch doctor`; installing localsearch anew mends a damaged installation.",
+            ) from None
         self.confinement = hello.confinement
 
     def stop(self) -> None:
@@ -169,6 +172,16 @@ def _environment() -> dict[str, str]:
     }
 
 
+def confinement(settings: ExtractSettings) -> dict[str, str]:
+    """What confines the readers of files here, by measure, and what a worker could still do when it tried."""
+    worker = Worker(settings)
+    try:
+        worker.start()
+        return worker.confinement
+    finally:
+        worker.close()
+
+
 class Extractor:
     """Reads files in reused, confined worker processes.
 
@@ -214,22 +227,26 @@ class Extractor:
         """Read files side by side; results as they come, each with its path, a failure as a value.
 
         `paths` is asked in the caller's thread, at most four per worker ahead. Closing the generator waits for the
-        files being read, at most for the wall limit.
+        files being read, at most for the wall limit. Raises UnavailableError when no worker can be started.
         """
         todo: queue.SimpleQueue[Path | None] = queue.SimpleQueue()
-        done: queue.SimpleQueue[tuple[Path, Outcome]] = queue.SimpleQueue()
+        done: queue.SimpleQueue[tuple[Path, Outcome | UnavailableError]] = queue.SimpleQueue()
         threads = [threading.Thread(target=self._work, args=(todo, done), daemon=True) for _ in self._workers]
         source, waiting = iter(paths), 0
         try:
             for thread in threads:
                 thread.start()
             while True:
+                path: Path | None
                 while waiting < 4 * self._count and (path := next(source, None)) is not None:
                     todo.put(Path(path))
                     waiting += 1
                 if not waiting:
                     return
-                yield done.get()
+                path, outcome = done.get()
+                if isinstance(outcome, UnavailableError):
+                    raise outcome
+                yield path, outcome
                 waiting -= 1
         finally:
             _drain(todo)
@@ -239,17 +256,20 @@ class Extractor:
                 thread.join()
 
     def _work(
-        self, todo: queue.SimpleQueue[Path | None], done: queue.SimpleQueue[tuple[Path, Outcome]]
+        self,
+        todo: queue.SimpleQueue[Path | None],
+        done: queue.SimpleQueue[tuple[Path, Outcome | UnavailableError]],
     ) -> None:
         while (path := todo.get()) is not None:
-            done.put((path, self._read(path)))
+            try:
+                done.put((path, self._read(path)))
+            except UnavailableError as error:
+                done.put((path, error))
 
     def _read(self, path: Path) -> Outcome:
         worker = self._idle.get()
         try:
             return worker.read(path)
-        except Exception as error:
-            return failure("crash", f"the reader could not be started: {error}")
         finally:
             self._idle.put(worker)
 

@@ -2,35 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from localsearch.extract import archive, data, epub, image, mail, odf, office, pdf, rtf, sheets
 from localsearch.extract.html import read_html
 from localsearch.extract.kinds import HEAD, detect
 from localsearch.extract.limits import Limits, failure
+from localsearch.extract.man import read_man
 from localsearch.extract.markdown import read_markdown
 from localsearch.extract.plain import read_code, read_text
+from localsearch.extract.refine import refine
+from localsearch.extract.source import Budget, Source, distinct
 from localsearch.types import Extract
 
-Reader = Callable[[bytes, str, Limits], list[Extract]]
+Reader = Callable[[Source], list[Extract]]
 
 
-def read(data: bytes, name: str, limits: Limits) -> list[Extract]:
+def read(contents: bytes, name: str, limits: Limits) -> list[Extract]:
     """The documents in a file's bytes; ExtractionError with a rule when there are none to be had."""
-    if not data:
-        raise failure("empty", "the file is empty")
-    kind = detect(name, data[:HEAD])
-    reader = READERS.get(kind)
-    if reader is None:
-        raise failure("binary" if kind == "binary" else "unsupported", f"no reader for this type ({kind})")
-    found = reader(data, name, limits)
+    budget = Budget(limits.unpacked, limits.members)
+    found = distinct(read_source(Source(contents, name, limits, budget, read_source)))
     if not any(extract.text.strip() for extract in found):
         raise failure("empty", "it holds only white space")
     return found
 
 
-READERS: dict[str, Reader] = {
-    "text": lambda data, name, limits: [read_text(data, limits.text)],
-    "code": lambda data, name, limits: [read_code(data, name, limits.text)],
-    "markdown": lambda data, name, limits: [read_markdown(data, limits.text)],
-    "html": lambda data, name, limits: [read_html(data, limits.text)],
+def read_source(source: Source) -> list[Extract]:
+    """The documents in a source, by the reader of its type."""
+    if not source.data:
+        raise failure("empty", "the file is empty")
+    kind = refine(detect(source.name, source.data[:HEAD]), source)
+    reader = READERS.get(kind)
+    if reader is None:
+        raise failure(
+            "binary" if kind == "binary" else "unsupported", _REASONS.get(kind, f"no reader for {kind}")
+        )
+    return reader(source)
+
+
+_REASONS = {
+    "binary": "it is no text and of no type that holds any",
+    "iwork": "Apple iWork files since 2013 cannot be read; export it as PDF",
+    "ole": "an OLE file that is neither Word, Excel, PowerPoint nor Outlook",
+}
+
+READERS: Mapping[str, Reader] = {
+    "text": lambda source: [read_text(source.data, source.limits.text)],
+    "code": lambda source: [read_code(source.data, source.name, source.limits.text)],
+    "markdown": lambda source: [read_markdown(source.data, source.limits.text)],
+    "html": lambda source: [read_html(source.data, source.limits.text)],
+    "man": lambda source: [read_man(source.data, source.limits.text)],
+    "pdf": pdf.read_pdf,
+    "docx": lambda source: office.read_office(source, "docx"),
+    "doc": lambda source: office.read_office(source, "doc"),
+    "odt": lambda source: office.read_office(source, "odt"),
+    "pptx": lambda source: office.read_slides(source, "pptx"),
+    "ppt": lambda source: office.read_slides(source, "ppt"),
+    "odp": odf.read_odp,
+    "rtf": rtf.read_rtf,
+    "xlsx": lambda source: sheets.read_sheets(source, "xlsx"),
+    "xls": lambda source: sheets.read_sheets(source, "xls"),
+    "ods": lambda source: sheets.read_sheets(source, "ods"),
+    "csv": lambda source: sheets.read_csv(source, "csv"),
+    "tsv": lambda source: sheets.read_csv(source, "tsv"),
+    "epub": epub.read_epub,
+    "json": lambda source: data.read_json(source, "json"),
+    "jsonl": lambda source: data.read_json(source, "jsonl"),
+    "xml": data.read_xml,
+    "notebook": data.read_notebook,
+    "eml": mail.read_eml,
+    "mbox": mail.read_mbox,
+    "msg": mail.read_msg,
+    "zip": archive.read_zip,
+    "tar": archive.read_tar,
+    "gzip": lambda source: archive.read_compressed(source, "gzip"),
+    "bzip2": lambda source: archive.read_compressed(source, "bzip2"),
+    "xz": lambda source: archive.read_compressed(source, "xz"),
+    "iwork-xml": data.read_iwork,
+    "image": image.read_image,
 }

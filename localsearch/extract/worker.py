@@ -15,12 +15,13 @@ import msgspec
 
 from localsearch.errors import ExtractionError
 from localsearch.extract import wire
+from localsearch.extract.confine import confine, probe
 from localsearch.extract.limits import Limits, failure
 from localsearch.extract.read import read
 from localsearch.settings import ExtractSettings
 
-RETIRE_AT = 300 * 1024
-"""Resident kilobytes beyond which a worker leaves after its file, and gives back what readers have hoarded."""
+RETIRE_AT = 300_000_000
+"""Resident bytes beyond which a worker leaves after its file, and gives back what readers have hoarded."""
 
 
 def main(arguments: list[str]) -> None:
@@ -28,7 +29,8 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection = socket.socket(fileno=int(arguments[0]))
     settings = msgspec.json.decode(arguments[1], type=ExtractSettings)
-    wire.send(connection, wire.Reply(confinement={}))
+    measures = confine(settings.memory_mb, programs=settings.ocr)
+    wire.send(connection, wire.Reply(confinement=measures | probe()))
     while serve(connection, settings):
         pass
 
@@ -91,7 +93,12 @@ def _allow(settings: ExtractSettings) -> None:
 
 
 def _resident() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """Bytes of memory in use now, where the system tells; else the most that ever was."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 if __name__ == "__main__":

@@ -1,0 +1,200 @@
+"""What keeps a worker in: Landlock for files and network, seccomp for sockets and programs, resource limits.
+
+Everything here is Linux's own, called through ctypes, and works without privileges. Each measure is taken if the
+kernel has it; `confine` returns what is in force, as words for people, and `probe` tries what should now be impossible.
+References: landlock(7), seccomp(2), linux/landlock.h, linux/seccomp.h, linux/filter.h.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import importlib.util
+import os
+import platform
+import resource
+import socket
+import struct
+import sys
+import sysconfig
+from collections.abc import Iterable
+from pathlib import Path
+
+LIBRARIES = ("numpy", "msgspec", "kreuzberg", "pypdfium2", "selectolax", "python_calamine", "striprtf", "olefile",
+             "oxmsg", "markdown_it", "yaml", "charset_normalizer")  # fmt: skip
+"""What readers import when a file asks for it."""
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 22, 2
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_RULE_PATH_BENEATH, _VERSION_FLAG = 1, 1
+_EXECUTE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 2, 1 << 3
+_FILE_RIGHTS = ((1, 13), (2, 14), (3, 15), (5, 16))
+"""Landlock versions, and how many file rights (bits from 0) each knows."""
+
+# System call numbers by machine: what a reader of files never needs and an intruder would.
+_DENIED = {
+    "x86_64": {
+        "socket": 41, "connect": 42, "accept": 43, "bind": 49, "listen": 50, "accept4": 288, "ptrace": 101,
+        "process_vm_readv": 310, "process_vm_writev": 311, "io_uring_setup": 425, "keyctl": 250, "bpf": 321,
+        "userfaultfd": 323, "unshare": 272, "mount": 165, "pidfd_getfd": 438,
+    },
+    "aarch64": {
+        "socket": 198, "connect": 203, "accept": 202, "bind": 200, "listen": 201, "accept4": 242, "ptrace": 117,
+        "process_vm_readv": 270, "process_vm_writev": 271, "io_uring_setup": 425, "keyctl": 219, "bpf": 280,
+        "userfaultfd": 282, "unshare": 97, "mount": 40, "pidfd_getfd": 438,
+    },
+}  # fmt: skip
+_PROGRAMS = {"x86_64": {"execve": 59, "execveat": 322}, "aarch64": {"execve": 221, "execveat": 281}}
+_AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+_LOAD, _JUMP_EQUAL, _JUMP_ABOVE, _RETURN = 0x20, 0x15, 0x35, 0x06
+_ALLOW, _DENY = 0x7FFF0000, 0x00050000 | errno.EPERM
+_X32_BIT = 0x40000000
+
+
+def confine(memory_mb: int, programs: bool) -> dict[str, str]:
+    """Take every measure this kernel has, for good; what is in force, by name.
+
+    `programs` lets other programs be run (tesseract), under the same confinement.
+    """
+    measures = {"memory": _limit_memory(memory_mb), "files": "not confined", "network": "not confined"}
+    if sys.platform == "linux":
+        _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        measures |= _landlock(_readable(programs))
+        measures |= _seccomp(programs)
+    return measures
+
+
+def probe() -> dict[str, str]:
+    """Try what should be impossible by now: "refused" or "possible" for each."""
+    return {
+        "open a file": _tried(_open_file),
+        "open a socket": _tried(_open_socket),
+        "write a file": _tried(_write_file),
+    }
+
+
+def _tried(act: object) -> str:
+    try:
+        act()  # type: ignore[operator]
+    except PermissionError:
+        return "refused"
+    except OSError as error:
+        return f"refused ({error.strerror})"
+    return "possible"
+
+
+def _open_file() -> None:
+    os.close(os.open("/etc/hostname" if os.path.exists("/etc/hostname") else "/etc/passwd", os.O_RDONLY))
+
+
+def _open_socket() -> None:
+    socket.socket(socket.AF_INET, socket.SOCK_STREAM).close()
+
+
+def _write_file() -> None:
+    os.close(os.open(f"/tmp/localsearch-{os.getpid()}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    os.unlink(f"/tmp/localsearch-{os.getpid()}")
+
+
+def _limit_memory(memory_mb: int) -> str:
+    """Bound what the process may allocate: private writable memory, and addresses as a second line."""
+    data = memory_mb << 20
+    for kind, size in ((resource.RLIMIT_DATA, data), (resource.RLIMIT_AS, data + (1 << 30))):
+        hard = resource.getrlimit(kind)[1]
+        bound = size if hard == resource.RLIM_INFINITY else min(size, hard)
+        resource.setrlimit(kind, (bound, bound))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    return f"{memory_mb} MB"
+
+
+def _readable(programs: bool) -> list[Path]:
+    """Where the libraries are that readers load when first needed: Python's, ours, the system's; and fixed files."""
+    places = [Path(sysconfig.get_path(kind)) for kind in ("stdlib", "platstdlib")]
+    places += [Path(__file__).resolve().parents[1], *map(_home_of, LIBRARIES)]
+    places += map(Path, ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/local/lib"))
+    places += map(Path, ("/etc/ld.so.cache", "/dev/null", "/dev/urandom", "/proc/self"))
+    if programs:
+        places += map(
+            Path,
+            ("/usr/bin", "/usr/local/bin", "/usr/share", os.environ.get("TESSDATA_PREFIX", "/usr/share")),
+        )
+    return [place for place in dict.fromkeys(places) if place.exists()]
+
+
+def _home_of(library: str) -> Path:
+    """The folder to read a library from: all of site-packages where it is there, else its own."""
+    spec = importlib.util.find_spec(library)
+    if spec is None or spec.origin is None:
+        return Path("/dev/null")
+    folder = Path(spec.origin).resolve().parent
+    return folder.parent if folder.parent.name in ("site-packages", "dist-packages") else folder
+
+
+def _landlock(readable: Iterable[Path]) -> dict[str, str]:
+    version = _LIBC.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION_FLAG)
+    if version < 1:
+        return {"landlock": "this kernel has none"}
+    rights = max(count for least, count in _FILE_RIGHTS if version >= least)
+    network = 0b11 if version >= 4 else 0
+    scoped = 0b11 if version >= 6 else 0
+    size = 24 if version >= 6 else 16 if version >= 4 else 8
+    attributes = struct.pack("=QQQ", (1 << rights) - 1, network, scoped)[:size]
+    ruleset = _LIBC.syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(size), 0)
+    if ruleset < 0:
+        return {"landlock": os.strerror(ctypes.get_errno())}
+    try:
+        for place in readable:
+            _allow(ruleset, place)
+        done = _LIBC.syscall(_RESTRICT_SELF, ruleset, 0)
+    finally:
+        os.close(ruleset)
+    if done:
+        return {"landlock": os.strerror(ctypes.get_errno())}
+    found = {
+        "landlock": f"version {version}",
+        "files": "reads libraries and the file handed to it, writes nothing",
+    }
+    return found | ({"network": "no TCP"} if network else {})
+
+
+def _allow(ruleset: int, place: Path) -> None:
+    """Let a folder's files be read and executed, or one file be read."""
+    try:
+        descriptor = os.open(place, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return
+    rights = _EXECUTE | _READ_FILE | (_READ_DIR if place.is_dir() else 0)
+    try:
+        _LIBC.syscall(_ADD_RULE, ruleset, _RULE_PATH_BENEATH, struct.pack("=Qi", rights, descriptor), 0)
+    finally:
+        os.close(descriptor)
+
+
+def _seccomp(programs: bool) -> dict[str, str]:
+    machine = platform.machine()
+    if machine not in _DENIED or ctypes.sizeof(ctypes.c_void_p) != 8:
+        return {"seccomp": f"not for {machine}"}
+    denied = list(_DENIED[machine].values()) + ([] if programs else list(_PROGRAMS[machine].values()))
+    code = _filter(_AUDIT_ARCH[machine], denied)
+    buffer = ctypes.create_string_buffer(code, len(code))
+    program = struct.pack("@HxxxxxxP", len(code) // 8, ctypes.addressof(buffer))
+    if _LIBC.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, program, 0, 0):
+        return {"seccomp": os.strerror(ctypes.get_errno())}
+    runs = "runs other programs" if programs else "no other programs"
+    return {"seccomp": f"no sockets, {runs}", "network": "no sockets of any kind"}
+
+
+def _filter(architecture: int, denied: list[int]) -> bytes:
+    """A classic BPF program that refuses these calls, and all calls of another architecture, with EPERM."""
+    steps = len(denied)
+    lines = [
+        (_LOAD, 0, 0, 4),
+        (_JUMP_EQUAL, 0, steps + 3, architecture),
+        (_LOAD, 0, 0, 0),
+        (_JUMP_ABOVE, steps + 1, 0, _X32_BIT),
+        *((_JUMP_EQUAL, steps - index, 0, number) for index, number in enumerate(denied)),
+        (_RETURN, 0, 0, _ALLOW),
+        (_RETURN, 0, 0, _DENY),
+    ]
+    return b"".join(struct.pack("=HBBI", *line) for line in lines)

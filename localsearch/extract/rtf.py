@@ -1,0 +1,58 @@
+"""Rich text by striprtf, which knows its many encodings; by kreuzberg where that finds nothing."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from localsearch.errors import ExtractionError
+from localsearch.extract.builder import Builder
+from localsearch.extract.decode import clean
+from localsearch.extract.fields import front_matter
+from localsearch.extract.limits import failure
+from localsearch.extract.office import own_title, read_office
+from localsearch.extract.source import Source
+from localsearch.types import Extract
+
+_PICTURE = re.compile(r"[0-9a-fA-F\s]{512,}")
+_INFO = re.compile(r"\{\\(title|author|subject|keywords) ([^{}]{1,500})\}")
+_CODE_PAGE = re.compile(r"\\ansicpg\d+")
+_TIMES = re.compile(r"\{\\(creatim|revtim)\\yr(\d{4})\\mo(\d+)\\dy(\d+)(?:\\hr(\d+)\\min(\d+))?")
+_NAMES = {"keywords": "tags", "creatim": "created", "revtim": "modified"}
+
+
+def read_rtf(source: Source) -> list[Extract]:
+    """Paragraphs of a rich text file."""
+    text = _PICTURE.sub(" ", source.data.decode("latin-1"))
+    builder = Builder(source.limits.text)
+    for paragraph in _converted(text).replace("|\n", "\n").split("\n"):
+        builder.add(paragraph, joint="\n")
+    title, metadata = _information(text)
+    if builder.empty:
+        return _otherwise(source)
+    return [builder.extract("rtf", title=own_title(title), metadata=metadata)]
+
+
+def _otherwise(source: Source) -> list[Extract]:
+    try:
+        return read_office(source, "rtf")
+    except ExtractionError:
+        raise failure("no-text", "it holds no text") from None
+
+
+def _information(text: str) -> tuple[str, dict[str, Any]]:
+    head = text[:100_000]
+    found: dict[str, Any] = {}
+    page = match.group() if (match := _CODE_PAGE.search(head)) else ""
+    for name, value in _INFO.findall(head):
+        found.setdefault(_NAMES.get(name, name), _converted("{\\rtf1" + page + " " + value + "}").strip())
+    for name, year, month, day, hour, minute in _TIMES.findall(head):
+        clock = f"T{int(hour):02}:{int(minute):02}:00" if hour else ""
+        found[_NAMES[name]] = f"{year}-{int(month):02}-{int(day):02}{clock}"
+    return str(found.pop("title", "")), front_matter(found)
+
+
+def _converted(text: str) -> str:
+    from striprtf.striprtf import rtf_to_text
+
+    return clean(rtf_to_text(text, errors="ignore"))  # type: ignore[no-untyped-call]
