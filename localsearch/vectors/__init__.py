@@ -1,0 +1,6 @@
+"""Semantic candidates: nearest vectors by chunk id, approximate where that pays and exact where it does not."""
+
+from localsearch.vectors.files import Generation
+from localsearch.vectors.index import Fetch, VectorIndex
+
+__all__ = ["Fetch", "Generation", "VectorIndex"]

@@ -1,0 +1,241 @@
+"""The files of a generation: written once, checksummed, named by a manifest that is replaced atomically.
+
+    FOLDER/manifest.json     which generation is published, with the size and checksums of its files
+    FOLDER/7.graph           the HNSW graph and its vectors, as FAISS writes them
+    FOLDER/7.ids             the chunk id of each position, int64 little-endian; -1 where a vector was deleted
+    FOLDER/damaged-*         what did not match its manifest, set aside
+    FOLDER/*.new             being written; left by a crash, removed at the next opening
+
+CRC-32 is compared at every opening: it finds any damage of up to 32 bits in a row for certain, others with a chance of
+missing of 2^-32, at several GB/s. SHA-256 is compared by `check`.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import mmap
+import os
+import shutil
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import msgspec
+
+from localsearch.errors import DamagedError, DiskFullError, FormatError, StorageError
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+_BLOCK = 1 << 22
+_HINT = "It was set aside; run `localsearch check --repair`, which rebuilds it from the database."
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file as it was written."""
+
+    name: str
+    size: int
+    crc32: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One immutable HNSW index: its files and how it was built. `ghosts` counts deleted positions."""
+
+    number: int
+    count: int
+    ghosts: int
+    dimensions: int
+    storage: Literal["fp32", "fp16", "int8"]
+    m: int
+    ef_construction: int
+    ef_search: int
+    recall: float
+    graph: StoredFile
+    ids: StoredFile
+
+
+@dataclass(frozen=True, slots=True)
+class _Manifest:
+    format: int
+    check: str
+    generation: Generation
+
+
+class HashingFile:
+    """A file being written that knows its size and checksums."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._sha256 = hashlib.sha256()
+        self.size = 0
+        self.crc32 = 0
+
+    def write(self, data: bytes) -> int:
+        self._file.write(data)
+        self._sha256.update(data)
+        self.crc32 = zlib.crc32(data, self.crc32)
+        self.size += len(data)
+        return len(data)
+
+    def entry(self, name: str) -> StoredFile:
+        return StoredFile(name, self.size, self.crc32, self._sha256.hexdigest())
+
+
+def write_file(folder: Path, name: str, produce: Callable[[HashingFile], None]) -> StoredFile:
+    """Write FOLDER/NAME through a temporary name, durably; nothing is left behind by a failure.
+
+    Raises DiskFullError or StorageError.
+    """
+    temporary = folder / f"{name}.new"
+    try:
+        with storage_errors(folder), open_private(temporary) as file:
+            hashing = HashingFile(file)
+            produce(hashing)
+            file.flush()
+            os.fsync(file.fileno())
+        with storage_errors(folder):
+            temporary.replace(folder / name)
+            sync_folder(folder)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return hashing.entry(name)
+
+
+def open_private(path: Path) -> BinaryIO:
+    """Open a new file for writing that only its owner can read."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+
+
+@contextmanager
+def storage_errors(folder: Path) -> Iterator[None]:
+    """Turn an operating system's refusal to write into one of ours."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFullError(
+                f"The disk of {folder} is full.", hint="Make room; indexing goes on where it stopped."
+            ) from error
+        raise StorageError(
+            f"Cannot write to {folder}: {error.strerror or error}.",
+            hint="Check the folder's permissions and disk.",
+        ) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names in the folder durable; where the system has no such call it does so itself."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_manifest(folder: Path, generation: Generation) -> None:
+    """Publish: from here on, opening the folder gives this generation."""
+    manifest = _Manifest(FORMAT, _check(generation), generation)
+    data = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
+    write_file(folder, MANIFEST, lambda file: void(file.write(data)))
+
+
+def void(_: object) -> None:
+    """Drop a result."""
+
+
+def read_manifest(folder: Path) -> Generation | None:
+    """The published generation; None if there is none. DamagedError, or FormatError for a newer release's."""
+    try:
+        data = (folder / MANIFEST).read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        if msgspec.json.decode(data).get("format", 0) > FORMAT:
+            raise FormatError(
+                f"{folder} was written by a newer release.", hint="Update localsearch, or use another --home."
+            )
+        manifest = msgspec.json.decode(data, type=_Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError, AttributeError, TypeError, RecursionError) as error:
+        raise DamagedError(f"{folder / MANIFEST} does not parse.", hint=_HINT) from error
+    if manifest.check != _check(manifest.generation) or manifest.format != FORMAT:
+        raise DamagedError(f"{folder / MANIFEST} does not match its checksum.", hint=_HINT)
+    return manifest.generation
+
+
+def _check(generation: Generation) -> str:
+    return hashlib.blake2b(msgspec.json.encode(generation), digest_size=16).hexdigest()
+
+
+def verify(folder: Path, entry: StoredFile, *, fully: bool = False) -> None:
+    """Compare a file with its entry. Raises DamagedError; FileNotFoundError if it is gone."""
+    with (folder / entry.name).open("rb") as file:
+        if os.fstat(file.fileno()).st_size != entry.size:
+            raise DamagedError(f"{folder / entry.name} has the wrong size.", hint=_HINT)
+        crc32, sha256 = _digests(file, fully) if entry.size else (0, hashlib.sha256().hexdigest())
+    if crc32 != entry.crc32 or (fully and sha256 != entry.sha256):
+        raise DamagedError(f"{folder / entry.name} does not match its checksum.", hint=_HINT)
+
+
+def _digests(file: BinaryIO, fully: bool) -> tuple[int, str]:
+    crc32, sha256 = 0, hashlib.sha256()
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as view:
+        for start in range(0, len(view), _BLOCK):
+            with view[start : start + _BLOCK] as block:
+                crc32 = zlib.crc32(block, crc32)
+                if fully:
+                    sha256.update(block)
+    return crc32, sha256.hexdigest()
+
+
+def set_aside(folder: Path, generation: Generation | None) -> None:
+    """Rename what is damaged so that it is neither trusted nor lost; an earlier one set aside is replaced."""
+    names = [MANIFEST, *((generation.graph.name, generation.ids.name) if generation else ())]
+    with storage_errors(folder):
+        for name in names:
+            if (folder / name).exists():
+                (folder / name).replace(folder / f"damaged-{name}")
+        sync_folder(folder)
+
+
+def remove_orphans(folder: Path, generation: Generation | None) -> list[str]:
+    """Remove files that no manifest names, left by a crash; returns their names."""
+    kept = {MANIFEST, *((generation.graph.name, generation.ids.name) if generation else ())}
+    orphans = [
+        path
+        for path in folder.iterdir()
+        if path.suffix in (".graph", ".ids", ".new") and path.name not in kept
+    ]
+    orphans = [path for path in orphans if not path.name.startswith("damaged-")]
+    for path in orphans:
+        path.unlink(missing_ok=True)
+    return sorted(path.name for path in orphans)
+
+
+def remove(folder: Path, generation: Generation) -> None:
+    """Remove a generation's files; one that the system still holds open goes at the next opening."""
+    for entry in (generation.graph, generation.ids):
+        try:
+            (folder / entry.name).unlink(missing_ok=True)
+        except PermissionError:
+            continue
+
+
+def need_room(folder: Path, size: int) -> None:
+    """Raise DiskFullError unless this many bytes, and a little more, are free."""
+    free = shutil.disk_usage(folder).free
+    if free < size + (16 << 20):
+        raise DiskFullError(
+            f"A new vector index needs {size / 1e6:.0f} MB in {folder}; {free / 1e6:.0f} MB are free.",
+            hint="Make room; until then search goes on with the index there is.",
+            needed=size,
+            free=free,
+        )

@@ -1,0 +1,339 @@
+"""VectorIndex: an immutable HNSW base, an exact delta of what came since, and tombstones of what went."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from localsearch.errors import ConflictError, DamagedError, ReadOnlyError
+from localsearch.settings import VectorSettings
+from localsearch.types import Cancelled, Ids, Ranking, Report, Scores, Vectors, never, no_report
+from localsearch.vectors import files
+from localsearch.vectors.base import Base
+from localsearch.vectors.build import Built, Work, check_vectors, from_base, from_stream, threads_or_all
+from localsearch.vectors.delta import Delta, Mask, best
+from localsearch.vectors.files import Generation
+from localsearch.vectors.graph import Graph, bytes_per_vector
+
+Fetch = Callable[[Ids], tuple[Ids, Vectors]]
+"""Full-precision vectors of chunk ids: those found, with their vectors."""
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What a search needs, replaced as one: a searcher keeps the one it started with."""
+
+    base: Base | None
+    delta: Delta
+
+
+@dataclass(slots=True)
+class _Build:
+    """A build under way: what it started from, and the ids removed since."""
+
+    removed: set[int] = field(default_factory=set)
+
+
+class VectorIndex:
+    """Cosine search over unit vectors by chunk id. Many threads may search while one writes."""
+
+    def __init__(
+        self, folder: Path, dimensions: int, settings: VectorSettings, base: Base | None, writable: bool
+    ):
+        self.folder = folder
+        self.dimensions = dimensions
+        self.settings = settings
+        self.writable = writable
+        self._state = _State(base, Delta.empty(dimensions))
+        self._changing = threading.RLock()
+        self._build: _Build | None = None
+
+    @classmethod
+    def open(
+        cls, folder: Path, dimensions: int, settings: VectorSettings | None = None, *, writable: bool = True
+    ) -> VectorIndex:
+        """Open the published generation; an empty index where there is none.
+
+        Raises DamagedError when a file is not what its manifest says, after setting it aside if writable: opening again
+        then gives an empty index to rebuild. Raises FormatError for one written by a newer release.
+        """
+        if writable:
+            with files.storage_errors(folder):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        base = _open_base(folder, dimensions, writable)
+        if writable:
+            files.remove_orphans(folder, base.generation if base else None)
+        return cls(folder, dimensions, settings or VectorSettings(), base, writable)
+
+    @property
+    def generation(self) -> Generation | None:
+        """What is published; None before the first merge."""
+        base = self._state.base
+        return base.generation if base else None
+
+    def __len__(self) -> int:
+        """Vectors that a search can find."""
+        state = self._state
+        return (state.base.count if state.base else 0) + len(state.delta)
+
+    def base_ids(self) -> Ids:
+        """The chunk ids in the published generation, those removed since included."""
+        base = self._state.base
+        return base.ids[base.ids >= 0] if base else np.empty(0, np.int64)
+
+    def ids(self) -> Ids:
+        """The chunk ids that a search can find, ascending."""
+        state = self._state
+        base = state.base.ids[state.base.live] if state.base else np.empty(0, np.int64)
+        return np.sort(np.concatenate([base, state.delta.live_ids()]))
+
+    def set_live(self, live_ids: Ids) -> None:
+        """Hide everything but these; what the base has of them counts again."""
+        with self._changing:
+            state = self._state
+            delta = state.delta.remove(np.setdiff1d(state.delta.live_ids(), live_ids))
+            base = state.base.keep(np.setdiff1d(live_ids, delta.live_ids())) if state.base else None
+            if self._build:
+                self._build.removed |= set(np.setdiff1d(self.ids(), live_ids).tolist())
+            self._state = _State(base, delta)
+
+    def add(self, ids: Ids, vectors: Vectors) -> None:
+        """Make vectors searchable, shape (len(ids), dimensions), unit length; an id that is there is replaced.
+
+        They are kept at half precision, as the database keeps them, so that scores do not change with a restart.
+        """
+        ids = np.asarray(ids, np.int64)
+        rounded = np.asarray(vectors).astype(np.float16).astype(np.float32)
+        check_vectors(ids, rounded, self.dimensions)
+        if not len(ids):
+            return
+        with self._changing:
+            state = self._state
+            base = state.base.remove(ids) if state.base else None
+            self._state = _State(base, state.delta.add(ids, rounded))
+
+    def remove(self, ids: Ids) -> None:
+        """Hide these from the next search on."""
+        ids = np.asarray(ids, np.int64)
+        with self._changing:
+            state = self._state
+            base = state.base.remove(ids) if state.base else None
+            self._state = _State(base, state.delta.remove(ids))
+            if self._build:
+                self._build.removed |= set(ids.tolist())
+
+    def search(
+        self,
+        query: Vectors,
+        k: int,
+        allowed: Mask | None = None,
+        fetch: Fetch | None = None,
+        *,
+        exact: bool = False,
+    ) -> Ranking:
+        """The k chunks nearest to the unit vector `query`, shape (dimensions,), with their cosines, best first.
+
+        `allowed[chunk_id]` says which may appear: k come back whenever k are allowed. Where the base keeps int8 codes,
+        `fetch` gives full vectors to score the candidates exactly. `exact` compares with every vector.
+        """
+        state = self._state
+        query = np.ascontiguousarray(query, np.float32)
+        if k <= 0:
+            return Ranking.empty()
+        found = state.delta.search(query, k, allowed)
+        if state.base is None:
+            return found
+        coarse = fetch is not None and state.base.generation.storage == "int8"
+        from_base = state.base.search(query, 2 * k + 20 if coarse else k, allowed, exact=exact)
+        if coarse and fetch is not None:
+            from_base = _rescored(query, from_base, fetch)
+        if not len(found):
+            return best(from_base.ids, from_base.scores, k)
+        ids = np.concatenate([found.ids, from_base.ids])
+        return best(ids, np.concatenate([found.scores, from_base.scores]), k)
+
+    def score(self, query: Vectors, ids: Ids) -> Scores:
+        """The cosine of each of these chunks, shape (len(ids),); NaN for one that has no vector here."""
+        return np.asarray(self.vectors_of(ids) @ np.asarray(query, np.float32), np.float32)
+
+    def vectors_of(self, ids: Ids) -> Vectors:
+        """The vectors of these chunks as kept, shape (len(ids), dimensions); NaN where there is none."""
+        ids = np.asarray(ids, np.int64)
+        state = self._state
+        found = np.full((len(ids), self.dimensions), np.nan, np.float32)
+        rows = state.delta.find(ids)
+        found[rows >= 0] = state.delta.vectors[rows[rows >= 0]]
+        if state.base is not None:
+            positions = state.base.find(ids)
+            here = positions >= 0
+            found[here] = state.base.graph.vectors(positions[here])
+        return found
+
+    def needs_merge(self) -> Literal["", "merge", "rebuild"]:
+        """Whether the delta is due to be merged, or so much was deleted that the graph should be built anew."""
+        state = self._state
+        if state.base is not None and len(state.base.ids):
+            dead = 1 - state.base.count / len(state.base.ids)
+            if dead > self.settings.tombstone_share:
+                return "rebuild"
+        return "merge" if len(state.delta) >= self.settings.merge_at else ""
+
+    def merge(
+        self, *, report: Report = no_report, cancelled: Cancelled = never, threads: int = 0
+    ) -> Generation:
+        """Build the next generation from this one: add the delta, and take out the vectors of what was removed.
+
+        Costs what the delta costs, not what the base does. Publish it, or discard it. Raises as `build` does.
+        """
+        with self._building():
+            state = self._state
+            delta_ids, vectors = state.delta.live_ids(), state.delta.live_vectors()
+            total = len(delta_ids) + (len(state.base.ids) if state.base else 0)
+            work = self._work(total, threads, report, cancelled)
+            if state.base is None or not len(state.base.ids):
+                return self._write(from_stream([(delta_ids, vectors)], self.dimensions, work))
+            graph = Graph.open(self.folder / state.base.generation.graph.name, mapped=False)
+            ghosts = np.flatnonzero(~state.base.live & (state.base.ids >= 0))
+            return self._write(from_base(graph, state.base.ids, ghosts, delta_ids, vectors, work))
+
+    def build(
+        self,
+        stream: Iterable[tuple[Ids, Vectors]],
+        total: int,
+        *,
+        report: Report = no_report,
+        cancelled: Cancelled = never,
+        threads: int = 0,
+    ) -> Generation:
+        """Build the next generation from all vectors, beside the published one, in bounded memory.
+
+        The stream must start after this is called; changes made meanwhile are kept. Publish the result, or discard it.
+        Raises DiskFullError before starting when room is short, CancelledError, ConflictError if one is being built.
+        """
+        with self._building():
+            work = self._work(total, threads, report, cancelled)
+            return self._write(from_stream(stream, self.dimensions, work))
+
+    def _work(self, total: int, threads: int, report: Report, cancelled: Cancelled) -> Work:
+        files.need_room(self.folder, total * bytes_per_vector(self.dimensions, self.settings))
+        return Work(self.settings, threads_or_all(threads), total, report, cancelled)
+
+    @contextmanager
+    def _building(self) -> Iterator[None]:
+        if not self.writable:
+            raise ReadOnlyError("The index is open for reading only.", hint="Open it for writing.")
+        with self._changing:
+            if self._build:
+                raise ConflictError(
+                    "A vector index is being built already.", hint="Wait until it is published."
+                )
+            self._build = _Build()
+        try:
+            yield
+        except BaseException:
+            self._build = None
+            raise
+
+    def _write(self, built: Built) -> Generation:
+        number = 1 + (self.generation.number if self.generation else 0)
+        settings = self.settings
+        ids = built.ids.astype("<i8").tobytes()
+        graph_file = files.write_file(self.folder, f"{number}.graph", built.graph.write)
+        ids_file = files.write_file(self.folder, f"{number}.ids", lambda file: files.void(file.write(ids)))
+        return Generation(
+            number,
+            len(built.ids),
+            int(np.count_nonzero(built.ids < 0)),
+            self.dimensions,
+            settings.storage,
+            settings.m,
+            settings.ef_construction,
+            settings.ef_search or built.ef_search,
+            built.recall,
+            graph_file,
+            ids_file,
+        )
+
+    def publish(self, generation: Generation) -> None:
+        """Make it the one that is searched and that the next opening finds; the former is deleted.
+
+        Searches go on throughout; each sees all of the former or all of the new one. Raises DamagedError, and changes
+        nothing, if its files are not what was built.
+        """
+        base = Base.open(self.folder, generation)
+        with self._changing:
+            former, delta = self._state.base, self._state.delta
+            base = base.remove(np.array(sorted(self._build.removed if self._build else ()), np.int64))
+            delta = delta.without(base.find(delta.ids[: delta.count]) >= 0)
+            files.write_manifest(self.folder, generation)
+            self._state = _State(base, delta)
+            self._build = None
+        if former is not None and former.generation.number != generation.number:
+            files.remove(self.folder, former.generation)
+
+    def discard(self, generation: Generation) -> None:
+        """Delete a generation that was built and shall not be published."""
+        files.remove(self.folder, generation)
+        self._build = None
+
+    def check(self) -> list[str]:
+        """What is wrong with the files and vectors, as sentences; empty when all is well. Reads everything."""
+        base = self._state.base
+        if base is None:
+            return []
+        problems = []
+        for entry in (base.generation.graph, base.generation.ids):
+            try:
+                files.verify(self.folder, entry, fully=True)
+            except FileNotFoundError:
+                problems.append(f"{self.folder / entry.name} is missing.")
+            except DamagedError as error:
+                problems.append(error.message)
+        return problems or _check_vectors(base)
+
+
+def _open_base(folder: Path, dimensions: int, writable: bool) -> Base | None:
+    generation = None
+    try:
+        generation = files.read_manifest(folder)
+        if generation is None:
+            return None
+        if generation.dimensions != dimensions:
+            raise DamagedError(
+                f"The vector index in {folder} has {generation.dimensions} dimensions, not {dimensions}.",
+                hint="It was set aside; it is rebuilt from the database.",
+            )
+        return Base.open(folder, generation)
+    except DamagedError:
+        if writable:
+            files.set_aside(folder, generation)
+        raise
+
+
+def _rescored(query: Vectors, found: Ranking, fetch: Fetch) -> Ranking:
+    """The same with exact scores; what `fetch` does not know keeps its coarse one."""
+    ids, vectors = fetch(found.ids)
+    scores = found.scores.copy()
+    order = np.argsort(found.ids)
+    at = order[np.searchsorted(found.ids, ids, sorter=order)]
+    scores[at] = vectors @ query
+    return replace(found, scores=scores)
+
+
+def _check_vectors(base: Base) -> list[str]:
+    ids = base.ids[base.ids >= 0]
+    problems = ["Two vectors have one chunk id."] if len(np.unique(ids)) != len(ids) else []
+    positions = np.flatnonzero(base.ids >= 0)
+    for start in range(0, len(positions), 4096):
+        lengths = np.linalg.norm(base.graph.vectors(positions[start : start + 4096]), axis=1)
+        wrong = ~(np.abs(lengths - 1) < 0.05)
+        if wrong.any():
+            chunk = base.ids[positions[start : start + 4096][wrong][0]]
+            problems.append(f"The vector of chunk {chunk} has length {lengths[wrong][0]:.3f}, not 1.")
+    return problems
