@@ -134,7 +134,8 @@ class ServerSettings:
     """Where the server listens, who may ask, and what it writes down.
 
     `hosts` are further names it answers to, as they appear in the Host header; `origins` are pages elsewhere whose
-    scripts may call it. `index_roots`, when given, are the only folders that `POST /index` may name.
+    scripts may call it. `index_roots`, when given, are the only folders that `POST /index` may name. API keys are
+    required when it listens beyond this machine; `require_keys` requires them here too.
     """
 
     host: str = "127.0.0.1"
@@ -142,6 +143,7 @@ class ServerSettings:
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     index_roots: tuple[str, ...] = ()
+    require_keys: bool = False
     log: Literal["human", "json"] = "human"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     limits: LimitSettings = field(default_factory=LimitSettings)

@@ -60,12 +60,11 @@ class QueryLog:
         if self._file is None or not fresh:
             return
         # Instead of fading every old row, a new asking weighs more the later it comes: the order is the same.
-        weight = _log_weight(self._clock())
-        rows = [(key, weight + math.log2(count)) for key, count in fresh.items()]
+        now = _log_weight(self._clock())
+        weights = [(key, now + math.log2(count)) for key, count in fresh.items()]
         self._file.write(
-            "INSERT INTO query_log VALUES (?1, ?2)"
-            " ON CONFLICT (request) DO UPDATE SET score = add_weights(score, ?2)",
-            rows,
+            "INSERT INTO query_log VALUES (?, ?) ON CONFLICT (request) DO UPDATE SET score = add_weights(score, ?)",
+            [(key, weight, weight) for key, weight in weights],
         )
         self._file.write(
             "DELETE FROM query_log WHERE request IN"

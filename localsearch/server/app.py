@@ -1,0 +1,97 @@
+"""The application: routes made from the operations, pages, and the edge around them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from typing import get_args
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute, Route
+
+from localsearch.engine import Engine
+from localsearch.errors import NotFoundError
+from localsearch.server import reference
+from localsearch.server.edge import Edge
+from localsearch.server.endpoint import Endpoint
+from localsearch.server.files import Pages
+from localsearch.server.openapi import document
+from localsearch.server.operations import Call, Handler, Method, Operation, Reply
+from localsearch.server.routes import ALL
+from localsearch.server.service import Service
+from localsearch.settings import Settings
+
+
+class DocumentId(Convertor[str]):
+    """The rest of a path, whatever is in it: the id of a file is its path, and names may hold line breaks."""
+
+    regex = r"(?s:.+)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("id", DocumentId())
+
+
+def create_app(engine: Engine, settings: Settings) -> Starlette:
+    """The app over an open engine. Its lifespan starts and ends the background work; the engine stays the caller's."""
+    service = Service(engine, settings)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        service.start()
+        try:
+            yield
+        finally:
+            service.stop()
+
+    operations = (*ALL, *_pages(settings))
+    app = Starlette(
+        routes=list(_routes(operations, service)),
+        middleware=[Middleware(Edge, service=service)],
+        lifespan=lifespan,
+    )
+    app.state.service = service
+    return app
+
+
+def _routes(operations: Sequence[Operation], service: Service) -> Iterator[BaseRoute]:
+    """One route for each path, in the order given, then one for everything else."""
+    for path in dict.fromkeys(operation.path for operation in operations):
+        yield Route(path, Endpoint([one for one in operations if one.path == path], service), name=path)
+
+
+def _pages(settings: Settings) -> tuple[Operation, ...]:
+    """What a browser shows. They need no key: the page must be there to ask for one."""
+    pages = Pages()
+    description = document(ALL, settings.server.limits)
+    described = msgspec.json.encode(description)
+    docs, style = reference.page(description), reference.style()
+
+    def missing(service: Service, call: Call) -> Reply:
+        raise NotFoundError(
+            "There is no such route.", hint="The page is at /, the routes are described at /docs."
+        )
+
+    return (
+        _page("/", "The search page.", lambda service, call: pages.reply("index.html")),
+        _page("/static/{name:id}", "Its files.", lambda service, call: pages.reply(call.path["name"])),
+        _page("/openapi.json", "This server, described.", lambda service, call: Reply(described)),
+        _page("/docs", "The same, for people.", lambda service, call: docs),
+        _page("/docs.css", "How that looks.", lambda service, call: style),
+        *(
+            Operation(method, "/{path:id}", "Nothing.", missing, scope=None, lane="none")
+            for method in get_args(Method)
+        ),
+    )
+
+
+def _page(path: str, summary: str, handler: Handler) -> Operation:
+    return Operation("GET", path, summary, handler, scope=None, lane="none", tag="page")

@@ -1,0 +1,97 @@
+"""Reading what a client sends, within limits of size and time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from localsearch.server.operations import Receive
+from localsearch.server.problems import HttpError, bad_request
+
+MOST_PARAMETERS = 50
+
+
+class ClientGone(Exception):
+    """The client left before the end of its request; there is nobody to answer."""
+
+
+async def read_body(receive: Receive, declared: int | None, most: int, seconds: float) -> bytes:
+    """The whole body. Raises 413 beyond `most` bytes and 408 when it takes longer than `seconds`."""
+    if declared is not None and declared > most:
+        raise _too_large(most)
+    try:
+        async with asyncio.timeout(seconds):
+            return await _read(receive, most)
+    except TimeoutError:
+        raise HttpError(
+            408,
+            "too_slow",
+            f"The body did not arrive within {seconds:g} seconds.",
+            hint="Send it again.",
+            close=True,
+        ) from None
+
+
+async def _read(receive: Receive, most: int) -> bytes:
+    parts = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        parts += message.get("body", b"")
+        if len(parts) > most:
+            raise _too_large(most)
+        if not message.get("more_body"):
+            return bytes(parts)
+
+
+def _too_large(most: int) -> HttpError:
+    return HttpError(
+        413,
+        "too_large",
+        f"The body may be at most {most // 1024} kB.",
+        hint="Send less at a time; the limits are limits.body_kb and limits.documents_mb in settings.toml.",
+        close=True,
+    )
+
+
+def decode_body(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
+    """The body as the operation's type. Raises 400 saying what does not fit and where."""
+    if not body:
+        raise bad_request("The body is empty; JSON is expected.")
+    try:
+        return decoder.decode(body)
+    except msgspec.DecodeError as error:
+        raise bad_request(str(error)) from None
+    except RecursionError:
+        raise bad_request("The body nests too deep.") from None
+
+
+def decode_query(kind: type[msgspec.Struct] | None, query_string: bytes) -> Any:
+    """The query string as the operation's type. Raises 400 for what is unknown, missing, doubled or unfit."""
+    pairs = _pairs(query_string)
+    if kind is None:
+        if pairs:
+            raise bad_request(f"There is no parameter `{pairs[0][0]}` here.")
+        return None
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise bad_request("A parameter is given twice.")
+    try:
+        return msgspec.convert(values, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise bad_request(str(error).replace("Object", "The query string").replace("$.", "")) from None
+
+
+def _pairs(query_string: bytes) -> list[tuple[str, str]]:
+    if not query_string:
+        return []
+    try:
+        return parse_qsl(
+            query_string.decode("latin-1"), keep_blank_values=True, max_num_fields=MOST_PARAMETERS
+        )
+    except ValueError:
+        raise bad_request(f"More than {MOST_PARAMETERS} parameters.") from None

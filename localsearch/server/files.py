@@ -1,0 +1,121 @@
+"""Files that leave the server: the page's own, and originals of indexed documents. Nothing else can be read."""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from urllib.parse import quote
+
+from localsearch.errors import NotFoundError
+from localsearch.server.guards import COMMON_HEADERS
+from localsearch.server.operations import FileReply, Reply
+from localsearch.server.problems import Headers
+
+WEB = Path(__file__).parent / "web"
+TYPES: Mapping[str, str] = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".ico": "image/x-icon",
+    ".woff2": "font/woff2",
+    ".json": "application/json",
+    ".webmanifest": "application/manifest+json",
+    ".txt": "text/plain; charset=utf-8",
+}
+SHOWN = frozenset({"application/pdf", "image/png", "image/jpeg", "image/gif", "image/webp"})
+"""Types that a browser may show; text is shown as plain text, everything else is only ever downloaded."""
+FILE_POLICY = b"default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; object-src 'self'"
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+
+
+class Pages:
+    """The page's files, read once: what is not in the folder does not exist, whatever a path says."""
+
+    def __init__(self, folder: Path = WEB) -> None:
+        self._files = {
+            file.relative_to(folder).as_posix(): (file.read_bytes(), TYPES[file.suffix].encode())
+            for file in sorted(folder.rglob("*"))
+            if file.is_file() and file.suffix in TYPES
+        }
+
+    def reply(self, name: str) -> Reply:
+        """One file. Raises NotFoundError."""
+        if name not in self._files:
+            raise NotFoundError("There is no such page.", hint="The page is at /, the routes at /docs.")
+        body, kind = self._files[name]
+        return Reply(body, type=kind, page=True)
+
+
+def open_original(raw: bytes, type: str, roots: Iterable[str]) -> FileReply:
+    """Open the file of an indexed document for sending. Raises NotFoundError for all that is not a file in a root.
+
+    The file is opened first and judged by what was opened, so that nothing can be put in its place in between.
+    """
+    try:
+        descriptor = os.open(raw, _FLAGS)
+    except (OSError, ValueError):
+        raise _gone() from None
+    path = os.fsdecode(raw)
+    try:
+        details = os.fstat(descriptor)
+        if not stat.S_ISREG(details.st_mode) or not _inside(_true_path(descriptor, path), roots):
+            raise _gone()
+        return FileReply(descriptor, details.st_size, _headers(path, type))
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _true_path(descriptor: int, path: str) -> str:
+    """Where an open file really is, links resolved."""
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}")
+    except OSError:
+        return os.path.realpath(path)
+
+
+def _inside(path: str, roots: Iterable[str]) -> bool:
+    for root in roots:
+        true = os.path.realpath(root)
+        if path == true or path.startswith(true.rstrip("/") + "/"):
+            return True
+    return False
+
+
+def _headers(path: str, type: str) -> Headers:
+    kind, shown = _media(path, type)
+    name = quote(os.path.basename(path), safe="", errors="replace")
+    how = "inline" if shown else "attachment"
+    policy = FILE_POLICY if kind == "application/pdf" else FILE_POLICY + b"; sandbox"
+    return [
+        *COMMON_HEADERS,
+        (b"content-type", kind.encode()),
+        (b"content-disposition", f"{how}; filename*=UTF-8''{name}".encode()),
+        (b"content-security-policy", policy),
+        (b"cache-control", b"private, no-store"),
+    ]
+
+
+def _media(path: str, type: str) -> tuple[str, bool]:
+    """Media type to send and whether a browser may show it. Nothing that could hold a script is sent as what it is."""
+    guessed, encoding = mimetypes.guess_type(os.path.basename(path))
+    if encoding is None and guessed in SHOWN:
+        return guessed, True
+    if encoding is None and (type in TEXT_TYPES or (guessed or "").startswith("text/")):
+        return "text/plain; charset=utf-8", True
+    return "application/octet-stream", False
+
+
+TEXT_TYPES = frozenset({"text", "markdown", "code", "csv", "tsv", "json", "jsonl", "xml", "html", "rst"})
+
+
+def _gone() -> NotFoundError:
+    return NotFoundError(
+        "The file of this document cannot be opened.",
+        hint="It was moved or deleted, or its folder is not indexed.",
+    )

@@ -1,0 +1,110 @@
+"""API keys: made, listed, revoked, checked. Only their hashes are stored.
+
+A key is `ls_ID_SECRET`. The secret has 256 random bits, so one SHA-256 is as good as a slow hash: there is nothing to
+guess. Hashes are compared in constant time, also when the id is unknown.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from localsearch.errors import NotFoundError, UsageError
+from localsearch.server.database import ServiceDatabase
+
+Scope = Literal["read", "write", "admin"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+"""Each holds those before it: a write key may read, an admin key may do everything."""
+
+_NOBODY = hashlib.sha256(b"").digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key without its secret. `created` and `revoked` are seconds since 1970."""
+
+    id: str
+    name: str
+    scope: Scope
+    created: float
+    revoked: float | None = None
+
+    def may(self, scope: Scope) -> bool:
+        return SCOPES.index(self.scope) >= SCOPES.index(scope)
+
+
+class Keys:
+    """The keys of one home folder."""
+
+    def __init__(self, db: ServiceDatabase) -> None:
+        self._db = db
+
+    def create(self, name: str, scope: Scope = "read") -> tuple[Key, str]:
+        """Make a key; the second value is the only time its text is ever seen."""
+        if scope not in SCOPES:
+            raise UsageError(f"There is no scope {scope!r}.", hint="Scopes are read, write and admin.")
+        if not name.strip():
+            raise UsageError("A key needs a name.", hint="Name it after the program that will use it.")
+        key = Key(secrets.token_hex(4), name.strip(), scope, time.time())
+        secret = secrets.token_urlsafe(32)
+        self._db.write(
+            "INSERT INTO keys (id, name, hash, scope, created) VALUES (?, ?, ?, ?, ?)",
+            (key.id, key.name, _hash(secret), key.scope, key.created),
+        )
+        return key, f"ls_{key.id}_{secret}"
+
+    def list(self) -> tuple[Key, ...]:
+        """All keys, the revoked ones too, oldest first."""
+        rows = self._db.query("SELECT id, name, scope, created, revoked FROM keys ORDER BY created")
+        return tuple(Key(*row) for row in rows)
+
+    def revoke(self, id: str) -> None:
+        """End a key's life at once, also in a server that is running. Raises NotFoundError."""
+        if not self._db.write(
+            "UPDATE keys SET revoked = ? WHERE id = ? AND revoked IS NULL", (time.time(), id)
+        ):
+            raise NotFoundError(
+                f"There is no valid key {id!r}.", hint="`localsearch keys list` shows the ids."
+            )
+
+    def any(self) -> bool:
+        """Whether some key is valid."""
+        return bool(self._db.query("SELECT 1 FROM keys WHERE revoked IS NULL LIMIT 1"))
+
+    def valid(self) -> Mapping[str, tuple[bytes, Key]]:
+        """Hash and key by id, of all that are not revoked."""
+        rows = self._db.query("SELECT hash, id, name, scope, created FROM keys WHERE revoked IS NULL")
+        return {row[1]: (row[0], Key(*row[1:])) for row in rows}
+
+
+class KeyRing:
+    """The valid keys in memory. `refresh` reads them again when the file has changed."""
+
+    def __init__(self, db: ServiceDatabase) -> None:
+        self._db, self._keys = db, Keys(db)
+        self._valid: Mapping[str, tuple[bytes, Key]] = {}
+        self._seen: tuple[int, int] | None = None
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Look at the file, which any process may have changed. Not for the event loop."""
+        changed = self._db.changed()
+        if changed != self._seen:
+            self._valid, self._seen = self._keys.valid(), changed
+
+    def find(self, text: bytes) -> Key | None:
+        """The key with this text, or None."""
+        start, id, secret = (*text.split(b"_", 2), b"", b"")[:3]
+        known = self._valid.get(id.decode("latin-1")) if start == b"ls" else None
+        stored, key = known or (_NOBODY, None)
+        same = hmac.compare_digest(stored, hashlib.sha256(secret).digest())
+        return key if same else None
+
+
+def _hash(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()

@@ -1,0 +1,127 @@
+"""How much one client may ask, and how much the server does at once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from localsearch.server.problems import Headers, HttpError, busy, retry_after
+
+MOST_CLIENTS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """`rate` requests a second on average, `burst` at once. Rate 0 is no limit."""
+
+    rate: float
+    burst: int
+
+
+@dataclass(slots=True)
+class _Bucket:
+    tokens: float
+    filled: float
+
+
+class TokenBuckets:
+    """One bucket per client, the least recently seen forgotten first: a forgotten client starts with a full one.
+
+    Not safe between threads; it belongs to the event loop.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, most: int = MOST_CLIENTS) -> None:
+        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self._clock, self._most = clock, most
+
+    def take(self, client: str, allowance: Allowance) -> Headers:
+        """Take one token; the RateLimit-* headers for the answer. Raises 429 with Retry-After when there is none."""
+        if allowance.rate <= 0:
+            return []
+        bucket = self._refill(client, allowance)
+        if bucket.tokens < 1:
+            wait = (1 - bucket.tokens) / allowance.rate
+            raise HttpError(
+                429,
+                "too_many_requests",
+                f"More than {allowance.rate:g} requests a second.",
+                hint="Wait as long as Retry-After says. The limit is limits.rate in settings.toml.",
+                headers=[retry_after(wait), *_headers(bucket, allowance)],
+            )
+        bucket.tokens -= 1
+        return _headers(bucket, allowance)
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def _refill(self, client: str, allowance: Allowance) -> _Bucket:
+        now = self._clock()
+        bucket = self._buckets.get(client)
+        if bucket is None:
+            bucket = self._buckets[client] = _Bucket(float(allowance.burst), now)
+            if len(self._buckets) > self._most:
+                self._buckets.popitem(last=False)
+        self._buckets.move_to_end(client)
+        earned = max(0.0, now - bucket.filled) * allowance.rate
+        bucket.tokens = min(float(allowance.burst), bucket.tokens + earned)
+        bucket.filled = now
+        return bucket
+
+
+def _headers(bucket: _Bucket, allowance: Allowance) -> Headers:
+    """Seconds in RateLimit-Reset are until the bucket is full again."""
+    full_in = (allowance.burst - bucket.tokens) / allowance.rate
+    return [
+        (b"ratelimit-limit", str(allowance.burst).encode()),
+        (b"ratelimit-remaining", str(int(bucket.tokens)).encode()),
+        (b"ratelimit-reset", str(int(full_in + 0.999)).encode()),
+    ]
+
+
+class Gate:
+    """At most `places` at once; others wait in line, at most `wait_s`, and no more than `line` of them.
+
+    Belongs to the event loop. Without contention it costs no timer.
+    """
+
+    def __init__(self, places: int, wait_s: float, line: int = 256) -> None:
+        self._semaphore = asyncio.Semaphore(places)
+        self._wait_s, self._line = wait_s, line
+        self.waiting = 0
+        self.inside = 0
+
+    @asynccontextmanager
+    async def enter(self) -> AsyncIterator[None]:
+        """Raises 503 with Retry-After when the wait is over or the line is full."""
+        await self._acquire()
+        self.inside += 1
+        try:
+            yield
+        finally:
+            self.inside -= 1
+            self._semaphore.release()
+
+    async def _acquire(self) -> None:
+        if not self._semaphore.locked():
+            await self._semaphore.acquire()
+            return
+        if self.waiting >= self._line:
+            raise _overloaded()
+        self.waiting += 1
+        try:
+            async with asyncio.timeout(self._wait_s):
+                await self._semaphore.acquire()
+        except TimeoutError:
+            raise _overloaded() from None
+        finally:
+            self.waiting -= 1
+
+
+def _overloaded() -> HttpError:
+    return busy(
+        "overloaded", "Too many requests are being answered already.", 1, hint="Try again after Retry-After."
+    )

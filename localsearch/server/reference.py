@@ -1,0 +1,169 @@
+"""The page at /docs: the OpenAPI document for people. Plain HTML made here, without a script or an outside address."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from localsearch.server.operations import Reply
+
+Json = dict[str, Any]
+STYLE = Path(__file__).parent / "reference.css"
+
+
+def page(document: Json) -> Reply:
+    """The whole page."""
+    body = "".join(_tag(document, tag["name"]) for tag in document["tags"])
+    links = "".join(f'<a href="#{escape(tag["name"])}">{escape(tag["name"])}</a>' for tag in document["tags"])
+    info = document["info"]
+    html = f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>localsearch API</title>
+<link rel="stylesheet" href="/docs.css">
+</head>
+<body>
+<header>
+<h1>localsearch API <small>{escape(info["version"])}</small></h1>
+<p>{escape(info["summary"])} Programs may read the same as <a href="/openapi.json">openapi.json</a>.
+Errors are <code>{{"error": {{"code", "message", "hint"}}}}</code> with the right status.
+Where keys are required, send <code>Authorization: Bearer KEY</code>.</p>
+<nav>{links}<a href="#types">types</a></nav>
+</header>
+<main>{body}<section><h2 id="types">types</h2>{_types(document)}</section></main>
+</body>
+</html>
+"""
+    return Reply(html.encode(), type=b"text/html; charset=utf-8", page=True)
+
+
+def style() -> Reply:
+    """The style sheet of the page."""
+    return Reply(STYLE.read_bytes(), type=b"text/css; charset=utf-8", page=True)
+
+
+def _tag(document: Json, tag: str) -> str:
+    operations = [
+        _operation(method, path, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        if tag in operation["tags"]
+    ]
+    return f'<section><h2 id="{escape(tag)}">{escape(tag)}</h2>{"".join(operations)}</section>'
+
+
+def _operation(method: str, path: str, operation: Json) -> str:
+    parts = [f"<p>{escape(operation['summary'])} {escape(operation.get('description', ''))}</p>"]
+    if parameters := operation.get("parameters"):
+        rows = [(one["name"], one["schema"], one["required"], one["in"]) for one in parameters]
+        parts.append(_table("Parameters", rows))
+    if body := operation.get("requestBody"):
+        parts.append(f"<h4>Body</h4><p>{_link(body['content']['application/json']['schema'])}</p>")
+    parts.append(f"<h4>Answers</h4><ul>{_answers(operation)}</ul>")
+    parts.append(f"<h4>Example</h4><pre><code>{escape(_curl(method, path, operation))}</code></pre>")
+    name = escape(operation["operationId"])
+    title = f'<span class="method {method}">{method.upper()}</span> <code>{escape(path)}</code>'
+    return f'<article id="{name}"><h3>{title}</h3>{"".join(parts)}</article>'
+
+
+def _answers(operation: Json) -> str:
+    lines = []
+    for status, answer in operation["responses"].items():
+        if "$ref" in answer:
+            lines.append(
+                f"<li><b>{escape(status)}</b> {_link({'$ref': '#/components/schemas/ErrorAnswer'})}</li>"
+            )
+            continue
+        for kind, content in answer["content"].items():
+            lines.append(
+                f"<li><b>{escape(status)}</b> {_link(content['schema'])} <small>{escape(kind)}</small></li>"
+            )
+    return "".join(lines)
+
+
+def _types(document: Json) -> str:
+    parts = []
+    for name, schema in document["components"]["schemas"].items():
+        about = escape(schema.get("description", "").split("\n\n")[0])
+        required = schema.get("required", ())
+        rows = [(field, one, field in required, "") for field, one in schema.get("properties", {}).items()]
+        parts.append(f'<article id="type-{escape(name)}"><h3><code>{escape(name)}</code></h3><p>{about}</p>')
+        parts.append(_table("Fields", rows) + "</article>")
+    return "".join(parts)
+
+
+def _table(title: str, rows: list[tuple[str, Json, bool, str]]) -> str:
+    lines = [
+        f"<tr><td><code>{escape(name)}</code></td><td>{_shape(schema)}</td>"
+        f"<td>{'required' if required else _default(schema)}</td><td>{escape(schema.get('description', ''))}</td></tr>"
+        for name, schema, required, _ in rows
+    ]
+    return f"<h4>{title}</h4><table><tbody>{''.join(lines)}</tbody></table>"
+
+
+def _shape(schema: Json) -> str:
+    """A type in a few words: `integer, 1 to 100`."""
+    if "$ref" in schema:
+        return _link(schema)
+    if "anyOf" in schema:
+        return " or ".join(_shape(choice) for choice in schema["anyOf"])
+    if "enum" in schema:
+        return " or ".join(
+            f"<code>{escape(str(value))}</code>" for value in schema["enum"] if value is not None
+        )
+    kind = str(schema.get("type", "anything"))
+    if kind == "array":
+        return f"list of {_shape(schema.get('items') or schema.get('prefixItems', [{}])[0])}"
+    return escape(kind + _bounds(schema))
+
+
+def _bounds(schema: Json) -> str:
+    low, high = schema.get("minimum", schema.get("minLength")), schema.get("maximum", schema.get("maxLength"))
+    if low is None and high is None:
+        return ""
+    if high is None:
+        return f", from {low}"
+    return f", up to {high:,}" if low is None else f", {low} to {high:,}"
+
+
+def _default(schema: Json) -> str:
+    value = schema.get("default")
+    return "" if value is None else f"default <code>{escape(str(value))}</code>"
+
+
+def _link(schema: Json) -> str:
+    if "$ref" not in schema:
+        return _shape(schema)
+    name = escape(schema["$ref"].rpartition("/")[2])
+    return f'<a href="#type-{name}">{name}</a>'
+
+
+EXAMPLES: dict[str, Json] = {
+    "SearchRequest": {"query": "how do I renew the certificate", "limit": 5},
+    "DocumentsRequest": {
+        "documents": [{"id": "kiln", "text": "Let the kiln cool for a day before you open it."}]
+    },
+    "IndexRequest": {"paths": ["/home/me/notes"]},
+    "FeedbackRequest": {"query": "kiln", "id": "kiln", "relevant": True},
+}
+
+
+def _curl(method: str, path: str, operation: Json) -> str:
+    words = ["curl"]
+    if method != "get":
+        words.append(f"-X {method.upper()}")
+    needed = [one for one in operation.get("parameters", ()) if one["in"] == "query" and one["required"]]
+    query = "".join(f"?{one['name']}=kiln" for one in needed)
+    words.append(
+        f"http://127.0.0.1:8765{path.replace('{id}', '1' if path.startswith('/jobs') else 'kiln')}{query}"
+    )
+    if body := operation.get("requestBody"):
+        name = body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        sent = msgspec.json.encode(EXAMPLES[name]).decode()
+        words += ["-H 'Content-Type: application/json'", f"-d '{sent}'"]
+    return " \\\n  ".join(words) if len(words) > 2 else " ".join(words)

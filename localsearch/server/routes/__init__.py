@@ -1,0 +1,8 @@
+"""The routes, as rows of data. Each module adds its own; `ALL` is what the app and the OpenAPI document are made of."""
+
+from __future__ import annotations
+
+from localsearch.server.operations import Operation
+from localsearch.server.routes import documents, jobs, search, system
+
+ALL: tuple[Operation, ...] = (*search.OPERATIONS, *documents.OPERATIONS, *jobs.OPERATIONS, *system.OPERATIONS)

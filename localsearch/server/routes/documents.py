@@ -1,0 +1,161 @@
+"""Documents that programs send, and reading those that are there."""
+
+from __future__ import annotations
+
+from localsearch.errors import NotFoundError
+from localsearch.server.files import open_original
+from localsearch.server.operations import Call, FileReply, Operation, Reply
+from localsearch.server.service import Service
+from localsearch.server.wire import (
+    Deleted,
+    DeleteParameters,
+    DocumentAnswer,
+    DocumentsAnswer,
+    DocumentsRequest,
+    InCollection,
+    JobStarted,
+    PassageAnswer,
+    PassageParameters,
+)
+from localsearch.server.work import DEFAULT_COLLECTION, records
+from localsearch.store import DocumentRow
+
+MEGABYTE = 1 << 20
+
+
+def add(service: Service, call: Call) -> DocumentsAnswer | Reply:
+    """Store documents; many or large ones as a job."""
+    sent: DocumentsRequest = call.body
+    if len(sent.documents) >= service.settings.server.limits.job_documents or call.size > MEGABYTE:
+        return started(service, "documents", sent)
+    collection = sent.collection or DEFAULT_COLLECTION
+    ids = service.engine.add(records(sent.documents), collection=collection)
+    return DocumentsAnswer(ids=ids, collection=collection)
+
+
+def started(service: Service, kind: str, request: object) -> Reply:
+    """Queue a job and say where to follow it."""
+    job = service.jobs.submit(kind, request)
+    location = (b"location", f"/jobs/{job.id}".encode())
+    return Reply(JobStarted(job=job, events=f"/jobs/{job.id}/events"), 202, [location])
+
+
+def get(service: Service, call: Call) -> DocumentAnswer:
+    """One document with its text."""
+    asked: InCollection = call.query
+    row = _row(service, call.path["id"], asked.collection)
+    return DocumentAnswer(
+        id=row.key,
+        collection=row.collection,
+        title=row.title,
+        path=row.path,
+        type=row.type,
+        language=row.language,
+        author=row.author,
+        size=row.size,
+        created=row.created,
+        modified=row.modified,
+        indexed=row.indexed,
+        tags=list(row.tags),
+        metadata=dict(row.metadata),
+        text=service.engine.corpus.text(row.id),
+    )
+
+
+def passage(service: Service, call: Call) -> PassageAnswer:
+    """Part of a document's text, around an offset."""
+    asked: PassageParameters = call.query
+    row = _row(service, call.path["id"], asked.collection)
+    start = max(0, asked.at - asked.chars // 2)
+    text = service.engine.corpus.text(row.id, start, start + asked.chars + 1)
+    shown = text[: asked.chars]
+    return PassageAnswer(
+        id=row.key,
+        collection=row.collection,
+        title=row.title,
+        path=row.path,
+        type=row.type,
+        start=start,
+        stop=start + len(shown),
+        more=len(text) > len(shown),
+        text=shown,
+    )
+
+
+def original(service: Service, call: Call) -> FileReply:
+    """The file a document was read from."""
+    asked: InCollection = call.query
+    row = _row(service, call.path["id"], asked.collection)
+    ledger = service.engine.ledger
+    files = [file for file in ledger.at(row.path or "") if file.collection == row.collection]
+    if not files:
+        raise NotFoundError("No file belongs to this document.", hint="GET /documents/{id} has its text.")
+    roots = [path for collection, path, _ in ledger.roots() if collection == row.collection]
+    return open_original(files[0].raw, row.type, roots)
+
+
+def delete(service: Service, call: Call) -> Deleted:
+    """Delete a document."""
+    asked: DeleteParameters = call.query
+    service.engine.delete(call.path["id"], collection=asked.collection)
+    return Deleted(id=call.path["id"])
+
+
+def _row(service: Service, id: str, collection: str) -> DocumentRow:
+    row = service.engine.corpus.find(collection, id)
+    if row is None:
+        raise NotFoundError("There is no document with this id.", hint="Ids are as search gives them.")
+    return row
+
+
+OPERATIONS = (
+    Operation(
+        "POST",
+        "/documents",
+        "Store documents. They are durable and found by their words when the answer comes.",
+        add,
+        body=DocumentsRequest,
+        answer=DocumentsAnswer,
+        also={202: JobStarted},
+        scope="write",
+        large=True,
+        tag="documents",
+    ),
+    Operation(
+        "GET",
+        "/documents/{id:id}",
+        "One document with its text.",
+        get,
+        query=InCollection,
+        answer=DocumentAnswer,
+        tag="documents",
+    ),
+    Operation(
+        "DELETE",
+        "/documents/{id:id}",
+        "Delete a document.",
+        delete,
+        query=DeleteParameters,
+        answer=Deleted,
+        scope="write",
+        tag="documents",
+    ),
+    Operation(
+        "GET",
+        "/passages/{id:id}",
+        "Part of a document's text: the passage of a hit in its context.",
+        passage,
+        query=PassageParameters,
+        answer=PassageAnswer,
+        tag="documents",
+    ),
+    Operation(
+        "GET",
+        "/originals/{id:id}",
+        "The file that a document was read from.",
+        original,
+        query=InCollection,
+        produces="application/octet-stream",
+        tag="documents",
+    ),
+)

@@ -1,0 +1,99 @@
+"""Background work: start it, follow it, stop it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from localsearch.errors import NotFoundError
+from localsearch.server import events
+from localsearch.server.operations import Call, Operation, Reply
+from localsearch.server.problems import HttpError
+from localsearch.server.routes.documents import started
+from localsearch.server.service import Service
+from localsearch.server.wire import IndexRequest, JobAnswer, JobsAnswer, JobsParameters, JobStarted
+
+
+def index(service: Service, call: Call) -> Reply:
+    """Queue the indexing of files and folders."""
+    asked: IndexRequest = call.body
+    allowed = service.settings.server.index_roots
+    for path in asked.paths:
+        _check(path, allowed)
+    return started(service, "index", asked)
+
+
+def _check(path: str, allowed: tuple[str, ...]) -> None:
+    """Refuse what is not there, and what lies outside the folders that the settings allow."""
+    place = Path(path).expanduser()
+    if not place.is_absolute():
+        raise HttpError(
+            400, "bad_path", f"{path} is not an absolute path.", hint="Name it from the root: /home/me/notes."
+        )
+    if allowed and not any(_within(place, Path(root).expanduser()) for root in allowed):
+        raise HttpError(
+            403,
+            "outside",
+            f"{path} may not be indexed.",
+            hint="server.index_roots in settings.toml allows folders.",
+        )
+    try:
+        there = place.exists()
+    except OSError:
+        there = False
+    if not there:
+        raise NotFoundError(f"There is no {path} on the server's machine.", hint="Check the spelling.")
+
+
+def _within(place: Path, root: Path) -> bool:
+    return os.path.commonpath([os.path.realpath(place), os.path.realpath(root)]) == os.path.realpath(root)
+
+
+def listed(service: Service, call: Call) -> JobsAnswer:
+    """Jobs, newest first."""
+    asked: JobsParameters = call.query
+    return JobsAnswer(jobs=service.jobs.list(asked.state, asked.limit))
+
+
+def get(service: Service, call: Call) -> JobAnswer:
+    """One job."""
+    return service.jobs.get(int(call.path["id"]))
+
+
+def cancel(service: Service, call: Call) -> JobAnswer:
+    """Stop a job; what it has done stays done."""
+    return service.jobs.cancel(int(call.path["id"]))
+
+
+OPERATIONS = (
+    Operation(
+        "POST",
+        "/index",
+        "Make files and folders on the server's machine searchable, in the background.",
+        index,
+        body=IndexRequest,
+        answer=JobStarted,
+        status=202,
+        scope="admin",
+        tag="jobs",
+    ),
+    Operation(
+        "GET",
+        "/jobs",
+        "Background work, newest first.",
+        listed,
+        query=JobsParameters,
+        answer=JobsAnswer,
+        tag="jobs",
+    ),
+    Operation("GET", "/jobs/{id:int}", "One job.", get, answer=JobAnswer, tag="jobs"),
+    Operation("DELETE", "/jobs/{id:int}", "Stop a job.", cancel, answer=JobAnswer, scope="write", tag="jobs"),
+    Operation(
+        "GET",
+        "/jobs/{id:int}/events",
+        "A job's progress as server-sent events: `progress` with the job, `end` when it is over.",
+        stream=events.stream,
+        produces="text/event-stream",
+        tag="jobs",
+    ),
+)

@@ -1,0 +1,177 @@
+"""The server itself: is it well, what has it got, what does it cost."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+
+import msgspec
+
+from localsearch.server.metrics import CONTENT_TYPE
+from localsearch.server.operations import Call, Operation, Reply
+from localsearch.server.service import Service
+from localsearch.server.wire import (
+    AlertsAnswer,
+    CacheAnswer,
+    Cleared,
+    CostAnswer,
+    HealthAnswer,
+    HistoryAnswer,
+    LedgerAnswer,
+    LedgerFile,
+    LedgerParameters,
+    LedgerRule,
+    ReadyAnswer,
+    StatsAnswer,
+    VersionAnswer,
+    VersionsAnswer,
+)
+from localsearch.store import FileRow
+
+
+def health(service: Service, call: Call) -> HealthAnswer:
+    """The process is alive."""
+    return HealthAnswer()
+
+
+def ready(service: Service, call: Call) -> Reply:
+    """Searches are answered; 503 while the server stops."""
+    now = service.vitals.snapshot()
+    version = service.engine.derived.semantic
+    answer = ReadyAnswer(
+        ready=not service.stopping.is_set(),
+        documents=now.documents,
+        semantic_coverage=now.coverage,
+        version=version.version.model if version else None,
+    )
+    return Reply(answer, 200 if answer.ready else 503)
+
+
+def metrics(service: Service, call: Call) -> Reply:
+    """Everything that is counted, as Prometheus reads it."""
+    return Reply(service.metrics.render(), type=CONTENT_TYPE)
+
+
+def stats(service: Service, call: Call) -> StatsAnswer:
+    """Counts, sizes, caches, cost."""
+    now, status = service.vitals.snapshot(), service.engine.status()
+    caches = {name: CacheAnswer(**asdict(stats)) for name, stats in service.caches().items()}
+    return StatsAnswer(
+        **{field: value for field, value in asdict(status).items() if field in StatsAnswer.__struct_fields__},
+        uptime_s=round(time.time() - service.started, 1),
+        background_error=service.engine.background_error,
+        caches=caches,
+        cost=CostAnswer(tokens=now.tokens, cpu_s=round(now.cpu_s, 3), hosted=dict(now.dollars or {})),
+        latency=service.vitals.latency(),
+        jobs=service.jobs.counts(),
+        quality=now.quality,
+        recall=now.recall,
+    )
+
+
+def history(service: Service, call: Call) -> HistoryAnswer:
+    """Samples of the last hour."""
+    return HistoryAnswer(samples=list(service.vitals.samples), every_s=service.vitals.every_s)
+
+
+def alerts(service: Service, call: Call) -> AlertsAnswer:
+    """Firing and pending alerts."""
+    return AlertsAnswer(alerts=service.alerts.current())
+
+
+def ledger(service: Service, call: Call) -> LedgerAnswer:
+    """Files by what became of them, or one file by its path."""
+    asked: LedgerParameters = call.query
+    book = service.engine.ledger
+    rows = book.at(asked.path) if asked.path else book.troubled(asked.state, asked.limit)
+    return LedgerAnswer(
+        files=[_file(row) for row in rows],
+        rules=[LedgerRule(state=state, rule=rule, files=count) for state, rule, count in book.by_rule()],
+        counts=book.counts(),
+    )
+
+
+def _file(row: FileRow) -> LedgerFile:
+    return LedgerFile(
+        path=row.path,
+        collection=row.collection,
+        state=row.state,
+        rule=row.rule,
+        reason=row.reason,
+        tries=row.tries,
+        size=row.size,
+        stale=row.state == "failed" and row.content_hash is not None,
+    )
+
+
+def clear(service: Service, call: Call) -> Cleared:
+    """Forget every cached answer and query vector."""
+    return Cleared(cleared=service.clear_caches())
+
+
+def versions(service: Service, call: Call) -> VersionsAnswer:
+    """Embedding versions."""
+    rows = service.engine.embeddings.versions()
+    return VersionsAnswer(
+        versions=[msgspec.convert(row, VersionAnswer, from_attributes=True) for row in rows]
+    )
+
+
+OPERATIONS = (
+    Operation(
+        "GET",
+        "/health",
+        "The process is alive.",
+        health,
+        answer=HealthAnswer,
+        scope=None,
+        lane="none",
+        tag="system",
+    ),
+    Operation(
+        "GET",
+        "/ready",
+        "Searches are answered; 503 while the server starts or stops.",
+        ready,
+        answer=ReadyAnswer,
+        also={503: ReadyAnswer},
+        scope=None,
+        tag="system",
+    ),
+    Operation(
+        "GET", "/stats", "Counts, sizes, caches, latency, cost.", stats, answer=StatsAnswer, tag="system"
+    ),
+    Operation(
+        "GET", "/stats/history", "Samples of the last hour.", history, answer=HistoryAnswer, tag="system"
+    ),
+    Operation(
+        "GET",
+        "/metrics",
+        "Everything that is counted, as Prometheus reads it.",
+        metrics,
+        produces="text/plain; version=0.0.4; charset=utf-8",
+        tag="system",
+    ),
+    Operation(
+        "GET", "/alerts", "Alerts that fire or are about to.", alerts, answer=AlertsAnswer, tag="system"
+    ),
+    Operation(
+        "GET",
+        "/ledger",
+        "Files that could not be read or were skipped, and why.",
+        ledger,
+        query=LedgerParameters,
+        answer=LedgerAnswer,
+        tag="system",
+    ),
+    Operation(
+        "POST",
+        "/cache/clear",
+        "Forget every cached answer.",
+        clear,
+        answer=Cleared,
+        scope="admin",
+        tag="system",
+    ),
+    Operation("GET", "/versions", "Embedding versions.", versions, answer=VersionsAnswer, tag="system"),
+)

@@ -1,0 +1,125 @@
+"""Listening: the socket, the checks before it, uvicorn, watching, and a graceful end."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+from starlette.applications import Starlette
+
+from localsearch.engine import Engine
+from localsearch.errors import UnavailableError
+from localsearch.server import logs
+from localsearch.server.app import create_app
+from localsearch.server.database import ServiceDatabase
+from localsearch.server.guards import check_bind, with_port
+from localsearch.server.keys import Keys
+from localsearch.server.protocol import limited
+from localsearch.server.service import Service
+from localsearch.server.wire import IndexRequest
+from localsearch.settings import Settings
+
+log = logging.getLogger("localsearch.server")
+
+
+def serve(
+    engine: Engine,
+    settings: Settings,
+    *,
+    paths: Sequence[Path] = (),
+    watch: bool = False,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Serve until a signal to stop, then finish what was accepted.
+
+    `paths` are indexed first, in the background; with `watch` they, and every folder indexed before, are kept current.
+    `say` is told the address, once it answers. Port 0 takes a free one. Raises UsageError when the address is beyond
+    this machine and there is no key, UnavailableError when it is taken.
+    """
+    _check_keys(settings)
+    listener = _listen(settings.server.host, settings.server.port)
+    port = int(listener.getsockname()[1])
+    settings = replace(settings, server=replace(settings.server, port=port))
+    handler = logs.set_up(settings.server)
+    try:
+        app = create_app(engine, settings)
+        service: Service = app.state.service
+        url = f"http://{with_port(settings.server.host, port)}"
+        if engine.ownership:
+            engine.ownership.announce(url)
+        if paths:
+            service.jobs.submit("index", IndexRequest(paths=[str(path.absolute()) for path in paths]))
+        Server(app, service, settings, lambda: say(f"serving on {url}")).run(sockets=[listener])
+    finally:
+        listener.close()
+        logs.tear_down(handler)
+
+
+def _check_keys(settings: Settings) -> None:
+    db = ServiceDatabase(settings.home)
+    try:
+        check_bind(settings.server.host, Keys(db).any())
+    finally:
+        db.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise UnavailableError(
+            f"{host} is no address: {error.strerror}", hint="Try --host 127.0.0.1."
+        ) from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise UnavailableError(
+            f"Cannot listen on {with_port(host, port)}: {error.strerror}", hint="Choose another with --port."
+        ) from error
+    return listener
+
+
+class Server(uvicorn.Server):
+    """uvicorn, told to say when it answers and to let streams end when it is asked to stop."""
+
+    def __init__(
+        self, app: Starlette, service: Service, settings: Settings, ready: Callable[[], None]
+    ) -> None:
+        limits = settings.server.limits
+        config = uvicorn.Config(
+            app,
+            http=limited(limits),
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=limits.idle_s,
+            timeout_graceful_shutdown=limits.shutdown_s,
+        )
+        super().__init__(config)
+        self._service, self._ready = service, ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal: no new work, streams end. A second one: now."""
+        self._service.stopping.set()
+        super().handle_exit(sig, frame)
+
+    def stop(self) -> None:
+        """Ask it to stop, from another thread."""
+        self._service.stopping.set()
+        self.should_exit = True

@@ -1,0 +1,134 @@
+"""Everything the routes share: the engine, the queues in front of it, and what is remembered between requests."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Hashable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from localsearch.caches import CacheStats, ResultCache
+from localsearch.engine import Engine
+from localsearch.server.alerts import Alerts
+from localsearch.server.database import ServiceDatabase
+from localsearch.server.guards import Guards, client_is_local, is_loopback
+from localsearch.server.jobs import Jobs
+from localsearch.server.keys import Key, KeyRing
+from localsearch.server.limits import Allowance, Gate, TokenBuckets
+from localsearch.server.metrics import Metrics
+from localsearch.server.problems import Headers
+from localsearch.server.watching import Vitals
+from localsearch.server.work import works
+from localsearch.settings import Settings
+
+WORKERS_BESIDE = 4
+"""Threads beyond those for searches: for the other routes, bodies and files."""
+
+
+class Service:
+    """One per app. Made before the event loop runs; `start` and `stop` frame its life."""
+
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        limits = settings.server.limits
+        self.engine = engine
+        self.settings = settings
+        self.db = ServiceDatabase(settings.home)
+        self.keyring = KeyRing(self.db)
+        self.keys_required = settings.server.require_keys or not is_loopback(settings.server.host)
+        self.guards = Guards.of(settings.server)
+        self.buckets = TokenBuckets()
+        self.remote = Allowance(limits.rate, limits.burst)
+        self.local = Allowance(limits.local_rate, limits.local_burst)
+        self.gates: Mapping[str, Gate] = {
+            "search": Gate(limits.concurrent, limits.wait_s),
+            "work": Gate(WORKERS_BESIDE, limits.wait_s),
+        }
+        self.pool = ThreadPoolExecutor(limits.concurrent + 2 * WORKERS_BESIDE, "localsearch-request")
+        self.jobs = Jobs(self.db, works(engine), limits.queued_jobs)
+        self.bodies: ResultCache[bytes] = ResultCache(
+            settings.caches.results_mb << 20,
+            len,
+            min_ttl_s=settings.caches.results_min_s,
+            max_ttl_s=settings.caches.results_max_s,
+        )
+        self.alerts = Alerts(settings.alerts)
+        self.vitals = Vitals(self)
+        self.metrics = Metrics(self.vitals.snapshot)
+        self.streams = 0
+        self._asked: deque[dict[str, Any]] = deque(maxlen=10_000)
+        self.started = time.time()
+        self.stopping = threading.Event()
+
+    def start(self) -> None:
+        """Begin background work."""
+        self.engine.start_background()
+        self.jobs.start()
+        self.vitals.start()
+
+    def stop(self) -> None:
+        """End background work at its next step. Requests are finished by now."""
+        self.stopping.set()
+        self.vitals.stop()
+        self.jobs.stop()
+        self.pool.shutdown()
+        self.db.close()
+
+    def stamp(self) -> Hashable:
+        """What answers depend on besides the request: another stamp, other answers. Read from memory."""
+        derived = self.engine.derived
+        semantic = derived.semantic
+        return derived.seq, semantic and (semantic.version.id, len(semantic.vectors))
+
+    def generation(self) -> Hashable:
+        """Which published vectors answers come from; changes when a version or a merge is published."""
+        semantic = self.engine.derived.semantic
+        return semantic and (semantic.version.id, semantic.vectors.generation)
+
+    def caches(self) -> dict[str, CacheStats]:
+        """Counters of every cache, by name."""
+        return {
+            "bodies": self.bodies.stats(),
+            "answers": self.engine.answers.stats(),
+            "query_vectors": self.engine.query_vectors.stats(),
+        }
+
+    def clear_caches(self) -> dict[str, int]:
+        """Forget everything cached; how many entries each held."""
+        return {
+            "bodies": self.bodies.clear(),
+            "answers": self.engine.answers.clear(),
+            "query_vectors": self.engine.query_vectors.clear(),
+        }
+
+    def take(self, client: tuple[str, int] | None, key: Key | None) -> Headers:
+        """Take a token from the bucket of a key or, without one, of a client; the headers that say what is left."""
+        if key is not None:
+            return self.buckets.take(key.id, self.remote)
+        address = client[0] if client else ""
+        return self.buckets.take(address, self.local if client_is_local(address) else self.remote)
+
+    def asked(self, request: dict[str, Any]) -> None:
+        """Remember a question for warming; it is written down later, in another thread."""
+        self._asked.append(request)
+
+    def write_down(self) -> None:
+        """Put the questions asked since the last time into the log of the engine."""
+        while self._asked:
+            request = self._asked.popleft()
+            self.vitals.recall.asked(request["query"])
+            self.engine.query_log.record(request)
+
+    async def in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """Run in a worker thread with this request's context, so that its log lines carry the request id."""
+        context = contextvars.copy_context()
+        return await asyncio.get_running_loop().run_in_executor(self.pool, context.run, work, *arguments)
+
+    def disk_free(self) -> float:
+        """The share of the disk under the home folder that is free, 0..1."""
+        disk = os.statvfs(self.settings.home)
+        return disk.f_bavail / disk.f_blocks if disk.f_blocks else 1.0

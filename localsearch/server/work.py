@@ -1,0 +1,54 @@
+"""What each kind of job does with the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from localsearch.engine import Engine
+from localsearch.server.jobs import Work
+from localsearch.server.wire import DocumentsRequest, IndexRequest, SentDocument
+from localsearch.types import Cancelled, Progress, Record, Report
+
+BATCH = 100
+"""Documents stored in one transaction: the step after which a job can be stopped."""
+DEFAULT_COLLECTION = "default"
+
+
+def records(documents: Sequence[SentDocument]) -> list[Record]:
+    """Documents as the engine takes them."""
+    return [Record(sent.text, sent.id, sent.title or "", sent.metadata or {}) for sent in documents]
+
+
+def works(engine: Engine) -> Mapping[str, Work]:
+    """The work of each kind of job."""
+
+    def index(payload: Any, report: Report, cancelled: Cancelled) -> Mapping[str, Any]:
+        request = msgspec.convert(payload, IndexRequest)
+        outcome = engine.index(
+            request.paths,
+            collection=request.collection or DEFAULT_COLLECTION,
+            include=request.include or (),
+            exclude=request.exclude or (),
+            retry_failed=bool(request.retry_failed),
+            report=report,
+            cancelled=cancelled,
+        )
+        result: dict[str, Any] = msgspec.to_builtins(outcome)
+        return result
+
+    def documents(payload: Any, report: Report, cancelled: Cancelled) -> Mapping[str, Any]:
+        request = msgspec.convert(payload, DocumentsRequest)
+        waiting, ids = records(request.documents), list[str]()
+        for start in range(0, len(waiting), BATCH):
+            if cancelled():
+                return {"ids": ids, "cancelled": True}
+            ids += engine.add(
+                waiting[start : start + BATCH], collection=request.collection or DEFAULT_COLLECTION
+            )
+            report(Progress("store", len(ids), len(waiting), "documents"))
+        return {"ids": ids, "cancelled": False}
+
+    return {"index": index, "documents": documents}
