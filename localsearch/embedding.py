@@ -14,6 +14,7 @@ from localsearch.prepare import context
 from localsearch.store import Version
 from localsearch.store.embeddings import PendingChunk
 from localsearch.types import Cancelled, Encoder, Progress, Report, never, no_report
+from localsearch.vectors import Generation
 
 BATCH = 512
 _WANTED = 2000
@@ -86,19 +87,21 @@ class Embedder:
 
 
 def merge_if_needed(derived: Derived, report: Report = no_report, cancelled: Cancelled = never) -> bool:
-    """Build a new generation of the active version's vectors when the delta or the tombstones have grown."""
+    """Publish a new generation of the active version's vectors when the delta or the tombstones have grown."""
     semantic = derived.semantic
-    if semantic is None or not semantic.vectors.needs_merge():
+    due = semantic.vectors.needs_merge() if semantic else ""
+    if semantic is None or not due:
         return False
-    merge(derived, semantic, report, cancelled)
+    if due == "merge":
+        generation = semantic.vectors.merge(report=report, cancelled=cancelled)
+    else:
+        generation = rebuild(derived, semantic, report, cancelled)
+    semantic.vectors.publish(generation)
     return True
 
 
-def merge(
-    derived: Derived, semantic: Semantic, report: Report = no_report, cancelled: Cancelled = never
-) -> None:
-    """Build and publish a new generation from the vectors in SQLite."""
+def rebuild(derived: Derived, semantic: Semantic, report: Report, cancelled: Cancelled) -> Generation:
+    """Build a generation from the vectors in SQLite alone; the caller publishes it."""
     ids = derived.embeddings.embedded_ids(semantic.version.id)
     stream = derived.embeddings.stream(semantic.version.id, ids)
-    generation = semantic.vectors.build(stream, len(ids), report=report, cancelled=cancelled)
-    semantic.vectors.publish(generation)
+    return semantic.vectors.build(stream, len(ids), report=report, cancelled=cancelled)

@@ -206,9 +206,12 @@ class Searcher:
         self, request: Request, parsed: ParsedQuery, words: LexicalQuery
     ) -> tuple[Mask | None, int | None]:
         """Which chunks may answer, and how many documents that is; (None, None) when all may."""
-        clause, params = to_sql(_all_filters(request, parsed))
-        conditions, values = [clause] if clause else [], list(params)
-        if request.collection is not None:
+        conditions: list[str] = []
+        values: list[Any] = []
+        if chosen := _all_filters(request, parsed):
+            clause, values = to_sql(chosen)
+            conditions.append(clause)
+        if request.collection is not None and self.corpus.collections() != [request.collection]:
             conditions.append("d.collection = ?")
             values.append(request.collection)
         documents = (

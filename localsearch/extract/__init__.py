@@ -7,6 +7,7 @@ without text carries only `notes`: why that member, or part of the container, co
 from __future__ import annotations
 
 from localsearch.extract.kinds import detect_type
-from localsearch.extract.pool import Extractor, Outcome, confinement
+from localsearch.extract.pool import Extractor, confinement
+from localsearch.extract.process import Outcome
 
 __all__ = ["Extractor", "Outcome", "confinement", "detect_type"]

@@ -24,6 +24,9 @@ LIBRARIES = ("numpy", "msgspec", "kreuzberg", "pypdfium2", "selectolax", "python
              "oxmsg", "markdown_it", "yaml", "charset_normalizer")  # fmt: skip
 """What readers import when a file asks for it."""
 
+LONGEST_REPORT = 4_000_000
+"""Bytes that a worker may write to any file, its standard error among them."""
+
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 22, 2
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
@@ -105,6 +108,7 @@ def _limit_memory(memory_mb: int) -> str:
         bound = size if hard == resource.RLIM_INFINITY else min(size, hard)
         resource.setrlimit(kind, (bound, bound))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LONGEST_REPORT, LONGEST_REPORT))
     return f"{memory_mb} MB"
 
 

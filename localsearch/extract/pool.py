@@ -1,175 +1,18 @@
-"""Worker processes and the queue in front of them."""
+"""The queue in front of the worker processes."""
 
 from __future__ import annotations
 
 import os
 import queue
-import socket
-import stat
-import subprocess
-import sys
-import tempfile
 import threading
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 
-import msgspec
-
 from localsearch.errors import ExtractionError, UnavailableError
-from localsearch.extract import wire
-from localsearch.extract.limits import failure
+from localsearch.extract.process import Outcome, Worker
 from localsearch.settings import ExtractSettings
 from localsearch.types import Extract
-
-Outcome = tuple[Extract, ...] | ExtractionError
-START_S = 60
-"""Seconds a worker may take to start on a busy machine."""
-
-
-class Worker:
-    """One process that reads files, started anew after it has died or left."""
-
-    def __init__(self, settings: ExtractSettings) -> None:
-        self._settings = settings
-        self._process: subprocess.Popen[bytes] | None = None
-        self._connection: socket.socket | None = None
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as this object
-        self.confinement: dict[str, str] = {}
-
-    def read(self, path: Path) -> Outcome:
-        """What is in a file, or why that cannot be said; never raises for the file's sake."""
-        try:
-            descriptor = _open(path)
-        except ExtractionError as error:
-            return error
-        try:
-            return self._ask(descriptor, path)
-        except ExtractionError as error:
-            return error
-        finally:
-            os.close(descriptor)
-
-    def start(self) -> None:
-        """Start the process unless it runs; UnavailableError when no process can be had."""
-        if self._process is not None:
-            return
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._errors.truncate(0)
-            self._process = subprocess.Popen(
-                [sys.executable, "-SP", "-m", "localsearch.extract.worker", str(theirs.fileno()),
-                 msgspec.json.encode(self._settings).decode()],
-                pass_fds=[theirs.fileno()], env=_environment(), stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL, stderr=self._errors, start_new_session=True, cwd="/",
-            )  # fmt: skip
-        self._connection = ours
-        try:
-            hello = self._receive(time.monotonic() + START_S)
-        except (EOFError, OSError, msgspec.DecodeError) as error:
-            raise UnavailableError(
-                f"the readers of files cannot be started: {self._end(error).message}",
-                hint="Run `localsearch doctor`; installing localsearch anew mends a damaged installation.",
-            ) from None
-        self.confinement = hello.confinement
-
-    def stop(self) -> None:
-        """End the process now, whatever it does."""
-        if self._connection is not None:
-            self._connection.close()
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-        self._process = self._connection = None
-
-    def close(self) -> None:
-        self.stop()
-        self._errors.close()
-
-    def _ask(self, descriptor: int, path: Path) -> Outcome:
-        self.start()
-        assert self._connection is not None
-        job = msgspec.msgpack.encode(wire.Job(os.fsencode(path.name).decode("utf-8", "replace")))
-        deadline = time.monotonic() + self._settings.wall_s
-        try:
-            socket.send_fds(self._connection, [job], [descriptor])
-            reply = self._receive(deadline)
-        except (EOFError, OSError, msgspec.DecodeError) as error:
-            raise self._end(error) from None
-        if reply.leaving:
-            self.stop()
-        if reply.rule:
-            return ExtractionError(reply.reason, hint=reply.hint, rule=reply.rule)
-        return tuple(wire.unpack(found) for found in reply.found)
-
-    def _receive(self, deadline: float) -> wire.Reply:
-        assert self._connection is not None
-        return msgspec.msgpack.decode(wire.receive(self._connection, deadline), type=wire.Reply)
-
-    def _end(self, error: Exception) -> ExtractionError:
-        """Clear away a worker that died or hangs, and say which of the limits it met."""
-        assert self._process is not None
-        if isinstance(error, EOFError):
-            try:
-                self._process.wait(5)
-            except subprocess.TimeoutExpired:
-                pass
-        status = self._process.poll()
-        self.stop()
-        if isinstance(error, TimeoutError):
-            return failure("timeout", f"reading it took longer than {self._settings.wall_s} s")
-        return self._cause(status)
-
-    def _cause(self, status: int | None) -> ExtractionError:
-        from signal import SIGABRT, SIGALRM, SIGKILL, SIGXCPU, Signals
-
-        self._errors.seek(0, os.SEEK_END)
-        self._errors.seek(max(0, self._errors.tell() - 2000))
-        words = self._errors.read().decode("utf-8", "replace").strip()
-        if status == -SIGXCPU:
-            return failure("cpu", f"reading it took more than {self._settings.cpu_s} s of processor time")
-        if status == -SIGALRM:
-            return failure("timeout", f"reading it took longer than {self._settings.wall_s} s")
-        if ("memory" in words and status in (-SIGABRT, 1)) or status == -SIGKILL:
-            return failure("memory", f"reading it takes more than {self._settings.memory_mb} MB of memory")
-        ended = Signals(-status).name if status is not None and status < 0 else f"status {status}"
-        return failure(
-            "crash", f"the reader died of it ({ended}) {words.splitlines()[-1] if words else ''}".strip()
-        )
-
-
-def _open(path: Path) -> int:
-    """A descriptor on a regular file; nothing that blocks or acts on being opened is ever opened."""
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise failure("special", "not a regular file")
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-    except FileNotFoundError:
-        raise failure("missing", "it was gone when it was to be read") from None
-    except OSError as error:
-        raise failure("unreadable", error.strerror or str(error)) from None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise failure("special", "not a regular file")
-    return descriptor
-
-
-def _environment() -> dict[str, str]:
-    """A small environment: where Python finds its modules, one locale, and nothing of the user's."""
-    home = str(Path(__file__).resolve().parents[2])
-    places = [home, *(place for place in sys.path if place and place != home)]
-    kept = {name: os.environ[name] for name in ("PATH", "TESSDATA_PREFIX") if name in os.environ}
-    return kept | {
-        "PYTHONPATH": os.pathsep.join(places),
-        "LANG": "C.UTF-8",
-        "PYTHONUTF8": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "MALLOC_ARENA_MAX": "2",
-        "RAYON_NUM_THREADS": "1",
-        "TOKIO_WORKER_THREADS": "1",
-    }
 
 
 def confinement(settings: ExtractSettings) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import date, datetime, time
 from typing import Any
 
@@ -13,6 +14,7 @@ from localsearch.extract.decode import decode
 from localsearch.extract.limits import failure
 from localsearch.extract.office import OLE, own_title
 from localsearch.extract.packages import properties
+from localsearch.extract.plain import read_text
 from localsearch.extract.source import Source
 from localsearch.types import Extract, Place
 
@@ -61,7 +63,7 @@ def _add_sheet(builder: Builder, book: Any, name: str) -> None:
 
 
 def read_csv(source: Source, kind: str) -> list[Extract]:
-    """A table of separated values; the separator is guessed among the usual ones."""
+    """A table of separated values, the separator guessed among the usual ones; plain text if it is no table."""
     text, _ = decode(source.data)
     csv.field_size_limit(10_000_000)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text, kind))
@@ -71,6 +73,8 @@ def read_csv(source: Source, kind: str) -> list[Extract]:
         builder.add("\n".join(lines), "table", Place(row=start), joint="\n")
         if builder.full:
             break
+    if builder.empty:
+        return [replace(read_text(source.data, source.limits.text), type=kind)]
     return [builder.extract(kind)]
 
 

@@ -53,9 +53,9 @@ class Found(msgspec.Struct, array_like=True):
 
 
 class Reply(msgspec.Struct, array_like=True):
-    """What came of a job, or (as the first frame) what confinement is in force."""
+    """What came of a job, before `count` frames of Found; or, as the first frame, what confinement is in force."""
 
-    found: list[Found] = []
+    count: int = 0
     rule: str = ""
     reason: str = ""
     hint: str = ""
@@ -72,8 +72,9 @@ def pack(extract: Extract) -> Found:
                  dict(extract.metadata), extract.member, extract.notes)  # fmt: skip
 
 
-def unpack(found: Found) -> Extract:
-    """The Extract that `pack` was given."""
+def unpack(frame: bytearray) -> Extract:
+    """The Extract that was packed into a frame."""
+    found = msgspec.msgpack.decode(frame, type=Found)
     places = [Place(*row) for row in found.places]
     blocks = tuple(Block(start, end, kind, places[at]) for start, end, kind, at in found.blocks)
     return Extract(found.text, found.type, found.title, blocks, found.metadata, found.member, found.notes)

@@ -10,6 +10,7 @@ import resource
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 
 import msgspec
 
@@ -19,6 +20,7 @@ from localsearch.extract.confine import confine, probe
 from localsearch.extract.limits import Limits, failure
 from localsearch.extract.read import read
 from localsearch.settings import ExtractSettings
+from localsearch.types import Extract
 
 RETIRE_AT = 300_000_000
 """Resident bytes beyond which a worker leaves after its file, and gives back what readers have hoarded."""
@@ -42,22 +44,24 @@ def serve(connection: socket.socket, settings: ExtractSettings) -> bool:
         return False
     descriptor = descriptors[0]
     try:
-        reply = answer(msgspec.msgpack.decode(message, type=wire.Job), descriptor, settings)
+        reply, found = answer(msgspec.msgpack.decode(message, type=wire.Job), descriptor, settings)
     finally:
         os.close(descriptor)
     reply.leaving = reply.leaving or _resident() > RETIRE_AT
     wire.send(connection, reply)
+    for extract in found:
+        wire.send(connection, wire.pack(extract))
     return not reply.leaving
 
 
-def answer(job: wire.Job, descriptor: int, settings: ExtractSettings) -> wire.Reply:
+def answer(job: wire.Job, descriptor: int, settings: ExtractSettings) -> tuple[wire.Reply, Sequence[Extract]]:
     """What comes of reading one file."""
     try:
         _allow(settings)
         found = read(contents(descriptor, settings), job.name, Limits.of(settings))
-        return wire.Reply(found=[wire.pack(extract) for extract in found])
+        return wire.Reply(count=len(found)), found
     except ExtractionError as error:
-        return wire.Reply(rule=str(error.data["rule"]), reason=error.message, hint=error.hint)
+        return wire.Reply(rule=str(error.data["rule"]), reason=error.message, hint=error.hint), ()
     except MemoryError:
         return refusal(
             "memory", f"reading it takes more than {settings.memory_mb} MB of memory", leaving=True
@@ -68,9 +72,10 @@ def answer(job: wire.Job, descriptor: int, settings: ExtractSettings) -> wire.Re
         return refusal("damaged", f"could not be read: {error or type(error).__name__}")
 
 
-def refusal(rule: str, reason: str, *, leaving: bool = False) -> wire.Reply:
+def refusal(rule: str, reason: str, *, leaving: bool = False) -> tuple[wire.Reply, Sequence[Extract]]:
+    """The reply that says why a file was not read."""
     error = failure(rule, reason)
-    return wire.Reply(rule=rule, reason=error.message, hint=error.hint, leaving=leaving)
+    return wire.Reply(rule=rule, reason=error.message, hint=error.hint, leaving=leaving), ()
 
 
 def contents(descriptor: int, settings: ExtractSettings) -> bytes:

@@ -95,22 +95,26 @@ def all_of(parts: Iterable[Filter]) -> Filter | None:
 
 def any_of(parts: Iterable[Filter]) -> Filter | None:
     """Join with "or", one node per field where values can be listed; None when there is nothing to join."""
-    flat: list[Filter] = []
+    slots: dict[object, list[Filter]] = {}
     for part in parts:
         for item in part.parts if isinstance(part, Or) else (part,):
-            _merge(flat, item)
+            key = (type(item), item.field) if isinstance(item, Match | Equals) else len(slots)
+            slots.setdefault(key, []).append(item)
+    flat = [_merged(items) for items in slots.values()]
     return flat[0] if len(flat) == 1 else Or(tuple(flat)) if flat else None
 
 
-def _merge(flat: list[Filter], item: Filter) -> None:
-    for index, other in enumerate(flat):
-        if isinstance(item, Match) and isinstance(other, Match) and item.field == other.field:
-            flat[index] = Match(item.field, tuple(dict.fromkeys(other.values + item.values)))
-            return
-        if isinstance(item, Equals) and isinstance(other, Equals) and item.field == other.field:
-            flat[index] = Equals(item.field, distinct(other.values + item.values))
-            return
-    flat.append(item)
+def _merged(items: list[Filter]) -> Filter:
+    first = items[0]
+    if isinstance(first, Match):
+        values = [value for item in items if isinstance(item, Match) for value in item.values]
+        return Match(first.field, tuple(dict.fromkeys(values)))
+    if isinstance(first, Equals):
+        return Equals(
+            first.field,
+            distinct(value for item in items if isinstance(item, Equals) for value in item.values),
+        )
+    return first
 
 
 def distinct(values: Iterable[Scalar]) -> tuple[Scalar, ...]:

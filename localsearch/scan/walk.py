@@ -52,21 +52,22 @@ def scan_within(root: Path, paths: Iterable[Path], rules: ScanRules | None = Non
     walk.check_same()
 
 
-def folders(root: Path, rules: ScanRules | None = None, below: Path | None = None) -> Iterator[bytes]:
-    """Yield each folder that `scan` reads, from the root or from one folder below it, before it is listed.
+def folders(root: Path, rules: ScanRules | None = None, below: Iterable[Path] = ()) -> Iterator[bytes]:
+    """Yield each folder that `scan` reads, or only those at and below some paths, each before it is listed.
 
     A watch set between two steps misses nothing: what was there is listed, what comes later is an event.
     """
     walk = Walk(root, rules or ScanRules())
-    start = walk.locate(os.fsencode(os.path.abspath(below or root)))
-    pending = [start] if isinstance(start, Folder) else []
-    while pending:
-        folder = pending.pop()
-        yield folder.raw
-        level = walk.open(folder)
-        if isinstance(level, Level):
-            inner = [walk.entry(entry, level) for entry in level.entries.values() if _is_folder(entry)]
-            pending.extend(reversed([one for one in inner if isinstance(one, Folder)]))
+    starts = {os.fsencode(os.path.abspath(path)) for path in below} or {walk.root}
+    located = (walk.locate(raw) for raw in _topmost(starts, walk.root)) if walk.is_folder else ()
+    for start in located:
+        pending = [start] if isinstance(start, Folder) else []
+        while pending:
+            folder = pending.pop()
+            yield folder.raw
+            level = walk.open(folder)
+            if isinstance(level, Level):
+                pending.extend(reversed(walk.inner(level)))
 
 
 def _topmost(raws: set[bytes], root: bytes) -> list[bytes]:
@@ -155,6 +156,11 @@ class Walk:
                 inner.append(one)
             elif one is not None:
                 yield one
+
+    def inner(self, level: Level) -> list[Folder]:
+        """The folders of a level to go on with; no file is looked at."""
+        entries = [self.entry(entry, level) for entry in level.entries.values() if _is_folder(entry)]
+        return [one for one in entries if isinstance(one, Folder)]
 
     def locate(self, raw: bytes) -> Folder | Found | None:
         """What stands at a path below the root: a folder to read, a file, the skipped folder around it, or None."""

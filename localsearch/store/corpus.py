@@ -199,12 +199,16 @@ class Corpus:
         rows = self.db.query(
             f"SELECT id, document_id, start, stop, place FROM chunks WHERE id IN ({_list(chunk_ids)})"
         )
+        segments = self._segments_of(rows)
         return {
-            row[0]: PassageRow(
-                row[0], row[1], row[2], row[3], _place(row[4]), self.text(row[1], row[2], row[3])
-            )
+            row[0]: PassageRow(row[0], row[1], row[2], row[3], _place(row[4]), _slice(segments, *row[1:4]))
             for row in rows
         }
+
+    def _segments_of(self, rows: Sequence[tuple[int, int, int, int, str]]) -> dict[int, str]:
+        """The segments of text that these chunks touch, in one look-up."""
+        wanted = {key for _, document, start, stop, _ in rows for key in _segment_keys(document, start, stop)}
+        return dict(self.db.query(f"SELECT id, text FROM bodies WHERE id IN ({_list(wanted)})"))
 
     def chunks(self, document_id: int) -> list[PassageRow]:
         """All chunks of a document in order."""
@@ -287,6 +291,17 @@ def _segments(document_id: int, text: str) -> Iterator[tuple[int, str]]:
     first, _ = _segment_range(document_id)
     for number, start in enumerate(range(0, len(text), SEGMENT)):
         yield first + number, text[start : start + SEGMENT]
+
+
+def _segment_keys(document_id: int, start: int, stop: int) -> range:
+    first, _ = _segment_range(document_id)
+    return range(first + start // SEGMENT, first + max(stop - 1, start) // SEGMENT + 1)
+
+
+def _slice(segments: Mapping[int, str], document_id: int, start: int, stop: int) -> str:
+    text = "".join(segments.get(key, "") for key in _segment_keys(document_id, start, stop))
+    skipped = start // SEGMENT * SEGMENT
+    return text[start - skipped : stop - skipped]
 
 
 def _segment_range(document_id: int) -> tuple[int, int]:
