@@ -182,6 +182,14 @@ class Derived:
             if self.semantic:
                 self.load_vectors(self.semantic)
 
+    def refresh(self) -> None:
+        """See what another process has written: for an index that is open for reading."""
+        with self._lock:
+            if self.lexical.in_memory:
+                self._catch_up_lexical(no_report)
+            self.lexical.refresh()
+            self.reload()
+
     def load_vectors(self, semantic: Semantic) -> None:
         """Bring a vector index opened from its files to the database's state: tombstones and delta."""
         with self._lock:

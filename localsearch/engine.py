@@ -109,7 +109,9 @@ class Engine:
         active = self.embeddings.active()
         semantic = self._semantic(active) if active else None
         self.derived = Derived(self.corpus, self.embeddings, self._lexical(), self._empty_lexical, semantic)
-        if not self.read_only:
+        if self.read_only:
+            self.derived.refresh()
+        else:
             self.derived.catch_up()
         self.embedder = Embedder(self.derived)
         folder = None if self.read_only else home
@@ -305,7 +307,7 @@ class Engine:
             query, limit, offset, mode, rerank, collection, filters, explain, budget_ms, cache, facets=facets
         )
         if self.read_only and self.corpus.seq != self.derived.seq:
-            self.derived.reload()
+            self.derived.refresh()
         return self.searcher.search(request)
 
     def get(self, id: str, *, collection: str = "default") -> dict[str, Any]:

@@ -95,13 +95,13 @@ class _Trip:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A query taken apart: what each leg is asked, and which chunks may answer."""
+    """A query taken apart: what each leg is asked, and which documents and chunks may answer (None: all)."""
 
     parsed: ParsedQuery
     words: LexicalQuery
     text: str
+    documents: Ids | None
     allowed: Mask | None
-    matching: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,13 +199,12 @@ class Searcher:
             excluded=parsed.excluded,
             languages=self.derived.lexical.languages,
         )
-        allowed, matching = self._allowed(request, parsed, words)
-        return Plan(parsed, words, parsed.text or parsed.words, allowed, matching)
+        documents = self._allowed(request, parsed, words)
+        allowed = None if documents is None else self.derived.catalog.mask(documents)
+        return Plan(parsed, words, parsed.text, documents, allowed)
 
-    def _allowed(
-        self, request: Request, parsed: ParsedQuery, words: LexicalQuery
-    ) -> tuple[Mask | None, int | None]:
-        """Which chunks may answer, and how many documents that is; (None, None) when all may."""
+    def _allowed(self, request: Request, parsed: ParsedQuery, words: LexicalQuery) -> Ids | None:
+        """Which documents may answer, ascending; None when all may."""
         conditions: list[str] = []
         values: list[Any] = []
         if chosen := _all_filters(request, parsed):
@@ -223,9 +222,7 @@ class Searcher:
             if documents is None:
                 documents = np.array(self.corpus.document_ids(), np.int64)
             documents = np.setdiff1d(documents, self.derived.lexical.documents_with(phrase))
-        if documents is None:
-            return None, None
-        return self.derived.catalog.mask(documents), len(documents)
+        return documents
 
     # -- rank
 
@@ -235,6 +232,8 @@ class Searcher:
         """Documents in order, enough for the page asked for, and how the order came about."""
         request = trip.request
         needed = request.offset + request.limit
+        if plan.documents is not None and not plan.words and not plan.text.strip():
+            return self._newest(plan.documents, needed), {"method": "newest first"}
         ranked: dict[int, Ranked] = {}
         explanation: Mapping[str, Any] = {}
         vector = self._start_encoding(trip, plan, semantic)
@@ -247,6 +246,13 @@ class Searcher:
             if len(ranked) >= needed or not full:
                 break
         return list(ranked.values()), explanation
+
+    def _newest(self, documents: Ids, count: int) -> list[Ranked]:
+        """What a filter alone asks for: all that it matches, what changed last first."""
+        return [
+            Ranked(document, chunk, 0.0, 0.0, None)
+            for document, chunk in self.corpus.newest(documents, count)
+        ]
 
     def _start_encoding(self, trip: _Trip, plan: Plan, semantic: Semantic | None) -> Future[Vectors] | None:
         """Encode the query in another thread while its words are looked up; None when there is no semantic leg."""
@@ -282,7 +288,7 @@ class Searcher:
 
     def _finish_encoding(self, trip: _Trip, vector: Future[Vectors] | None) -> Vectors | None:
         """The query's vector, unless the model is missing or the budget runs out first; the answer says which."""
-        if vector is None:
+        if vector is None or not trip.has_time("meaning", 0.1):
             return None
         try:
             return vector.result(trip.left_s())

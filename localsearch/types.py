@@ -208,7 +208,11 @@ class Encoder(Protocol):
 
 
 class LexicalIndex(Protocol):
-    """BM25 over chunks. Derived: `seq` is the last change of the store that it holds."""
+    """BM25 over chunks. Derived: `seq` is the last change of the store that it holds; one that lives `in_memory`
+    starts at 0 and replays the whole log in every process."""
+
+    @property
+    def in_memory(self) -> bool: ...
 
     @property
     def seq(self) -> int: ...
@@ -229,6 +233,10 @@ class LexicalIndex(Protocol):
 
     def score(self, query: Any, ids: Ids) -> Scores:
         """Exact scores of these chunks, shape (len(ids),); 0 where nothing matches."""
+        ...
+
+    def refresh(self) -> None:
+        """See what another process has committed."""
         ...
 
     @property

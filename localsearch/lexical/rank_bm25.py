@@ -27,6 +27,8 @@ class _Bm25(BM25Okapi):  # type: ignore[misc]
 class RankBM25Index:
     """The lexical index in memory: it starts empty at seq 0, so opening replays every change."""
 
+    in_memory = True
+
     def __init__(self, analyzer: Analyzer) -> None:
         self._analyzer = analyzer
         self._passages: dict[int, tuple[int, str, list[str]]] = {}
@@ -96,6 +98,9 @@ class RankBM25Index:
     def documents_with(self, phrase: Iterable[tuple[str, ...]]) -> Ids:
         """Ids of documents with a passage that holds one of the alternatives, ascending."""
         return np.unique(self._documents[self._holds(tuple(phrase))])
+
+    def refresh(self) -> None:
+        """Nothing: another process's changes come through the log alone."""
 
     def close(self) -> None:
         self._passages = {}

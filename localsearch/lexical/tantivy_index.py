@@ -38,6 +38,8 @@ _MUST, _SHOULD, _NOT = tantivy.Occur.Must, tantivy.Occur.Should, tantivy.Occur.M
 class TantivyIndex:
     """The lexical index in a folder. Searching is safe from many threads; writing takes one at a time."""
 
+    in_memory = False
+
     def __init__(self, folder: Path, index: tantivy.Index, analyzer: Analyzer, writable: bool) -> None:
         self._folder = folder
         self._index = index

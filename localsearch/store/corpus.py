@@ -181,6 +181,15 @@ class Corpus:
         rows = self.db.query(f"SELECT d.id FROM documents AS d WHERE {clause} ORDER BY d.id", params)
         return np.fromiter((row[0] for row in rows), np.int64, len(rows))
 
+    def newest(self, document_ids: Iterable[int], limit: int) -> list[tuple[int, int]]:
+        """Those of these documents that changed last, each with its first chunk."""
+        return self.db.query(
+            "SELECT d.id, min(c.id) FROM documents AS d JOIN chunks AS c ON c.document_id = d.id"
+            f" WHERE d.id IN ({_list(document_ids)}) GROUP BY d.id"
+            " ORDER BY coalesce(d.modified, d.indexed) DESC, d.id LIMIT ?",
+            (limit,),
+        )
+
     def text(self, document_id: int, start: int = 0, stop: int | None = None) -> str:
         """The characters [start, stop) of a document's text."""
         first, last = _segment_range(document_id)
