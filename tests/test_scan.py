@@ -25,6 +25,7 @@ from localsearch.scan import (
     display,
     folders,
     head,
+    is_within,
     path_of,
     raw_of,
     scan,
@@ -558,7 +559,10 @@ def test_any_part_agrees_with_the_whole(
         whole = [
             found
             for found in scan(root)
-            if any(below(found.raw, raw) or (found.folder and below(raw, found.raw)) for raw in wanted)
+            if any(
+                is_within(found.raw, {raw}) or (found.folder and is_within(raw, {found.raw}))
+                for raw in wanted
+            )
         ]
         part = list(scan_within(root, [path_of(raw) for raw in wanted]))
         assert sorted(part, key=lambda found: found.raw) == sorted(whole, key=lambda found: found.raw)
@@ -570,14 +574,10 @@ def test_folders_are_those_that_are_not_skipped(
     places: list[list[str]], ignores: dict[tuple[str, ...], list[str]]
 ) -> None:
     with random_tree(places, ignores) as root:
-        skipped = [found.raw for found in scan(root) if found.folder]
+        skipped = {found.raw for found in scan(root) if found.folder}
         every = [base for base, _, _ in os.walk(os.fsencode(root))]
-        expected = {raw for raw in every if not any(below(raw, skip) for skip in skipped)}
+        expected = {raw for raw in every if not is_within(raw, skipped)}
         assert set(folders(root)) == expected
-
-
-def below(raw: bytes, folder: bytes) -> bool:
-    return raw == folder or raw.startswith(folder + b"/")
 
 
 def test_a_folder_is_given_before_it_is_listed(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from localsearch.errors import ExtractionError
 from localsearch.scan.content import head
 from localsearch.scan.ignore import Pattern, Patterns, parse
 from localsearch.scan.names import path_of
+from localsearch.scan.rules import IGNORE_FILES
 
-IGNORE_FILES = (b".localsearchignore", b".ignore", b".gitignore")
 _MAX_BYTES = 1 << 20
 
 

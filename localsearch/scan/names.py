@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Set
 from pathlib import Path
 
 _SPECIAL = re.compile(rb"[\x00-\x1f\x7f-\xff]|\\x[0-9a-f]{2}")
@@ -34,6 +35,15 @@ def raw_of(text: str) -> bytes:
 def path_of(raw: bytes) -> Path:
     """A Path that opens the file of this raw name."""
     return Path(os.fsdecode(raw))
+
+
+def is_within(raw: bytes, tops: Set[bytes]) -> bool:
+    """Whether a path is one of these or lies below one; as quick for many tops as for one."""
+    while raw not in tops:
+        raw, below = os.path.dirname(raw), raw
+        if raw == below:
+            return False
+    return True
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -70,8 +70,8 @@ PUBLIC_ENV = frozenset({b".env.example", b".env.sample", b".env.template", b".en
 KEY_SUFFIXES = (b".pem", b".key", b".asc")
 """Certificates and slides bear these names too: their first bytes decide."""
 
-DECISIVE = PROJECTS | BUILD_MARKS | PROFILE_MARKS | {b".git"}
-"""Names that, by coming or going, change what is skipped around them."""
+IGNORE_FILES = (b".localsearchignore", b".ignore", b".gitignore")
+"""The first has the last word, whatever its depth."""
 
 BINARY = frozenset(
     b"""
@@ -165,6 +165,15 @@ def cache_folder(name: bytes, siblings: Set[bytes]) -> Skip | None:
     if name in OUTPUTS and (marks := siblings & PROJECTS):
         return Skip("cache", f"the output of the build that {min(marks).decode()} beside it describes")
     return None
+
+
+def decides_folder(name: bytes, *, comes_or_goes: bool) -> bool:
+    """Whether a changed file of this name changes what is skipped in its folder: by its content, or by being there."""
+    if name in IGNORE_FILES or name == b"CACHEDIR.TAG":
+        return True
+    return comes_or_goes and (
+        name in PROJECTS or name in BUILD_MARKS or name in PROFILE_MARKS or name == b".git"
+    )
 
 
 def binary_file(name: bytes) -> Skip | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from localsearch.errors import RootUnreadable
 from localsearch.scan.judge import Entry, Judge
 from localsearch.scan.layers import NO_LAYERS, Layers, inner_layers, outer_layers
-from localsearch.scan.names import display
+from localsearch.scan.names import display, is_within
 from localsearch.scan.rules import Found, ScanRules, Skip
 
 
@@ -76,13 +76,7 @@ def _topmost(raws: set[bytes], root: bytes) -> list[bytes]:
     outside = next((raw for raw in raws if raw != root and not raw.startswith(prefix)), None)
     if outside is not None:
         raise ValueError(f"{display(outside)} is not below {display(root)}")
-    return sorted(raw for raw in raws if not any(above in raws for above in _above(raw, root)))
-
-
-def _above(raw: bytes, root: bytes) -> Iterator[bytes]:
-    while len(raw) > len(root):
-        raw = os.path.dirname(raw)
-        yield raw
+    return sorted(raw for raw in raws if raw == root or not is_within(os.path.dirname(raw), raws))
 
 
 @dataclass(frozen=True, slots=True)
