@@ -17,7 +17,7 @@ WHOLE = 4000
 
 class Ours(Adapter):
     name = "localsearch"
-    settings = "its defaults; passages are not cut again"
+    settings = "its defaults; passages are not cut again, query vectors not kept"
     modes = ("lexical", "semantic", "hybrid")
     encodes = True
     precision: str | None = None
@@ -46,7 +46,10 @@ class Ours(Adapter):
         settings = load(home)
         if getattr(self, "models", None):
             settings = replace(settings, models=self.models)
-        return replace(settings, chunk=replace(settings.chunk, tokens=WHOLE)) if whole else settings
+        # Uncached means that queries are encoded each time, too.
+        caches = replace(settings.caches, query_vectors_mb=0, query_vectors_disk_mb=0)
+        chunk = replace(settings.chunk, tokens=WHOLE) if whole else settings.chunk
+        return replace(settings, chunk=chunk, caches=caches)
 
     def vectors(self, texts: list[str]) -> Any:
         return self.encoder.encode_documents(texts)
