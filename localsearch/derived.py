@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -150,6 +150,13 @@ class Derived:
             if changed:
                 self._feed_lexical(changed, target, report)
 
+    def rebuild_lexical(self, report: Report = no_report) -> None:
+        """Make the word index again from the database alone."""
+        with self._lock:
+            self.lexical.close()
+            self.lexical = self._empty_lexical()
+            self._feed_lexical(self.corpus.document_ids(), self.corpus.seq, report)
+
     def _feed_lexical(self, changed: list[int], target: int, report: Report) -> None:
         self.lexical.remove(changed)
         for start in range(0, len(changed), _BATCH):
@@ -210,12 +217,18 @@ class Derived:
                 matrix = np.stack([hashes[done[i]] for i in alive]).astype(np.float16).astype(np.float32)
                 semantic.vectors.add(np.array(alive, np.int64), matrix)
 
-    def activate(self, semantic: Semantic | None) -> None:
-        """Answer from another version from now on; searches under way finish on the one they began with."""
+    def adopt(self, semantic: Semantic) -> None:
+        """Answer from this version, which the database has as the active one already."""
         with self._lock:
-            if semantic:
-                self.load_vectors(semantic)
+            self.load_vectors(semantic)
             self.semantic = semantic
+
+    def switch(self, semantic: Semantic) -> None:
+        """Make another version the active one; searches under way finish on the one they began with."""
+        with self._lock:
+            self.load_vectors(semantic)
+            self.embeddings.activate(semantic.version.id)
+            self.semantic = replace(semantic, version=self.embeddings.version(semantic.version.id))
 
     def coverage(self) -> float:
         """The share of chunks that semantic search can find, 0..1."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -27,13 +27,19 @@ from localsearch.indexing import Indexer, IndexReport, Job
 from localsearch.lexical import open_lexical
 from localsearch.models import ModelStore
 from localsearch.ownership import Ownership
-from localsearch.scan import display
+from localsearch.scan import ScanRules, display
 from localsearch.search import Request, Searcher
 from localsearch.settings import Settings, load
-from localsearch.store import Corpus, Database, DocumentRow, Embeddings, FileRow, Ledger, Version
+from localsearch.store import Corpus, Database, DocumentRow, Embeddings, Feedback, FileRow, Ledger, Version
 from localsearch.text import Analyzer
 from localsearch.types import Answer, Cancelled, Encoder, LexicalIndex, Mode, Record, Report, never, no_report
+from localsearch.upkeep.backup import BackupReport, backup
+from localsearch.upkeep.check import CheckReport, check, repair
+from localsearch.upkeep.exchange import export, import_file
+from localsearch.upkeep.purge import Purged, purge
 from localsearch.vectors import VectorIndex
+from localsearch.versions import Comparison, Versions
+from localsearch.watch import Changes, Watcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +138,8 @@ class Engine:
             self.derived, self.embedder, self.analyzer, self.settings.search, self.query_vectors, self.answers
         )
         self.indexer = Indexer(self.db, self.derived, self.settings)
+        self.judgements = Feedback(self.db)
+        self.versions = Versions(self.derived, self.embedder, self.searcher, self._semantic, home / "vectors")
 
     def _lexical(self) -> LexicalIndex:
         """The BM25 index; one that is damaged, or made by another release's analyser, is made again from SQLite."""
@@ -214,9 +222,9 @@ class Engine:
         """
         job = Job(
             _paths(paths),
-            collection,
-            tuple(include),
-            tuple(exclude),
+            collection=collection,
+            include=tuple(include),
+            exclude=tuple(exclude),
             dry_run=dry_run,
             retry_failed=retry_failed,
         )
@@ -236,8 +244,13 @@ class Engine:
         self._wake.set()
         return keys
 
-    def delete(self, id: str, *, collection: str = "default") -> None:
-        """Delete a document. Raises NotFoundError when there is none with this id."""
+    def delete(self, id: str, *, collection: str = "default", purge: bool = False) -> None:
+        """Delete a document, with `purge` to the last byte. Raises NotFoundError when there is none with this id."""
+        if purge:
+            if self.corpus.find(collection, id) is None:
+                raise _no_document(id, collection)
+            self.purge([id])
+            return
         if not self.indexer.delete([id], collection):
             raise NotFoundError(
                 f"There is no document {id!r} in {collection}.", hint="Ids are as search gives them."
@@ -253,7 +266,7 @@ class Engine:
             version = self.embeddings.begin(
                 encoder.name, encoder.precision, encoder.fingerprint, encoder.dimensions
             )
-            self.derived.activate(self._semantic(version))
+            self.derived.adopt(self._semantic(version))
         return self.derived.semantic
 
     def embed_pending(self, report: Report = no_report, cancelled: Cancelled = never) -> int:
@@ -263,6 +276,12 @@ class Engine:
         if not cancelled():
             merge_if_needed(self.derived, report, cancelled)
         return done
+
+    def feedback(self, query: str, id: str, relevant: bool, *, collection: str = "default") -> None:
+        """Record whether a document answers a query. Raises NotFoundError for a document that is not there."""
+        if self.corpus.find(collection, id) is None:
+            raise _no_document(id, collection)
+        self.judgements.put(collection, query, id, relevant)
 
     def start_background(self) -> None:
         """Encode and merge in a thread from now on, whenever there is something to do."""
@@ -281,6 +300,91 @@ class Engine:
             except LocalSearchError as error:
                 self.background_error = f"{error.message} {error.hint}".strip()
             self._wake.wait(60.0)
+
+    def watch(
+        self,
+        *,
+        told: Callable[[IndexReport], None] = lambda _: None,
+        note: Callable[[str], None] = lambda _: None,
+    ) -> Watcher:
+        """Keep every indexed root current as files change, from now until the watcher is closed.
+
+        `told` hears of every update; `note` of roots that cannot be watched or read.
+        """
+        roots = self.ledger.roots()
+
+        def update(changes: Changes) -> None:
+            for collection, path, options in roots:
+                if Path(path) == changes.root:
+                    job = Job(
+                        (changes.root,),
+                        collection,
+                        within=() if changes.rescan else changes.paths,
+                        include=tuple(options.get("include", ())),
+                        exclude=tuple(options.get("exclude", ())),
+                    )
+                    told(self.indexer.index(job, cancelled=self._stop.is_set))
+                    self._wake.set()
+
+        rules = ScanRules(never=(self.settings.home, self.settings.models))
+        watcher = Watcher([Path(path) for _, path, _ in roots], update, rules=rules, on_note=note)
+        watcher.start()
+        return watcher
+
+    # -- keeping it sound
+
+    def check(self, *, repair_: bool = False, quick: bool = False, report: Report = no_report) -> CheckReport:
+        """Hold the index against the database, and with `repair_` rebuild what is derived and wrong."""
+        home = self.settings.home
+        problems = check(self.derived, home, quick=quick, report=report)
+        if not (repair_ and problems):
+            return CheckReport(not problems, tuple(problems))
+        done = repair(self.derived, problems, report)
+        left = check(self.derived, home, quick=quick, report=report)
+        return CheckReport(not left, tuple(left), tuple(done))
+
+    def backup(self, target: str | os.PathLike[str], report: Report = no_report) -> BackupReport:
+        """Write one verified file from which `restore` brings everything back; the index may be in use."""
+        return backup(self.db, Path(target), report)
+
+    def rebuild(self, report: Report = no_report) -> None:
+        """Make every derived index again from the database."""
+        self.derived.rebuild_lexical(report)
+        if self.derived.semantic:
+            merge_if_needed(self.derived, report)
+
+    def compare_versions(self, first: str, second: str) -> Comparison:
+        """Hold two versions against each other on logged, judged and known-item queries."""
+        logged = [request["query"] for request in self.query_log.frequent(200) if "query" in request]
+        return self.versions.compare(first, second, logged, self.judgements.grades())
+
+    def export(self, target: str | os.PathLike[str], report: Report = no_report) -> int:
+        """Write every document as JSON lines; returns how many."""
+        return export(self.corpus, Path(target), report)
+
+    def import_file(self, source: str | os.PathLike[str], report: Report = no_report) -> int:
+        """Store every document of an export; returns how many."""
+        count = import_file(self.indexer, Path(source), report)
+        self._wake.set()
+        return count
+
+    def purge(self, targets: Sequence[str], report: Report = no_report) -> Purged:
+        """Delete documents, by id or by path with all below it, so that no byte of them stays in the home folder.
+
+        Raises NotFoundError when nothing matches.
+        """
+        names = [*targets, *(str(_paths(target)[0]) for target in targets if not Path(target).is_absolute())]
+        if not self.corpus.matching(names):
+            raise NotFoundError(
+                "Nothing to purge: no document has such an id or path.", hint="Ids are as search gives."
+            )
+        return purge(self.derived, names, self.forget_queries, report)
+
+    def forget_queries(self) -> None:
+        """Clear every cache and the log of queries."""
+        self.answers.clear()
+        self.query_vectors.clear()
+        self.query_log.clear()
 
     # -- reading
 
@@ -352,6 +456,12 @@ class Engine:
     def suggest(self, prefix: str, limit: int = 8) -> list[str]:
         """Completions of the last word of what was typed, from the corpus's own words."""
         return self.searcher.suggest(prefix, limit)
+
+
+def _no_document(id: str, collection: str) -> NotFoundError:
+    return NotFoundError(
+        f"There is no document {id!r} in {collection}.", hint="Ids are as search gives them."
+    )
 
 
 def _paths(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> tuple[Path, ...]:

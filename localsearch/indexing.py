@@ -18,7 +18,7 @@ from localsearch.derived import Derived
 from localsearch.errors import ExtractionError, LocalSearchError
 from localsearch.extract import Extractor
 from localsearch.prepare import from_extract, from_record
-from localsearch.scan import Found, ScanRules, content_hash, scan
+from localsearch.scan import Found, ScanRules, content_hash, scan, scan_within
 from localsearch.settings import Settings
 from localsearch.store import Database, FileRow, Ledger, NewDocument
 from localsearch.types import Cancelled, Extract, Progress, Record, Report, never, no_report
@@ -31,10 +31,11 @@ SKIPPING_RULES = frozenset({"binary", "empty", "unsupported"})
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to index and how."""
+    """What to index and how. `within` limits it to some paths below its one root, judged by the root's rules."""
 
     paths: tuple[Path, ...]
     collection: str = "default"
+    within: tuple[Path, ...] = ()
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     dry_run: bool = False
@@ -118,11 +119,15 @@ class Indexer:
     def add(self, records: Sequence[Record], collection: str) -> list[str]:
         """Store records; on return they are durable and searchable by their words. Returns their ids."""
         documents = [from_record(record, self.settings.chunk) for record in records]
+        self.put([(collection, document) for document in documents])
+        return [document.key for document in documents]
+
+    def put(self, documents: Sequence[tuple[str, NewDocument]]) -> None:
+        """Store documents with their collections in one durable transaction, then make their words searchable."""
         with self.db.write():
-            for document in documents:
+            for collection, document in documents:
                 self._put(collection, document)
         self.derived.catch_up()
-        return [document.key for document in documents]
 
     def delete(self, keys: Sequence[str], collection: str) -> list[int]:
         """Delete documents by id; returns the internal ids of those that existed."""
@@ -172,13 +177,16 @@ class Indexer:
             self._store(run, path, batch)
         if not run.cancelled():
             self._remove(run, compared.gone)
-            options = {"include": run.job.include, "exclude": run.job.exclude}
-            self.ledger.put_root(run.job.collection, str(path), options)
+            if not run.job.within:
+                options = {"include": run.job.include, "exclude": run.job.exclude}
+                self.ledger.put_root(run.job.collection, str(path), options)
 
     # -- compare
 
     def _compare(self, run: _Run, path: Path) -> _Compared:
-        known = self.ledger.under(run.job.collection, os.fsencode(path))
+        known: dict[bytes, FileRow] = {}
+        for part in run.job.within or (path,):
+            known |= self.ledger.under(run.job.collection, os.fsencode(part))
         compared = _Compared([], [], [])
         seen: set[bytes] = set()
         kept: list[bytes] = []
@@ -206,7 +214,11 @@ class Indexer:
             max_bytes=self.settings.extract.max_file_mb * 1_000_000,
             never=(self.settings.home, self.settings.models),
         )
-        for found in scan(path, rules, indexed_before=indexed_before):
+        within = run.job.within
+        walk = (
+            scan_within(path, within, rules) if within else scan(path, rules, indexed_before=indexed_before)
+        )
+        for found in walk:
             if run.cancelled():
                 return
             run.scanned += 1

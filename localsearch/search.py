@@ -160,6 +160,10 @@ class Searcher:
             self.answers.put(key, stamp, answer)
         return answer
 
+    def answer(self, request: Request, semantic: Semantic | None) -> Answer:
+        """Answer from one version of embeddings, past the cache."""
+        return self._answer(_Trip(request), semantic)
+
     def _answer(self, trip: _Trip, semantic: Semantic | None) -> Answer:
         request = trip.request
         with trip.stage("parse"):

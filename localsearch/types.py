@@ -235,6 +235,10 @@ class LexicalIndex(Protocol):
         """Exact scores of these chunks, shape (len(ids),); 0 where nothing matches."""
         ...
 
+    def ids(self) -> Ids:
+        """Every chunk id held, in no order; one held twice comes twice."""
+        ...
+
     def refresh(self) -> None:
         """See what another process has committed."""
         ...

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 
 from localsearch.cli.console import Console
 from localsearch.cli.interrupt import INTERRUPTED, Interrupt
 from localsearch.engine import Engine, Status
-from localsearch.errors import ModelError, NotFoundError
+from localsearch.errors import ModelError, NotFoundError, UsageError
 from localsearch.indexing import IndexReport
 from localsearch.settings import Settings
 
@@ -174,6 +175,10 @@ def evaluate(args: argparse.Namespace, console: Console, settings: Settings) -> 
     from localsearch.evaluate import Dataset, parse_modes, table
     from localsearch.evaluate import evaluate as run_evaluation
 
+    if args.feedback:
+        return _evaluate_feedback(args, console, settings)
+    if not args.folder:
+        raise UsageError("Nothing to judge by.", hint="Name a folder in BEIR layout, or use --feedback.")
     modes = parse_modes(args.modes)
     dataset = Dataset.load(args.folder, args.split)
     with tempfile.TemporaryDirectory(prefix="localsearch-eval-") as scratch:
@@ -188,4 +193,63 @@ def evaluate(args: argparse.Namespace, console: Console, settings: Settings) -> 
         console.say(
             f"{outcome.documents:,} documents, {outcome.queries:,} queries, indexed in {outcome.index_s:.1f} s"
         )
+    return 0
+
+
+def _evaluate_feedback(args: argparse.Namespace, console: Console, settings: Settings) -> int:
+    """Judge the index as it is by what people said of its answers."""
+    from localsearch.evaluate import EvalReport, parse_modes, score, table
+
+    with Engine.open(settings=settings, read_only=True) as engine, console.progress() as report:
+        grades = engine.judgements.grades()
+        if not grades:
+            raise NotFoundError("Nobody has judged anything yet.", hint="See: localsearch feedback --help")
+        queries = {query: query for query, judged in grades.items() if any(judged.values())}
+        if not queries:
+            raise NotFoundError("Nothing was judged relevant yet.", hint="See: localsearch feedback --help")
+        scores = score(engine, queries, grades, parse_modes(args.modes), report=report)
+        documents = engine.corpus.counts()[0]
+    outcome = EvalReport("feedback", "feedback", documents, len(queries), 0.0, scores, ())
+    if console.json:
+        console.result(outcome.to_json())
+    else:
+        console.table(table(outcome))
+    return 0
+
+
+def watch(args: argparse.Namespace, console: Console, settings: Settings) -> int:
+    """`localsearch watch PATH...`"""
+
+    def told(outcome: IndexReport) -> None:
+        files = outcome.files
+        if files.new or files.changed or files.removed or files.failed:
+            console.say(
+                f"new {files.new}, changed {files.changed}, removed {files.removed}, failed {files.failed}"
+            )
+
+    with Interrupt() as interrupted, Engine.open(settings=settings) as engine:
+        embed = fetch_model(engine, console)
+        if args.paths:
+            with console.progress() as report:
+                engine.index(
+                    args.paths, collection=args.collection, embed=embed, report=report, cancelled=interrupted
+                )
+        if not engine.ledger.roots():
+            raise UsageError("Nothing to watch.", hint="Name a folder: localsearch watch PATH")
+        engine.start_background()
+        watcher = engine.watch(told=told, note=console.say)
+        console.say("Watching; Ctrl-C ends.")
+        while not interrupted():
+            time.sleep(0.2)
+        watcher.close()
+    return 0
+
+
+def feedback(args: argparse.Namespace, console: Console, settings: Settings) -> int:
+    """`localsearch feedback`"""
+    with Engine.open(settings=settings) as engine:
+        engine.feedback(args.query, args.id, args.relevant, collection=args.collection)
+    if console.json:
+        console.result({"query": args.query, "id": args.id, "relevant": args.relevant})
+    console.say("Noted.")
     return 0

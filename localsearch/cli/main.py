@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -16,6 +17,7 @@ from localsearch.settings import Settings, load
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     args = build_parser().parse_args(argv)
+    os.umask(0o077)  # whatever is written is this user's alone
     console = Console(json=bool(args.json), verbosity=-1 if args.quiet else args.verbose or 0)
     try:
         return run(args, console, load(args.home, offline=args.offline or None))
@@ -32,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     """Dispatch to the command's function."""
-    from localsearch.cli import commands, upkeep
+    from localsearch.cli import commands, models, upkeep
 
     table = {
         "index": commands.index,
@@ -41,6 +43,17 @@ def run(args: argparse.Namespace, console: Console, settings: Settings) -> int:
         "status": commands.status,
         "why": commands.why,
         "eval": commands.evaluate,
-        "models": upkeep.models,
+        "watch": commands.watch,
+        "feedback": commands.feedback,
+        "doctor": upkeep.doctor,
+        "models": models.models,
+        "versions": models.versions,
+        "backup": upkeep.backup,
+        "restore": upkeep.restore,
+        "check": upkeep.check,
+        "export": upkeep.export,
+        "import": upkeep.import_file,
+        "purge": upkeep.purge,
+        "keys": upkeep.keys,
     }
     return table[args.command](args, console, settings)

@@ -21,7 +21,21 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"localsearch {__version__}")
     _globals(parser, None)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for add in (_index, _search, _serve, _status, _why, _models, _eval):
+    for add in (
+        _index,
+        _search,
+        _serve,
+        _watch,
+        _status,
+        _why,
+        _doctor,
+        _models,
+        _versions,
+        _eval,
+        _keep,
+        _keys,
+        _feedback,
+    ):
         add(commands)
     return parser
 
@@ -131,6 +145,68 @@ def _models(commands: Sub) -> None:
 
 def _eval(commands: Sub) -> None:
     parser = command(commands, "eval", "measure ranking on a judged collection in BEIR layout")
-    parser.add_argument("folder", metavar="DIR")
+    parser.add_argument("folder", nargs="?", metavar="DIR")
     parser.add_argument("--split", default="test", metavar="NAME")
     parser.add_argument("--modes", default="lexical,semantic,hybrid", metavar="LIST", help="also: rerank")
+    parser.add_argument(
+        "--feedback", action="store_true", help="judge by your own feedback on your own index instead"
+    )
+
+
+def _watch(commands: Sub) -> None:
+    parser = command(commands, "watch", "keep the index current as files change, until stopped")
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="default: everything indexed before")
+    parser.add_argument("--collection", default="default", metavar="NAME")
+
+
+def _doctor(commands: Sub) -> None:
+    parser = command(commands, "doctor", "what is wrong around the index and how to mend it")
+    parser.add_argument("--airgap", action="store_true", help="also whether anything could connect out")
+
+
+def _versions(commands: Sub) -> None:
+    parser = command(commands, "versions", "embedding versions, switched without downtime")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    command(actions, "list", "every version and how complete it is")
+    building = command(actions, "build", "embed everything with another model beside the active version")
+    building.add_argument("--model", required=True, metavar="NAME")
+    building.add_argument("--precision", choices=["fp32", "int8"])
+    comparing = command(actions, "compare", "hold two versions against each other on your own queries")
+    comparing.add_argument("first", metavar="A")
+    comparing.add_argument("second", metavar="B")
+    command(actions, "activate", "answer from this version from now on").add_argument("version", metavar="ID")
+    command(actions, "rollback", "return to the version before")
+    command(actions, "gc", "delete versions that are not in use")
+
+
+def _keep(commands: Sub) -> None:
+    command(commands, "backup", "write one verified file of the index").add_argument("target", metavar="DEST")
+    command(commands, "restore", "bring a backup back into an empty folder").add_argument(
+        "source", metavar="SRC"
+    )
+    checking = command(commands, "check", "hold the index against its database")
+    checking.add_argument("--repair", action="store_true", help="rebuild what is derived and wrong")
+    command(commands, "export", "write every document as JSON lines").add_argument("target", metavar="FILE")
+    command(commands, "import", "store the documents of an export").add_argument("source", metavar="FILE")
+    purging = command(commands, "purge", "delete documents so that no byte of them stays")
+    purging.add_argument("targets", nargs="+", metavar="PATH|ID")
+
+
+def _keys(commands: Sub) -> None:
+    parser = command(commands, "keys", "API keys of the server")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    creating = command(actions, "create", "make a key; it is shown once")
+    creating.add_argument("name", metavar="NAME")
+    creating.add_argument("--scope", choices=["read", "write", "admin"], default="read")
+    command(actions, "list", "every key, without its secret")
+    command(actions, "revoke", "make a key useless").add_argument("id", metavar="ID")
+
+
+def _feedback(commands: Sub) -> None:
+    parser = command(commands, "feedback", "say whether a document answers a query")
+    parser.add_argument("--query", required=True, metavar="Q")
+    parser.add_argument("--id", required=True, metavar="ID")
+    parser.add_argument("--collection", default="default", metavar="NAME")
+    either = parser.add_mutually_exclusive_group(required=True)
+    either.add_argument("--relevant", dest="relevant", action="store_true")
+    either.add_argument("--not-relevant", dest="relevant", action="store_false")

@@ -1,4 +1,4 @@
-"""Models, versions, backup and repair."""
+"""Backup, restore, check, export, import, purge, doctor and keys."""
 
 from __future__ import annotations
 
@@ -6,70 +6,125 @@ import argparse
 from pathlib import Path
 
 from localsearch.cli.console import Console
-from localsearch.models import ModelStore
+from localsearch.engine import Engine
 from localsearch.settings import Settings
+from localsearch.upkeep.backup import restore as restore_backup
+from localsearch.upkeep.doctor import examine
+
+_MARKS = {"good": "ok  ", "note": "note", "bad": "BAD "}
 
 
-def models(args: argparse.Namespace, console: Console, settings: Settings) -> int:
-    """`localsearch models ...`"""
-    store = ModelStore(settings)
-    actions = {
-        "list": _list_models,
-        "pull": _pull_model,
-        "import": _import_model,
-        "verify": _verify_models,
-        "remove": _remove_model,
-    }
-    result = actions[args.action](args, console, store)
+def backup(args: argparse.Namespace, console: Console, settings: Settings) -> int:
+    """`localsearch backup DEST`"""
+    with Engine.open(settings=settings, read_only=True) as engine, console.progress() as report:
+        outcome = engine.backup(args.target, report)
     if console.json:
-        console.result(result)
+        console.result(outcome)
+    console.say(
+        f"{outcome.documents:,} documents in {outcome.file}, {outcome.bytes / 1e6:,.1f} MB, verified."
+    )
     return 0
 
 
-def _list_models(args: argparse.Namespace, console: Console, store: ModelStore) -> object:
-    listed = [
-        {
-            "name": card.name,
-            "kind": card.kind,
-            "dimensions": card.dimensions,
-            "max_tokens": card.max_tokens,
-            "licence": card.licence,
-            "installed": store.installed(card.name),
-        }
-        for card in store.cards()
-    ]
-    if not console.json:
-        rows = [["name", "dimensions", "tokens", "licence", "here"]]
-        for row in listed:
-            values = [row["name"], row["dimensions"], row["max_tokens"], row["licence"]]
-            rows.append([*map(str, values), "yes" if row["installed"] else "no"])
-        console.table(rows)
-        console.say(f"Models are kept in {store.folder}.")
-    return {"models": listed, "folder": str(store.folder)}
-
-
-def _pull_model(args: argparse.Namespace, console: Console, store: ModelStore) -> object:
+def restore(args: argparse.Namespace, console: Console, settings: Settings) -> int:
+    """`localsearch restore SRC`"""
     with console.progress() as report:
-        card = store.pull(args.name, report=report)
-    console.say(f"{card.name} is in {store.folder}, verified.")
-    return {"name": card.name, "installed": True}
+        outcome = restore_backup(Path(args.source), settings.home, report)
+    with Engine.open(settings=settings) as engine, console.progress() as report:
+        engine.rebuild(report)
+    if console.json:
+        console.result(outcome)
+    console.say(f"{outcome.documents:,} documents are back in {settings.home}.")
+    return 0
 
 
-def _import_model(args: argparse.Namespace, console: Console, store: ModelStore) -> object:
-    card = store.import_folder(Path(args.folder), args.name)
-    console.say(f"{card.name} is in {store.folder}, verified.")
-    return {"name": card.name, "installed": True}
+def check(args: argparse.Namespace, console: Console, settings: Settings) -> int:
+    """`localsearch check [--repair]`"""
+    with Engine.open(settings=settings, read_only=not args.repair) as engine, console.progress() as report:
+        outcome = engine.check(repair_=args.repair, report=report)
+    if console.json:
+        console.result({"ok": outcome.ok, "problems": outcome.problems, "repaired": outcome.repaired})
+        return 0 if outcome.ok else 1
+    for done in outcome.repaired:
+        console.say(f"repaired: {done}")
+    for problem in outcome.problems:
+        console.say(f"{problem.part}: {problem.message}")
+    if outcome.ok:
+        console.say("Everything is in order.")
+    elif any(problem.mendable for problem in outcome.problems) and not args.repair:
+        console.say("What is derived can be rebuilt: localsearch check --repair")
+    return 0 if outcome.ok else 1
 
 
-def _verify_models(args: argparse.Namespace, console: Console, store: ModelStore) -> object:
-    names = [args.name] if args.name else [card.name for card in store.cards() if store.installed(card.name)]
-    for name in names:
-        store.verify(name)
-        console.say(f"{name}: every file is as it was installed.")
-    return {"verified": names}
+def export(args: argparse.Namespace, console: Console, settings: Settings) -> int:
+    """`localsearch export FILE`"""
+    with Engine.open(settings=settings, read_only=True) as engine, console.progress() as report:
+        count = engine.export(args.target, report)
+    if console.json:
+        console.result({"documents": count, "file": args.target})
+    console.say(f"{count:,} documents in {args.target}.")
+    return 0
 
 
-def _remove_model(args: argparse.Namespace, console: Console, store: ModelStore) -> object:
-    store.remove(args.name)
-    console.say(f"{args.name} is gone.")
-    return {"name": args.name, "installed": False}
+def import_file(args: argparse.Namespace, console: Console, settings: Settings) -> int:
+    """`localsearch import FILE`"""
+    with Engine.open(settings=settings) as engine, console.progress() as report:
+        count = engine.import_file(args.source, report)
+        if engine.models.installed(settings.model.name):
+            engine.embed_pending(report)
+    if console.json:
+        console.result({"documents": count})
+    console.say(f"{count:,} documents stored.")
+    return 0
+
+
+def purge(args: argparse.Namespace, console: Console, settings: Settings) -> int:
+    """`localsearch purge PATH|ID...`"""
+    with Engine.open(settings=settings) as engine, console.progress() as report:
+        outcome = engine.purge(args.targets, report)
+    if console.json:
+        console.result(outcome)
+    console.say(f"{len(outcome.documents):,} documents are gone from every file of {settings.home}.")
+    console.say("Backups and exports made before still hold them.")
+    return 0
+
+
+def doctor(args: argparse.Namespace, console: Console, settings: Settings) -> int:
+    """`localsearch doctor [--airgap]`"""
+    findings = examine(settings, airgap=args.airgap)
+    bad = any(finding.level == "bad" for finding in findings)
+    if console.json:
+        console.result({"ok": not bad, "findings": findings})
+        return 1 if bad else 0
+    for finding in findings:
+        console.out.print(f"{_MARKS[finding.level]} {finding.what}: {finding.message}", markup=False)
+        if finding.remedy:
+            console.out.print(f"       {finding.remedy}", markup=False)
+    return 1 if bad else 0
+
+
+def keys(args: argparse.Namespace, console: Console, settings: Settings) -> int:
+    """`localsearch keys create|list|revoke`"""
+    from localsearch.server.database import ServiceDatabase
+    from localsearch.server.keys import Keys
+
+    store = Keys(ServiceDatabase(settings.home))
+    result: object
+    if args.action == "create":
+        key, secret = store.create(args.name, args.scope)
+        result = {"id": key.id, "name": key.name, "scope": key.scope, "key": secret}
+        if not console.json:
+            console.out.print(secret, markup=False)
+        console.say(f"Key {key.id} for {key.name}, scope {key.scope}. It is shown this once.")
+    elif args.action == "revoke":
+        store.revoke(args.id)
+        result = {"id": args.id, "revoked": True}
+        console.say(f"Key {args.id} is useless now.")
+    else:
+        listed = store.list()
+        result = {"keys": listed}
+        if not console.json:
+            console.table([["id", "name", "scope"], *([key.id, key.name, key.scope] for key in listed)])
+    if console.json:
+        console.result(result)
+    return 0

@@ -99,6 +99,10 @@ class RankBM25Index:
         """Ids of documents with a passage that holds one of the alternatives, ascending."""
         return np.unique(self._documents[self._holds(tuple(phrase))])
 
+    def ids(self) -> Ids:
+        """Every chunk id held."""
+        return self._ids
+
     def refresh(self) -> None:
         """Nothing: another process's changes come through the log alone."""
 

@@ -126,6 +126,13 @@ class TantivyIndex:
             writer.commit()
             self._reload()
 
+    def ids(self) -> Ids:
+        """Every chunk id held, in no order; one held twice comes twice."""
+        searcher = self._searcher
+        hits = searcher.search(tantivy.Query.all_query(), max(1, searcher.num_docs), count=False).hits
+        found = searcher.fast_field_values("chunk_id", [address for _, address in hits])
+        return np.array([chunk_id for chunk_id in found if chunk_id is not None], np.int64)
+
     def refresh(self) -> None:
         """See what another process has committed since."""
         with self._lock, _guard(self._folder):

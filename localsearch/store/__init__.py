@@ -3,6 +3,7 @@
 from localsearch.store.corpus import Corpus, DocumentRow, NewDocument, PassageRow
 from localsearch.store.database import Database
 from localsearch.store.embeddings import Embeddings, Version
+from localsearch.store.feedback import Feedback, Judgement
 from localsearch.store.ledger import FileRow, Ledger
 
 __all__ = [
@@ -10,7 +11,9 @@ __all__ = [
     "Database",
     "DocumentRow",
     "Embeddings",
+    "Feedback",
     "FileRow",
+    "Judgement",
     "Ledger",
     "NewDocument",
     "PassageRow",

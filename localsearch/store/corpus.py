@@ -171,6 +171,18 @@ class Corpus:
         )
         return [_document(row) for row in rows]
 
+    def matching(self, targets: Sequence[str]) -> list[DocumentRow]:
+        """Documents with these ids, or whose file is at or below these paths, in all collections."""
+        found: dict[int, DocumentRow] = {}
+        for target in targets:
+            below = target.rstrip("/") + "/"
+            rows = self.db.query(
+                f"SELECT {_COLUMNS} FROM documents WHERE key = ? OR path = ? OR substr(path, 1, ?) = ?",
+                (target, target, len(below), below),
+            )
+            found.update((row[0], _document(row)) for row in rows)
+        return list(found.values())
+
     def documents(self, ids: Iterable[int]) -> dict[int, DocumentRow]:
         """Rows by id; what does not exist is left out."""
         rows = self.db.query(f"SELECT {_COLUMNS} FROM documents WHERE id IN ({_list(ids)})")

@@ -166,6 +166,19 @@ class Database:
             with self._noting_failure(), _explained(self.file):
                 self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
+    def size(self) -> int:
+        """Bytes of the database file and its log."""
+        files = (self.file, self.file.with_name(FILE + "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    def shrink(self) -> None:
+        """Rewrite the file without free space; nothing deleted remains in it or in the log."""
+        with self._lock:
+            self._check_writable()
+            with self._noting_failure(), _explained(self.file):
+                self._writer.execute("VACUUM")
+                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     def tables(self) -> sqlite_utils.Database:
         """The writing connection through sqlite-utils, for maintenance; hold `write()` while changing."""
         return sqlite_utils.Database(self._writer)

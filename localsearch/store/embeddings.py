@@ -16,7 +16,7 @@ _BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """An embedding version. `state` is building, active or retired; one at most is active."""
+    """An embedding version. `state` is building, ready, active or retired; one at most is active."""
 
     id: int
     model: str
@@ -85,7 +85,7 @@ class Embeddings:
                     ),
                 )
                 version_id = int(cursor.lastrowid or 0)
-                self._expect_all(version_id)
+                self.expect_all(version_id)
             else:
                 version_id = int(row[0])
         return self.version(version_id)
@@ -94,7 +94,8 @@ class Embeddings:
         """One version by id. Raises StopIteration when there is none: ids come from this class."""
         return next(version for version in self.versions() if version.id == version_id)
 
-    def _expect_all(self, version_id: int) -> None:
+    def expect_all(self, version_id: int) -> None:
+        """Note every chunk whose vector this version lacks as pending."""
         with self.db.write() as connection:
             connection.execute(
                 "INSERT OR IGNORE INTO pending (version_id, chunk_id) SELECT ?, c.id FROM chunks AS c WHERE NOT"
@@ -113,7 +114,7 @@ class Embeddings:
             connection.execute(
                 "UPDATE versions SET state = 'active', activated = ? WHERE id = ?", (time.time(), version_id)
             )
-            self._expect_all(version_id)
+            self.expect_all(version_id)
 
     def drop(self, version_id: int) -> None:
         """Delete a version with its vectors."""
@@ -125,7 +126,7 @@ class Embeddings:
     def expect(self, chunk_ids: Sequence[int], hashes: Sequence[bytes]) -> None:
         """Note new chunks as pending in every live version, except where the cache has their vector."""
         with self.db.write() as connection:
-            live = connection.execute("SELECT id FROM versions WHERE state IN ('active', 'building')")
+            live = connection.execute("SELECT id FROM versions WHERE state != 'retired'")
             for (version_id,) in live.fetchall():
                 connection.executemany(
                     "INSERT INTO pending (version_id, chunk_id) SELECT ?1, ?2 WHERE NOT EXISTS"
@@ -206,3 +207,10 @@ class Embeddings:
                 "DELETE FROM vectors WHERE hash NOT IN (SELECT hash FROM chunks)",
             )
             return cursor.rowcount
+
+    def forget(self, version_id: int, rows: Sequence[int]) -> int:
+        """Delete these rows of `vectors` and note their chunks as pending; returns how many there were."""
+        with self.db.write() as connection:
+            connection.executemany("DELETE FROM vectors WHERE id = ?", [(row,) for row in rows])
+            self.expect_all(version_id)
+        return len(rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +69,17 @@ class Ledger:
             connection.executemany(
                 "DELETE FROM files WHERE collection = ? AND raw = ?", [(collection, raw) for raw in raws]
             )
+
+    def forget(self, paths: Sequence[str]) -> None:
+        """Delete every row and root at or below these paths, in all collections."""
+        with self.db.write() as connection:
+            for path in paths:
+                below = path.rstrip("/") + "/"
+                for table in ("files", "roots"):
+                    connection.execute(
+                        f"DELETE FROM {table} WHERE path = ? OR substr(path, 1, ?) = ?",
+                        (path, len(below), below),
+                    )
 
     def get(self, collection: str, raw: bytes) -> FileRow | None:
         rows = self.db.query(

@@ -13,6 +13,7 @@ vectors    fp16 little-endian embeddings by version and hash: the cache that emb
 pending    chunks that still lack a vector, per live version
 changes    the log that derived indexes replay: document ids in order of change
 files      the ledger: every file seen, with its state and the reason
+feedback   judgements of people: this document answers this query, or does not
 roots      what was indexed, with its options, so that it can be checked again and watched
 """
 
@@ -107,6 +108,20 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
             PRIMARY KEY (collection, path)
         );
         CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+        """,
+    ),
+    (
+        "0002_feedback",
+        """
+        CREATE TABLE feedback (
+            id INTEGER PRIMARY KEY,
+            collection TEXT NOT NULL,
+            query TEXT NOT NULL,
+            key TEXT NOT NULL,
+            relevant INTEGER NOT NULL,
+            given REAL NOT NULL,
+            UNIQUE (collection, query, key)
+        );
         """,
     ),
 )

@@ -1,0 +1,150 @@
+"""Models and embedding versions."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from localsearch.cli.console import Console
+from localsearch.cli.interrupt import INTERRUPTED, Interrupt
+from localsearch.engine import Engine
+from localsearch.models import ModelStore
+from localsearch.settings import Settings
+
+
+def models(args: argparse.Namespace, console: Console, settings: Settings) -> int:
+    """`localsearch models ...`"""
+    store = ModelStore(settings)
+    actions = {
+        "list": _list_models,
+        "pull": _pull_model,
+        "import": _import_model,
+        "verify": _verify_models,
+        "remove": _remove_model,
+    }
+    result = actions[args.action](args, console, store)
+    if console.json:
+        console.result(result)
+    return 0
+
+
+def _list_models(args: argparse.Namespace, console: Console, store: ModelStore) -> object:
+    listed = [
+        {
+            "name": card.name,
+            "kind": card.kind,
+            "dimensions": card.dimensions,
+            "max_tokens": card.max_tokens,
+            "licence": card.licence,
+            "installed": store.installed(card.name),
+        }
+        for card in store.cards()
+    ]
+    if not console.json:
+        rows = [["name", "dimensions", "tokens", "licence", "here"]]
+        for row in listed:
+            values = [row["name"], row["dimensions"], row["max_tokens"], row["licence"]]
+            rows.append([*map(str, values), "yes" if row["installed"] else "no"])
+        console.table(rows)
+        console.say(f"Models are kept in {store.folder}.")
+    return {"models": listed, "folder": str(store.folder)}
+
+
+def _pull_model(args: argparse.Namespace, console: Console, store: ModelStore) -> object:
+    with console.progress() as report:
+        card = store.pull(args.name, report=report)
+    console.say(f"{card.name} is in {store.folder}, verified.")
+    return {"name": card.name, "installed": True}
+
+
+def _import_model(args: argparse.Namespace, console: Console, store: ModelStore) -> object:
+    card = store.import_folder(Path(args.folder), args.name)
+    console.say(f"{card.name} is in {store.folder}, verified.")
+    return {"name": card.name, "installed": True}
+
+
+def _verify_models(args: argparse.Namespace, console: Console, store: ModelStore) -> object:
+    names = [args.name] if args.name else [card.name for card in store.cards() if store.installed(card.name)]
+    for name in names:
+        store.verify(name)
+        console.say(f"{name}: every file is as it was installed.")
+    return {"verified": names}
+
+
+def _remove_model(args: argparse.Namespace, console: Console, store: ModelStore) -> object:
+    store.remove(args.name)
+    console.say(f"{args.name} is gone.")
+    return {"name": args.name, "installed": False}
+
+
+def versions(args: argparse.Namespace, console: Console, settings: Settings) -> int:
+    """`localsearch versions ...`"""
+    with (
+        Interrupt() as interrupted,
+        Engine.open(settings=settings, read_only=args.action == "list") as engine,
+    ):
+        actions = {
+            "list": _list_versions,
+            "build": _build_version,
+            "compare": _compare_versions,
+            "activate": _activate_version,
+            "rollback": _activate_version,
+            "gc": _collect_versions,
+        }
+        result = actions[args.action](args, console, engine, interrupted)
+    if console.json:
+        console.result(result)
+    return INTERRUPTED if interrupted() else 0
+
+
+def _list_versions(args: argparse.Namespace, console: Console, engine: Engine, _: Interrupt) -> object:
+    states = engine.versions.states()
+    if not console.json:
+        rows = [["version", "state", "dimensions", "to embed", "vector index"]]
+        for state in states:
+            size = f"{state.bytes / 1e6:.1f} MB"
+            rows.append([state.name, state.state, str(state.dimensions), f"{state.pending:,}", size])
+        console.table(rows)
+    return {"versions": states}
+
+
+def _build_version(
+    args: argparse.Namespace, console: Console, engine: Engine, interrupted: Interrupt
+) -> object:
+    encoder = engine.models.encoder(args.model, args.precision)
+    with console.progress() as report:
+        version = engine.versions.build(encoder, report, interrupted)
+    if interrupted():
+        console.say("Stopped. The same command goes on from here.")
+    elif version.state == "ready":
+        console.say(f"{version.name} is ready. Compare it, then: localsearch versions activate {version.id}")
+    return version
+
+
+def _compare_versions(args: argparse.Namespace, console: Console, engine: Engine, _: Interrupt) -> object:
+    outcome = engine.compare_versions(args.first, args.second)
+    if not console.json:
+        rows = [["", outcome.a.version, outcome.b.version]]
+        rows += [["known items, MRR@10", str(outcome.a.known_item_mrr), str(outcome.b.known_item_mrr)]]
+        rows += [["judged, nDCG@10", str(outcome.a.judged_ndcg), str(outcome.b.judged_ndcg)]]
+        rows += [["p50 ms", str(outcome.a.latency_ms["p50"]), str(outcome.b.latency_ms["p50"])]]
+        rows += [["vector index, bytes", f"{outcome.a.bytes:,}", f"{outcome.b.bytes:,}"]]
+        console.table(rows)
+        console.say(
+            f"{outcome.queries} queries ({outcome.logged} logged, {outcome.judged} judged, {outcome.known_items} made):"
+            f" the first ten agree to {outcome.overlap_at_10:.0%}, the first to {outcome.same_first:.0%}"
+        )
+    return outcome
+
+
+def _activate_version(args: argparse.Namespace, console: Console, engine: Engine, _: Interrupt) -> object:
+    rollback = args.action == "rollback"
+    version = engine.versions.rollback() if rollback else engine.versions.activate(args.version)
+    console.say(f"{version.name} is active.")
+    return version
+
+
+def _collect_versions(args: argparse.Namespace, console: Console, engine: Engine, _: Interrupt) -> object:
+    freed = engine.versions.gc()
+    console.say(f"{freed / 1e6:,.1f} MB freed.")
+    return {"freed": freed}

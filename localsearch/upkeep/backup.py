@@ -1,0 +1,171 @@
+"""One file with everything that cannot be made again: the database, with its checksum. The rest is derived.
+
+The file is a tar archive of `manifest.json` and `index.db`, written under another name, verified and renamed: a backup
+that was interrupted never has the name of one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import sqlite3
+import tarfile
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from localsearch import __version__
+from localsearch.errors import ConflictError, DamagedError, FormatError, UsageError
+from localsearch.store import Database
+from localsearch.store.database import FILE, check_format
+from localsearch.store.schema import MIGRATIONS
+from localsearch.types import Progress, Report, no_report
+
+FORMAT = 1
+_MANIFEST = "manifest.json"
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class BackupReport:
+    """A finished backup or restore."""
+
+    file: str
+    documents: int
+    bytes: int
+    sha256: str
+
+
+def backup(db: Database, target: Path, report: Report = no_report) -> BackupReport:
+    """Write a consistent copy of a live index to one file. Raises UsageError if the file exists, DiskFullError."""
+    target = target.absolute()
+    if target.exists():
+        raise UsageError(f"{target} exists.", hint="Choose another name; nothing is overwritten.")
+    if not target.parent.is_dir():
+        raise UsageError(f"{target.parent} is no folder.", hint="Make it first.")
+    with tempfile.TemporaryDirectory(prefix=".localsearch-backup-", dir=target.parent) as scratch:
+        copy = Path(scratch) / FILE
+        report(Progress("backup", 0, 3, "steps", "copying"))
+        db.backup_to(copy)
+        report(Progress("backup", 1, 3, "steps", "verifying"))
+        documents = _verified(copy)
+        digest = _sha256(copy)
+        report(Progress("backup", 2, 3, "steps", "packing"))
+        packed = Path(scratch) / "packed"
+        _pack(copy, packed, _manifest(copy, digest, documents))
+        os.link(packed, target)
+    _sync(target.parent)
+    return BackupReport(str(target), documents, target.stat().st_size, digest)
+
+
+def restore(source: Path, home: Path, report: Report = no_report) -> BackupReport:
+    """Unpack a backup into an empty or new folder, after checking every byte; derived indexes come back by themselves.
+
+    Raises ConflictError when the folder holds an index, DamagedError for a file that is not a whole backup.
+    """
+    if (home / FILE).exists():
+        raise ConflictError(
+            f"{home} holds an index already.", hint="Restore into an empty folder with --home."
+        )
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with tempfile.TemporaryDirectory(prefix=".localsearch-restore-", dir=home) as scratch:
+        copy = Path(scratch) / FILE
+        report(Progress("restore", 0, 2, "steps", "unpacking"))
+        manifest = _unpack(source, copy)
+        report(Progress("restore", 1, 2, "steps", "verifying"))
+        documents = _verified(copy)
+        os.chmod(copy, 0o600)
+        os.rename(copy, home / FILE)
+    _sync(home)
+    return BackupReport(str(source), documents, source.stat().st_size, manifest["files"][FILE]["sha256"])
+
+
+def _manifest(copy: Path, digest: str, documents: int) -> bytes:
+    return json.dumps(
+        {
+            "format": FORMAT,
+            "release": __version__,
+            "schema": MIGRATIONS[-1][0],
+            "created": time.time(),
+            "documents": documents,
+            "files": {FILE: {"sha256": digest, "bytes": copy.stat().st_size}},
+        }
+    ).encode()
+
+
+def _pack(copy: Path, packed: Path, manifest: bytes) -> None:
+    with open(packed, "xb") as file:
+        os.chmod(packed, 0o600)
+        with tarfile.open(fileobj=file, mode="w") as tar:
+            entry = tarfile.TarInfo(_MANIFEST)
+            entry.size = len(manifest)
+            tar.addfile(entry, io.BytesIO(manifest))
+            tar.add(copy, FILE)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _unpack(source: Path, copy: Path) -> dict[str, dict[str, dict[str, str]]]:
+    try:
+        with tarfile.open(source) as tar:
+            manifest = json.loads(_member(tar, _MANIFEST).read())
+            if manifest["format"] > FORMAT:
+                raise FormatError(
+                    f"{source} was written by release {manifest['release']}.",
+                    hint="Upgrade localsearch to restore it.",
+                )
+            with open(copy, "xb") as file:
+                body = _member(tar, FILE)
+                while block := body.read(_BLOCK):
+                    file.write(block)
+                file.flush()
+                os.fsync(file.fileno())
+        if _sha256(copy) != manifest["files"][FILE]["sha256"]:
+            raise DamagedError(f"{source} is damaged: its checksum differs.", hint="Use another backup.")
+        return dict(manifest)
+    except FileNotFoundError as error:
+        raise UsageError(f"There is no file {source}.", hint="Name a file that `backup` wrote.") from error
+    except (tarfile.TarError, EOFError, KeyError, ValueError, TypeError) as error:
+        raise DamagedError(f"{source} is not a whole backup: {error}.", hint="Use another backup.") from error
+
+
+def _member(tar: tarfile.TarFile, name: str) -> io.BufferedReader:
+    file = tar.extractfile(name)
+    if file is None:
+        raise KeyError(name)
+    return file  # type: ignore[return-value]
+
+
+def _verified(copy: Path) -> int:
+    """How many documents a copy of the database holds, after SQLite has checked all of it."""
+    connection = sqlite3.connect(f"file:{copy}?mode=ro&immutable=1", uri=True)
+    try:
+        check_format(connection)
+        (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+        if verdict != "ok":
+            raise DamagedError(
+                f"The copy of the database is damaged: {verdict}.", hint="Run localsearch check."
+            )
+        return int(connection.execute("SELECT count(*) FROM documents").fetchone()[0])
+    except sqlite3.DatabaseError as error:
+        raise DamagedError(
+            f"The copy of the database is damaged: {error}.", hint="Run localsearch check."
+        ) from error
+    finally:
+        connection.close()
+
+
+def _sha256(file: Path) -> str:
+    with open(file, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

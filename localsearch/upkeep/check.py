@@ -1,0 +1,147 @@
+"""What is wrong with an index, and mending what is derived. The database itself is never changed by a check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from localsearch.derived import Derived, Semantic
+from localsearch.embedding import rebuild
+from localsearch.types import Ids, Progress, Report, never, no_report
+
+KNOWN_FILES = ("index.db", "service.db", "query-vectors.db", "query-log.db", "owner.lock", "settings.toml")
+KNOWN_FOLDERS = ("lexical", "vectors", "models")
+_STRAY = ("-wal", "-shm", "-journal")
+_BATCH = 2000
+_UNIT = 0.01
+"""How far from 1 the length of a stored vector may be: half precision loses about 0.0005."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong: `part` is database, words, vectors or files; `mendable` if repair can rebuild it."""
+
+    part: str
+    message: str
+    mendable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What a check found. `ok` when nothing is wrong, or nothing any more after a repair."""
+
+    ok: bool
+    problems: tuple[Problem, ...]
+    repaired: tuple[str, ...] = ()
+
+
+def check(derived: Derived, home: Path, *, quick: bool = False, report: Report = no_report) -> list[Problem]:
+    """Compare every derived index with the database, and the database with itself; `quick` skips reading vectors."""
+    problems: list[Problem] = []
+    steps = [_database(derived, quick), _words(derived), _vectors(derived, quick), _files(home)]
+    for number, step in enumerate(steps):
+        report(Progress("check", number, len(steps), "parts"))
+        problems.extend(step)
+    return problems
+
+
+def repair(derived: Derived, problems: list[Problem], report: Report = no_report) -> list[str]:
+    """Rebuild the derived parts that have problems, from the database; returns what was rebuilt, in words."""
+    parts = {problem.part for problem in problems if problem.mendable}
+    done = []
+    if "words" in parts:
+        derived.rebuild_lexical(report)
+        done.append("the word index was rebuilt from the database")
+    if "stored vectors" in parts:
+        for semantic in [derived.semantic] if derived.semantic else []:
+            count = derived.embeddings.forget(semantic.version.id, list(_bad_vectors(derived, semantic)))
+            done.append(f"{count} damaged vectors were dropped and will be computed again")
+    if parts & {"vectors", "stored vectors"} and derived.semantic:
+        derived.reload()
+        semantic = derived.semantic
+        semantic.vectors.publish(rebuild(derived, semantic, report, never))
+        derived.load_vectors(semantic)
+        done.append("the vector index was rebuilt from the database")
+    return done
+
+
+def _database(derived: Derived, quick: bool) -> Iterator[Problem]:
+    db = derived.corpus.db
+    word = "quick_check" if quick else "integrity_check"
+    for (line,) in db.query(f"PRAGMA {word}(20)"):
+        if line != "ok":
+            yield Problem("database", f"SQLite: {line}", mendable=False)
+    for table, count in db.query('SELECT "table", count(*) FROM pragma_foreign_key_check GROUP BY 1'):
+        yield Problem("database", f"{count} rows of {table} belong to nothing.", mendable=False)
+    lost = db.one(
+        "SELECT count(*) FROM documents WHERE id NOT IN (SELECT id >> 20 FROM bodies) AND id IN"
+        " (SELECT document_id FROM chunks WHERE stop > start)"
+    )
+    if lost:
+        yield Problem("database", f"{lost} documents have lost their text.", mendable=False)
+
+
+def _words(derived: Derived) -> Iterator[Problem]:
+    wanted, _ = derived.corpus.chunk_map()
+    held = np.sort(derived.lexical.ids())
+    yield from _compare("words", "the word index", wanted, held)
+    if len(np.unique(held)) < len(held):
+        yield Problem("words", "The word index holds passages twice.", mendable=True)
+
+
+def _vectors(derived: Derived, quick: bool) -> Iterator[Problem]:
+    semantic = derived.semantic
+    if semantic is None:
+        return
+    wanted = derived.embeddings.embedded_ids(semantic.version.id)
+    yield from _compare("vectors", "the vector index", wanted, semantic.vectors.ids())
+    if quick:
+        return
+    for line in semantic.vectors.check():
+        yield Problem("vectors", line, mendable=True)
+    bad = sum(1 for _ in _bad_vectors(derived, semantic))
+    if bad:
+        yield Problem("stored vectors", f"{bad} stored vectors are damaged.", mendable=True)
+
+
+def _bad_vectors(derived: Derived, semantic: Semantic) -> Iterator[int]:
+    """Rows of `vectors` that are not unit vectors of the right size."""
+    size = 2 * semantic.version.dimensions
+    last = 0
+    while rows := derived.corpus.db.query(
+        "SELECT id, vector FROM vectors WHERE version_id = ? AND id > ? ORDER BY id LIMIT ?",
+        (semantic.version.id, last, _BATCH),
+    ):
+        last = rows[-1][0]
+        whole = [(row, blob) for row, blob in rows if len(blob) == size]
+        yield from (row for row, blob in rows if len(blob) != size)
+        matrix = (
+            np.frombuffer(b"".join(blob for _, blob in whole), "<f2")
+            .astype(np.float32)
+            .reshape(len(whole), -1)
+        )
+        with np.errstate(all="ignore"):
+            lengths = np.linalg.norm(matrix, axis=1)
+            bad = ~(np.abs(lengths - 1) < _UNIT)
+        yield from (whole[at][0] for at in np.flatnonzero(bad).tolist())
+
+
+def _compare(part: str, name: str, wanted: Ids, held: Ids) -> Iterator[Problem]:
+    missing, extra = np.setdiff1d(wanted, held), np.setdiff1d(held, wanted)
+    if len(missing):
+        yield Problem(part, f"{len(missing):,} passages are missing from {name}.", mendable=True)
+    if len(extra):
+        yield Problem(part, f"{len(extra):,} passages in {name} are not in the database.", mendable=True)
+
+
+def _files(home: Path) -> Iterator[Problem]:
+    for entry in sorted(home.iterdir()):
+        name = entry.name
+        for end in _STRAY:
+            name = name.removesuffix(end)
+        known = name in KNOWN_FOLDERS if entry.is_dir() else name in KNOWN_FILES
+        if not known:
+            yield Problem("files", f"{entry} is not part of the index.", mendable=False)

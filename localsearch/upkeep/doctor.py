@@ -1,0 +1,118 @@
+"""A quick look at everything around an index: each finding with what to do about it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from localsearch.errors import LocalSearchError
+from localsearch.extract import confinement
+from localsearch.models import ModelStore
+from localsearch.ownership import owner_of
+from localsearch.settings import Settings
+from localsearch.store.database import FILE
+
+_LOW_DISK = 1_000_000_000
+Level = Literal["good", "note", "bad"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at; `remedy` says what to do when it is not good."""
+
+    what: str
+    level: Level
+    message: str
+    remedy: str = ""
+
+
+def examine(settings: Settings, airgap: bool = False) -> list[Finding]:
+    """Look at the release, the folder, the disk, the model, the readers of files and, with `airgap`, the network."""
+    looks: list[Callable[[Settings], Iterator[Finding]]] = [
+        _release,
+        _folder,
+        _disk,
+        _model,
+        _readers,
+        _programs,
+    ]
+    findings = [finding for look in looks for finding in look(settings)]
+    return [*findings, *_airgap(settings)] if airgap else findings
+
+
+def _release(settings: Settings) -> Iterator[Finding]:
+    python = ".".join(map(str, sys.version_info[:3]))
+    yield Finding("release", "good", f"Python {python}, SQLite {sqlite3.sqlite_version}")
+
+
+def _folder(settings: Settings) -> Iterator[Finding]:
+    home = settings.home
+    if not (home / FILE).exists():
+        yield Finding("index", "note", f"there is none in {home} yet", "Run: localsearch index PATH")
+        return
+    if owner := owner_of(home):
+        where = f", serving at {owner.url}" if owner.url else ""
+        yield Finding("index", "good", f"in use by process {owner.pid}{where}")
+    loose = [file.name for file in (home, *home.iterdir()) if file.stat().st_mode & 0o077]
+    if loose:
+        yield Finding(
+            "permissions", "bad", f"others can read {', '.join(loose)}", f"Run: chmod -R go= {home}"
+        )
+    if not os.access(home, os.W_OK):
+        yield Finding("permissions", "note", f"{home} cannot be written: searching works, indexing does not")
+
+
+def _disk(settings: Settings) -> Iterator[Finding]:
+    folder = next(path for path in (settings.home, *settings.home.parents) if path.exists())
+    free = shutil.disk_usage(folder).free
+    level: Level = "good" if free > _LOW_DISK else "bad"
+    yield Finding("disk", level, f"{free / 1e9:.1f} GB free", "" if level == "good" else "Free some space.")
+
+
+def _model(settings: Settings) -> Iterator[Finding]:
+    store, name = ModelStore(settings), settings.model.name
+    if not store.installed(name):
+        remedy = f"Run: localsearch models pull {name}; or carry its folder in: localsearch models import DIR"
+        yield Finding("model", "bad", f"{name} is not in {store.folder}: only words can be searched", remedy)
+        return
+    try:
+        store.verify(name)
+        yield Finding("model", "good", f"{name}, {store.precision()}, every file as installed")
+    except LocalSearchError as error:
+        yield Finding("model", "bad", error.message, error.hint or f"Run: localsearch models pull {name}")
+
+
+def _readers(settings: Settings) -> Iterator[Finding]:
+    for measure, state in confinement(settings.extract).items():
+        yield Finding("readers", "good", f"{measure}: {state}")
+
+
+def _programs(settings: Settings) -> Iterator[Finding]:
+    here = shutil.which("tesseract")
+    if settings.extract.ocr and not here:
+        yield Finding(
+            "ocr", "bad", "images cannot be read: tesseract is not installed", "Install tesseract-ocr."
+        )
+    elif not settings.extract.ocr:
+        yield Finding("ocr", "note", "images and scanned pages are not read: extract.ocr is off")
+
+
+def _airgap(settings: Settings) -> Iterator[Finding]:
+    """Whether anything could connect out: only fetching models does, and only while offline is not set."""
+    if settings.offline:
+        yield Finding("airgap", "good", "offline is set: no outbound connection is attempted")
+    else:
+        yield Finding(
+            "airgap", "bad", "models may be downloaded", "Set LOCALSEARCH_OFFLINE=1 or offline = true."
+        )
+    if settings.alerts.command:
+        command = Path(settings.alerts.command[0]).name
+        yield Finding("airgap", "note", f"alerts are handed to {command}, which is yours to judge")
+    if settings.server.host not in ("127.0.0.1", "localhost", "::1"):
+        yield Finding("airgap", "note", f"the server listens beyond this machine, on {settings.server.host}")
