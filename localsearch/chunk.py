@@ -9,6 +9,7 @@ Everything is linear in the length of the text.
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -25,13 +26,15 @@ PER_LETTER = 0.072
 PER_COMMON_WORD = -0.98
 PER_NUMBER = 1.2
 PER_MARK = 1.03
-PER_IDEOGRAPH = 1.14
-PER_ACCENT = 4.0
+PER_IDEOGRAPH = 1.0
+PER_ACCENT = 5.0
 PER_LETTER_ELSEWHERE = 0.9
 
-_WORDS = re.compile(r"[A-Za-z]+")
-_NUMBERS = re.compile(r"\d+")
-_MARKS = re.compile(r"[!-/:-@\[-`{-~]")
+_LETTERS = string.ascii_letters.encode()
+_DIGITS = string.digits.encode()
+_SIGNS = string.punctuation.encode()
+_ONLY_LETTERS = bytes(code if code in _LETTERS else 32 for code in range(256))
+_ONLY_DIGITS = bytes(code if code in _DIGITS else 32 for code in range(256))
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 _IDEOGRAPHS = re.compile(r"[\u1100-\u11ff\u2e80-\ua4cf\uac00-\ud7af\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef]")
 _ACCENTS = re.compile(r"[\u00c0-\u024f]")
@@ -41,7 +44,7 @@ you were all her she there would their we him been has when who will no more if 
 them can only other time new some could these two may first then do any like my now over such our me even most made
 after also did many The In A It This We
 """
-_COMMON = frozenset(_COMMON_WORDS.split())
+_COMMON = frozenset(_COMMON_WORDS.encode().split())
 
 # A border after which a passage may end. Each alternative starts at a place that cannot match again one character on,
 # and repeats possessively, so that no text makes the search slower than linear.
@@ -57,13 +60,19 @@ _CLAUSE_END = re.compile(r"[,;:，、；：}{><&=|]")
 _PARAGRAPH = re.compile(r"\n[^\S\n]*\n")
 
 
+WORDS_AT_A_TIME = 8
+"""Words kept together where a sentence is too long for a passage: borders need not be found finer."""
+
+
 def estimate(text: str) -> float:
     """Estimate the word pieces of a text, within about a tenth on a passage; additive over its words."""
-    words = _WORDS.findall(text)
-    pieces = PER_WORD * len(words) + PER_LETTER * len("".join(words))
-    pieces += PER_COMMON_WORD * sum(map(_COMMON.__contains__, words))
-    pieces += PER_NUMBER * len(_NUMBERS.findall(text)) + PER_MARK * len(_MARKS.findall(text))
-    return pieces if text.isascii() else pieces + _estimate_beyond_ascii(text)
+    octets = text.encode("utf-8", "replace")
+    words = octets.translate(_ONLY_LETTERS).split()
+    pieces = PER_WORD * len(words) + PER_COMMON_WORD * sum(map(_COMMON.__contains__, words))
+    pieces += PER_LETTER * (len(octets) - len(octets.translate(None, _LETTERS)))
+    pieces += PER_NUMBER * len(octets.translate(_ONLY_DIGITS).split())
+    pieces += PER_MARK * (len(octets) - len(octets.translate(None, _SIGNS)))
+    return pieces if len(octets) == len(text) else pieces + _estimate_beyond_ascii(text)
 
 
 def _estimate_beyond_ascii(text: str) -> float:
@@ -133,7 +142,7 @@ def _sections(text: str, blocks: Iterable[Block], limit: int) -> Iterator[_Secti
 
 def _section_key(block: Block) -> tuple[tuple[str, ...], tuple[object, ...]]:
     place = block.place
-    return place.heading, (place.page, place.sheet, place.message, place.part, place.chapter)
+    return place.heading, (place.page, place.sheet, place.message, place.chapter)
 
 
 def _groups(sections: Iterable[_Section], limit: int) -> Iterator[tuple[tuple[str, ...], list[_Unit]]]:
@@ -239,18 +248,35 @@ def _stripped(text: str, start: int, end: int) -> tuple[int, int] | None:
 
 
 def _split_long(text: str, start: int, end: int, block: Block, limit: int) -> Iterator[_Unit]:
-    """A sentence or line over the limit, by words; a word over the limit, by clauses and then by characters."""
+    """A sentence or line over the limit, by a few words at a time; a word over the limit, by clauses and characters."""
     opens = True
-    for borders in (_WORD_END,):
-        for a, b in _split(text, start, end, borders):
-            for c, d in _fitting(text, a, b, limit):
-                yield _Unit(c, d, estimate(text[c:d]), block, opens)
-                opens = False
+    for span in _few_words(text, start, end):
+        cost = estimate(text[slice(*span)])
+        for a, b in [span] if cost <= limit else _by_word(text, *span, limit):
+            yield _Unit(a, b, estimate(text[a:b]), block, opens)
+            opens = False
+
+
+def _few_words(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    at = start
+    for count, border in enumerate(_WORD_END.finditer(text, start, end), 1):
+        if count % WORDS_AT_A_TIME == 0:
+            yield at, border.start()
+            at = border.end()
+    if at < end:
+        yield at, end
+
+
+def _by_word(text: str, start: int, end: int, limit: int) -> Iterator[tuple[int, int]]:
+    for word_start, word_end in _split(text, start, end, _WORD_END):
+        yield from _fitting(text, word_start, word_end, limit)
 
 
 def _fitting(text: str, start: int, end: int, limit: int) -> Iterator[tuple[int, int]]:
+    """Cut a word that may be too long, each piece close to the limit; the size of one piece is tried for the next."""
+    size = 4 * limit
     while start < end:
-        size = min(end - start, _most_characters(text, start, end, limit))
+        size = _most_characters(text, start, min(end, start + 2 * size), limit)
         if start + size < end:
             size = _clause_border(text, start, start + size) or size
         yield start, start + size
@@ -258,11 +284,11 @@ def _fitting(text: str, start: int, end: int, limit: int) -> Iterator[tuple[int,
 
 
 def _most_characters(text: str, start: int, end: int, limit: int) -> int:
-    """The longest of a few lengths whose estimate is within the limit."""
-    size = min(end - start, 16 * limit)
-    while size > 1 and estimate(text[start : start + size]) > limit:
-        size = size * 3 // 4
-    return max(1, size)
+    """A length whose estimate is within the limit, and not far from it."""
+    size = end - start
+    while size > 1 and (cost := estimate(text[start : start + size])) > limit:
+        size = max(1, min(size - 1, int(0.95 * size * limit / cost)))
+    return size
 
 
 def _clause_border(text: str, start: int, end: int) -> int:
@@ -275,21 +301,24 @@ def _clause_border(text: str, start: int, end: int) -> int:
 
 
 class _Lines:
-    """Counts line numbers forward through a document, so that all chunks together cost one pass."""
+    """Counts lines and rows forward through a document, so that all chunks together cost one pass."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._block: Block | None = None
         self._at = 0
-        self._line = 0
+        self._passed = 0
 
     def place(self, unit: _Unit) -> Place:
-        """The unit's place, with the line that it starts on where its block is counted in lines."""
-        block = unit.block
-        if block.place.line is None:
-            return block.place
+        """The unit's place, with the line or row that it starts on where its block is counted in them."""
+        block, place = unit.block, unit.block.place
+        by_row = place.row is not None and block.kind == "table"
+        if place.line is None and not by_row:
+            return place
         if block is not self._block:
-            self._block, self._at, self._line = block, block.start, block.place.line
-        self._line += self._text.count("\n", self._at, unit.start)
+            self._block, self._at, self._passed = block, block.start, 0
+        self._passed += self._text.count("\n", self._at, unit.start)
         self._at = unit.start
-        return replace(block.place, line=self._line)
+        line = None if place.line is None else place.line + self._passed
+        row = place.row + self._passed if by_row and place.row is not None else place.row
+        return replace(place, line=line, row=row)

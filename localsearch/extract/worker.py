@@ -85,6 +85,7 @@ def contents(descriptor: int, settings: ExtractSettings) -> bytes:
         raise failure(
             "too-large", f"{size / 1e6:.0f} MB are more than the limit of {settings.max_file_mb} MB"
         )
+    os.lseek(descriptor, 0, os.SEEK_SET)
     with open(descriptor, "rb", closefd=False) as file:
         return file.read()
 

@@ -1,0 +1,222 @@
+"""One worker process, seen from the pool: started, asked, and cleared away when it dies or hangs."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from signal import SIGABRT, SIGALRM, SIGKILL, SIGXCPU, Signals
+
+import msgspec
+
+from localsearch.errors import ExtractionError, UnavailableError
+from localsearch.extract import wire
+from localsearch.extract.limits import failure
+from localsearch.settings import ExtractSettings
+from localsearch.types import Extract
+
+Outcome = tuple[Extract, ...] | ExtractionError
+START_S = 60
+"""Seconds a worker may take to start on a busy machine."""
+DYING_S = 5
+"""Seconds a worker that has closed its connection may take to end."""
+
+
+class Worker:
+    """One process that reads files, started anew after it has died or left."""
+
+    def __init__(self, settings: ExtractSettings) -> None:
+        self._settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: socket.socket | None = None
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as this object
+        self._largest = 0
+        self._fresh = True
+        self.confinement: dict[str, str] = {}
+
+    def read(self, path: Path) -> Outcome:
+        """What is in a file, or why that cannot be said; raises only UnavailableError."""
+        try:
+            descriptor = _open(path)
+        except ExtractionError as error:
+            return error
+        try:
+            return self._read(descriptor, path.name)
+        finally:
+            os.close(descriptor)
+
+    def _read(self, descriptor: int, name: str) -> Outcome:
+        """Ask twice if need be: what files before have left in a worker must not be laid to this one."""
+        while True:
+            self.start()
+            fresh, self._fresh = self._fresh, False
+            try:
+                return self._ask(descriptor, name)
+            except ExtractionError as error:
+                if fresh or error.data["rule"] not in ("crash", "memory"):
+                    return error
+
+    def start(self) -> None:
+        """Start the process unless it runs; UnavailableError when no process can be had."""
+        if self._process is not None and self._process.poll() is None:
+            return
+        self.stop()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._connection = ours
+            self._process = self._spawn(theirs.fileno())
+        self._fresh = True
+        try:
+            self.confinement = self._receive(time.monotonic() + START_S).confinement
+        except (EOFError, OSError, msgspec.DecodeError) as error:
+            raise _unavailable(self._end(error).message) from None
+
+    def _spawn(self, descriptor: int) -> subprocess.Popen[bytes]:
+        self._errors.seek(0)
+        self._errors.truncate(0)
+        limits = msgspec.json.encode(self._settings).decode()
+        command = [sys.executable, "-SP", "-m", "localsearch.extract.worker", str(descriptor), limits]
+        try:
+            return subprocess.Popen(
+                command,
+                pass_fds=[descriptor],
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._errors,
+                start_new_session=True,
+                cwd="/",
+            )
+        except OSError as error:
+            raise _unavailable(error.strerror or str(error)) from None
+
+    def stop(self) -> None:
+        """End the process now, whatever it does."""
+        if self._connection is not None:
+            self._connection.close()
+        if self._process is not None:
+            if self._process.returncode is None:
+                self._process.kill()
+            self._reap(None)
+        self._process = self._connection = None
+
+    def close(self) -> None:
+        """End the process for good."""
+        self.stop()
+        self._errors.close()
+
+    def _ask(self, descriptor: int, name: str) -> Outcome:
+        assert self._connection is not None
+        job = msgspec.msgpack.encode(wire.Job(os.fsencode(name).decode("utf-8", "replace")))
+        deadline = time.monotonic() + self._settings.wall_s
+        try:
+            self._connection.settimeout(self._settings.wall_s)
+            socket.send_fds(self._connection, [job], [descriptor])
+            reply = self._receive(deadline)
+            found = tuple(wire.unpack(wire.receive(self._connection, deadline)) for _ in range(reply.count))
+        except (EOFError, OSError, msgspec.DecodeError) as error:
+            raise self._end(error) from None
+        if reply.leaving:
+            self.stop()
+        return ExtractionError(reply.reason, hint=reply.hint, rule=reply.rule) if reply.rule else found
+
+    def _receive(self, deadline: float) -> wire.Reply:
+        assert self._connection is not None
+        return msgspec.msgpack.decode(wire.receive(self._connection, deadline), type=wire.Reply)
+
+    def _end(self, error: Exception) -> ExtractionError:
+        """Clear away a worker that died or hangs, and say which of the limits it met."""
+        assert self._process is not None
+        if not isinstance(error, TimeoutError):
+            self._reap(time.monotonic() + DYING_S)
+        status = self._process.returncode
+        self.stop()
+        if isinstance(error, TimeoutError):
+            return failure("timeout", f"reading it took longer than {self._settings.wall_s} s")
+        return self._cause(status)
+
+    def _reap(self, deadline: float | None) -> None:
+        """Wait for the process to end, and note the most memory that it had."""
+        process = self._process
+        while process is not None and process.returncode is None:
+            try:
+                done, status, usage = os.wait4(process.pid, os.WNOHANG if deadline else 0)
+            except ChildProcessError:
+                process.returncode = 0
+                return
+            if done:
+                process.returncode = os.waitstatus_to_exitcode(status)
+                self._largest = usage.ru_maxrss * 1024
+            elif deadline and time.monotonic() > deadline:
+                return
+            else:
+                time.sleep(0.01)
+
+    def _cause(self, status: int | None) -> ExtractionError:
+        words = self._last_words()
+        if status == -SIGXCPU:
+            return failure("cpu", f"reading it took more than {self._settings.cpu_s} s of processor time")
+        if status == -SIGALRM:
+            return failure("timeout", f"reading it took longer than {self._settings.wall_s} s")
+        full = self._largest > self._settings.memory_mb * 500_000
+        if (
+            "memory allocation" in words
+            or "MemoryError" in words
+            or status == -SIGKILL
+            or (status == -SIGABRT and full)
+        ):
+            return failure("memory", f"reading it takes more than {self._settings.memory_mb} MB of memory")
+        ended = Signals(-status).name if status is not None and status < 0 else f"status {status}"
+        return failure("crash", f"its reader died of it ({ended}) {words}".strip())
+
+    def _last_words(self) -> str:
+        """The last line that the process wrote to its standard error, hints for its developers aside."""
+        self._errors.seek(0, os.SEEK_END)
+        self._errors.seek(max(0, self._errors.tell() - 2000))
+        lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
+        return next((line for line in reversed(lines) if line.strip() and not line.startswith("note:")), "")
+
+
+def _unavailable(reason: str) -> UnavailableError:
+    return UnavailableError(
+        f"the readers of files cannot be started: {reason}",
+        hint="Run `localsearch doctor`; installing localsearch anew mends a damaged installation.",
+    )
+
+
+def _open(path: Path) -> int:
+    """A descriptor on a regular file; nothing that blocks or acts on being opened is ever opened."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise failure("special", "not a regular file")
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    except FileNotFoundError:
+        raise failure("missing", "it was gone when it was to be read") from None
+    except OSError as error:
+        raise failure("unreadable", error.strerror or str(error)) from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise failure("special", "not a regular file")
+    return descriptor
+
+
+def _environment() -> dict[str, str]:
+    """A small environment: where Python finds its modules, one locale, and nothing of the user's."""
+    home = str(Path(__file__).resolve().parents[2])
+    places = [home, *(place for place in sys.path if place and place != home)]
+    kept = {name: os.environ[name] for name in ("PATH", "TESSDATA_PREFIX") if name in os.environ}
+    return kept | {
+        "PYTHONPATH": os.pathsep.join(places),
+        "LANG": "C.UTF-8",
+        "PYTHONUTF8": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "MALLOC_ARENA_MAX": "2",
+        "RAYON_NUM_THREADS": "1",
+        "TOKIO_WORKER_THREADS": "1",
+    }
