@@ -46,18 +46,19 @@ after also did many The In A It This We
 """
 _COMMON = frozenset(_COMMON_WORDS.encode().split())
 
-# A border after which a passage may end. Each alternative starts at a place that cannot match again one character on,
-# and repeats possessively, so that no text makes the search slower than linear.
+# A border after which a passage may end. The pattern begins with one set of characters, which is what makes the search
+# fast, and no alternative can match again one character on: so no text makes it slower than linear.
 _SENTENCE_END = re.compile(
-    r"(?<![.!?…])[.!?…]++[\"'”’»)\]]*+\s++(?![a-z])"
-    r"|(?<![。！？])[。！？]++[”’」』）]*+\s*+"
-    r"|\n[^\S\n]*+\n\s*+"
-    r"|\n(?=[^\S\n]*+(?:[-*+•]|\d{1,3}[.)])[^\S\n])"
+    r"[.!?…。！？\n](?:"
+    r"(?<=[.!?…])(?<![.!?…]{2})[.!?…]*+[\"'”’»)\]]*+\s++(?![a-z])"
+    r"|(?<=[。！？])(?<![。！？]{2})[。！？]*+[”’」』）]*+\s*+"
+    r"|(?<=\n)[^\S\n]*+\n\s*+"
+    r"|(?<=\n)(?=[^\S\n]*+(?:[-*+•]|\d{1,3}[.)])[^\S\n])"
+    r")"
 )
 _LINE_END = re.compile(r"\n\s*+")
-_WORD_END = re.compile(r"(?<!\s)\s++")
+_WORD_END = re.compile(r"\s(?<!\s{2})\s*+")
 _CLAUSE_END = re.compile(r"[,;:，、；：}{><&=|]")
-_PARAGRAPH = re.compile(r"\n[^\S\n]*\n")
 
 
 WORDS_AT_A_TIME = 8

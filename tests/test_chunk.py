@@ -16,29 +16,8 @@ from localsearch.settings import ChunkSettings
 from localsearch.types import Block, Chunk, Encoder, Extract, Place
 
 SMALL = ChunkSettings(tokens=24, overlap=6)
-WORDS = st.sampled_from(
-    [
-        *[
-            "The",
-            "of",
-            "and",
-            "sleeping",
-            "cat.",
-            "Garden!",
-            "(really)",
-            "naïve",
-            "Größe",
-            "e.g.",
-            "3.14",
-            "x=y;",
-            "这是一个测试。",
-            "-",
-            "*",
-            "1.",
-        ],
-        "x" * 90,
-    ]
-)
+SAMPLE = "The of and sleeping cat. Garden! (really) naïve Größe e.g. 3.14 x=y; 这是一个测试。 - * 1."
+WORDS = st.sampled_from([*SAMPLE.split(), "x" * 90])
 GAPS = st.sampled_from([" ", "\n", "\n\n", "  ", "\t", " \n \n"])
 TEXTS = st.lists(st.tuples(WORDS, GAPS), max_size=120).map(lambda parts: "".join(a + b for a, b in parts))
 KINDS = st.sampled_from(["heading", "paragraph", "list", "table", "code"])
