@@ -16,7 +16,7 @@ from localsearch.models.weights import Weights
 
 # Families whose graph is BERT's. RoBERTa's positions start after the padding index; nothing else differs.
 FAMILIES = {"bert": 0, "roberta": 1, "xlm-roberta": 1, "camembert": 1}
-ACTIVATIONS = {"gelu": "BiasGelu", "gelu_new": "FastGelu", "gelu_pytorch_tanh": "FastGelu", "relu": "Relu"}
+ACTIVATIONS = ("gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "relu")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,19 +103,20 @@ class BertWeights:
     def array(self, role: str) -> NDArray[np.float32]:
         return self.weights.array(self.name(role))
 
-    def layer(self, index: int, role: str) -> NDArray[np.float32]:
-        return self.array(f"encoder.layer.{index}.{role}")
+    def layer_name(self, index: int, role: str) -> str:
+        return self.name(f"encoder.layer.{index}.{role}")
 
-    def qkv(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Query, key and value projections as one: weight (width, 3 width), bias (3 width,)."""
-        names = [f"attention.self.{part}" for part in ("query", "key", "value")]
-        weight = np.concatenate([self.layer(index, f"{name}.weight") for name in names])
-        bias = np.concatenate([self.layer(index, f"{name}.bias") for name in names])
-        return np.ascontiguousarray(weight.T), bias
+    def layer(self, index: int, role: str) -> NDArray[np.float32]:
+        return self.weights.array(self.layer_name(index, role))
 
     def dense(self, index: int, role: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """A linear layer as weight (in, out) and bias (out,)."""
         return np.ascontiguousarray(self.layer(index, f"{role}.weight").T), self.layer(index, f"{role}.bias")
+
+    @property
+    def vocabulary(self) -> int:
+        """Rows of the word table."""
+        return self.weights.tensor(self.name("embeddings.word_embeddings.weight")).shape[0]
 
     def positions(self) -> NDArray[np.float32]:
         """Position table from the first position on."""
@@ -124,6 +125,14 @@ class BertWeights:
     def segments(self) -> NDArray[np.float32]:
         """Segment (token type) table, at least one row."""
         return self.array("embeddings.token_type_embeddings.weight")
+
+    def head(self) -> tuple[str, str]:
+        """Names of the pooling and the classifying layer of a sequence classifier."""
+        if self.name("pooler.dense.weight") in self.weights and "classifier.weight" in self.weights:
+            return self.name("pooler.dense"), "classifier"
+        if "classifier.dense.weight" in self.weights:
+            return "classifier.dense", "classifier.out_proj"
+        raise unsupported("it has no classifier over a pooled first token")
 
 
 def _prefix(weights: Weights) -> str:

