@@ -413,6 +413,23 @@ def test_several_roots_are_told_apart(tmp_path: Path, backend: Backend) -> None:
     assert paths == {roots[0]: {a}, roots[1]: {b}, roots[2]: {b}}
 
 
+def test_a_root_that_links_to_another_is_followed_as_well(tmp_path: Path) -> None:
+    real, link = tmp_path / "real", tmp_path / "link"
+    write(real / "sub/a.txt")
+    link.symlink_to(real)
+    mirror = Mirror()
+    with Watcher([real, link], mirror):
+        eventually(lambda: mirror.known == fresh(real) | fresh(link))
+        write(real / "sub/b.txt")
+        eventually(lambda: mirror.known == fresh(real) | fresh(link))
+        (real / "sub").rename(real / "new")
+        write(link / "new/c.txt")
+        eventually(lambda: mirror.known == fresh(real) | fresh(link))
+        link.unlink()
+        write(real / "new/d.txt")
+        eventually(lambda: os.fsencode(real / "new/d.txt") in mirror.known)
+
+
 # -- limits and faults
 
 

@@ -45,7 +45,7 @@ class InotifySource:
     def __init__(self, rules: ScanRules) -> None:
         self._rules = rules
         self._roots: dict[Path, bool] = {}
-        self._by_watch: dict[int, bytes] = {}
+        self._by_watch: dict[int, list[bytes]] = {}
         self._by_path: dict[bytes, int] = {}
         try:
             self._queue = INotify(nonblocking=True)
@@ -66,9 +66,12 @@ class InotifySource:
             self._watch(os.fsencode(root.parent))
 
     def remove(self, root: Path) -> None:
-        """Forget a root and the watches below it."""
+        """Forget a root and the watches below it, save those that another root needs."""
         if self._roots.pop(root, False):
             self._forget_below({os.fsencode(root)})
+            for other in [other for other, is_folder in self._roots.items() if is_folder]:
+                if other.is_relative_to(root) or root.is_relative_to(other):
+                    self._try(other, folders(other, self._rules), Signals())
 
     def read(self, timeout: float) -> Signals:
         """Wait for events and return all there are, after watching the folders that are new."""
@@ -102,11 +105,14 @@ class InotifySource:
         if mask & _OVERFLOW:
             batch.signals.lost = True
             return
-        folder = self._by_watch.get(watch)
-        if folder is None:
-            return
+        folders_there = self._by_watch.get(watch, ())
         if mask & _IGNORED:
             self._forget(watch)
+        for folder in folders_there:
+            self._event_in(folder, mask, name, batch)
+
+    def _event_in(self, folder: bytes, mask: int, name: bytes, batch: _Batch) -> None:
+        if mask & _IGNORED:
             batch.signals.ended |= self._roots_watched_at(path_of(folder))
         elif mask & _UNMOUNT:
             batch.signals.paths.add(folder)
@@ -138,13 +144,13 @@ class InotifySource:
             if error.errno == errno.ENOSPC:
                 raise WatchLimit(_limit("max_user_watches", "watched folders")) from error
             return
-        old_path, old_watch = self._by_watch.get(watch), self._by_path.get(raw)
-        if old_path not in (None, raw):
-            self._by_path.pop(old_path, None)
-        if old_watch not in (None, watch):
-            self._drop(old_watch)
-        self._by_watch[watch] = raw
+        old = self._by_path.get(raw)
+        if old == watch:
+            return
+        if old is not None:
+            self._drop(raw)
         self._by_path[raw] = watch
+        self._by_watch.setdefault(watch, []).append(raw)
 
     def _watch_fresh(self, fresh: set[bytes], signals: Signals) -> None:
         """Watch new folders, those of each root in one walk."""
@@ -156,13 +162,14 @@ class InotifySource:
 
     def _watch_anew(self, signals: Signals) -> None:
         """After an overflow: watch every folder again; the kernel gives a folder it watches the same number."""
+        old = set(self._by_watch)
         self._by_watch.clear()
-        old, self._by_path = self._by_path, {}
+        self._by_path.clear()
         for root, is_folder in list(self._roots.items()):
             raws = folders(root, self._rules) if is_folder else [os.fsencode(root.parent)]
             self._try(root, raws, signals)
-        for watch in set(old.values()) - self._by_watch.keys():
-            self._drop(watch)
+        for watch in old - self._by_watch.keys():
+            self._unwatch(watch)
 
     def _try(self, root: Path, raws: Iterable[bytes], signals: Signals) -> None:
         try:
@@ -177,19 +184,26 @@ class InotifySource:
         if not tops:
             return
         for raw in [raw for raw in self._by_path if is_within(raw, tops)]:
-            self._drop(self._by_path[raw])
+            self._drop(raw)
 
-    def _drop(self, watch: int) -> None:
-        self._forget(watch)
+    def _drop(self, raw: bytes) -> None:
+        """Forget a path, and the watch with its last path: a folder has several when roots are links to each other."""
+        watch = self._by_path.pop(raw)
+        self._by_watch[watch].remove(raw)
+        if not self._by_watch[watch]:
+            del self._by_watch[watch]
+            self._unwatch(watch)
+
+    def _unwatch(self, watch: int) -> None:
         try:
             self._queue.rm_watch(watch)
         except OSError:
             return
 
     def _forget(self, watch: int) -> None:
-        raw = self._by_watch.pop(watch, None)
-        if raw is not None and self._by_path.get(raw) == watch:
-            del self._by_path[raw]
+        """The kernel ended a watch."""
+        for raw in self._by_watch.pop(watch, ()):
+            self._by_path.pop(raw, None)
 
     def _drain_wakes(self) -> None:
         try:

@@ -42,7 +42,7 @@ class WatchfilesSource:
     def remove(self, root: Path) -> None:
         """Forget a root."""
         if self._watched.pop(root, None):
-            self._renew()
+            self._renew_or_wait()
 
     def read(self, timeout: float) -> Signals:
         """Wait for events and return those that came together; most of the time the wait is shorter than asked."""
@@ -62,12 +62,12 @@ class WatchfilesSource:
 
     def _next(self) -> None:
         try:
-            changes = next(self._events, set())
-        except (OSError, RuntimeError):
+            changes = next(self._events)
+        except (StopIteration, OSError, RuntimeError):
             self._caught.lost = True
             self._renew_or_wait()
-            return
-        self._note(changes)
+        else:
+            self._note(changes)
 
     def _note(self, changes: set[watchfiles.main.FileChange]) -> None:
         now = time.monotonic()
@@ -86,12 +86,12 @@ class WatchfilesSource:
 
     def _renew(self) -> None:
         """Start a watcher for the roots of now before the old one ends, so that nothing falls between."""
-        old = self._events
+        old, self._events = self._events, iter(())
         paths = {path for path in self._watched.values() if path.exists()}
-        self._events = iter(())
         if paths:
-            self._events = self._watch(paths)
-            self._note(next(self._events))
+            events = self._watch(paths)
+            self._note(next(events))
+            self._events = events
         self._note(next(old, set()))
 
     def _renew_or_wait(self) -> None:
