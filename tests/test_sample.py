@@ -18,6 +18,7 @@ from statistics import mean
 import pytest
 import snowballstemmer
 
+from localsearch.engine import Engine
 from localsearch.evaluate import ndcg
 from localsearch.settings import load
 
@@ -274,9 +275,8 @@ class Ranked:
 @pytest.fixture(scope="module")
 def ranked(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ranked]:
     """Index the corpus with the real engine and ask every question in every mode."""
-    engine_module = pytest.importorskip("localsearch.engine")
     settings = load(tmp_path_factory.mktemp("home"), environ={"LOCALSEARCH_MODELS": str(model_folder)})
-    with engine_module.Engine.open(settings=settings) as engine:
+    with Engine.open(settings=settings) as engine:
         report = engine.index([SAMPLE])
         engine.embed_pending()
         assert engine.status().semantic_coverage == 1.0
@@ -290,7 +290,7 @@ def ranked(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
                 for question in _questions()
             }
         found = frozenset(name for answers in modes["semantic"].values() for name in answers)
-        yield Ranked(modes, report.files["new"], found)
+        yield Ranked(modes, report.files.new, found)
 
 
 def _ndcg(ranked: Ranked, mode: str, kind: str | None = None) -> float:
@@ -317,11 +317,25 @@ def test_every_document_is_indexed_and_no_judgement(ranked: Ranked) -> None:
 
 def test_sense_finds_what_words_cannot(ranked: Ranked) -> None:
     questions = _of_kind("meaning")
-    hybrid, lexical = (_found(ranked, mode, questions) for mode in ("hybrid", "lexical"))
-    assert hybrid >= 24
-    assert lexical <= 3
+    found = {mode: _found(ranked, mode, questions) for mode in ranked.modes}
+
+    assert found["lexical"] <= 3
+    assert found["semantic"] >= 26
+    assert found["hybrid"] >= len(questions) // 2
 
 
 def test_words_find_what_is_asked_for_by_name(ranked: Ranked) -> None:
     questions = _of_kind("keywords")
-    assert _found(ranked, "hybrid", questions, depth=1) >= 15
+    assert _found(ranked, "hybrid", questions, depth=1) >= 14
+    assert _found(ranked, "hybrid", questions) == len(questions)
+
+
+# Measured 0.57, 0.92 and 0.77 with int8; the margin is for processors that round differently.
+@pytest.mark.parametrize(("mode", "floor"), [("lexical", 0.56), ("semantic", 0.90), ("hybrid", 0.74)])
+def test_ranking_stays_above_what_was_measured(ranked: Ranked, mode: str, floor: float) -> None:
+    assert _ndcg(ranked, mode) >= floor
+
+
+@pytest.mark.parametrize("kind", ["keywords", "question", "typo", "language"])
+def test_fusion_is_no_worse_than_words_where_words_are_right(ranked: Ranked, kind: str) -> None:
+    assert _ndcg(ranked, "hybrid", kind) >= max(_ndcg(ranked, "lexical", kind) - 0.01, 0.94)
