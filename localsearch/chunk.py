@@ -124,14 +124,21 @@ def chunk(extract: Extract, settings: ChunkSettings) -> tuple[Chunk, ...]:
 
 def _covering(extract: Extract) -> Iterator[Block]:
     """The blocks, and a paragraph for any text that no block names."""
-    at, place = 0, Place()
-    for block in extract.blocks:
-        if extract.text[at : block.start].strip():
-            yield Block(at, block.start, "paragraph", place)
-        yield block
-        at, place = block.end, block.place
-    if extract.text[at:].strip():
-        yield Block(at, len(extract.text), "paragraph", place)
+    text, last = extract.text, Block(0, 0)
+    for block in (*extract.blocks, Block(len(text), len(text))):
+        if text[last.end : block.start].strip():
+            yield Block(last.end, block.start, "paragraph", _after(last, text))
+        if block.end > block.start:
+            yield block
+        last = block
+
+
+def _after(block: Block, text: str) -> Place:
+    """The place right after a block."""
+    line = block.place.line
+    return replace(
+        block.place, line=None if line is None else line + text.count("\n", block.start, block.end)
+    )
 
 
 def _sections(text: str, blocks: Iterable[Block], limit: int) -> Iterator[_Section]:

@@ -10,8 +10,8 @@ from typing import Any
 from localsearch.extract.decode import clean
 
 LONGEST = 2000
-"""Characters kept of one metadata value."""
-MOST = 100
+"""Characters kept of one metadata value; a tenth of it of one inside a list."""
+MOST = 50
 """Values kept of one list or mapping."""
 
 _NAMES = {
@@ -62,13 +62,13 @@ def plain(value: Any, depth: int = 0) -> Any:
         return value if not isinstance(value, int) or abs(value) < 2**63 else str(value)
     if isinstance(value, (datetime, date)):
         return iso(value)
-    if depth > 3:
+    if depth > 1:
         return None
     if isinstance(value, Mapping):
         return {str(key)[:100]: plain(item, depth + 1) for key, item in list(value.items())[:MOST]}
     if isinstance(value, (list, tuple, set)):
         return [plain(item, depth + 1) for item in list(value)[:MOST]]
-    return clean(str(value))[:LONGEST].strip()
+    return clean(str(value))[: LONGEST if depth == 0 else LONGEST // 10].strip()
 
 
 def tags(value: Any) -> list[str]:

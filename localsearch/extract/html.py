@@ -23,7 +23,8 @@ _NEVER = (
 _AROUND = (
     "nav,footer,aside,header nav,[role=navigation],[role=search],[role=banner],[role=contentinfo],[aria-hidden=true],"
     ".navheader,.navfooter,.navbar,.nav,.navigation,.sidebar,.sphinxsidebar,.related,.breadcrumb,.breadcrumbs,"
-    ".menu,.mobile-nav,.toc,.cookie,.advert,.ads,.share,.skip-link,#toc,#sidebar,#footer,#navigation,#menu"
+    ".docnav,.pager,.pagination,.prevnext,.menu,.mobile-nav,.toc,.cookie,.advert,.ads,.share,.skip-link,"
+    "#banner,#toc,#sidebar,#footer,#navigation,#menu"
 )
 _MAIN = "main,[role=main],article,#content,#main,#mw-content-text,div.body,.post-content,.entry-content"
 _LAYOUT = "table table,h1,h2,h3,h4,h5,h6,pre,ul,ol,blockquote,form"

@@ -32,17 +32,18 @@ _KINDS: dict[str, BlockKind] = {
 
 
 def read_markdown(data: bytes, limit: int) -> Extract:
-    """Markdown with its source kept as text; front matter becomes metadata, its title the title."""
-    text, notes = cut(_EMBEDDED.sub("data:", decode(data)[0]), limit)
-    metadata, body = _front(text)
+    """Markdown with its source kept as text; front matter becomes metadata instead, its title the title."""
+    source, notes = cut(_EMBEDDED.sub("data:", decode(data)[0]), limit)
+    metadata, start = _front(source)
+    text = source[start:]
     title = str(metadata.pop("title", "") or "")
-    blocks = tuple(_blocks(text, body)) if text[body:].strip() else ()
+    blocks = tuple(_blocks(text, source.count("\n", 0, start))) if text.strip() else ()
     first = next((block.place.heading[-1] for block in blocks if block.kind == "heading"), "")
     return Extract(text, "markdown", title or first, blocks, metadata, notes=notes)
 
 
 def _front(text: str) -> tuple[dict[str, Any], int]:
-    """Front matter as metadata, and where the body starts; the matter stays in the text so that lines agree."""
+    """Front matter as metadata, and where the body starts."""
     for pattern, parse in ((_FRONT_YAML, _yaml), (_FRONT_TOML, tomllib.loads)):
         match = pattern.match(text)
         if match is None:
@@ -62,30 +63,27 @@ def _yaml(text: str) -> Any:
     return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
-def _blocks(text: str, body: int) -> Iterator[Block]:
-    if len(text) - body > PARSED:
-        yield Block(body, len(text), "paragraph", Place(line=text.count("\n", 0, body) + 1))
+def _blocks(text: str, above: int) -> Iterator[Block]:
+    """Blocks at the top level of a body that has so many lines above it."""
+    if len(text) > PARSED:
+        yield Block(0, len(text), "paragraph", Place(line=above + 1))
         return
     from markdown_it import MarkdownIt
 
     parser = MarkdownIt("commonmark", {"maxNesting": 20}).enable("table")
     parser.core.ruler.enableOnly(["normalize", "block"])
-    starts = line_starts(text)
-    first = text.count("\n", 0, body)
+    starts = [*line_starts(text), len(text)]
     headings: list[tuple[int, str]] = []
-    for token in parser.parse(text[body:]):
+    for token in parser.parse(text):
         if token.level or token.map is None:
             continue
-        start, end = (starts[min(line + first, len(starts) - 1)] for line in token.map)
-        end = len(text) if token.map[1] + first >= len(starts) else end
+        start, end = (starts[min(line, len(starts) - 1)] for line in token.map)
         if token.type == "heading_open":
             _enter(headings, int(token.tag[1]), text[start:end])
         elif token.type not in _KINDS:
             continue
-        kind = _KINDS.get(token.type, "heading")
-        yield Block(
-            start, end, kind, Place(line=token.map[0] + first + 1, heading=tuple(h for _, h in headings))
-        )
+        place = Place(line=above + token.map[0] + 1, heading=tuple(title for _, title in headings))
+        yield Block(start, end, _KINDS.get(token.type, "heading"), place)
 
 
 def _enter(headings: list[tuple[int, str]], level: int, source: str) -> None:
