@@ -40,9 +40,9 @@ class DocumentId(Convertor[str]):
 register_url_convertor("id", DocumentId())
 
 
-def create_app(engine: Engine, settings: Settings) -> Starlette:
+def create_app(engine: Engine, settings: Settings, *, watch: bool = False) -> Starlette:
     """The app over an open engine. Its lifespan starts and ends the background work; the engine stays the caller's."""
-    service = Service(engine, settings)
+    service = Service(engine, settings, watch=watch)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -10,6 +10,7 @@ import ipaddress
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from localsearch.errors import UsageError
 from localsearch.server.problems import Headers, HttpError
@@ -54,6 +55,7 @@ def is_loopback(host: str) -> bool:
     )
 
 
+@lru_cache(maxsize=1024)
 def client_is_local(host: str) -> bool:
     """Whether a connection's peer address is this machine."""
     try:

@@ -74,6 +74,11 @@ class Jobs:
         if self._thread:
             self._thread.join()
 
+    @property
+    def busy(self) -> bool:
+        """Whether a job is under way."""
+        return self._running is not None
+
     def submit(self, kind: str, payload: Any) -> JobAnswer:
         """Queue a job, durably. Raises 503 with Retry-After when the queue is full."""
         body = msgspec.json.encode(payload)

@@ -102,7 +102,15 @@ def recall(found: Ranking, exact: Ranking) -> float:
     return min(1.0, float(np.count_nonzero(good)) / len(exact))
 
 
-def stale_s(engine: Engine) -> float | None:
-    """Seconds since the newest document was stored; None for an empty index."""
+def stale_s(engine: Engine, checked: float | None = None) -> float | None:
+    """Seconds since the newest document was stored, or since the folders were `checked`; None for an empty index."""
     newest = engine.db.one("SELECT indexed FROM documents ORDER BY id DESC LIMIT 1")
-    return None if newest is None else max(0.0, time.time() - float(newest))
+    if newest is None:
+        return None
+    return max(0.0, time.time() - max(float(newest), checked or 0.0))
+
+
+def quality(engine: Engine) -> float | None:
+    """The share of judged hits that were relevant, or None while nothing was judged."""
+    judged = [grade for grades in engine.judgements.grades().values() for grade in grades.values()]
+    return round(sum(grade > 0 for grade in judged) / len(judged), 4) if judged else None

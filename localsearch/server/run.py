@@ -42,12 +42,12 @@ def serve(
     this machine and there is no key, UnavailableError when it is taken.
     """
     _check_keys(settings)
-    listener = _listen(settings.server.host, settings.server.port)
+    listener = listen(settings.server.host, settings.server.port)
     port = int(listener.getsockname()[1])
     settings = replace(settings, server=replace(settings.server, port=port))
     handler = logs.set_up(settings.server)
     try:
-        app = create_app(engine, settings)
+        app = create_app(engine, settings, watch=watch)
         service: Service = app.state.service
         url = f"http://{with_port(settings.server.host, port)}"
         if engine.ownership:
@@ -68,7 +68,8 @@ def _check_keys(settings: Settings) -> None:
         db.close()
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket bound to this address. Raises UnavailableError when it is taken or is no address."""
     try:
         family = socket.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.socket(family, socket.SOCK_STREAM)

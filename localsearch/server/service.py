@@ -22,7 +22,8 @@ from localsearch.server.keys import Key, KeyRing
 from localsearch.server.limits import Allowance, Gate, TokenBuckets
 from localsearch.server.metrics import Metrics
 from localsearch.server.problems import Headers
-from localsearch.server.watching import Vitals
+from localsearch.server.vitals import Vitals
+from localsearch.server.watching import Watching
 from localsearch.server.work import works
 from localsearch.settings import Settings
 
@@ -33,7 +34,7 @@ WORKERS_BESIDE = 4
 class Service:
     """One per app. Made before the event loop runs; `start` and `stop` frame its life."""
 
-    def __init__(self, engine: Engine, settings: Settings) -> None:
+    def __init__(self, engine: Engine, settings: Settings, *, watch: bool = False) -> None:
         limits = settings.server.limits
         self.engine = engine
         self.settings = settings
@@ -57,6 +58,7 @@ class Service:
             max_ttl_s=settings.caches.results_max_s,
         )
         self.alerts = Alerts(settings.alerts)
+        self.watching = Watching(engine) if watch else None
         self.vitals = Vitals(self)
         self.metrics = Metrics(self.vitals.snapshot)
         self.streams = 0
@@ -74,6 +76,8 @@ class Service:
         """End background work at its next step. Requests are finished by now."""
         self.stopping.set()
         self.vitals.stop()
+        if self.watching:
+            self.watching.close()
         self.jobs.stop()
         self.pool.shutdown()
         self.db.close()

@@ -1,165 +1,51 @@
-"""Housekeeping in one thread: keys, alerts, samples for the charts, warming the caches."""
+"""`serve --watch`: every indexed folder is kept current, those added later too."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
-import msgspec
+from localsearch.engine import Engine
+from localsearch.indexing import IndexReport
+from localsearch.watch import Watcher
 
-from localsearch.errors import LocalSearchError
-from localsearch.server.cost import hosted
-from localsearch.server.metrics import Snapshot, percentile
-from localsearch.server.readings import RecallSample, UsageMeter, stale_s
-from localsearch.server.wire import LatencyAnswer, Sample
-
-if TYPE_CHECKING:
-    from localsearch.server.service import Service
-
-TICK_S = 1.0
-SNAPSHOT_S = 2.0
-HISTORY_S = 3600.0
-
-log = logging.getLogger("localsearch.vitals")
+log = logging.getLogger("localsearch.watch")
 
 
-class Vitals:
-    """How the server is doing, looked at from time to time."""
+class Watching:
+    """The watcher over the roots of the moment. `refresh` makes a new one when the roots have changed."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
-        self._every = service.settings.alerts.interval_s
-        self._usage = UsageMeter(service.engine, service.db)
-        self.recall = RecallSample(service.engine)
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._roots: frozenset[tuple[str, str]] = frozenset()
+        self._watcher: Watcher | None = None
         self._lock = threading.Lock()
-        self._snapshot, self._taken = Snapshot(), float("-inf")
-        self.samples: deque[Sample] = deque(maxlen=max(1, int(HISTORY_S / self._every)))
-        self._hits = (0, 0)
+        self.checked: float | None = None
+        """When the index was last known to equal its folders, in seconds since 1970."""
 
-    @property
-    def every_s(self) -> float:
-        return self._every
-
-    def start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="localsearch-vitals", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-        if self._thread:
-            self._thread.join()
-        self._guarded(self._service.write_down)
-        self._guarded(self._usage.save)
-
-    def snapshot(self) -> Snapshot:
-        """The state of the index and the queues, at most two seconds old."""
+    def refresh(self) -> None:
+        """Watch what is indexed now. The watcher begins by looking at each root as a whole, so nothing is missed."""
         with self._lock:
-            if time.monotonic() - self._taken > SNAPSHOT_S:
-                self._snapshot, self._taken = self._take(), time.monotonic()
-            return self._snapshot
-
-    def latency(self) -> LatencyAnswer:
-        """Searches and errors of the last five minutes."""
-        window = self._service.metrics.window
-        durations = window.durations_ms()
-        return LatencyAnswer(
-            searches=len(durations),
-            p50_ms=percentile(durations, 0.5),
-            p99_ms=percentile(durations, 0.99),
-            error_rate=round(window.error_rate(), 6),
-        )
-
-    def _take(self) -> Snapshot:
-        service = self._service
-        status = service.engine.status()
-        usage = self._usage.read()
-        return Snapshot(
-            documents=status.documents,
-            chunks=status.chunks,
-            embedded_chunks=status.embedded_chunks,
-            coverage=status.semantic_coverage,
-            files=status.files,
-            bytes=status.bytes,
-            stale_s=stale_s(service.engine),
-            disk_free=service.disk_free(),
-            caches=service.caches(),
-            queues=service.jobs.counts(),
-            tokens=usage.tokens,
-            cpu_s=usage.cpu_s,
-            dollars=hosted(usage.tokens, service.settings.cost),
-            recall=self.recall.value,
-            alerts=service.alerts.firing(),
-        )
-
-    def _run(self) -> None:
-        due, warmed = 0.0, None
-        while not self._stop.wait(TICK_S):
-            generation = self._service.generation()
-            if generation != warmed:
-                warmed = generation
-                self._guarded(self._warm)
-            self._guarded(self._service.keyring.refresh)
-            self._guarded(self._service.write_down)
-            if time.monotonic() >= due:
-                due = time.monotonic() + self._every
-                self._guarded(self.recall.measure)
-                self._guarded(self._look)
-
-    def _guarded(self, step: Callable[[], Any]) -> None:
-        """One failing step must not end the housekeeping."""
-        try:
-            step()
-        except Exception:
-            log.exception("housekeeping failed")
-
-    def _look(self) -> None:
-        now = self.snapshot()
-        latency = self.latency()
-        self._service.alerts.evaluate(
-            {
-                "error_rate": latency.error_rate,
-                "p99_ms": latency.p99_ms if latency.searches else None,
-                "stale_s": now.stale_s,
-                "failed_files": float((now.files or {}).get("failed", 0)),
-                "disk_free": now.disk_free,
-                "recall": now.recall,
-            }
-        )
-        self.samples.append(self._sample(now))
-
-    def _sample(self, now: Snapshot) -> Sample:
-        durations = self._service.metrics.window.durations_ms(self._every)
-        return Sample(
-            at=time.time(),
-            searches=len(durations),
-            p50_ms=percentile(durations, 0.5),
-            p99_ms=percentile(durations, 0.99),
-            hit_rate=self._hit_rate(),
-            semantic_coverage=now.coverage,
-        )
-
-    def _hit_rate(self) -> float:
-        """The share of searches since the last sample that were answered from a cache."""
-        stats = self._service.caches()["bodies"]
-        hits, misses = stats.hits - self._hits[0], stats.misses - self._hits[1]
-        self._hits = stats.hits, stats.misses
-        return round(hits / (hits + misses), 4) if hits + misses else 0.0
-
-    def _warm(self) -> None:
-        """Ask the most frequent recent queries once, so that no person waits for them."""
-        from localsearch.server.routes.search import warm
-
-        requests = self._service.engine.query_log.frequent(self._service.settings.caches.warm)
-        for request in requests:
-            if self._stop.is_set():
+            roots = frozenset((collection, path) for collection, path, _ in self._engine.ledger.roots())
+            if roots == self._roots:
                 return
-            try:
-                warm(self._service, request)
-            except (LocalSearchError, msgspec.ValidationError) as error:
-                log.debug("not warmed: %s", error)
+            self._close()
+            self._watcher = self._engine.watch(told=self._told, note=log.warning)
+            self._roots = roots
+            log.info("watching %d folders", len(roots))
+
+    def close(self) -> None:
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        if self._watcher:
+            self._watcher.close()
+            self._watcher = None
+
+    def _told(self, outcome: IndexReport) -> None:
+        self.checked = time.time()
+        files = outcome.files
+        if files.new or files.changed or files.removed:
+            log.info("updated: %d new, %d changed, %d removed", files.new, files.changed, files.removed)

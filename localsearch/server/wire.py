@@ -382,14 +382,16 @@ class HistoryAnswer(Result, frozen=True, kw_only=True):
 
 
 class VersionAnswer(Result, frozen=True, kw_only=True):
-    """An embedding version."""
+    """An embedding version: `pending` passages still lack a vector, `bytes` of vector index are on disk."""
 
     id: int
     name: str
     model: str
     precision: str
     dimensions: int
-    state: str
+    state: Literal["building", "ready", "active", "retired"]
+    pending: int
+    bytes: int
     created: float
     activated: float | None
 

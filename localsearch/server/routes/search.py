@@ -12,11 +12,14 @@ from localsearch.server.endpoint import encode
 from localsearch.server.operations import Call, Operation, Reply
 from localsearch.server.service import Service
 from localsearch.server.wire import (
+    FeedbackAnswer,
+    FeedbackRequest,
     SearchParameters,
     SearchRequest,
     SuggestAnswer,
     SuggestParameters,
 )
+from localsearch.server.work import DEFAULT_COLLECTION
 from localsearch.types import Answer
 
 
@@ -114,6 +117,15 @@ def suggest(service: Service, call: Call) -> SuggestAnswer:
     return SuggestAnswer(query=asked.q, suggestions=service.engine.suggest(asked.q, asked.limit))
 
 
+def feedback(service: Service, call: Call) -> FeedbackAnswer:
+    """Keep a judgement."""
+    said: FeedbackRequest = call.body
+    service.engine.feedback(
+        said.query, said.id, said.relevant, collection=said.collection or DEFAULT_COLLECTION
+    )
+    return FeedbackAnswer()
+
+
 OPERATIONS = (
     Operation(
         "POST",
@@ -142,5 +154,14 @@ OPERATIONS = (
         suggest,
         query=SuggestParameters,
         answer=SuggestAnswer,
+    ),
+    Operation(
+        "POST",
+        "/feedback",
+        "Say whether a document answers a question.",
+        feedback,
+        body=FeedbackRequest,
+        answer=FeedbackAnswer,
+        scope="write",
     ),
 )

@@ -111,10 +111,18 @@ def clear(service: Service, call: Call) -> Cleared:
 
 def versions(service: Service, call: Call) -> VersionsAnswer:
     """Embedding versions."""
-    rows = service.engine.embeddings.versions()
+    rows = service.engine.versions.states()
     return VersionsAnswer(
         versions=[msgspec.convert(row, VersionAnswer, from_attributes=True) for row in rows]
     )
+
+
+def activate(service: Service, call: Call) -> VersionAnswer:
+    """Answer from another version from now on."""
+    chosen = service.engine.versions.activate(call.path["id"])
+    states = service.engine.versions.states()
+    state = next(state for state in states if state.id == chosen.id)
+    return msgspec.convert(state, VersionAnswer, from_attributes=True)
 
 
 OPERATIONS = (
@@ -174,4 +182,13 @@ OPERATIONS = (
         tag="system",
     ),
     Operation("GET", "/versions", "Embedding versions.", versions, answer=VersionsAnswer, tag="system"),
+    Operation(
+        "POST",
+        "/versions/{id}/activate",
+        "Answer from this version, by number or name, from now on.",
+        activate,
+        answer=VersionAnswer,
+        scope="admin",
+        tag="system",
+    ),
 )
