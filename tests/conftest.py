@@ -17,6 +17,9 @@ from localsearch.settings import Settings
 CHECKOUT = Path(__file__).parents[1]
 SHARED = CHECKOUT.parent / "shared"
 
+pytest_plugins = ["serving"]
+"""Fixtures with real servers."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if importlib.util.find_spec("sentence_transformers"):

@@ -50,11 +50,13 @@ class LossyFile:
     def _open(self) -> sqlite3.Connection:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._path.touch(mode=0o600)
             return self._connect(str(self._path))
-        except sqlite3.OperationalError:
+        except (sqlite3.OperationalError, OSError):
             return self._connect(":memory:")
         except sqlite3.DatabaseError:
             self._remove()
+            self._path.touch(mode=0o600)
             return self._connect(str(self._path))
 
     def _connect(self, name: str) -> sqlite3.Connection:
@@ -65,8 +67,6 @@ class LossyFile:
             db.execute("PRAGMA journal_mode = TRUNCATE")
             db.execute("PRAGMA synchronous = OFF")
             db.executescript(self._tables)
-            if name != ":memory:":
-                self._path.chmod(0o600)
         except BaseException:
             db.close()
             raise

@@ -64,7 +64,7 @@ def decode_body(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
         raise bad_request("The body is empty; JSON is expected.")
     try:
         return decoder.decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise bad_request(str(error)) from None
     except RecursionError:
         raise bad_request("The body nests too deep.") from None
