@@ -26,6 +26,7 @@ from localsearch.caches import ResultCache, VectorCache, canonical
 from localsearch.derived import Derived, Mask, Semantic
 from localsearch.embedding import Embedder
 from localsearch.errors import ModelError, QueryError
+from localsearch.facets import facets
 from localsearch.filters import And, Filter, ParsedQuery, from_json, parse_filter, parse_query, to_sql
 from localsearch.fusion import Candidates, Signals, coverage, fuse, union
 from localsearch.lexical import LexicalQuery, analyze_query
@@ -35,6 +36,8 @@ from localsearch.store import DocumentRow, PassageRow
 from localsearch.text import Analyzer, normalize
 from localsearch.types import Answer, Hit, Ids, Mode, Ranking, Scores, Vectors
 
+COUNTED = 2_000
+"""Matching passages up to which documents are counted exactly even without a filter or facets."""
 MAX_QUERY = 10_000
 """Characters of a query that are used: more than any question, less than what slows a search down."""
 _TIERS = (1, 5, 25)
@@ -126,6 +129,15 @@ class Ranked:
     semantic: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """How many documents match, and which, where that was asked for."""
+
+    total: int
+    documents: Ids | None
+    estimated: bool = False
+
+
 class Searcher:
     """Answers queries from the derived indexes. Safe to share between threads."""
 
@@ -170,11 +182,15 @@ class Searcher:
             plan = self._plan(trip)
         ranked, explanation = self._rank(trip, plan, semantic)
         page = ranked[request.offset : request.offset + request.limit]
+        with trip.stage("count"):
+            matching = self._matching(request, plan, ranked)
         with trip.stage("snippets"):
             hits = tuple(self._hits(plan, page, request.explain))
         return Answer(
             query=request.query,
-            total=len(ranked),
+            total=matching.total,
+            total_is_estimate=matching.estimated,
+            facets=None if matching.documents is None else facets(self.corpus.facet_rows(matching.documents)),
             took_ms=trip.took_ms(),
             mode=request.mode,
             version=semantic.version.name if semantic else None,
@@ -370,6 +386,28 @@ class Searcher:
                     float(scored.lexical[at]),
                     None if math.isnan(cosine) else cosine,
                 )
+
+    # -- count
+
+    def _matching(self, request: Request, plan: Plan, ranked: list[Ranked]) -> Matching:
+        """How many documents match, and, when facets are asked for, which.
+
+        By words, a document matches that holds any of them; meaning adds those that were ranked.
+        """
+        few = self.derived.lexical.count(plan.words) <= COUNTED
+        if few or request.facets or plan.documents is not None:
+            documents = self._all_matching(plan, ranked)
+            return Matching(len(documents), documents if request.facets else None)
+        return Matching(max(len(ranked), self.derived.lexical.estimate(plan.words)), None, estimated=True)
+
+    def _all_matching(self, plan: Plan, ranked: list[Ranked]) -> Ids:
+        if not plan.words and not plan.text.strip() and plan.documents is not None:
+            return plan.documents
+        documents = self.derived.lexical.matching(plan.words)
+        if plan.documents is not None:
+            documents = np.intersect1d(documents, plan.documents)
+        found = np.array([one.document_id for one in ranked], np.int64)
+        return np.union1d(documents, found)
 
     # -- show
 

@@ -115,7 +115,10 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A page of hits and how it came about. Iterating gives the hits."""
+    """A page of hits and how it came about. Iterating gives the hits.
+
+    `total` counts the documents that match: exactly, unless `total_is_estimate`.
+    """
 
     query: str
     total: int
@@ -130,6 +133,7 @@ class Answer:
     corrections: tuple[str, ...] = ()
     facets: Mapping[str, Mapping[str, int]] | None = None
     explanation: Mapping[str, Any] | None = None
+    total_is_estimate: bool = False
 
     def __iter__(self) -> Iterator[Hit]:
         return iter(self.results)
@@ -229,6 +233,18 @@ class LexicalIndex(Protocol):
 
     def search(self, query: Any, k: int, allowed: NDArray[np.bool_] | None = None) -> Ranking:
         """The k best chunks; `allowed[chunk_id]` says which may appear."""
+        ...
+
+    def count(self, query: Any) -> int:
+        """How many passages match."""
+        ...
+
+    def estimate(self, query: Any) -> int:
+        """About how many documents match."""
+        ...
+
+    def matching(self, query: Any) -> Ids:
+        """Ids of all documents with a passage that matches, ascending."""
         ...
 
     def score(self, query: Any, ids: Ids) -> Scores:

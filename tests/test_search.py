@@ -194,3 +194,13 @@ def test_vectors_in_an_answer_do_not_depend_on_a_restart(engine: Engine) -> None
         after = reader.search("due at the end", explain=True)
     assert [hit.id for hit in after] == [hit.id for hit in before]
     np.testing.assert_allclose([hit.score for hit in after], [hit.score for hit in before], atol=1e-4)
+
+
+def test_totals_are_true_and_facets_count_what_matches(engine: Engine) -> None:
+    answer = engine.search("harbour", mode="lexical", limit=5, facets=True)
+    assert (answer.total, len(answer.results), answer.total_is_estimate) == (300, 5, False)
+    assert answer.facets is not None
+    assert answer.facets["type"] == {"text": 300}
+    assert engine.search("kind:topic", limit=2).total == len(TOPICS)
+    assert engine.search("harbour", mode="lexical", filters={"n": {"$lt": 7}}, limit=2).total == 7
+    assert engine.search("honey bees", mode="lexical").total == 1

@@ -82,6 +82,18 @@ class RankBM25Index:
         best = found[np.lexsort((self._ids[found], -scores[found]))][:k]
         return Ranking(self._ids[best], scores[best].astype(np.float32))
 
+    def count(self, query: LexicalQuery) -> int:
+        """How many passages match."""
+        return int(self._scores(query)[1].sum())
+
+    def estimate(self, query: LexicalQuery) -> int:
+        """How many documents match; exact here."""
+        return len(self.matching(query))
+
+    def matching(self, query: LexicalQuery) -> Ids:
+        """Ids of all documents with a passage that matches, ascending."""
+        return np.unique(self._documents[self._scores(query)[1]])
+
     def score(self, query: LexicalQuery, ids: Ids) -> Scores:
         scores, matched = self._scores(query)
         by_id = dict(zip(self._ids.tolist(), np.where(matched, scores, 0.0).tolist()))

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from localsearch.facets import FacetRow
 from localsearch.store.database import Database
 from localsearch.types import Chunk, Ids, Passage, Place
 
@@ -192,6 +193,13 @@ class Corpus:
         """Ids of the documents `d` that a WHERE clause matches, ascending."""
         rows = self.db.query(f"SELECT d.id FROM documents AS d WHERE {clause} ORDER BY d.id", params)
         return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+
+    def facet_rows(self, document_ids: Iterable[int]) -> list[FacetRow]:
+        """What facets are counted from."""
+        rows = self.db.query(
+            f"SELECT type, path, language, tags, modified FROM documents WHERE id IN ({_list(document_ids)})"
+        )
+        return [FacetRow(*row) for row in rows]
 
     def newest(self, document_ids: Iterable[int], limit: int) -> list[tuple[int, int]]:
         """Those of these documents that changed last, each with its first chunk."""

@@ -107,7 +107,7 @@ def _check_header(source: Path, line: str) -> None:
 def _document(values: dict[str, Any], number: int, indexer: Indexer) -> tuple[str, NewDocument]:
     if not isinstance(values.get("id"), str) or not isinstance(values.get("text"), str):
         raise DamagedError(f"Line {number} has no id and text.", hint="Export again.")
-    kept = {
+    kept: dict[str, Any] = {
         name: values[name] for name in ("language", "author", "created", "modified", "tags") if name in values
     }
     metadata = dict(values.get("metadata", {}))
