@@ -94,6 +94,7 @@ def _configuration() -> Any:
         use_cache=False,
         enable_quality_processing=False,
         include_document_structure=True,
+        pages=kreuzberg.PageConfig(extract_pages=True),
         output_format="plain",
         postprocessor=kreuzberg.PostProcessorConfig(enabled=False),
     )

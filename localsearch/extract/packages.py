@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -83,3 +84,22 @@ def _ole(data: bytes) -> Iterator[tuple[str, Any]]:
     ):
         if value:
             yield field, value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def asks_for_password(data: bytes) -> bool:
+    """Whether an Excel 97 workbook has a FILEPASS record ([MS-XLS] 2.4.117) after its first record."""
+    import olefile
+
+    try:
+        with olefile.OleFileIO(io.BytesIO(data)) as file:
+            name = next(name for name in ("Workbook", "Book") if file.exists(name))
+            head = file.openstream(name).read(512)
+    except (StopIteration, OSError, ValueError):
+        return False
+    at = 0
+    while at + 4 <= len(head):
+        record, length = struct.unpack_from("<HH", head, at)
+        if record == 0x002F:
+            return True
+        at += 4 + length
+    return False

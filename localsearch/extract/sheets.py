@@ -13,7 +13,7 @@ from localsearch.extract.builder import Builder
 from localsearch.extract.decode import decode
 from localsearch.extract.limits import failure
 from localsearch.extract.office import OLE, own_title
-from localsearch.extract.packages import properties
+from localsearch.extract.packages import asks_for_password, properties
 from localsearch.extract.plain import read_text
 from localsearch.extract.source import Source
 from localsearch.types import Extract, Place
@@ -40,6 +40,8 @@ def read_sheets(source: Source, kind: str) -> list[Extract]:
     except PasswordError:
         raise failure("encrypted", "it asks for a password") from None
     except CalamineError as error:
+        if kind == "xls" and asks_for_password(source.data):
+            raise failure("encrypted", "it asks for a password") from None
         raise failure("damaged", f"could not be read: {error}") from None
     if builder.empty:
         raise failure("no-text", "its sheets hold no cells with content")
@@ -49,12 +51,11 @@ def read_sheets(source: Source, kind: str) -> list[Extract]:
 
 def _add_sheet(builder: Builder, book: Any, name: str) -> None:
     sheet = book.get_sheet_by_name(name)
-    first = (sheet.start or (0, 0))[0] + 1
     rows = ([_shown(cell) for cell in row] for row in sheet.iter_rows())
     place = Place(sheet=name)
     builder.leave_headings()
     marked = False
-    for start, lines in _runs(_labelled(rows), first):
+    for start, lines in _runs(_labelled(rows)):
         if not marked:
             builder.heading(1, name, place)
             marked = True
@@ -69,7 +70,7 @@ def read_csv(source: Source, kind: str) -> list[Extract]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text, kind))
     builder = Builder(source.limits.text)
     rows = ([_shown(cell) for cell in row] for row in _tolerant(reader))
-    for start, lines in _runs(_labelled(rows), 1):
+    for start, lines in _runs(_labelled(rows)):
         builder.add("\n".join(lines), "table", Place(row=start), joint="\n")
         if builder.full:
             break
@@ -133,11 +134,11 @@ def _cell(head: Sequence[str], index: int, cell: str) -> str:
     return f"{name}: {cell}" if name else cell
 
 
-def _runs(lines: Iterable[str], first: int) -> Iterator[tuple[int, list[str]]]:
+def _runs(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
     """Rows that follow one another without a gap, up to ROWS at a time, with the number of the first."""
     run: list[str] = []
-    start = first
-    for number, line in enumerate(lines, first):
+    start = 1
+    for number, line in enumerate(lines, 1):
         if run and (not line or len(run) == ROWS):
             yield start, run
             run = []
