@@ -32,7 +32,7 @@ _SPACE = re.compile(r"[ \t\n\f\r\xa0]+")
 _BREAK, _CELL = "\x1e", "\x1f"
 
 ENOUGH = 200
-"""Characters of main text that are taken for the page's; with less, its surroundings are read as well."""
+"""Characters of main text that are taken for the page's; with less, a page may be mostly what surrounds it."""
 
 
 class _Style(NamedTuple):
@@ -141,7 +141,8 @@ def _main(page: LexborHTMLParser) -> list[_Piece]:
     for root, skipped in ((body, around), (body, never)):
         if _length(best) >= ENOUGH:
             break
-        best = max(best, _Walker(skipped).walk(root), key=_length)
+        more = _Walker(skipped).walk(root)
+        best = more if _length(more) > 2 * _length(best) else best
     return best
 
 
