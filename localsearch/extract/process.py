@@ -100,10 +100,17 @@ class Worker:
         if self._connection is not None:
             self._connection.close()
         if self._process is not None:
-            if self._process.returncode is None:
-                self._process.kill()
+            self._kill()
             self._reap(None)
         self._process = self._connection = None
+
+    def _kill(self) -> None:
+        """Kill the process and any program that it has started; all are one group."""
+        assert self._process is not None
+        try:
+            os.killpg(self._process.pid, SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass
 
     def close(self) -> None:
         """End the process for good."""
