@@ -25,7 +25,7 @@ from localsearch.types import Cancelled, Extract, Progress, Record, Report, neve
 
 _BATCH_FILES = 200
 _BATCH_S = 2.0
-SKIPPING_RULES = frozenset({"binary", "empty", "unsupported"})
+SKIPPING_RULES = frozenset({"binary", "empty", "image", "unsupported"})
 """Rules of the extractor that mean there was nothing to read, rather than that reading failed."""
 
 

@@ -57,7 +57,8 @@ class Endpoint:
 
     async def _call(self, operation: Operation, scope: Scope_, receive: Receive) -> Call:
         limits = self._service.settings.server.limits
-        query = decode_query(operation.query, scope["query_string"])
+        # A page's address carries what the page was showing; only its own script reads that.
+        query = None if operation.tag == "page" else decode_query(operation.query, scope["query_string"])
         if query is not None:
             ceilings.check(query, limits)
         body, size = None, 0

@@ -1,0 +1,38 @@
+// Small helpers to build the page. Text only ever enters as text nodes, so nothing from a file is read as markup.
+
+export const byId = (id) => document.getElementById(id);
+
+export function el(name, properties = {}, ...children) {
+  const node = document.createElement(name);
+  for (const [key, value] of Object.entries(properties)) {
+    if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
+    else if (key === "class") node.className = value;
+    else if (key in node && key !== "list") node[key] = value;
+    else node.setAttribute(key, value);
+  }
+  node.append(...children.filter((child) => child !== null && child !== undefined));
+  return node;
+}
+
+// Text with the ranges [start, end) marked. Offsets count code points, as the server does.
+export function marked(text, ranges, className = "") {
+  const points = Array.from(text);
+  const parts = [];
+  let at = 0;
+  for (const [start, end] of ranges) {
+    if (start < at) continue;
+    parts.push(points.slice(at, start).join(""), el("mark", { class: className }, points.slice(start, end).join("")));
+    at = end;
+  }
+  parts.push(points.slice(at).join(""));
+  return parts;
+}
+
+export const count = (number) => number.toLocaleString("en");
+
+export function size(bytes) {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let unit = 0;
+  while (bytes >= 1000 && unit < units.length - 1) { bytes /= 1000; unit += 1; }
+  return `${bytes.toFixed(bytes < 10 && unit ? 1 : 0)} ${units[unit]}`;
+}
