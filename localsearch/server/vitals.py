@@ -64,6 +64,11 @@ class Vitals:
                 self._snapshot, self._taken = self._take(), time.monotonic()
             return self._snapshot
 
+    def forget(self) -> None:
+        """Make the next `snapshot` a new one."""
+        with self._lock:
+            self._taken = float("-inf")
+
     def latency(self) -> LatencyAnswer:
         """Searches and errors of the last five minutes."""
         window = self._service.metrics.window
@@ -99,7 +104,7 @@ class Vitals:
         )
 
     def _run(self) -> None:
-        due, warmed = 0.0, None
+        due, warmed = 0.0, object()
         while not self._stop.wait(TICK_S):
             generation = self._service.generation()
             if generation != warmed:
