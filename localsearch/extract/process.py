@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import stat
@@ -35,6 +36,7 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: socket.socket | None = None
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as this object
+        fcntl.fcntl(self._errors, fcntl.F_SETFL, os.O_APPEND)
         self._largest = 0
         self._fresh = True
         self.confinement: dict[str, str] = {}
@@ -77,8 +79,6 @@ class Worker:
             raise _unavailable(self._end(error).message) from None
 
     def _spawn(self, descriptor: int) -> subprocess.Popen[bytes]:
-        self._errors.seek(0)
-        self._errors.truncate(0)
         limits = msgspec.json.encode(self._settings).decode()
         command = [sys.executable, "-SP", "-m", "localsearch.extract.worker", str(descriptor), limits]
         try:
@@ -121,6 +121,7 @@ class Worker:
         assert self._connection is not None
         job = msgspec.msgpack.encode(wire.Job(os.fsencode(name).decode("utf-8", "replace")))
         deadline = time.monotonic() + self._settings.wall_s
+        self._errors.truncate(0)
         try:
             self._connection.settimeout(self._settings.wall_s)
             socket.send_fds(self._connection, [job], [descriptor])
@@ -223,6 +224,7 @@ def _environment() -> dict[str, str]:
         "PYTHONUTF8": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         "OPENBLAS_NUM_THREADS": "1",
+        "RUST_BACKTRACE": "0",
         "MALLOC_ARENA_MAX": "2",
         "RAYON_NUM_THREADS": "1",
         "TOKIO_WORKER_THREADS": "1",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from localsearch.errors import ExtractionError
 from localsearch.extract import archive, data, epub, image, mail, odf, office, pdf, rtf, sheets
 from localsearch.extract.html import read_html
 from localsearch.extract.kinds import HEAD, detect
@@ -37,7 +38,25 @@ def read_source(source: Source) -> list[Extract]:
         raise failure(
             "binary" if kind == "binary" else "unsupported", _REASONS.get(kind, f"no reader for {kind}")
         )
-    return reader(source)
+    return _guarded(reader, source)
+
+
+def _guarded(reader: Reader, source: Source) -> list[Extract]:
+    """Run a reader; whatever it raises on a damaged file becomes the reason, for a member as for a file."""
+    try:
+        return reader(source)
+    except (ExtractionError, MemoryError):
+        raise
+    except RecursionError:
+        raise failure("damaged", "it is nested too deeply to be read") from None
+    except Exception as error:
+        raise failure("damaged", f"could not be read: {error or type(error).__name__}") from None
+    except BaseException as error:
+        if (
+            type(error).__name__ != "PanicException"
+        ):  # what readers written in Rust raise for a mistake of theirs
+            raise
+        raise failure("damaged", f"its reader gave up: {error}") from None
 
 
 _REASONS = {

@@ -49,8 +49,6 @@ def read_member(source: Source, data: bytes, name: str, place: Place | None = No
         found = source.read(source.inside(data, member))
     except ExtractionError as error:
         return [unread(member, error)]
-    except RecursionError:
-        return [unread(member, failure("damaged", "nested too deeply to be read"))]
     return [_addressed(extract, member, place) for extract in found]
 
 

@@ -63,19 +63,8 @@ def answer(job: wire.Job, descriptor: int, settings: ExtractSettings) -> tuple[w
     except ExtractionError as error:
         return wire.Reply(rule=str(error.data["rule"]), reason=error.message, hint=error.hint), ()
     except MemoryError:
-        return refusal(
-            "memory", f"reading it takes more than {settings.memory_mb} MB of memory", leaving=True
-        )
-    except RecursionError:
-        return refusal("damaged", "it is nested too deeply to be read")
-    except Exception as error:  # a reader may raise anything on a damaged file; none may end the worker
-        return refusal("damaged", f"could not be read: {error or type(error).__name__}")
-
-
-def refusal(rule: str, reason: str, *, leaving: bool = False) -> tuple[wire.Reply, Sequence[Extract]]:
-    """The reply that says why a file was not read."""
-    error = failure(rule, reason)
-    return wire.Reply(rule=rule, reason=error.message, hint=error.hint, leaving=leaving), ()
+        error = failure("memory", f"reading it takes more than {settings.memory_mb} MB of memory")
+        return wire.Reply(rule="memory", reason=error.message, hint=error.hint, leaving=True), ()
 
 
 def contents(descriptor: int, settings: ExtractSettings) -> bytes:
