@@ -17,7 +17,8 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto
 table { border-collapse: collapse; margin: .5rem 0 1rem; font-size: 13px; }
 th, td { padding: .2rem .6rem; border-bottom: 1px solid #8884; text-align: right; font-variant-numeric: tabular-nums; }
 th:first-child, td:first-child { text-align: left; } th { border-bottom: 2px solid #888; }
-figure { margin: 1rem 0; background: #fff; border-radius: 6px; padding: .5rem; } figure svg { max-width: 100%; height: auto; }
+figure { margin: 1rem 0; background: #fff; border-radius: 6px; padding: .5rem; }
+figure svg { max-width: 100%; height: auto; }
 figcaption { color: #333; font-size: 13px; } .wide { overflow-x: auto; } p.note { color: #777; font-size: 13px; }
 td.no { color: #c53030; font-weight: 600; } td.yes { color: #2f855a; }
 """

@@ -309,7 +309,8 @@ def _http(results: Mapping[str, Any]) -> Iterable[Table]:
     busy = suite["while_indexing"]
     timed = [number(busy[part]) for part in ("requests_per_s", "p50_ms", "p95_ms", "p99_ms")]
     rows.append(["8", "never asked before, while files are indexed", *timed])
-    note = f"{number(suite['passages'], 0)} passages; clients share the machine. Start to first answer {suite['start_to_answer_s']} s."
+    counted = number(suite["passages"], 0)
+    note = f"{counted} passages; clients share the machine. Start to first answer {suite['start_to_answer_s']} s."
     yield Table("http", "The server under load", rows, note)
 
 

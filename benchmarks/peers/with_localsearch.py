@@ -47,7 +47,7 @@ class Ours(Adapter):
         if getattr(self, "models", None):
             settings = replace(settings, models=self.models)
         # Uncached means that queries are encoded each time, too.
-        caches = replace(settings.caches, query_vectors_mb=0, query_vectors_disk_mb=0)
+        caches = replace(settings.caches, query_vectors_days=0.0)
         chunk = replace(settings.chunk, tokens=WHOLE) if whole else settings.chunk
         return replace(settings, chunk=chunk, caches=caches)
 

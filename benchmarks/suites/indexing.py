@@ -14,7 +14,7 @@ from benchmarks.peers import environments
 from benchmarks.peers.client import PeerError, Running
 
 MANUALS = ("python3.11-doc", "postgresql-doc-15", "debian-handbook")
-SMALL = ("developers-reference",)
+SMALL, TINY = ("postfix-doc",), ("bash-doc",)
 END_TO_END = ("stack", "txtai", "chroma", "lancedb", "qdrant")
 
 
@@ -145,18 +145,19 @@ def _built(process: Running, file: str, count: int, home: str) -> dict[str, Any]
 
 def _files(context: Context) -> dict[str, Any]:
     """Folders of real manuals: by words ours and Recoll, by meaning a smaller folder with default chunking."""
-    manuals, small = _folders(context, MANUALS), _folders(context, SMALL)
+    many, few = (SMALL, TINY) if context.quick else (MANUALS, SMALL)
+    manuals, small = _folders(context, many), _folders(context, few)
     context.say("indexing: files")
-    figures: dict[str, Any] = {"manuals": list(MANUALS), "small": list(SMALL)}
+    figures: dict[str, Any] = {"manuals": list(many), "small": list(few)}
     with context.ours(model=False) as ours, context.folder() as home:
-        figures["localsearch"] = _rated(ours.index(folders=small if context.quick else manuals, home=home))
+        figures["localsearch"] = _rated(ours.index(folders=manuals, home=home))
     with context.ours() as ours, context.folder() as home:
         figures["localsearch_meaning"] = _rated(ours.index(folders=small, home=home, embed=True))
     recoll = context.peers()["recoll"]
     if not recoll.ready:
         return figures | {"recoll": {"cannot": environments.missing(context.cache)["recoll"]}}
     with context.run(recoll) as process, context.folder() as home:
-        figures["recoll"] = rounded(process.index(folders=small if context.quick else manuals, home=home), 2)
+        figures["recoll"] = rounded(process.index(folders=manuals, home=home), 2)
     figures["ratio_to_recoll"] = ratio(figures["localsearch"]["words_s"], figures["recoll"]["words_s"])
     return figures
 
