@@ -110,7 +110,7 @@ def sparse(folder: Path, name: str, size: int) -> Path:
 
 def test_files_over_the_limit_are_refused_before_they_are_read(extractor: Extractor, tmp_path: Path) -> None:
     error = refused(extractor, sparse(tmp_path, "line.txt", 1_000_000_000))
-    assert (rule(error), error.message) == ("too-large", "1000 MB are more than the limit of 200 MB")
+    assert (rule(error), error.message) == ("too-large", "1000 MB are over the limit of 200 MB")
     assert rule(refused(extractor, sparse(tmp_path, "huge.txt", 5_000_000_000))) == "too-large"
 
 

@@ -63,20 +63,21 @@ def answer(job: wire.Job, descriptor: int, settings: ExtractSettings) -> tuple[w
     except ExtractionError as error:
         return wire.Reply(rule=str(error.data["rule"]), reason=error.message, hint=error.hint), ()
     except MemoryError:
-        error = failure("memory", f"reading it takes more than {settings.memory_mb} MB of memory")
-        return wire.Reply(rule="memory", reason=error.message, hint=error.hint, leaving=True), ()
+        full = failure("memory", f"reading it takes more than {settings.memory_mb} MB of memory")
+        return wire.Reply(rule="memory", reason=full.message, hint=full.hint, leaving=True), ()
 
 
 def contents(descriptor: int, settings: ExtractSettings) -> bytes:
-    """All bytes of the file."""
+    """All bytes of the file; no more than the limit even of a file that grows, or tells no size."""
+    limit = settings.max_file_mb * 1_000_000
     size = os.fstat(descriptor).st_size
-    if size > settings.max_file_mb * 1_000_000:
-        raise failure(
-            "too-large", f"{size / 1e6:.0f} MB are more than the limit of {settings.max_file_mb} MB"
-        )
     os.lseek(descriptor, 0, os.SEEK_SET)
     with open(descriptor, "rb", closefd=False) as file:
-        return file.read()
+        data = b"" if size > limit else file.read(limit + 1)
+    size = max(size, len(data))
+    if size > limit:
+        raise failure("too-large", f"{size / 1e6:.0f} MB are over the limit of {settings.max_file_mb} MB")
+    return data
 
 
 def _allow(settings: ExtractSettings) -> None:
