@@ -10,7 +10,7 @@ from typing import Any
 
 from localsearch.errors import ModelFormatError, UsageError
 from localsearch.models.bert import read_config, unsupported
-from localsearch.models.cards import CONFIG, TOKENIZER, WEIGHTS, Card, Pin
+from localsearch.models.cards import CONFIG, TOKENIZER, WEIGHTS, Card
 
 _POOLING = {
     "pooling_mode_cls_token": "cls",
@@ -71,7 +71,6 @@ def read_folder(folder: Path, name: str) -> Card:
         lowercase=bool(_json(inner / "sentence_bert_config.json").get("do_lower_case")),
         query_prefix=str(prompts.get("query") or ""),
         document_prefix=str(prompts.get("document") or prompts.get("passage") or ""),
-        files={file: Pin() for file in (WEIGHTS, TOKENIZER, CONFIG)},
     )
 
 
