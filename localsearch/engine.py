@@ -44,7 +44,7 @@ from localsearch.watch import Changes, Watcher
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What is indexed and how fresh. `bytes` is what the home folder takes on disk, models not counted."""
+    """What is indexed and how fresh: `changed` is when a document was last stored. `bytes` is what the home folder takes on disk, models not counted."""
 
     documents: int
     chunks: int
@@ -57,6 +57,7 @@ class Status:
     seq: int
     collections: tuple[str, ...]
     roots: tuple[str, ...]
+    changed: float | None
     release: str = __version__
 
 
@@ -280,6 +281,8 @@ class Engine:
     def feedback(self, query: str, id: str, relevant: bool, *, collection: str = "default") -> None:
         """Record whether a document answers a query. Raises NotFoundError for a document that is not there."""
         if self.corpus.find(collection, id) is None:
+            id = str(_paths(id)[0])
+        if self.corpus.find(collection, id) is None:
             raise _no_document(id, collection)
         self.judgements.put(collection, query, id, relevant)
 
@@ -440,18 +443,24 @@ class Engine:
             seq=self.corpus.seq,
             collections=tuple(self.corpus.collections()),
             roots=tuple(path for _, path, _ in self.ledger.roots()),
+            changed=self.db.one("SELECT max(indexed) FROM documents"),
         )
 
     def why(self, path: str | os.PathLike[str]) -> list[FileRow]:
-        """What became of a file, once per collection; raises NotFoundError when it was never seen."""
+        """What became of a file, or of the skipped folder that it is in, once per collection.
+
+        Raises NotFoundError when it was never seen.
+        """
         absolute = _paths(path)[0]
-        rows = self.ledger.at(display(os.fsencode(absolute)))
-        if not rows:
-            raise NotFoundError(
-                f"{absolute} has not been seen.",
-                hint="Index it, or a folder that holds it: localsearch index PATH",
-            )
-        return rows
+        places = [absolute, *absolute.parents]
+        for place in places:
+            rows = self.ledger.at(display(os.fsencode(place)))
+            if rows:
+                return rows
+        what = "has not been seen" if absolute.exists() else "does not exist"
+        raise NotFoundError(
+            f"{absolute} {what}.", hint="Index it, or a folder that holds it: localsearch index PATH"
+        )
 
     def suggest(self, prefix: str, limit: int = 8) -> list[str]:
         """Completions of the last word of what was typed, from the corpus's own words."""

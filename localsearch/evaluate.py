@@ -25,6 +25,8 @@ EvalMode = Literal["lexical", "semantic", "hybrid", "rerank"]
 MODES: tuple[EvalMode, ...] = get_args(EvalMode)
 DEFAULT_MODES: tuple[EvalMode, ...] = ("lexical", "semantic", "hybrid")
 COLLECTION = "default"
+JUDGED = ".judged"
+"""The hidden folder in which anyone may keep questions about the files beside it: queries.jsonl and qrels/."""
 DEPTH = 100
 PAGE = 10
 BATCH = 500
@@ -39,6 +41,8 @@ class Searchable(Protocol):
     """What evaluate needs of an engine, which stands above this module in the order of imports."""
 
     def add(self, records: Sequence[Record], *, collection: str) -> list[str]: ...
+
+    def index(self, paths: Path, *, report: Report, cancelled: Cancelled) -> Any: ...
 
     def embed_pending(self, report: Report, cancelled: Cancelled) -> int: ...
 
@@ -138,6 +142,8 @@ class Dataset:
         root = Path(folder)
         if not root.is_dir():
             raise NotFoundError(f"{root} is not a folder", hint="Give a folder in BEIR layout.")
+        if not (root / "corpus.jsonl").exists() and (root / JUDGED).is_dir():
+            return cls._of_files(root.resolve(), split)
         _require(root, "corpus.jsonl", "queries.jsonl", f"qrels/{split}.tsv")
         ids = _ids(root / "corpus.jsonl")
         texts = {query.id: query.text for _, query in _parsed(root / "queries.jsonl", _Query)}
@@ -151,6 +157,19 @@ class Dataset:
         notes = _notes(graded, judged, texts, ids)
         queries = {q: texts[q] for q in judged}
         return cls(root.resolve().name, split, root / "corpus.jsonl", len(ids), queries, judged, notes)
+
+    @classmethod
+    def _of_files(cls, root: Path, split: str) -> Dataset:
+        """A folder of files with questions about them in .judged; documents are named by their path in the folder."""
+        _require(root / JUDGED, "queries.jsonl", f"qrels/{split}.tsv")
+        texts = {query.id: query.text for _, query in _parsed(root / JUDGED / "queries.jsonl", _Query)}
+        graded = _read_qrels(root / JUDGED / "qrels" / f"{split}.tsv")
+        judged = {
+            query: {str(root / name): grade for name, grade in grades.items()}
+            for query, grades in graded.items()
+            if query in texts and any(grade > 0 for grade in grades.values())
+        }
+        return cls(root.name, split, root, 0, {query: texts[query] for query in judged}, judged)
 
     def records(self) -> Iterator[Record]:
         """The documents, in the order of the file; one without text is known by its title."""
@@ -316,17 +335,22 @@ def evaluate(
 ) -> EvalReport:
     """Index the collection into `default`, embed all of it, and run every judged query in every mode."""
     started = time.perf_counter()
-    fill(engine, dataset, report=report, cancelled=cancelled)
+    documents = fill(engine, dataset, report=report, cancelled=cancelled)
     index_s = time.perf_counter() - started
     scores = score(engine, dataset.queries, dataset.judgements, modes, report=report, cancelled=cancelled)
-    counts = (dataset.documents, len(dataset.queries))
+    counts = (documents, len(dataset.queries))
     return EvalReport(dataset.name, dataset.split, *counts, index_s, scores, dataset.notes)
 
 
 def fill(
     engine: Searchable, dataset: Dataset, *, report: Report = no_report, cancelled: Cancelled = never
-) -> None:
-    """Add the documents in batches, then embed what is pending. Documents without any text stay out."""
+) -> int:
+    """Add the documents in batches, then embed what is pending; returns how many there are.
+
+    Documents without any text stay out.
+    """
+    if dataset.corpus.is_dir():
+        return int(engine.index(dataset.corpus, report=report, cancelled=cancelled).documents)
     records = (record for record in dataset.records() if record.text.strip())
     done = 0
     while batch := list(islice(records, BATCH)):
@@ -336,6 +360,7 @@ def fill(
         done += len(batch)
         report(Progress("index", done, dataset.documents, "documents"))
     engine.embed_pending(report, cancelled)
+    return dataset.documents
 
 
 def score(

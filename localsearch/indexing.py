@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -56,7 +56,11 @@ class FileCounts:
 
 @dataclass(frozen=True, slots=True)
 class IndexReport:
-    """How a run ended. `notes` tells what a person should know, such as a root that could not be read."""
+    """How a run ended.
+
+    `notes` tells what went wrong as a whole, such as a root that could not be read; `rules` counts what was skipped or
+    failed by the stable word for the reason.
+    """
 
     files: FileCounts
     documents: int
@@ -64,6 +68,7 @@ class IndexReport:
     seconds: float
     cancelled: bool = False
     notes: tuple[str, ...] = ()
+    rules: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,7 @@ class _Run:
     cancelled: Cancelled
     counts: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    rules: dict[str, int] = field(default_factory=dict)
     scanned: int = 0
     done: int = 0
     to_read: int = 0
@@ -101,6 +107,11 @@ class _Run:
 
     def count(self, word: str, by: int = 1) -> None:
         self.counts[word] = self.counts.get(word, 0) + by
+
+    def leave_out(self, word: str, rule: str) -> None:
+        """Count a file that was skipped or failed, and why."""
+        self.count(word)
+        self.rules[rule] = self.rules.get(rule, 0) + 1
 
 
 class Indexer:
@@ -164,7 +175,9 @@ class Indexer:
             raise errors[0]
         counts = FileCounts(**run.counts)
         seconds = time.monotonic() - began
-        return IndexReport(counts, run.documents, run.chunks, seconds, cancelled(), tuple(run.notes))
+        return IndexReport(
+            counts, run.documents, run.chunks, seconds, cancelled(), tuple(run.notes), run.rules
+        )
 
     def _index_root(self, run: _Run, path: Path, extractor: Extractor | None) -> None:
         compared = self._compare(run, path)
@@ -194,13 +207,13 @@ class Indexer:
             seen.add(found.raw)
             row = known.get(found.raw)
             if found.skip:
-                run.count("skipped")
+                run.leave_out("skipped", found.skip.rule)
                 if found.skip.rule == "unreadable":
                     kept.append(found.raw)
                 if row is None or row.rule != found.skip.rule:
                     compared.skipped.append(found)
             elif row and _same(row, found) and not (run.job.retry_failed and row.state == "failed"):
-                run.count({"indexed": "unchanged"}.get(row.state, row.state))
+                run.count("unchanged") if row.state == "indexed" else run.leave_out(row.state, row.rule)
             else:
                 compared.to_read.append(found)
         if not run.cancelled():
@@ -320,7 +333,7 @@ class Indexer:
         self.ledger.put(row)
         if skipped and old and old.content_hash:
             self._release(row.collection, old.content_hash)
-        run.count(row.state)
+        run.leave_out(row.state, rule)
 
     def _record_skips(self, run: _Run, skipped: list[Found]) -> None:
         with self.db.write():

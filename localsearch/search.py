@@ -25,9 +25,19 @@ import numpy as np
 from localsearch.caches import ResultCache, VectorCache, canonical
 from localsearch.derived import Derived, Mask, Semantic
 from localsearch.embedding import Embedder
-from localsearch.errors import ModelError, QueryError
+from localsearch.errors import ModelError, NotFoundError, QueryError
 from localsearch.facets import facets
-from localsearch.filters import And, Filter, ParsedQuery, from_json, parse_filter, parse_query, to_sql
+from localsearch.filters import (
+    And,
+    Exists,
+    Filter,
+    ParsedQuery,
+    field_names,
+    from_json,
+    parse_filter,
+    parse_query,
+    to_sql,
+)
 from localsearch.fusion import Candidates, Signals, coverage, fuse, union
 from localsearch.lexical import LexicalQuery, analyze_query
 from localsearch.settings import SearchSettings
@@ -36,6 +46,7 @@ from localsearch.store import DocumentRow, PassageRow
 from localsearch.text import Analyzer, normalize
 from localsearch.types import Answer, Hit, Ids, Mode, Ranking, Scores, Vectors
 
+DEFAULT = "default"
 COUNTED = 2_000
 """Matching passages up to which documents are counted exactly even without a filter or facets."""
 MAX_QUERY = 10_000
@@ -101,6 +112,7 @@ class Plan:
     """A query taken apart: what each leg is asked, and which documents and chunks may answer (None: all)."""
 
     parsed: ParsedQuery
+    filter: Filter | None
     words: LexicalQuery
     text: str
     documents: Ids | None
@@ -181,6 +193,8 @@ class Searcher:
         with trip.stage("parse"):
             plan = self._plan(trip)
         ranked, explanation = self._rank(trip, plan, semantic)
+        if not ranked and plan.filter is not None:
+            trip.notes.extend(self._unknown_fields(plan.filter))
         page = ranked[request.offset : request.offset + request.limit]
         with trip.stage("count"):
             matching = self._matching(request, plan, ranked)
@@ -198,6 +212,7 @@ class Searcher:
             cached=False,
             results=hits,
             semantic_coverage=self.derived.coverage(),
+            corrections=self._corrections(plan),
             notes=tuple(trip.notes),
             explanation=explanation if request.explain else None,
         )
@@ -219,20 +234,25 @@ class Searcher:
             excluded=parsed.excluded,
             languages=self.derived.lexical.languages,
         )
-        documents = self._allowed(request, parsed, words)
+        chosen = _all_filters(request, parsed)
+        documents = self._allowed(request.collection, chosen, words)
         allowed = None if documents is None else self.derived.catalog.mask(documents)
-        return Plan(parsed, words, parsed.text, documents, allowed)
+        return Plan(parsed, chosen, words, parsed.text, documents, allowed)
 
-    def _allowed(self, request: Request, parsed: ParsedQuery, words: LexicalQuery) -> Ids | None:
-        """Which documents may answer, ascending; None when all may."""
+    def _allowed(self, collection: str | None, chosen: Filter | None, words: LexicalQuery) -> Ids | None:
+        """Which documents may answer, ascending; None when all may. Raises NotFoundError for no such collection."""
         conditions: list[str] = []
         values: list[Any] = []
-        if chosen := _all_filters(request, parsed):
+        if chosen is not None:
             clause, values = to_sql(chosen)
             conditions.append(clause)
-        if request.collection is not None and self.corpus.collections() != [request.collection]:
+        if collection is not None and (known := self.corpus.collections()) != [collection]:
+            if collection not in known and collection != DEFAULT:
+                raise NotFoundError(
+                    f"There is no collection {collection}.", hint=f"Known: {', '.join(known) or DEFAULT}."
+                )
             conditions.append("d.collection = ?")
-            values.append(request.collection)
+            values.append(collection)
         documents = (
             self.corpus.select(" AND ".join(f"({c})" for c in conditions), values) if conditions else None
         )
@@ -243,6 +263,22 @@ class Searcher:
                 documents = np.array(self.corpus.document_ids(), np.int64)
             documents = np.setdiff1d(documents, self.derived.lexical.documents_with(phrase))
         return documents
+
+    def _unknown_fields(self, chosen: Filter) -> Iterator[str]:
+        """A note for each field of a filter that no document has."""
+        for name in sorted(field_names(chosen)):
+            clause, values = to_sql(Exists(name))
+            if not self.corpus.any(clause, values):
+                yield f"No document has a field {name}."
+
+    def _corrections(self, plan: Plan) -> tuple[str, ...]:
+        """The query with each word that the corpus does not know replaced by the nearest one that it does."""
+        lexical = self.derived.lexical
+        if all(any(map(lexical.doc_freq, term.forms)) for term in plan.words.terms):
+            return ()
+        words = plan.parsed.words.split()
+        corrected = [lexical.correct(word.strip(".,;:!?")) or word for word in words]
+        return (" ".join(corrected),) if corrected != words else ()
 
     # -- rank
 
@@ -424,8 +460,7 @@ class Searcher:
     def suggest(self, prefix: str, limit: int) -> list[str]:
         """Completions of the last word typed."""
         before, _, last = prefix.rpartition(" ")
-        complete = getattr(self.derived.lexical, "complete", None)
-        words = complete(normalize(last), limit) if complete and last else []
+        words = self.derived.lexical.complete(normalize(last), limit) if last else []
         return [f"{before} {word}".strip() for word in words]
 
     def close(self) -> None:

@@ -268,6 +268,14 @@ class LexicalIndex(Protocol):
         """Passages that hold the term."""
         ...
 
+    def complete(self, prefix: str, n: int = 10) -> list[str]:
+        """The commonest words of the corpus that start so."""
+        ...
+
+    def correct(self, word: str) -> str | None:
+        """The word of the corpus that a misspelt one was meant to be; None when it is known or nothing is near."""
+        ...
+
     def documents_with(self, phrase: Any) -> Ids:
         """Ids of documents with a passage that holds one of the phrase's alternatives, ascending."""
         ...

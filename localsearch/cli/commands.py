@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 import time
 from dataclasses import replace
@@ -39,7 +40,7 @@ def index(args: argparse.Namespace, console: Console, settings: Settings) -> int
     if interrupted():
         console.say("Stopped. What was done is kept; the same command goes on from here.")
         return INTERRUPTED
-    return 0
+    return 1 if outcome.notes else 0
 
 
 def fetch_model(engine: Engine, console: Console) -> bool:
@@ -64,8 +65,11 @@ def _tell_index(console: Console, outcome: IndexReport, status: Status, dry_run:
         f"{would}new {files.new}, changed {files.changed}, unchanged {files.unchanged}, removed {files.removed}, "
         f"skipped {files.skipped}, failed {files.failed} in {outcome.seconds:.1f} s"
     )
+    if outcome.rules:
+        listed = sorted(outcome.rules.items(), key=lambda item: -item[1])
+        console.say("  left out: " + ", ".join(f"{rule} {count:,}" for rule, count in listed))
     for note in outcome.notes:
-        console.say(f"note: {note}")
+        console.say(f"error: {note}")
     if not dry_run:
         console.say(
             f"{status.documents:,} documents in {status.chunks:,} passages; "
@@ -146,8 +150,6 @@ def why(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     """`localsearch why FILE`"""
     with Engine.open(settings=settings, read_only=True) as engine:
         rows = engine.why(args.file)
-    if not rows:
-        raise NotFoundError(f"{args.file} has not been seen.")
     row = rows[0]
     stale = row.state == "failed" and row.content_hash is not None
     if console.json:
@@ -164,7 +166,9 @@ def why(args: argparse.Namespace, console: Console, settings: Settings) -> int:
             }
         )
         return 0
-    console.out.print(f"{row.path}: {row.state}" + (f" ({row.rule}): {row.reason}" if row.reason else ""))
+    within = "" if os.path.abspath(os.path.expanduser(args.file)) == row.path else "in the folder "
+    why = f" ({row.rule}): {row.reason}" if row.reason else f", collection {row.collection}, under {row.root}"
+    console.out.print(f"{within}{row.path}: {row.state}{why}", markup=False)
     if stale:
         console.say("Its last good content is still searchable, and stale.")
     return 0

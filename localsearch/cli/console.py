@@ -52,8 +52,8 @@ class Console:
             self.err.print(Text(f"  {error.hint}", style="dim"))
 
     def table(self, rows: Sequence[Sequence[str]]) -> None:
-        """A table whose first row is its heading."""
-        table = Table(box=None, pad_edge=False, header_style="bold")
+        """A table whose first row is its heading; an empty heading is not shown."""
+        table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(rows[0]))
         for column, heading in enumerate(rows[0]):
             table.add_column(heading, justify="left" if column == 0 else "right", overflow="fold")
         for row in rows[1:]:
@@ -80,6 +80,8 @@ class Console:
             self.say(note)
         if answer.corrections:
             self.say("Did you mean: " + ", ".join(answer.corrections))
+        if answer.semantic_coverage < 1 and answer.version:
+            self.say(f"{answer.semantic_coverage:.0%} of passages can be found by meaning so far.")
         cached = ", cached" if answer.cached else ""
         self.say(f"{len(answer.results)} of {answer.total} in {answer.took_ms:.0f} ms{cached}")
 
@@ -102,23 +104,27 @@ def where(hit: Hit) -> str:
     path = hit.path or hit.id
     if "member" in place:
         path = f"{path}!/{place['member']}"
-    if "page" in place:
-        return f"{path} p.{place['page']}"
-    if "sheet" in place:
-        row = f" row {place['row']}" if "row" in place else ""
-        return f"{path} [{place['sheet']}]{row}"
-    return f"{path}:{place['line']}" if "line" in place else path
+    row = f" row {place['row']}" if "row" in place else ""
+    for name, written in (
+        ("page", " p.{}"),
+        ("sheet", " [{}]" + row),
+        ("chapter", " [{}]"),
+        ("message", " message {}"),
+    ):
+        if name in place:
+            return path + written.format(place[name])
+    return f"{path}:{place['line']}" if "line" in place else path + row
 
 
 def _headline(number: int, hit: Hit) -> Text:
-    score = f"{hit.score:.3f}"
+    score = f"  {hit.score:.3f}" if hit.score else ""
     link = f"link file://{hit.path}" if hit.path else ""
     return Text.assemble(
         (f"{number}. ", "dim"),
         (hit.title or hit.id, "bold"),
         "  ",
         (where(hit), f"cyan {link}"),
-        (f"  {score}", "dim"),
+        (score, "dim"),
     )
 
 

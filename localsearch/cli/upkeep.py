@@ -86,6 +86,10 @@ def purge(args: argparse.Namespace, console: Console, settings: Settings) -> int
         console.result(outcome)
     console.say(f"{len(outcome.documents):,} documents are gone from every file of {settings.home}.")
     console.say("Backups and exports made before still hold them.")
+    if any(Path(key.split("!/")[0]).is_file() for key in outcome.documents):
+        console.say(
+            "The files themselves are still there: the next `index` of their folder brings them back."
+        )
     return 0
 
 

@@ -14,6 +14,7 @@ from localsearch.filters.tree import (
     Range,
     all_of,
     any_of,
+    field_names,
     negate,
 )
 from localsearch.filters.written import to_text
@@ -30,6 +31,7 @@ __all__ = [
     "Range",
     "all_of",
     "any_of",
+    "field_names",
     "field_sql",
     "from_json",
     "negate",

@@ -157,3 +157,10 @@ def too_deep() -> FilterError:
     return FilterError(
         f"A filter may be nested at most {MAX_DEPTH} deep.", hint="Flatten it: $and inside $and adds nothing."
     )
+
+
+def field_names(tree: Filter) -> set[str]:
+    """The fields that a filter asks about."""
+    if isinstance(tree, And | Or):
+        return {name for part in tree.parts for name in field_names(part)}
+    return field_names(tree.part) if isinstance(tree, Not) else {tree.field}

@@ -111,6 +111,14 @@ class RankBM25Index:
         """Ids of documents with a passage that holds one of the alternatives, ascending."""
         return np.unique(self._documents[self._holds(tuple(phrase))])
 
+    def complete(self, prefix: str, n: int = 10) -> list[str]:
+        """Nothing: only stems are held here."""
+        return []
+
+    def correct(self, word: str) -> str | None:
+        """Nothing, for the same reason."""
+        return None
+
     def ids(self) -> Ids:
         """Every chunk id held."""
         return self._ids

@@ -194,6 +194,10 @@ class Corpus:
         rows = self.db.query(f"SELECT d.id FROM documents AS d WHERE {clause} ORDER BY d.id", params)
         return np.fromiter((row[0] for row in rows), np.int64, len(rows))
 
+    def any(self, clause: str, params: Sequence[Any]) -> bool:
+        """Whether a WHERE clause matches any document `d`."""
+        return self.db.one(f"SELECT 1 FROM documents AS d WHERE {clause} LIMIT 1", params) is not None
+
     def facet_rows(self, document_ids: Iterable[int]) -> list[FacetRow]:
         """What facets are counted from."""
         rows = self.db.query(

@@ -59,11 +59,8 @@ def _folder(settings: Settings) -> Iterator[Finding]:
     if owner := owner_of(home):
         where = f", serving at {owner.url}" if owner.url else ""
         yield Finding("index", "good", f"in use by process {owner.pid}{where}")
-    loose = [file.name for file in (home, *home.iterdir()) if file.stat().st_mode & 0o077]
-    if loose:
-        yield Finding(
-            "permissions", "bad", f"others can read {', '.join(loose)}", f"Run: chmod -R go= {home}"
-        )
+    if home.stat().st_mode & 0o077:
+        yield Finding("permissions", "bad", f"others can read {home}", f"Run: chmod go= {home}")
     if not os.access(home, os.W_OK):
         yield Finding("permissions", "note", f"{home} cannot be written: searching works, indexing does not")
 
