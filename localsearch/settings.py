@@ -112,7 +112,7 @@ class LimitSettings:
     local_burst: int = 1000
     concurrent: int = 8
     wait_s: float = 2.0
-    body_kb: int = 256
+    body_kb: int = 1280
     documents_mb: int = 32
     query_chars: int = 100_000
     results: int = 100

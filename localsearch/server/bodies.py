@@ -81,9 +81,13 @@ def decode_query(kind: type[msgspec.Struct] | None, query_string: bytes) -> Any:
     if len(values) < len(pairs):
         raise bad_request("A parameter is given twice.")
     try:
-        return msgspec.convert(values, kind, strict=False)
+        found = msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
         raise bad_request(str(error).replace("Object", "The query string").replace("$.", "")) from None
+    if nulled := [name for name in values if getattr(found, name) is None]:
+        # What may be left out may not be the word "null".
+        raise bad_request(f"`{nulled[0]}` has no such value as {values[nulled[0]]}.")
+    return found
 
 
 def _pairs(query_string: bytes) -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ Filters = Annotated[
     dict[str, Any] | str | None,
     Meta(
         description='JSON such as {"year": {"$gte": 2020}}, or an expression such as `type:pdf after:2024-01-01`.',
-        examples=[{"type": {"$in": ["pdf", "markdown"]}}, "type:pdf after:2024-01-01 -draft"],
+        examples=[{"type": {"$in": ["pdf", "markdown"]}}, "type:pdf after:2024-01-01"],
     ),
 ]
 
@@ -148,7 +148,12 @@ class IndexRequest(Request, frozen=True, kw_only=True):
     """Files and folders on the server's machine to make searchable."""
 
     paths: Annotated[
-        list[Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"^[^\x00]*\Z")]],
+        list[
+            Annotated[
+                str,
+                Meta(min_length=1, max_length=4096, extra_json_schema={"pattern": "^(/|~/)[^\\x00]*$"}),
+            ]
+        ],
         Meta(min_length=1, max_length=100, examples=[["/home/me/notes"]]),
     ]
     collection: Collection | None = None

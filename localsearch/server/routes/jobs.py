@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+
+import msgspec
 
 from localsearch.errors import NotFoundError
 from localsearch.server import events
@@ -18,35 +19,31 @@ def index(service: Service, call: Call) -> Reply:
     """Queue the indexing of files and folders."""
     asked: IndexRequest = call.body
     allowed = service.settings.server.index_roots
-    for path in asked.paths:
-        _check(path, allowed)
-    return started(service, "index", asked)
+    paths = [_checked(os.path.expanduser(path), allowed) for path in asked.paths]
+    return started(service, "index", msgspec.structs.replace(asked, paths=paths))
 
 
-def _check(path: str, allowed: tuple[str, ...]) -> None:
+def _checked(path: str, allowed: tuple[str, ...]) -> str:
     """Refuse what is not there, and what lies outside the folders that the settings allow."""
-    place = Path(path).expanduser()
-    if not place.is_absolute():
+    if not os.path.isabs(path) or "\0" in path:
         raise HttpError(
-            400, "bad_path", f"{path} is not an absolute path.", hint="Name it from the root: /home/me/notes."
+            400, "bad_path", f"{path} is no absolute path.", hint="Name it from the root: /home/me/notes."
         )
-    if allowed and not any(_within(place, Path(root).expanduser()) for root in allowed):
+    if allowed and not any(_within(path, os.path.expanduser(root)) for root in allowed):
         raise HttpError(
             403,
             "outside",
             f"{path} may not be indexed.",
-            hint="server.index_roots in settings.toml allows folders.",
+            hint="server.index_roots in settings.toml says what may.",
         )
-    try:
-        there = place.exists()
-    except OSError:
-        there = False
-    if not there:
+    if not os.path.lexists(path):
         raise NotFoundError(f"There is no {path} on the server's machine.", hint="Check the spelling.")
+    return path
 
 
-def _within(place: Path, root: Path) -> bool:
-    return os.path.commonpath([os.path.realpath(place), os.path.realpath(root)]) == os.path.realpath(root)
+def _within(path: str, root: str) -> bool:
+    true = os.path.realpath(root)
+    return os.path.commonpath([os.path.realpath(path), true]) == true
 
 
 def listed(service: Service, call: Call) -> JobsAnswer:
