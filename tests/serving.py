@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
-from localsearch.engine import Engine
-from localsearch.server.app import create_app
-from localsearch.server.run import Server, listen
-from localsearch.server.service import Service
 from localsearch.settings import LimitSettings, ServerSettings, Settings
 from localsearch.types import Record
+
+if TYPE_CHECKING:
+    from localsearch.engine import Engine
+    from localsearch.server.service import Service
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 
@@ -57,6 +57,10 @@ class Served:
 @contextmanager
 def serving(engine: Engine, settings: Settings, **more: Any) -> Iterator[Served]:
     """Serve until the block ends."""
+    # Imported here, so that tests of other parts, which load this file too, do not load the server.
+    from localsearch.server.app import create_app
+    from localsearch.server.run import Server, listen
+
     listener = listen(settings.server.host, 0)
     port = int(listener.getsockname()[1])
     settings = replace(settings, server=replace(settings.server, port=port))
@@ -94,6 +98,8 @@ def settings_at(home: Path, limits: LimitSettings | None = None, **server: Any) 
 @contextmanager
 def notes(home: Path, limits: LimitSettings | None = None, **server: Any) -> Iterator[Served]:
     """A server over five short notes."""
+    from localsearch.engine import Engine
+
     settings = settings_at(home, limits, **server)
     with Engine.open(settings=settings) as engine:
         engine.add(
@@ -113,6 +119,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) -> Iterator[Served]:
     """A server over data/sample with every passage embedded by the real model."""
+    from localsearch.engine import Engine
+
     home = tmp_path_factory.mktemp("sample") / "home"
     settings = replace(settings_at(home), models=model_folder)
     with Engine.open(settings=settings) as engine:
