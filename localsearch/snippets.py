@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from localsearch.text import Analyzer, Token
+from localsearch.text import Analyzer
 
 LENGTH = 240
 """Characters of a snippet: two to three lines on a page."""
@@ -39,7 +39,7 @@ def snippet(
     `…` where it was cut, and highlights as (start, end) offsets into it. Without a match it is the passage's start.
     """
     wanted = frozenset(terms)
-    matches = [_Match(t.term, t.start, t.end) for t in _matching(passage, wanted, analyzer, language)]
+    matches = [_Match(t.term, t.start, t.end) for t in analyzer.find(passage, wanted, language)]
     start, end = _window(passage, matches, length)
     return _render(passage, start, end, _merged(matches, start, end))
 
@@ -47,10 +47,6 @@ def snippet(
 def snippet_terms(forms: Sequence[Sequence[str]]) -> frozenset[str]:
     """All forms of all terms of a query."""
     return frozenset(form for term in forms for form in term)
-
-
-def _matching(text: str, wanted: frozenset[str], analyzer: Analyzer, language: str) -> list[Token]:
-    return [t for t in analyzer.tokens_with_offsets(text, language) if t.term in wanted] if wanted else []
 
 
 def _window(passage: str, matches: list[_Match], length: int) -> tuple[int, int]:

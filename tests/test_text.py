@@ -174,3 +174,18 @@ def test_an_unstemmed_analyser_has_another_fingerprint() -> None:
 )
 def test_language_of_a_sentence(text: str, language: str) -> None:
     assert detect_language(text) == language
+
+
+@pytest.mark.parametrize("language", ["en", "de", ""])
+def test_finding_wanted_terms_gives_what_the_tokens_say(language: str) -> None:
+    analyzer = Analyzer()
+    text = "The runners' running readFile_v2 runs, naïve 東京 runners run in Häusern; O'Neill ran v1.2.3 and C++."
+    for sample in (text, text.encode("ascii", "ignore").decode()):
+        tokens = analyzer.tokens_with_offsets(sample, language)
+        for wanted in (
+            frozenset({"run"}),
+            frozenset({"readfile_v2", "c++"}),
+            frozenset(t.term for t in tokens),
+            frozenset(),
+        ):
+            assert analyzer.find(sample, wanted, language) == [t for t in tokens if t.term in wanted]

@@ -144,6 +144,15 @@ class Analyzer:
         memo = self._memo(language)
         return [token for match in _WORD.finditer(text) for token in _tokens(match, memo)]
 
+    def find(self, text: str, wanted: frozenset[str], language: str = "") -> list[Token]:
+        """Those of `tokens_with_offsets` whose term is wanted, sooner: each different word is looked at once."""
+        if _SPECIAL.search(text) is not None:
+            return [token for token in self.tokens_with_offsets(text, language) if token.term in wanted]
+        memo = self._memo(language)
+        words = {word for word in set(_PLAIN_WORD.findall(text)) if not wanted.isdisjoint(memo[word])}
+        matches = (match for match in _PLAIN_WORD.finditer(text) if match.group() in words) if words else ()
+        return [token for match in matches for token in _tokens(match, memo) if token.term in wanted]
+
     def split(self, text: str) -> list[str]:
         """The words of a text as written, runs of an unspaced script whole."""
         return _WORD.findall(text)
