@@ -13,7 +13,7 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_UNWANTED = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f\xad\ufeff]|\x1b\\[[0-9;]*m")
+_UNWANTED = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f\xad\ufdd0\ufdd1\ufeff]|\x1b\\[[0-9;]*m")
 
 
 def decode(data: bytes, declared: str = "") -> tuple[str, str]:

@@ -28,8 +28,8 @@ _AROUND = (
 )
 _MAIN = "main,[role=main],article,#content,#main,#mw-content-text,div.body,.post-content,.entry-content"
 _LAYOUT = "table table,h1,h2,h3,h4,h5,h6,pre,ul,ol,blockquote,form"
-_SPACE = re.compile(r"[ \t\n\f\r\xa0]+")
-_BREAK, _CELL = "\x1e", "\x1f"
+_BREAK, _CELL = "\ufdd0", "\ufdd1"
+"""Marks of a line break and of a table's cell: noncharacters, which no text may hold and decode() drops."""
 
 ENOUGH = 200
 """Characters of main text that are taken for the page's; with less, a page may be mostly what surrounds it."""
@@ -231,7 +231,7 @@ class _Walker:
 
 def _flowing(source: str) -> str:
     """Text with white space collapsed, kept line breaks, and cells set apart."""
-    text = _SPACE.sub(" ", source)
+    text = " ".join(source.split())
     if _CELL in text:
         cells = (cell.strip() for cell in text.split(_CELL))
         text = " | ".join(cell for cell in cells if cell)

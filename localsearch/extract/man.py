@@ -7,7 +7,6 @@ and drops the rest.
 from __future__ import annotations
 
 import re
-import shlex
 
 from localsearch.extract.builder import Builder
 from localsearch.extract.decode import decode
@@ -16,6 +15,9 @@ from localsearch.types import Extract, Place
 _FONT = re.compile(
     r"\\f(?:\[[^\]]*\]|\(..|.)|\\s[+-]?\d|\\[&|^/,%:cdru{}]|\\(?:m|F|n|k|\*)(?:\[[^\]]*\]|\(..|.)|\\[hvwloD]'[^']*'"
 )
+_ESCAPED = re.compile(r"\\(.)")
+_LITERAL = {"e": "\\", "0": " ", "~": " ", "t": "\t"}
+_ARGUMENT = re.compile(r'"((?:[^"]|"")*)"?|((?:\\.|[^\s"\\]|(?<=\S)")+)')
 _NAMED = re.compile(r"\\\((..)|\\\[([^\]]*)\]")
 _SIGNS = {"aq": "'", "dq": '"', "em": "—", "en": "–", "hy": "-", "bu": "•", "co": "©", "lq": "“", "rq": "”", "oq": "‘",
           "cq": "’", "rs": "\\", "ti": "~", "ha": "^", "ga": "`", "mi": "-", "->": "→", "<-": "←", ">=": "≥", "<=": "≤",
@@ -89,7 +91,8 @@ class _Page:
 
     def take(self, line: str, number: int) -> None:
         if self._skipping:
-            self._skipping = "" if line.startswith(self._skipping) else self._skipping
+            ended = line.startswith(".") and line[1:].strip() == self._skipping
+            self._skipping = "" if ended else self._skipping
         elif line.startswith((".", "'")) and not line.startswith("..."):
             self._request(line[1:].strip(), number)
         elif not line.strip() and not self._verbatim:
@@ -106,7 +109,7 @@ class _Page:
     def _request(self, line: str, number: int) -> None:
         name, _, rest = line.partition(" ")
         if name in ("TH", "Dt"):
-            words = _arguments(rest)
+            words = [_plain(word) for word in _arguments(rest)]
             self.title = f"{words[0].lower()}({words[1]})" if len(words) > 1 else " ".join(words).lower()
         elif name in ("SH", "SS", "Sh", "Ss"):
             self._section(1 if name[1] in "Hh" else 2, rest, number)
@@ -114,7 +117,8 @@ class _Page:
             self.close()
             self._verbatim = name in ("nf", "EX")
         elif name in ("de", "ig", "am"):
-            self._skipping = "." + (rest.split()[1] if len(rest.split()) > 1 else ".")
+            marks = rest.split('\\"')[0].split()[0 if name == "ig" else 1 :]
+            self._skipping = marks[0] if marks else "."
         elif name in _PARAGRAPHS:
             self.close()
             if name in ("IP",) and rest:
@@ -160,26 +164,14 @@ class _Page:
 
 def _plain(text: str) -> str:
     """Text without escapes for fonts and sizes, named signs written out."""
-    text = text.split('\\"', 1)[0]
-    text = _FONT.sub("", text)
-    text = _NAMED.sub(lambda m: _SIGNS.get(m.group(1) or m.group(2), ""), text)
-    return (
-        text.replace("\\-", "-")
-        .replace("\\ ", " ")
-        .replace("\\~", " ")
-        .replace("\\e", "\\")
-        .replace("\\.", ".")
-        .replace("\\'", "'")
-        .replace("\\`", "`")
-        .replace("\\0", " ")
-    )
+    if "\\" not in text:
+        return text
+    text = _FONT.sub("", text.split('\\"', 1)[0])
+    text = _NAMED.sub(lambda match: _SIGNS.get(match.group(1) or match.group(2), ""), text)
+    return _ESCAPED.sub(lambda match: _LITERAL.get(match.group(1), match.group(1)), text)
 
 
 def _arguments(text: str) -> list[str]:
-    """Arguments of a request, quoted ones as one."""
-    text = text.replace("\\ ", "\x00")
-    try:
-        words = shlex.split(text.replace("\\", "\\\\").replace("'", "\\'"), posix=True)
-    except ValueError:
-        words = text.split()
-    return [word.replace("\x00", " ") for word in words if word] or [""]
+    """Arguments of a request, quoted ones as one; a quote inside quotes is written twice."""
+    found = (quoted.replace('""', '"') or bare for quoted, bare in _ARGUMENT.findall(text))
+    return [word for word in found if word] or [""]
