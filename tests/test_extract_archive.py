@@ -120,6 +120,20 @@ def test_version_control_and_caches_in_archives_are_left_out() -> None:
     assert texts(read(make_zip(files), "a.zip", LIMITS)) == {"keep.txt": "kept"}
 
 
+def test_secrets_in_archives_are_left_out_and_said() -> None:
+    key = b"-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk=\n"
+    files = {
+        "app/.env": b"TOKEN=x",
+        "keys/backup.txt": key,
+        ".ssh/config": b"Host a",
+        "app/.env.example": b"TOKEN=",
+    }
+    found = read(make_zip(files), "a.zip", LIMITS)
+    assert texts(found) == {"app/.env.example": "TOKEN="}
+    assert [extract.type for extract in found] == ["secret", "secret", "secret", "text"]
+    assert all("looks like a key" in note for note in notes(found))
+
+
 def test_too_deep() -> None:
     data, name = b"bottom", "bottom.txt"
     for level in range(4):

@@ -64,6 +64,20 @@ def test_pages_headings_and_metadata() -> None:
     assert extract.notes == (f"1 of 3 pages have no text of their own; {OFF}",)
 
 
+def test_a_title_that_is_only_large() -> None:
+    buffer = io.BytesIO()
+    page = Canvas(buffer, pagesize=A5)
+    for size, height, line in (
+        (24, 500, "How to keep"),
+        (24, 470, "honey bees"),
+        (10, 400, "Bees live in a hive. " * 2),
+    ):
+        page.setFont("Helvetica", size)
+        page.drawString(50, height, line)
+    page.save()
+    assert only(buffer.getvalue()).title == "How to keep honey bees"
+
+
 def test_a_protected_file() -> None:
     with pytest.raises(ExtractionError) as caught:
         only(make_pdf(encrypt="secret"))

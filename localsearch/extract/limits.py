@@ -26,6 +26,7 @@ HINTS = {
     "changed": "It will be read again at the next run.",
     "missing": "It will be dropped from the index at the next run.",
     "unreadable": "Check its permissions.",
+    "secret": "Unpack it and name the file itself to index it.",
     "special": "Only regular files are read.",
 }
 """What to do next, by the stable word for the kind of reason."""

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 MOST_HEADINGS = 5000
 """Entries of an outline that are used."""
 
+HEAD = 2000
+"""Characters of the first page among which a title is looked for."""
+STANDS_OUT = 1.2
+"""How much larger than most of the text a title's type is."""
+
 _JOINED = re.compile("[\ufffe\x02]\n?")
 _SPACES = re.compile(r"\s+")
 
@@ -68,7 +73,7 @@ def _read(document: pdfium.PdfDocument, source: Source) -> Extract:
     if builder.empty:
         raise failure("no-text", _without_text(len(document)))
     title, metadata = _metadata(document)
-    return builder.extract("pdf", title=title, metadata=metadata)
+    return builder.extract("pdf", title=title or _largest_words(document) or None, metadata=metadata)
 
 
 def _without_text(pages: int) -> str:
@@ -91,6 +96,26 @@ def _page_text(document: pdfium.PdfDocument, index: int) -> str:
     finally:
         page.close()
     return clean(_JOINED.sub("", text.replace("\r\n", "\n")))
+
+
+def _largest_words(document: pdfium.PdfDocument) -> str:
+    """The words in the largest type at the head of the first page, if they stand out: its title to a reader."""
+    import pypdfium2 as pdfium
+    from pypdfium2 import raw
+
+    try:
+        page = document[0].get_textpage()
+        count = min(page.count_chars(), HEAD)
+        text = page.get_text_range(0, count) if count > 0 else ""
+        sizes = [raw.FPDFText_GetFontSize(page, index) for index in range(len(text))]
+    except pdfium.PdfiumError:
+        return ""
+    solid = sorted(size for size, sign in zip(sizes, text) if not sign.isspace())
+    if not solid or solid[-1] < STANDS_OUT * solid[len(solid) // 2]:
+        return ""
+    large = "".join(s if s.isspace() or size > 0.97 * solid[-1] else "\0" for size, s in zip(sizes, text))
+    title = max((" ".join(clean(_JOINED.sub("", part)).split()) for part in large.split("\0")), key=len)
+    return title if 4 <= len(title) <= 200 else ""
 
 
 def _outline(document: pdfium.PdfDocument) -> dict[int, list[tuple[int, str]]]:

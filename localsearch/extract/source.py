@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from localsearch.errors import ExtractionError
 from localsearch.extract.limits import Limits, failure
+from localsearch.extract.secret import looks_secret
 from localsearch.types import Block, Extract, Place
 
 
@@ -45,6 +46,8 @@ def read_member(source: Source, data: bytes, name: str, place: Place | None = No
     member = clean_name(name)
     if source.depth >= source.limits.depth:
         return [unread(member, failure("bomb", f"nested more than {source.limits.depth} deep"))]
+    if looks_secret(member, data):
+        return [unread(member, failure("secret", "looks like a key, a password store or a private history"))]
     try:
         found = source.read(source.inside(data, member))
     except ExtractionError as error:
