@@ -18,6 +18,7 @@ import platformdirs
 from localsearch.errors import SettingsError
 
 HUB = "https://huggingface.co"
+Storage = Literal["fp32", "fp16", "int16", "int8"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +51,16 @@ class SearchSettings:
 
 @dataclass(frozen=True, slots=True)
 class VectorSettings:
-    """HNSW: M neighbours per node, build and query breadth (0: chosen), storage of a vector.
+    """HNSW: M neighbours per node, build and query breadth (0: chosen by measurement), storage of a vector.
 
+    int16 searches by one byte a dimension and scores by two, int8 has only the first; docs/decisions/hnsw.md compares.
     `merge_at` is the delta's size that starts a new generation, `tombstone_share` the deleted share.
     """
 
-    m: int = 32
+    m: int = 16
     ef_construction: int = 200
     ef_search: int = 0
-    storage: Literal["fp32", "fp16", "int8"] = "int8"
+    storage: Storage = "int16"
     recall_target: float = 0.985
     merge_at: int = 10_000
     tombstone_share: float = 0.1

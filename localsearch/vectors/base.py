@@ -10,24 +10,66 @@ from numpy.typing import NDArray
 
 from localsearch.errors import DamagedError
 from localsearch.types import Ids, Ranking, Vectors
-from localsearch.vectors.delta import best, inside
+from localsearch.vectors.codec import Codec
+from localsearch.vectors.delta import Mask, best, inside
 from localsearch.vectors.files import Generation, verify
-from localsearch.vectors.graph import Graph, Mask, Positions
+from localsearch.vectors.graph import Graph, Nodes
 from localsearch.vectors.plan import breadth, is_exact_cheaper
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """Which chunks a node stands for: chunks of equal text share one, since copies would wall off parts of the graph.
+
+    `ids` (count,) are chunk ids in the order of `nodes` (count,), -1 for a ghost; `first` (nodes,) is where each node
+    begins, None where every node has exactly one. `order` sorts `ids`.
+    """
+
+    ids: Ids
+    nodes: Nodes
+    first: Nodes | None
+    order: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, ids: Ids, nodes: Nodes, count: int) -> Entries:
+        first = None if len(ids) == count else np.searchsorted(nodes, np.arange(count))
+        return cls(ids, nodes, first, np.argsort(ids, kind="stable"))
+
+    @classmethod
+    def read(cls, file: Path, generation: Generation) -> Entries:
+        data = file.read_bytes()
+        ids = np.frombuffer(data, "<i8", generation.count).astype(np.int64)
+        nodes = np.frombuffer(data, "<i4", generation.count, 8 * generation.count).astype(np.int64)
+        return cls.of(ids, nodes, generation.nodes)
+
+    def per_node(self, mask: Mask) -> Mask:
+        """Which nodes have at least one entry that the mask, shape (count,), marks."""
+        return mask if self.first is None or not len(mask) else np.logical_or.reduceat(mask, self.first)
+
+    def of_nodes(
+        self, nodes: Nodes, scores: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The entries of these nodes, each with its node's score."""
+        if self.first is None:
+            return nodes, scores
+        ends = np.append(self.first[1:], len(self.ids))[nodes]
+        counts = ends - self.first[nodes]
+        before = np.cumsum(counts) - counts
+        entries = np.arange(int(counts.sum())) + np.repeat(self.first[nodes] - before, counts)
+        return entries, np.repeat(scores, counts)
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
     """The vectors of one generation and which of them still count.
 
-    `ids` (count,) is the chunk id of each position, -1 for a ghost; `live` (count,) is False for ghosts and what was
-    removed since; `bits` is `live` as FAISS takes it, None while everything is live.
+    `live` (count,) is False for ghosts and what was removed since; `bits` tells FAISS which nodes have a live entry,
+    None while all do; `count` is the number of live entries.
     """
 
     generation: Generation
     graph: Graph
-    ids: Ids
-    order: Positions
+    entries: Entries
     live: Mask
     bits: NDArray[np.uint8] | None
     count: int
@@ -36,69 +78,83 @@ class Base:
     def open(cls, folder: Path, generation: Generation) -> Base:
         """Verify and map the files of a generation. DamagedError when one is not what was written."""
         try:
-            verify(folder, generation.graph)
-            verify(folder, generation.ids)
-            graph = Graph.open(folder / generation.graph.name)
-            ids = np.fromfile(folder / generation.ids.name, "<i8").astype(np.int64, copy=False)
+            for entry in generation.files:
+                verify(folder, entry)
+            codec = Codec(generation.storage, generation.limit)
+            graph = Graph.open(folder / generation.graph.name, folder / generation.rest.name, codec)
+            entries = Entries.read(folder / generation.ids.name, generation)
         except FileNotFoundError as error:
             raise DamagedError(
                 f"{error.filename} is missing.", hint="Run `localsearch check --repair`, which rebuilds it."
             ) from error
-        if not len(graph) == len(ids) == generation.count or graph.dimensions != generation.dimensions:
+        if len(graph) != generation.nodes or graph.dimensions != generation.dimensions:
             raise DamagedError(
                 f"The vector index in {folder} is not the one in its manifest.",
                 hint="Run `localsearch check --repair`.",
             )
-        return cls._of(generation, graph, ids, np.argsort(ids, kind="stable"), ids >= 0)
+        return cls._of(generation, graph, entries, entries.ids >= 0)
 
     @classmethod
-    def _of(cls, generation: Generation, graph: Graph, ids: Ids, order: Positions, live: Mask) -> Base:
-        count = int(np.count_nonzero(live))
-        bits = None if count == len(live) else np.packbits(live, bitorder="little")
-        return cls(generation, graph, ids, order, live, bits, count)
+    def _of(cls, generation: Generation, graph: Graph, entries: Entries, live: Mask) -> Base:
+        nodes = entries.per_node(live)
+        bits = None if nodes.all() else np.packbits(nodes, bitorder="little")
+        return cls(generation, graph, entries, live, bits, int(np.count_nonzero(live)))
 
     def _with_live(self, live: Mask) -> Base:
-        return Base._of(self.generation, self.graph, self.ids, self.order, live)
+        return Base._of(self.generation, self.graph, self.entries, live)
+
+    def live_ids(self) -> Ids:
+        """The ids that count, in no order."""
+        return self.entries.ids[self.live]
 
     def keep(self, ids: Ids) -> Base:
         """The same with exactly these live, of those it has."""
-        return self._with_live(np.isin(self.ids, ids) & (self.ids >= 0))
+        return self._with_live(np.isin(self.entries.ids, ids) & (self.entries.ids >= 0))
 
     def remove(self, ids: Ids) -> Base:
         """The same without these."""
-        positions = self.find(ids)
-        positions = positions[positions >= 0]
-        if not len(positions):
+        found = self._find(ids)
+        found = found[found >= 0]
+        if not len(found):
             return self
         live = self.live.copy()
-        live[positions] = False
+        live[found] = False
         return self._with_live(live)
 
-    def find(self, ids: Ids) -> Positions:
-        """The position of each id, -1 for one that is not here or no longer counts."""
-        if not len(self.ids):
+    def nodes_of(self, ids: Ids) -> Nodes:
+        """The node of each id, -1 for one that is not here or no longer counts."""
+        found = self._find(ids)
+        return np.where(found >= 0, self.entries.nodes[found], -1) if len(self.entries.ids) else found
+
+    def _find(self, ids: Ids) -> NDArray[np.int64]:
+        held = self.entries
+        if not len(held.ids):
             return np.full(len(ids), -1, np.int64)
-        at = np.minimum(np.searchsorted(self.ids, ids, sorter=self.order), len(self.ids) - 1)
-        positions = self.order[at]
-        return np.where((self.ids[positions] == ids) & self.live[positions], positions, -1)
+        at = np.minimum(np.searchsorted(held.ids, ids, sorter=held.order), len(held.ids) - 1)
+        found = held.order[at]
+        return np.where((held.ids[found] == ids) & self.live[found], found, -1)
 
     def search(self, query: Vectors, k: int, allowed: Mask | None, *, exact: bool = False) -> Ranking:
         """The k best of those that are live and allowed; always k if there are that many."""
-        keep, count, bits = self.live, self.count, self.bits
+        keep, bits = self.live, self.bits
         if allowed is not None:
-            keep = self.live & inside(allowed, self.ids)
-            count = int(np.count_nonzero(keep))
-        k = min(k, count)
-        if k == 0:
+            keep = self.live & inside(allowed, self.entries.ids)
+        nodes, total = self.entries.per_node(keep), len(self.graph)
+        count = int(np.count_nonzero(nodes))
+        if count == 0:
             return Ranking.empty()
-        if exact or is_exact_cheaper(count, len(self.ids), k):
-            return self._exact(query, k, keep)
+        if exact or is_exact_cheaper(count, total, k):
+            return self._ranked(*self.graph.search_exactly(query, k, np.flatnonzero(nodes)), keep, k)
         if allowed is not None:
-            bits = np.packbits(keep, bitorder="little") if count < len(keep) else None
-        wanted = breadth(self.generation.ef_search, k, count / len(self.ids))
-        positions, scores = self.graph.search(query, k, wanted, bits)
-        return best(self.ids[positions], scores, k) if len(positions) == k else self._exact(query, k, keep)
+            bits = np.packbits(nodes, bitorder="little") if count < total else None
+        found, scores = self.graph.search(
+            query, k, breadth(self.generation.ef_search, k, count / total), bits
+        )
+        if len(found) < min(k, count):
+            found, scores = self.graph.search_exactly(query, k, np.flatnonzero(nodes))
+        return self._ranked(found, scores, keep, k)
 
-    def _exact(self, query: Vectors, k: int, keep: Mask) -> Ranking:
-        positions, scores = self.graph.search_exactly(query, k, keep)
-        return best(self.ids[positions], scores, k)
+    def _ranked(self, nodes: Nodes, scores: NDArray[np.float32], keep: Mask, k: int) -> Ranking:
+        entries, scores = self.entries.of_nodes(nodes, scores)
+        kept = keep[entries]
+        return best(self.entries.ids[entries[kept]], scores[kept], k)

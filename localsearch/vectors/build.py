@@ -6,38 +6,41 @@ import os
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from localsearch.errors import CancelledError, DamagedError
 from localsearch.settings import VectorSettings
 from localsearch.types import Cancelled, Ids, Progress, Report, Vectors
-from localsearch.vectors.graph import Graph, Mask, use_threads
+from localsearch.vectors.base import Entries
+from localsearch.vectors.codec import Codes
+from localsearch.vectors.delta import Mask
+from localsearch.vectors.graph import Graph, Nodes
+from localsearch.vectors.tuning import choose_breadth
 
 SLICE = 1_024
-TRAINING = 20_000
-SAMPLE = 200
-_BREADTHS = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A finished graph, its ids by position, and the efSearch chosen for it with the recall measured there."""
+    """A finished graph, its entries in the order of nodes, and the efSearch chosen for it with the recall measured."""
 
     graph: Graph
     ids: Ids
+    nodes: Nodes
     ef_search: int
     recall: float
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What every step of a build is given."""
+    """What every step of a build is given. `queries`, shape (n, dimensions), are real ones to tune efSearch by."""
 
     settings: VectorSettings
     threads: int
     total: int
+    queries: Vectors | None
     report: Report
     cancelled: Cancelled
 
@@ -50,27 +53,88 @@ class Work:
         self.report(Progress("merge", done, max(self.total, done), "vectors"))
 
 
+@dataclass(slots=True)
+class _Growing:
+    """A graph under construction: `known` finds the node of a vector that is there already."""
+
+    graph: Graph
+    known: dict[bytes, int] = field(default_factory=dict)
+    ids: list[Ids] = field(default_factory=list)
+    nodes: list[Nodes] = field(default_factory=list)
+
+    def add(self, ids: Ids, vectors: Vectors, threads: int) -> None:
+        """Add a batch; a vector that is there already gets no second node."""
+        if self.graph.make_room_for(vectors):
+            self._know_all(set(self.known.values()))
+        codes = self.graph.codec.encode(vectors)
+        count = len(self.graph)
+        nodes = np.empty(len(ids), np.int64)
+        fresh: list[int] = []
+        for row, digest in enumerate(codes.digests()):
+            nodes[row] = node = self.known.setdefault(digest, count + len(fresh))
+            if node == count + len(fresh):
+                fresh.append(row)
+        if fresh:
+            self.graph.add(codes.at(np.array(fresh)), threads)
+        self.ids.append(ids)
+        self.nodes.append(nodes)
+
+    def _know_all(self, nodes: set[int]) -> None:
+        self.known = know(self.graph.codes(), np.array(sorted(nodes), np.int64))
+
+    def finish(self, work: Work) -> Built:
+        ids, nodes = _joined(self.ids), _joined(self.nodes)
+        order = np.argsort(nodes, kind="stable")
+        ids, nodes = ids[order], nodes[order]
+        live = Entries.of(ids, nodes, len(self.graph)).per_node(ids >= 0)
+        settings = work.settings
+        ef_search, recall = choose_breadth(
+            self.graph, live, settings.recall_target, work.queries, lambda: work.step(len(self.graph))
+        )
+        return Built(self.graph, ids, nodes, settings.ef_search or ef_search, recall)
+
+
+def know(codes: Codes, nodes: Nodes) -> dict[bytes, int]:
+    """The node of each vector, by its digest."""
+    found: dict[bytes, int] = {}
+    for start in range(0, len(nodes), SLICE):
+        rows = nodes[start : start + SLICE]
+        found.update(zip(codes.at(rows).digests(), rows.tolist()))
+    return found
+
+
+def _joined(parts: list[Ids]) -> Ids:
+    return np.concatenate(parts) if parts else np.empty(0, np.int64)
+
+
 def from_stream(stream: Iterable[tuple[Ids, Vectors]], dimensions: int, work: Work) -> Built:
-    """Build from batches of any size; memory is that of the graph and, for int8, of 20,000 training vectors."""
-    graph = Graph.new(dimensions, work.settings)
-    slices = sliced(stream, dimensions)
-    held: list[tuple[Ids, Vectors]] = []
-    if not graph.trained:
-        for item in slices:
-            held.append(item)
-            if sum(len(ids) for ids, _ in held) >= TRAINING:
-                break
-        sample = np.concatenate([vectors for _, vectors in held] or [np.zeros((1, dimensions), np.float32)])
-        graph.train(sample)
-    return _add(graph, [], held, slices, work)
+    """Build from batches of any size; memory is that of the graph and about 150 bytes a vector."""
+    return _grow(_Growing(Graph.new(dimensions, work.settings)), stream, work)
 
 
-def from_base(graph: Graph, ids: Ids, ghosts: Ids, ids_added: Ids, vectors: Vectors, work: Work) -> Built:
-    """Extend a graph read into memory: haunt the positions in `ghosts`, then add what is new."""
-    ids = ids.copy()
-    ids[ghosts] = -1
-    graph.haunt(ghosts)
-    return _add(graph, [ids], [], sliced([(ids_added, vectors)], graph.dimensions), work)
+def from_base(
+    graph: Graph, entries: Entries, live: Mask, stream: Iterable[tuple[Ids, Vectors]], work: Work
+) -> Built:
+    """Extend a graph read into memory: haunt nodes without a live entry, forget dead entries, add what is new."""
+    alive = entries.per_node(live)
+    dead = np.flatnonzero(~alive)
+    haunted_before = entries.nodes[entries.ids < 0]
+    graph.haunt(np.setdiff1d(dead, haunted_before))
+    growing = _Growing(graph, know(graph.codes(), np.flatnonzero(alive)))
+    growing.ids = [entries.ids[live], np.full(len(dead), -1, np.int64)]
+    growing.nodes = [entries.nodes[live], dead]
+    return _grow(growing, stream, work)
+
+
+def _grow(growing: _Growing, stream: Iterable[tuple[Ids, Vectors]], work: Work) -> Built:
+    """Add batch by batch in a thread of low priority, whose OpenMP threads inherit it, then choose efSearch."""
+    done = sum(map(len, growing.ids))
+    with ThreadPoolExecutor(1, "vectors", initializer=yield_to_searches) as worker:
+        for ids, vectors in sliced(stream, growing.graph.dimensions):
+            worker.submit(growing.add, ids, vectors, work.threads).result()
+            done += len(ids)
+            work.step(done)
+        return worker.submit(growing.finish, work).result()
 
 
 def sliced(stream: Iterable[tuple[Ids, Vectors]], dimensions: int) -> Iterator[tuple[Ids, Vectors]]:
@@ -100,60 +164,12 @@ def check_vectors(ids: Ids, vectors: Vectors, dimensions: int) -> None:
         )
 
 
-def _add(
-    graph: Graph,
-    ids: list[Ids],
-    held: list[tuple[Ids, Vectors]],
-    more: Iterator[tuple[Ids, Vectors]],
-    work: Work,
-) -> Built:
-    """Add batch by batch in a thread of low priority, whose OpenMP threads inherit it, then choose efSearch."""
-    with ThreadPoolExecutor(1, "vectors", initializer=yield_to_searches) as worker:
-        for source in (held, more):
-            for new, vectors in source:
-                worker.submit(graph.add, vectors, work.threads).result()
-                ids.append(new)
-                work.step(len(graph))
-        held.clear()
-        all_ids = np.concatenate(ids) if ids else np.empty(0, np.int64)
-        ef_search, recall = worker.submit(choose_breadth, graph, all_ids >= 0, work).result()
-    return Built(graph, all_ids, ef_search, recall)
-
-
 def yield_to_searches() -> None:
     """Lower this thread's priority, where the system keeps one per thread (Linux)."""
     try:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
     except (AttributeError, OSError):
         return
-
-
-def choose_breadth(graph: Graph, live: Mask, work: Work) -> tuple[int, float]:
-    """The smallest efSearch whose recall@10 meets the target on vectors of the graph itself, and that recall.
-
-    Each sampled vector asks for its ten nearest others; the truth is an exact search over the same stored vectors.
-    """
-    use_threads(1)
-    chosen = np.random.default_rng(len(graph)).permutation(np.flatnonzero(live))[:SAMPLE]
-    if len(chosen) < 2:
-        return _BREADTHS[0], 1.0
-    queries = graph.vectors(chosen)
-    truth = [_others(graph.search_exactly(query, 11, live)[0], self) for query, self in zip(queries, chosen)]
-    bits = None if live.all() else np.packbits(live, bitorder="little")
-    recall = 0.0
-    for ef_search in _BREADTHS:
-        work.step(len(graph))
-        found = [
-            _others(graph.search(query, 11, ef_search, bits)[0], self) for query, self in zip(queries, chosen)
-        ]
-        recall = sum(len(set(a) & set(b)) for a, b in zip(truth, found)) / sum(map(len, truth))
-        if recall >= work.settings.recall_target:
-            return ef_search, recall
-    return _BREADTHS[-1], recall
-
-
-def _others(positions: Ids, self: int) -> list[int]:
-    return [position for position in positions.tolist() if position != self][:10]
 
 
 def threads_or_all(threads: int) -> int:

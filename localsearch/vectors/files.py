@@ -2,7 +2,8 @@
 
     FOLDER/manifest.json     which generation is published, with the size and checksums of its files
     FOLDER/7.graph           the HNSW graph and its vectors, as FAISS writes them
-    FOLDER/7.ids             the chunk id of each position, int64 little-endian; -1 where a vector was deleted
+    FOLDER/7.rest            the second byte of each component, where storage has one
+    FOLDER/7.ids             chunk ids (int64, little-endian; -1 where a vector was deleted), then their nodes (int32)
     FOLDER/damaged-*         what did not match its manifest, set aside
     FOLDER/*.new             being written; left by a crash, removed at the next opening
 
@@ -22,11 +23,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 import msgspec
 
 from localsearch.errors import DamagedError, DiskFullError, FormatError, StorageError
+from localsearch.settings import Storage
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -46,19 +48,30 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One immutable HNSW index: its files and how it was built. `ghosts` counts deleted positions."""
+    """One immutable HNSW index: its files and how it was built.
+
+    `count` chunks share `nodes` distinct vectors; `ghosts` of the nodes stand where a vector was deleted. `limit` is
+    the largest component of any vector, where they are kept as bytes.
+    """
 
     number: int
     count: int
+    nodes: int
     ghosts: int
     dimensions: int
-    storage: Literal["fp32", "fp16", "int8"]
+    storage: Storage
+    limit: float
     m: int
     ef_construction: int
     ef_search: int
     recall: float
     graph: StoredFile
+    rest: StoredFile
     ids: StoredFile
+
+    @property
+    def files(self) -> tuple[StoredFile, StoredFile, StoredFile]:
+        return self.graph, self.rest, self.ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +211,7 @@ def _digests(file: BinaryIO, fully: bool) -> tuple[int, str]:
 
 def set_aside(folder: Path, generation: Generation | None) -> None:
     """Rename what is damaged so that it is neither trusted nor lost; an earlier one set aside is replaced."""
-    names = [MANIFEST, *((generation.graph.name, generation.ids.name) if generation else ())]
+    names = [MANIFEST, *(entry.name for entry in (generation.files if generation else ()))]
     with storage_errors(folder):
         for name in names:
             if (folder / name).exists():
@@ -208,11 +221,11 @@ def set_aside(folder: Path, generation: Generation | None) -> None:
 
 def remove_orphans(folder: Path, generation: Generation | None) -> list[str]:
     """Remove files that no manifest names, left by a crash; returns their names."""
-    kept = {MANIFEST, *((generation.graph.name, generation.ids.name) if generation else ())}
+    kept = {MANIFEST, *(entry.name for entry in (generation.files if generation else ()))}
     orphans = [
         path
         for path in folder.iterdir()
-        if path.suffix in (".graph", ".ids", ".new") and path.name not in kept
+        if path.suffix in (".graph", ".rest", ".ids", ".new") and path.name not in kept
     ]
     orphans = [path for path in orphans if not path.name.startswith("damaged-")]
     for path in orphans:
@@ -222,7 +235,7 @@ def remove_orphans(folder: Path, generation: Generation | None) -> list[str]:
 
 def remove(folder: Path, generation: Generation) -> None:
     """Remove a generation's files; one that the system still holds open goes at the next opening."""
-    for entry in (generation.graph, generation.ids):
+    for entry in generation.files:
         try:
             (folder / entry.name).unlink(missing_ok=True)
         except PermissionError:

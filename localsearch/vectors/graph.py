@@ -1,4 +1,4 @@
-"""All that is said to FAISS: an HNSW graph over positions 0..n-1, inner product on unit vectors.
+"""All that is said to FAISS: an HNSW graph over nodes 0..n-1, each a distinct unit vector.
 
 FAISS is imported when first needed: a small index, which is searched exactly, never needs it.
 """
@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 from localsearch.errors import DamagedError
 from localsearch.settings import VectorSettings
 from localsearch.types import Scores, Vectors
+from localsearch.vectors.codec import Bytes, Codec, Codes, bytes_per_dimension
 
 if TYPE_CHECKING:
     from localsearch.vectors.files import HashingFile
 
-Positions = NDArray[np.int64]
-Mask = NDArray[np.bool_]
+Nodes = NDArray[np.int64]
 
 _WRITE_BLOCK = 1 << 20
+_BLOCK = 4_096
 
 
 def _faiss() -> Any:
@@ -31,103 +32,151 @@ def _faiss() -> Any:
 
 
 class Graph:
-    """An HNSW graph with its vectors. Searching is safe from many threads; adding is not."""
+    """An HNSW graph with its vectors. Searching is safe from many threads; changing is not."""
 
-    def __init__(self, index: Any) -> None:
+    def __init__(self, index: Any, codec: Codec, dimensions: int, rest: Bytes) -> None:
         self._index = index
-        self.dimensions = int(index.d)
+        self.codec = codec
+        self.dimensions = dimensions
+        self._rest = rest
+        self._room = len(rest)
 
     @classmethod
     def new(cls, dimensions: int, settings: VectorSettings) -> Graph:
-        """An empty graph."""
+        """An empty graph; for bytes its limit grows with what is added."""
         faiss = _faiss()
-        kind = faiss.METRIC_INNER_PRODUCT
+        codec = Codec(settings.storage, 1e-6)
         if settings.storage == "fp32":
-            index = faiss.IndexHNSWFlat(dimensions, settings.m, kind)
+            index = faiss.IndexHNSWFlat(dimensions, settings.m, faiss.METRIC_INNER_PRODUCT)
         else:
-            scalars = faiss.ScalarQuantizer
-            code = scalars.QT_fp16 if settings.storage == "fp16" else scalars.QT_8bit
-            index = faiss.IndexHNSWSQ(dimensions, code, settings.m, kind)
+            kind = faiss.ScalarQuantizer.QT_8bit_direct if codec.in_bytes else faiss.ScalarQuantizer.QT_fp16
+            metric = faiss.METRIC_L2 if codec.in_bytes else faiss.METRIC_INNER_PRODUCT
+            index = faiss.IndexHNSWSQ(dimensions, kind, settings.m, metric)
         index.hnsw.efConstruction = settings.ef_construction
-        return cls(index)
+        return cls(index, codec, dimensions, np.empty((0, _rest_width(codec, dimensions)), np.uint8))
 
     @classmethod
-    def open(cls, file: Path, *, mapped: bool = True) -> Graph:
-        """Read a graph; mapped, its pages are shared with the file cache and it cannot be added to."""
+    def open(cls, file: Path, rest: Path, codec: Codec, *, mapped: bool = True) -> Graph:
+        """Read a graph; mapped, its pages are shared with the file cache and it cannot be changed."""
         faiss = _faiss()
         try:
-            return cls(faiss.read_index(str(file), faiss.IO_FLAG_MMAP_IFC if mapped else 0))
-        except RuntimeError as error:
+            index = faiss.read_index(str(file), faiss.IO_FLAG_MMAP_IFC if mapped else 0)
+            width = _rest_width(codec, int(index.d))
+            shape = (int(index.ntotal), width)
+            if not width or not shape[0]:
+                return cls(index, codec, int(index.d), np.empty(shape, np.uint8))
+            kept = np.memmap(rest, np.uint8, "r", shape=shape)
+            return cls(index, codec, int(index.d), kept if mapped else np.array(kept))
+        except (RuntimeError, ValueError) as error:
             raise DamagedError(
                 f"{file} is not a vector index.", hint="Run `localsearch check --repair`."
             ) from error
 
     def write(self, file: HashingFile) -> None:
-        """Write in FAISS's own format; errors of the file pass through."""
+        """Write graph and walking codes in FAISS's own format; errors of the file pass through."""
         faiss = _faiss()
         faiss.write_index(self._index, faiss.PyCallbackIOWriter(file.write, _WRITE_BLOCK))
+
+    def write_rest(self, file: HashingFile) -> None:
+        """Write what codes have besides."""
+        for start in range(0, len(self), _BLOCK):
+            file.write(self._rest[start : min(start + _BLOCK, len(self))].tobytes())
 
     def __len__(self) -> int:
         return int(self._index.ntotal)
 
-    @property
-    def trained(self) -> bool:
-        return bool(self._index.is_trained)
+    def codes(self) -> Codes:
+        """All codes, as views of the graph's own memory."""
+        storage = _faiss().downcast_index(self._index.storage)
+        count = len(self)
+        width = self.dimensions * (1 if self.codec.in_bytes else bytes_per_dimension(self.codec.storage))
+        if not count:
+            return Codes(np.empty((0, width), np.uint8), self._rest[:0])
+        walk = _faiss().rev_swig_ptr(storage.codes.data(), count * width).reshape(count, width)
+        return Codes(walk.view(np.uint8), self._rest[:count])
 
-    def train(self, sample: Vectors) -> None:
-        """Learn the range of each dimension, where storage needs it."""
-        self._index.train(np.ascontiguousarray(sample, np.float32))
+    def make_room_for(self, vectors: Vectors) -> bool:
+        """Encode anew with wider steps if a component of these is beyond the limit; whether that was so."""
+        if self.codec.fits(vectors):
+            return False
+        wider, held = self.codec.widened(vectors), self.codes()
+        for start in range(0, len(self), _BLOCK):
+            rows = np.arange(start, min(start + _BLOCK, len(self)))
+            self._overwrite(rows, wider.encode(self.codec.decode(held.at(rows))))
+        self.codec = wider
+        return True
 
-    def add(self, vectors: Vectors, threads: int = 1) -> None:
-        """Append vectors, with this many threads for this call."""
+    def _overwrite(self, nodes: Nodes, codes: Codes) -> None:
+        held = self.codes()
+        held.walk[nodes] = codes.walk
+        held.rest[nodes] = codes.rest
+
+    def add(self, codes: Codes, threads: int = 1) -> None:
+        """Append nodes, with this many threads for this call."""
         use_threads(threads)
-        self._index.add(np.ascontiguousarray(vectors, np.float32))
+        count = len(self)
+        self._index.add(np.ascontiguousarray(self.codec.for_walking(codes)))
+        if count + len(codes) > self._room:
+            self._room = max(_BLOCK, (count + len(codes)) * 5 // 4)
+            grown = np.empty((self._room, codes.rest.shape[1]), np.uint8)
+            grown[:count] = self._rest[:count]
+            self._rest = grown
+        self._rest[count : count + len(codes)] = codes.rest
 
     def search(
-        self, query: Vectors, k: int, breadth: int, allowed: NDArray[np.uint8] | None = None
-    ) -> tuple[Positions, Scores]:
-        """About the k best positions, best first; `allowed` has one bit per position, lowest bit first."""
+        self, query: Vectors, k: int, breadth: int, allowed: Bytes | None = None
+    ) -> tuple[Nodes, Scores]:
+        """About the k best nodes with their cosines, in no order; `allowed` has a bit per node, lowest first."""
         faiss = _faiss()
         selector = faiss.IDSelectorBitmap(allowed) if allowed is not None else None
         parameters = faiss.SearchParametersHNSW(efSearch=breadth, sel=selector)
-        scores, positions = self._index.search(query[None, :], k, params=parameters)
-        found = positions[0] >= 0
-        return positions[0][found], scores[0][found]
+        wanted = min(2 * k + 20, breadth) if self.codec.in_bytes else k
+        _, found = self._index.search(self.codec.query(query), max(k, wanted), params=parameters)
+        nodes = found[0][found[0] >= 0]
+        return top(nodes, self.scores(nodes, query), k)
 
-    def search_exactly(self, query: Vectors, k: int, keep: Mask) -> tuple[Positions, Scores]:
-        """The k best positions among those that the mask, shape (len(self),), keeps, by comparing with each."""
-        faiss = _faiss()
-        storage = faiss.downcast_index(self._index.storage)
-        bits = np.packbits(keep, bitorder="little")
-        parameters = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bits))
-        scores, positions = storage.search(query[None, :], k, params=parameters)
-        found = positions[0] >= 0
-        return positions[0][found], scores[0][found]
+    def search_exactly(self, query: Vectors, k: int, nodes: Nodes) -> tuple[Nodes, Scores]:
+        """The k best of these nodes with their cosines, in no order, by comparing with each."""
+        return top(nodes, self.scores(nodes, query), k)
 
-    def vectors(self, positions: Positions) -> Vectors:
-        """The vectors as stored, decoded, shape (len(positions), dimensions)."""
-        found: Vectors = self._index.reconstruct_batch(np.ascontiguousarray(positions, np.int64))
+    def scores(self, nodes: Nodes, query: Vectors) -> Scores:
+        """The cosine of each of these nodes, shape (len(nodes),)."""
+        found = np.empty(len(nodes), np.float32)
+        for start in range(0, len(nodes), _BLOCK):
+            found[start : start + _BLOCK] = self.vectors(nodes[start : start + _BLOCK]) @ query
         return found
 
-    def haunt(self, positions: Positions) -> None:
-        """Replace deleted vectors by the mean of what they are linked to: paths lead on, their content is gone."""
-        faiss = _faiss()
-        storage = faiss.downcast_index(self._index.storage)
-        width = int(storage.code_size)
-        codes = faiss.rev_swig_ptr(storage.codes.data(), len(self) * width).reshape(-1, width)
-        gone = set(positions.tolist())
-        for position in positions.tolist():
-            near = np.array([other for other in self._neighbours(position) if other not in gone], np.int64)
-            mean = self.vectors(near).mean(axis=0) if len(near) else np.zeros(self.dimensions, np.float32)
-            code = storage.sa_encode(np.ascontiguousarray(mean[None, :], np.float32))
-            codes[position] = code.view(np.uint8).reshape(-1)
+    def vectors(self, nodes: Nodes) -> Vectors:
+        """The vectors of these nodes as kept, shape (len(nodes), dimensions)."""
+        return self.codec.decode(self.codes().at(nodes))
 
-    def _neighbours(self, position: int) -> list[int]:
-        faiss = _faiss()
+    def haunt(self, nodes: Nodes) -> None:
+        """Replace deleted vectors by the mean direction of what they link to: paths lead on, their content is gone."""
+        gone = set(nodes.tolist())
+        for node in gone:
+            near = [other for other in self._neighbours(node) if other not in gone]
+            mean = self.vectors(np.array(near, np.int64)).sum(axis=0) if near else self._nowhere
+            length = max(float(np.linalg.norm(mean)), 1e-6)
+            self._overwrite(np.array([node]), self.codec.encode((mean / np.float32(length))[None, :]))
+
+    @property
+    def _nowhere(self) -> Vectors:
+        """A direction for a ghost without neighbours; all components alike, which no text comes near."""
+        return np.ones(self.dimensions, np.float32)
+
+    def _neighbours(self, node: int) -> list[int]:
         hnsw = self._index.hnsw
-        start = int(hnsw.offsets.at(position))
-        links = faiss.rev_swig_ptr(hnsw.neighbors.data(), int(hnsw.neighbors.size()))
+        start = int(hnsw.offsets.at(node))
+        links = _faiss().rev_swig_ptr(hnsw.neighbors.data(), int(hnsw.neighbors.size()))
         return [int(link) for link in links[start : start + int(hnsw.nb_neighbors(0))] if link >= 0]
+
+
+def top(nodes: Nodes, scores: Scores, k: int) -> tuple[Nodes, Scores]:
+    """The k best and all that equal the last of them, in no order."""
+    if k >= len(nodes):
+        return nodes, scores
+    kept = scores >= np.partition(scores, len(scores) - k)[len(scores) - k]
+    return nodes[kept], scores[kept]
 
 
 def use_threads(count: int) -> None:
@@ -135,7 +184,11 @@ def use_threads(count: int) -> None:
     _faiss().omp_set_num_threads(max(1, count))
 
 
+def _rest_width(codec: Codec, dimensions: int) -> int:
+    return dimensions if codec.storage == "int16" else 0
+
+
 def bytes_per_vector(dimensions: int, settings: VectorSettings) -> int:
-    """Disk that a vector takes: its code, 2 M links of 4 bytes and a few above, level, offset and chunk id."""
-    width = {"fp32": 4, "fp16": 2, "int8": 1}[settings.storage]
-    return dimensions * width + 8 * settings.m + 8 * settings.m // max(1, settings.m - 1) + 32
+    """Disk that a vector takes: its code, 2 M links of 4 bytes and a few above, level, offset, chunk id and node."""
+    links = 8 * settings.m + 8 * settings.m // max(1, settings.m - 1)
+    return dimensions * bytes_per_dimension(settings.storage) + links + 32

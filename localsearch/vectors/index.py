@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +17,15 @@ from localsearch.settings import VectorSettings
 from localsearch.types import Cancelled, Ids, Ranking, Report, Scores, Vectors, never, no_report
 from localsearch.vectors import files
 from localsearch.vectors.base import Base
-from localsearch.vectors.build import Built, Work, check_vectors, from_base, from_stream, threads_or_all
+from localsearch.vectors.build import (
+    SLICE,
+    Built,
+    Work,
+    check_vectors,
+    from_base,
+    from_stream,
+    threads_or_all,
+)
 from localsearch.vectors.delta import Delta, Mask, best
 from localsearch.vectors.files import Generation
 from localsearch.vectors.graph import Graph, bytes_per_vector
@@ -85,12 +94,12 @@ class VectorIndex:
     def base_ids(self) -> Ids:
         """The chunk ids in the published generation, those removed since included."""
         base = self._state.base
-        return base.ids[base.ids >= 0] if base else np.empty(0, np.int64)
+        return base.entries.ids[base.entries.ids >= 0] if base else np.empty(0, np.int64)
 
     def ids(self) -> Ids:
         """The chunk ids that a search can find, ascending."""
         state = self._state
-        base = state.base.ids[state.base.live] if state.base else np.empty(0, np.int64)
+        base = state.base.live_ids() if state.base else np.empty(0, np.int64)
         return np.sort(np.concatenate([base, state.delta.live_ids()]))
 
     def set_live(self, live_ids: Ids) -> None:
@@ -170,59 +179,73 @@ class VectorIndex:
         rows = state.delta.find(ids)
         found[rows >= 0] = state.delta.vectors[rows[rows >= 0]]
         if state.base is not None:
-            positions = state.base.find(ids)
-            here = positions >= 0
-            found[here] = state.base.graph.vectors(positions[here])
+            nodes = state.base.nodes_of(ids)
+            found[nodes >= 0] = state.base.graph.vectors(nodes[nodes >= 0])
         return found
 
     def needs_merge(self) -> Literal["", "merge", "rebuild"]:
         """Whether the delta is due to be merged, or so much was deleted that the graph should be built anew."""
         state = self._state
-        if state.base is not None and len(state.base.ids):
-            dead = 1 - state.base.count / len(state.base.ids)
+        if state.base is not None and state.base.generation.count:
+            dead = 1 - state.base.count / len(state.base.entries.ids)
             if dead > self.settings.tombstone_share:
                 return "rebuild"
         return "merge" if len(state.delta) >= self.settings.merge_at else ""
 
     def merge(
-        self, *, report: Report = no_report, cancelled: Cancelled = never, threads: int = 0
+        self,
+        *,
+        queries: Vectors | None = None,
+        report: Report = no_report,
+        cancelled: Cancelled = never,
+        threads: int = 0,
     ) -> Generation:
-        """Build the next generation from this one: add the delta, and take out the vectors of what was removed.
+        """Build the next generation from this one: add the delta, take out the vectors of what was removed.
 
-        Costs what the delta costs, not what the base does. Publish it, or discard it. Raises as `build` does.
+        Costs what the delta costs, not what the base does. For the rest see `build`.
         """
         with self._building():
-            state = self._state
-            delta_ids, vectors = state.delta.live_ids(), state.delta.live_vectors()
-            total = len(delta_ids) + (len(state.base.ids) if state.base else 0)
-            work = self._work(total, threads, report, cancelled)
-            if state.base is None or not len(state.base.ids):
-                return self._write(from_stream([(delta_ids, vectors)], self.dimensions, work))
-            graph = Graph.open(self.folder / state.base.generation.graph.name, mapped=False)
-            ghosts = np.flatnonzero(~state.base.live & (state.base.ids >= 0))
-            return self._write(from_base(graph, state.base.ids, ghosts, delta_ids, vectors, work))
+            base, delta = self._state.base, self._state.delta
+            stream = [(delta.live_ids(), delta.live_vectors())]
+            total = len(delta) + (base.count if base else 0)
+            work = self._work(total, queries, threads, report, cancelled)
+            if base is None or self._is_built_otherwise(base.generation):
+                held = _decoded(base) if base else iter(())
+                return self._write(from_stream(chain(held, stream), self.dimensions, work))
+            names = (self.folder / base.generation.graph.name, self.folder / base.generation.rest.name)
+            graph = Graph.open(*names, base.graph.codec, mapped=False)
+            return self._write(from_base(graph, base.entries, base.live, stream, work))
 
     def build(
         self,
         stream: Iterable[tuple[Ids, Vectors]],
         total: int,
         *,
+        queries: Vectors | None = None,
         report: Report = no_report,
         cancelled: Cancelled = never,
         threads: int = 0,
     ) -> Generation:
         """Build the next generation from all vectors, beside the published one, in bounded memory.
 
-        The stream must start after this is called; changes made meanwhile are kept. Publish the result, or discard it.
+        The stream must start after this is called; changes made meanwhile are kept. `queries`, shape (n, dimensions),
+        are some that were really asked, a hundred or more, to choose efSearch by. Publish the result, or discard it.
         Raises DiskFullError before starting when room is short, CancelledError, ConflictError if one is being built.
         """
         with self._building():
-            work = self._work(total, threads, report, cancelled)
+            work = self._work(total, queries, threads, report, cancelled)
             return self._write(from_stream(stream, self.dimensions, work))
 
-    def _work(self, total: int, threads: int, report: Report, cancelled: Cancelled) -> Work:
+    def _is_built_otherwise(self, generation: Generation) -> bool:
+        """Whether the settings ask for another kind of graph than this."""
+        asked = (self.settings.storage, self.settings.m)
+        return asked != (generation.storage, generation.m) or generation.nodes == 0
+
+    def _work(
+        self, total: int, queries: Vectors | None, threads: int, report: Report, cancelled: Cancelled
+    ) -> Work:
         files.need_room(self.folder, total * bytes_per_vector(self.dimensions, self.settings))
-        return Work(self.settings, threads_or_all(threads), total, report, cancelled)
+        return Work(self.settings, threads_or_all(threads), total, queries, report, cancelled)
 
     @contextmanager
     def _building(self) -> Iterator[None]:
@@ -242,40 +265,48 @@ class VectorIndex:
 
     def _write(self, built: Built) -> Generation:
         number = 1 + (self.generation.number if self.generation else 0)
-        settings = self.settings
-        ids = built.ids.astype("<i8").tobytes()
-        graph_file = files.write_file(self.folder, f"{number}.graph", built.graph.write)
-        ids_file = files.write_file(self.folder, f"{number}.ids", lambda file: files.void(file.write(ids)))
+        entries = built.ids.astype("<i8").tobytes() + built.nodes.astype("<i4").tobytes()
         return Generation(
             number,
             len(built.ids),
+            len(built.graph),
             int(np.count_nonzero(built.ids < 0)),
             self.dimensions,
-            settings.storage,
-            settings.m,
-            settings.ef_construction,
-            settings.ef_search or built.ef_search,
+            self.settings.storage,
+            built.graph.codec.limit,
+            self.settings.m,
+            self.settings.ef_construction,
+            built.ef_search,
             built.recall,
-            graph_file,
-            ids_file,
+            files.write_file(self.folder, f"{number}.graph", built.graph.write),
+            files.write_file(self.folder, f"{number}.rest", built.graph.write_rest),
+            files.write_file(self.folder, f"{number}.ids", lambda file: files.void(file.write(entries))),
         )
 
     def publish(self, generation: Generation) -> None:
         """Make it the one that is searched and that the next opening finds; the former is deleted.
 
-        Searches go on throughout; each sees all of the former or all of the new one. Raises DamagedError, and changes
-        nothing, if its files are not what was built.
+        Searches go on throughout; each sees all of the former or all of the new one. When it fails (StorageError) the
+        former stays and what was built is discarded.
         """
-        base = Base.open(self.folder, generation)
+        try:
+            former = self._swap(Base.open(self.folder, generation), generation)
+        except BaseException:
+            self.discard(generation)
+            raise
+        if former is not None and former.generation.number != generation.number:
+            files.remove(self.folder, former.generation)
+
+    def _swap(self, base: Base, generation: Generation) -> Base | None:
         with self._changing:
             former, delta = self._state.base, self._state.delta
-            base = base.remove(np.array(sorted(self._build.removed if self._build else ()), np.int64))
-            delta = delta.without(base.find(delta.ids[: delta.count]) >= 0)
+            removed = self._build.removed if self._build else set()
+            base = base.remove(np.array(sorted(removed), np.int64))
+            delta = delta.without(base.nodes_of(delta.ids[: delta.count]) >= 0)
             files.write_manifest(self.folder, generation)
             self._state = _State(base, delta)
             self._build = None
-        if former is not None and former.generation.number != generation.number:
-            files.remove(self.folder, former.generation)
+        return former
 
     def discard(self, generation: Generation) -> None:
         """Delete a generation that was built and shall not be published."""
@@ -288,7 +319,7 @@ class VectorIndex:
         if base is None:
             return []
         problems = []
-        for entry in (base.generation.graph, base.generation.ids):
+        for entry in base.generation.files:
             try:
                 files.verify(self.folder, entry, fully=True)
             except FileNotFoundError:
@@ -326,14 +357,22 @@ def _rescored(query: Vectors, found: Ranking, fetch: Fetch) -> Ranking:
     return replace(found, scores=scores)
 
 
+def _decoded(base: Base) -> Iterator[tuple[Ids, Vectors]]:
+    """The live vectors of a base, in batches."""
+    entries = np.flatnonzero(base.live)
+    for start in range(0, len(entries), SLICE):
+        rows = entries[start : start + SLICE]
+        yield base.entries.ids[rows], base.graph.vectors(base.entries.nodes[rows])
+
+
 def _check_vectors(base: Base) -> list[str]:
-    ids = base.ids[base.ids >= 0]
+    ids = base.entries.ids[base.entries.ids >= 0]
     problems = ["Two vectors have one chunk id."] if len(np.unique(ids)) != len(ids) else []
-    positions = np.flatnonzero(base.ids >= 0)
-    for start in range(0, len(positions), 4096):
-        lengths = np.linalg.norm(base.graph.vectors(positions[start : start + 4096]), axis=1)
+    for some, vectors in _decoded(base):
+        lengths = np.linalg.norm(vectors, axis=1)
         wrong = ~(np.abs(lengths - 1) < 0.05)
         if wrong.any():
-            chunk = base.ids[positions[start : start + 4096][wrong][0]]
-            problems.append(f"The vector of chunk {chunk} has length {lengths[wrong][0]:.3f}, not 1.")
+            problems.append(
+                f"The vector of chunk {some[wrong][0]} has length {lengths[wrong][0]:.3f}, not 1."
+            )
     return problems

@@ -1,0 +1,103 @@
+"""How a unit vector is kept in the graph, and how precisely it comes back.
+
+fp32, fp16   as floating numbers of 4 or 2 bytes a dimension, walked as they are
+int8         one byte a dimension: round(x / step) + 128, the same step in every dimension
+int16        that byte, by which the graph is walked, and a second one that divides the step by 255, by which what was
+             found is scored. With steps of 0.003 it is as exact as a half float where a component is large, and within
+             0.000006 where it is small.
+
+One step for all dimensions lets FAISS walk by the L2 distance of bytes, in integers: two to three times as fast as half
+floats, and for unit vectors the same order as the cosine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+from localsearch.settings import Storage
+from localsearch.types import Vectors
+
+Bytes = NDArray[np.uint8]
+_MARGIN = 1.1
+_FINE = np.float32(255)
+_ZERO = np.float32(128)
+
+
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """Encoded vectors: what the graph is walked by, shape (n, bytes), and the rest, shape (n, dimensions) or (n, 0)."""
+
+    walk: Bytes
+    rest: Bytes
+
+    def __len__(self) -> int:
+        return len(self.walk)
+
+    def digests(self) -> list[bytes]:
+        """16 bytes for each vector, the same for equal vectors only."""
+        rows = np.ascontiguousarray(np.concatenate([self.walk, self.rest], axis=1))
+        return [blake2b(row, digest_size=16).digest() for row in rows]
+
+    def at(self, rows: NDArray[np.int64]) -> Codes:
+        return Codes(self.walk[rows], self.rest[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """Encodes and decodes; `limit` is the largest component that bytes can hold."""
+
+    storage: Storage
+    limit: float = 1.0
+
+    @property
+    def in_bytes(self) -> bool:
+        """Whether the graph is walked by bytes, so that what it finds must be scored again."""
+        return self.storage in ("int8", "int16")
+
+    def fits(self, vectors: Vectors) -> bool:
+        return not self.in_bytes or not vectors.size or float(np.abs(vectors).max()) <= self.limit
+
+    def widened(self, vectors: Vectors) -> Codec:
+        """The same with room for these, and a little more."""
+        return Codec(self.storage, min(1.0, _MARGIN * float(np.abs(vectors).max())))
+
+    def encode(self, vectors: Vectors) -> Codes:
+        """Vectors of shape (n, dimensions) to codes; components beyond the limit are cut off at it."""
+        nothing = np.empty((len(vectors), 0), np.uint8)
+        if not self.in_bytes:
+            kind = np.float16 if self.storage == "fp16" else np.float32
+            return Codes(np.ascontiguousarray(vectors, kind).view(np.uint8), nothing)
+        scaled = np.clip(vectors * np.float32(127 / self.limit), -127, 127)
+        whole = np.rint(scaled)
+        walk = (whole + _ZERO).astype(np.uint8)
+        if self.storage == "int8":
+            return Codes(walk, nothing)
+        return Codes(walk, (np.clip(np.rint((scaled - whole) * _FINE), -128, 127) + _ZERO).astype(np.uint8))
+
+    def decode(self, codes: Codes) -> Vectors:
+        """Codes to vectors of shape (n, dimensions), float32."""
+        if not self.in_bytes:
+            kind = np.float16 if self.storage == "fp16" else np.float32
+            return np.ascontiguousarray(codes.walk).view(kind).astype(np.float32)
+        vectors = codes.walk.astype(np.float32) - _ZERO
+        if self.storage == "int16":
+            vectors += (codes.rest.astype(np.float32) - _ZERO) / _FINE
+        vectors *= np.float32(self.limit / 127)
+        return vectors
+
+    def for_walking(self, codes: Codes) -> Vectors:
+        """Codes as FAISS takes them: numbers that it stores as the very bytes of `walk`."""
+        return codes.walk.astype(np.float32) if self.in_bytes else self.decode(codes)
+
+    def query(self, query: Vectors) -> Vectors:
+        """A query, shape (dimensions,), in the terms of the graph, shape (1, dimensions)."""
+        return self.for_walking(self.encode(query[None, :])) if self.in_bytes else query[None, :]
+
+
+def bytes_per_dimension(storage: Storage) -> int:
+    """What a component takes on disk."""
+    return {"fp32": 4, "fp16": 2, "int16": 2, "int8": 1}[storage]

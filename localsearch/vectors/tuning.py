@@ -1,0 +1,64 @@
+"""Choosing efSearch for a graph by measuring its recall."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from localsearch.types import Vectors
+from localsearch.vectors.delta import Mask
+from localsearch.vectors.graph import Graph, Nodes, use_threads
+
+SAMPLE = 300
+NEIGHBOURS = 10
+BLEND = 0.6
+_BLOCK = 4_096
+BREADTHS = (32, 48, 64, 80, 96, 112, 128, 144, 160, 192, 224, 256, 320, 384, 448, 512)
+
+
+def choose_breadth(
+    graph: Graph, live: Mask, target: float, queries: Vectors | None, step: Callable[[], None]
+) -> tuple[int, float]:
+    """The smallest efSearch whose recall@10 meets the target, and that recall; `step` is called between measurements.
+
+    Without enough real queries, blends of two vectors of the graph stand in for them. A vector of the graph itself
+    would be far too easy a query: efSearch 32 does for it where real ones need 200 (docs/decisions/hnsw.md).
+    """
+    use_threads(1)
+    nodes = np.flatnonzero(live)
+    if len(nodes) <= NEIGHBOURS:
+        return BREADTHS[0], 1.0
+    asked = queries[-SAMPLE:] if queries is not None and len(queries) >= SAMPLE // 3 else blends(graph, nodes)
+    truth = nearest(graph, asked, nodes)
+    bits = None if live.all() else np.packbits(live, bitorder="little")
+    recall = 0.0
+    for breadth in BREADTHS:
+        step()
+        found = [graph.search(query, NEIGHBOURS, breadth, bits)[0] for query in asked]
+        recall = float(np.mean([len(np.intersect1d(a, b)) / NEIGHBOURS for a, b in zip(truth, found)]))
+        if recall >= target:
+            return breadth, min(recall, 1.0)
+    return BREADTHS[-1], recall
+
+
+def blends(graph: Graph, nodes: Nodes) -> Vectors:
+    """Unit vectors between two topics, x + 0.6 y: about as hard to answer as what people type."""
+    random = np.random.default_rng(len(graph))
+    one, other = (graph.vectors(random.choice(nodes, SAMPLE)) for _ in range(2))
+    mixed = one + np.float32(BLEND) * other
+    unit: Vectors = mixed / np.maximum(np.linalg.norm(mixed, axis=1, keepdims=True), 1e-6)
+    return unit
+
+
+def nearest(graph: Graph, queries: Vectors, nodes: Nodes) -> list[Nodes]:
+    """The ten nearest of these nodes to each query, exactly, in blocks of bounded memory."""
+    held = np.empty((len(queries), 0), np.int64)
+    scores = np.empty((len(queries), 0), np.float32)
+    for start in range(0, len(nodes), _BLOCK):
+        block = nodes[start : start + _BLOCK]
+        held = np.concatenate([held, np.broadcast_to(block, (len(queries), len(block)))], axis=1)
+        scores = np.concatenate([scores, queries @ graph.vectors(block).T], axis=1)
+        kept = np.argpartition(-scores, min(NEIGHBOURS, scores.shape[1]) - 1, axis=1)[:, :NEIGHBOURS]
+        held, scores = np.take_along_axis(held, kept, 1), np.take_along_axis(scores, kept, 1)
+    return list(held)
