@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,39 +11,36 @@ from types import TracebackType
 from typing import Any, Self
 
 from localsearch import __version__
-from localsearch.caches import QueryLog, ResultCache, VectorCache
-from localsearch.derived import Derived, Model, Semantic
+from localsearch.derived import Derived, Semantic
 from localsearch.embedding import Embedder, merge_if_needed
 from localsearch.errors import (
-    DamagedError,
     LocalSearchError,
-    ModelMissingError,
     NotFoundError,
-    ReadOnlyError,
     UsageError,
 )
 from localsearch.indexing import Indexer, IndexReport, Job
-from localsearch.lexical import open_lexical
 from localsearch.models import ModelStore
+from localsearch.opening import Opener
 from localsearch.ownership import Ownership
-from localsearch.scan import ScanRules, display
+from localsearch.scan import ScanRules, display, path_of, raw_of
 from localsearch.search import Request, Searcher
 from localsearch.settings import Settings, load
-from localsearch.store import Corpus, Database, DocumentRow, Embeddings, Feedback, FileRow, Ledger, Version
-from localsearch.text import Analyzer
-from localsearch.types import Answer, Cancelled, Encoder, LexicalIndex, Mode, Record, Report, never, no_report
+from localsearch.store import Corpus, Database, DocumentRow, Embeddings, Feedback, FileRow, Ledger
+from localsearch.types import Answer, Cancelled, Mode, Record, Report, never, no_report
 from localsearch.upkeep.backup import BackupReport, backup
 from localsearch.upkeep.check import CheckReport, check, repair
 from localsearch.upkeep.exchange import export, import_file
 from localsearch.upkeep.purge import Purged, purge
-from localsearch.vectors import VectorIndex
 from localsearch.versions import Comparison, Versions
 from localsearch.watch import Changes, Watcher
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What is indexed and how fresh: `changed` is when a document was last stored. `bytes` is what the home folder takes on disk, models not counted."""
+    """What is indexed and how fresh: `changed` is when a document was last stored.
+
+    `bytes` is what the home folder takes on disk, models not counted.
+    """
 
     documents: int
     chunks: int
@@ -68,7 +64,9 @@ class Engine:
         self.settings = settings
         self.read_only = read_only
         self.models = ModelStore(settings)
-        self._prepare_home()
+        self.opener = Opener(settings, self.models, read_only=read_only)
+        if not read_only:
+            self.opener.make_home()
         self.ownership = None if read_only else Ownership(settings.home)
         self._stop = threading.Event()
         self._wake = threading.Event()
@@ -95,85 +93,36 @@ class Engine:
         """
         return cls(settings or load(home), read_only=read_only)
 
-    def _prepare_home(self) -> None:
-        home = self.settings.home
-        if self.read_only:
-            return
-        try:
-            home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            raise ReadOnlyError(
-                f"{home} cannot be made: {error.strerror}", hint="Choose another with --home."
-            ) from error
-
     def _open(self) -> None:
-        home, caches = self.settings.home, self.settings.caches
-        self.db = Database.open(home, read_only=self.read_only)
+        opener = self.opener
+        self.db = Database.open(self.settings.home, read_only=self.read_only)
         self.corpus = Corpus(self.db)
         self.embeddings = Embeddings(self.db)
         self.ledger = Ledger(self.db)
-        self.analyzer = Analyzer()
+        self.judgements = Feedback(self.db)
         active = self.embeddings.active()
-        semantic = self._semantic(active) if active else None
-        self.derived = Derived(self.corpus, self.embeddings, self._lexical(), self._empty_lexical, semantic)
+        semantic = opener.semantic(active) if active else None
+        self.derived = Derived(self.corpus, self.embeddings, opener.lexical(), opener.empty_lexical, semantic)
         if self.read_only:
             self.derived.refresh()
         else:
             self.derived.catch_up()
         self.embedder = Embedder(self.derived)
-        folder = None if self.read_only else home
-        self.query_vectors = VectorCache(
-            folder,
-            memory_bytes=caches.query_vectors_mb << 20,
-            disk_bytes=caches.query_vectors_disk_mb << 20,
-            ttl_s=caches.query_vectors_days * 86_400,
-        )
-        self.answers: ResultCache[Answer] = ResultCache(
-            caches.results_mb << 20,
-            _answer_bytes,
-            min_ttl_s=caches.results_min_s,
-            max_ttl_s=caches.results_max_s,
-        )
-        self.query_log = QueryLog(folder if caches.remember_queries else None)
+        self.query_vectors = opener.query_vectors()
+        self.answers = opener.answers()
+        self.query_log = opener.query_log()
         self.searcher = Searcher(
-            self.derived, self.embedder, self.analyzer, self.settings.search, self.query_vectors, self.answers
+            self.derived,
+            self.embedder,
+            opener.analyzer,
+            self.settings.search,
+            self.query_vectors,
+            self.answers,
         )
         self.indexer = Indexer(self.db, self.derived, self.settings)
-        self.judgements = Feedback(self.db)
-        self.versions = Versions(self.derived, self.embedder, self.searcher, self._semantic, home / "vectors")
-
-    def _lexical(self) -> LexicalIndex:
-        """The BM25 index; one that is damaged, or made by another release's analyser, is made again from SQLite."""
-        kind, folder = self.settings.search.lexical_engine, self.settings.home / "lexical"
-        try:
-            return open_lexical(kind, folder, self.analyzer, writable=not self.read_only)
-        except DamagedError:
-            if self.read_only:
-                raise
-            return self._empty_lexical()
-
-    def _empty_lexical(self) -> LexicalIndex:
-        folder = self.settings.home / "lexical"
-        shutil.rmtree(folder, ignore_errors=True)
-        return open_lexical(self.settings.search.lexical_engine, folder, self.analyzer)
-
-    def _semantic(self, version: Version) -> Semantic:
-        folder = self.settings.home / "vectors" / str(version.id)
-        try:
-            vectors = VectorIndex.open(folder, version.dimensions, self.settings.vectors)
-        except DamagedError:
-            vectors = VectorIndex.open(folder, version.dimensions, self.settings.vectors)
-        return Semantic(version, Model(lambda: self._encoder_of(version)), vectors)
-
-    def _encoder_of(self, version: Version) -> Encoder:
-        encoder = self.models.encoder(version.model, version.precision)
-        if encoder.fingerprint != version.fingerprint:
-            raise ModelMissingError(
-                f"This index was embedded by {version.model} ({version.fingerprint}), and the {version.model} in"
-                f" {self.settings.models} is another one.",
-                hint="Put the former back, or run: localsearch versions build --model " + version.model,
-            )
-        return encoder
+        self.versions = Versions(
+            self.derived, self.embedder, self.searcher, opener.semantic, self.settings.home / "vectors"
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -192,6 +141,7 @@ class Engine:
         self._wake.set()
         for thread in self._threads:
             thread.join()
+        self.indexer.close()
         self.searcher.close()
         self.query_vectors.close()
         self.query_log.close()
@@ -267,7 +217,7 @@ class Engine:
             version = self.embeddings.begin(
                 encoder.name, encoder.precision, encoder.fingerprint, encoder.dimensions
             )
-            self.derived.adopt(self._semantic(version))
+            self.derived.adopt(self.opener.semantic(version))
         return self.derived.semantic
 
     def embed_pending(self, report: Report = no_report, cancelled: Cancelled = never) -> int:
@@ -314,11 +264,14 @@ class Engine:
 
         `told` hears of every update; `note` of roots that cannot be watched or read.
         """
-        roots = self.ledger.roots()
+        roots = [
+            (collection, path_of(raw_of(path)), options) for collection, path, options in self.ledger.roots()
+        ]
+        self.indexer.keep_readers()
 
         def update(changes: Changes) -> None:
             for collection, path, options in roots:
-                if Path(path) == changes.root:
+                if path == changes.root:
                     job = Job(
                         (changes.root,),
                         collection,
@@ -330,7 +283,7 @@ class Engine:
                     self._wake.set()
 
         rules = ScanRules(never=(self.settings.home, self.settings.models))
-        watcher = Watcher([Path(path) for _, path, _ in roots], update, rules=rules, on_note=note)
+        watcher = Watcher([path for _, path, _ in roots], update, rules=rules, on_note=note)
         watcher.start()
         return watcher
 
@@ -493,7 +446,3 @@ def _disk_bytes(home: Path) -> int:
         for entry in home.rglob("*")
         if entry.is_file() and entry.relative_to(home).parts[0] != "models"
     )
-
-
-def _answer_bytes(answer: Answer) -> int:
-    return 500 + sum(800 + 2 * (len(hit.text) + len(hit.snippet)) for hit in answer.results)

@@ -18,7 +18,7 @@ from localsearch.derived import Derived
 from localsearch.errors import ExtractionError, LocalSearchError
 from localsearch.extract import Extractor
 from localsearch.prepare import from_extract, from_record
-from localsearch.scan import Found, ScanRules, content_hash, scan, scan_within
+from localsearch.scan import Found, ScanRules, content_hash, display, is_within, scan, scan_within
 from localsearch.settings import Settings
 from localsearch.store import Database, FileRow, Ledger, NewDocument
 from localsearch.types import Cancelled, Extract, Progress, Record, Report, never, no_report
@@ -124,6 +124,16 @@ class Indexer:
         self.ledger = Ledger(db)
         self.derived = derived
         self.settings = settings
+        self._readers: Extractor | None = None
+
+    def keep_readers(self) -> None:
+        """Keep the processes that read files from now on: for many small runs, as when watching."""
+        self._readers = self._readers or Extractor(self.settings.extract)
+
+    def close(self) -> None:
+        """End the processes that were kept."""
+        if self._readers:
+            self._readers.close()
 
     # -- records that a program sends
 
@@ -164,7 +174,9 @@ class Indexer:
         run = _Run(job, report, cancelled)
         errors: list[LocalSearchError] = []
         with ExitStack() as stack:
-            extractor = None if job.dry_run else stack.enter_context(Extractor(self.settings.extract))
+            extractor = None if job.dry_run else self._readers
+            if extractor is None and not job.dry_run:
+                extractor = stack.enter_context(Extractor(self.settings.extract))
             for path in job.paths:
                 try:
                     self._index_root(run, path, extractor)
@@ -192,7 +204,7 @@ class Indexer:
             self._remove(run, compared.gone)
             if not run.job.within:
                 options = {"include": run.job.include, "exclude": run.job.exclude}
-                self.ledger.put_root(run.job.collection, str(path), options)
+                self.ledger.put_root(run.job.collection, display(os.fsencode(path)), options)
 
     # -- compare
 
@@ -202,14 +214,14 @@ class Indexer:
             known |= self.ledger.under(run.job.collection, os.fsencode(part))
         compared = _Compared([], [], [])
         seen: set[bytes] = set()
-        kept: list[bytes] = []
+        kept: set[bytes] = set()
         for found in self._scan(run, path, bool(known)):
             seen.add(found.raw)
             row = known.get(found.raw)
             if found.skip:
                 run.leave_out("skipped", found.skip.rule)
                 if found.skip.rule == "unreadable":
-                    kept.append(found.raw)
+                    kept.add(found.raw)
                 if row is None or row.rule != found.skip.rule:
                     compared.skipped.append(found)
             elif row and _same(row, found) and not (run.job.retry_failed and row.state == "failed"):
@@ -217,7 +229,7 @@ class Indexer:
             else:
                 compared.to_read.append(found)
         if not run.cancelled():
-            compared.gone.extend(raw for raw in known if raw not in seen and not _below(raw, kept))
+            compared.gone.extend(raw for raw in known if raw not in seen and not is_within(raw, kept))
         return compared
 
     def _scan(self, run: _Run, path: Path, indexed_before: bool) -> Iterator[Found]:
@@ -404,10 +416,6 @@ def _drained(known: list[_Read]) -> Iterator[_Read]:
 
 def _same(row: FileRow, found: Found) -> bool:
     return (row.size, row.mtime_ns) == (found.size, found.mtime_ns)
-
-
-def _below(raw: bytes, folders: list[bytes]) -> bool:
-    return any(raw == folder or raw.startswith(folder.rstrip(b"/") + b"/") for folder in folders)
 
 
 def _row(collection: str, root: str, found: Found) -> FileRow:
