@@ -335,6 +335,7 @@ def test_text_over_the_limit_is_cut_and_said() -> None:
         ("program", b"\x7fELF" + bytes(2000), "binary"),
         ("noise.txt", bytes(range(256)) * 10, "binary"),
         ("dot.png", b"\x89PNG\r\n\x1a\n" + bytes(50), "image"),
+        ("man.1", b".so man1/other.1\n.TH X 1\n", "empty"),
         ("book.ipynb", b"{", "damaged"),
         ("list.ipynb", b"[1]", "damaged"),
         ("old.doc", b"WordPerfect or so \x00\x01\x02" * 50, "damaged"),

@@ -10,6 +10,7 @@ import re
 
 from localsearch.extract.builder import Builder
 from localsearch.extract.decode import decode
+from localsearch.extract.limits import failure
 from localsearch.types import Extract, Place
 
 _FONT = re.compile(
@@ -74,6 +75,8 @@ def read_man(data: bytes, limit: int) -> Extract:
     for number, line in enumerate(decode(data)[0].split("\n"), 1):
         page.take(line, number)
     page.close()
+    if page.builder.empty and page.refers:
+        raise failure("empty", f"it only refers to the page {page.refers}")
     return page.builder.extract("man", title=page.title)
 
 
@@ -83,6 +86,7 @@ class _Page:
     def __init__(self, builder: Builder) -> None:
         self.builder = builder
         self.title = ""
+        self.refers = ""
         self._words: list[str] = []
         self._line = 0
         self._verbatim = False
@@ -113,6 +117,8 @@ class _Page:
             self.title = f"{words[0].lower()}({words[1]})" if len(words) > 1 else " ".join(words).lower()
         elif name in ("SH", "SS", "Sh", "Ss"):
             self._section(1 if name[1] in "Hh" else 2, rest, number)
+        elif name == "so":
+            self.refers = rest.strip()
         elif name in ("nf", "EX", "fi", "EE"):
             self.close()
             self._verbatim = name in ("nf", "EX")
