@@ -188,6 +188,23 @@ def test_a_worker_killed_between_files_is_not_laid_to_the_next(tmp_path: Path) -
     worker.close()
 
 
+@pytest.mark.parametrize("ask", [True, False])
+def test_stopping_gives_up_what_is_being_read(tmp_path: Path, ask: bool) -> None:
+    """A file that would take minutes does not hold up the end, and the worker reads on afterwards."""
+    good = write(tmp_path, "good.txt", "good")
+    slow = [write(tmp_path, f"deep{number}.html", "<div>" * 400_000) for number in range(2)]
+    stop: list[bool] = []
+    with Extractor(ExtractSettings(workers=1, wall_s=3600, cpu_s=3600)) as extractor:
+        stream = extractor.extract_many([good, *slow], lambda: bool(stop))
+        assert next(stream)[0] == good
+        if ask:
+            stop.append(True)
+            assert list(stream) == []
+        else:
+            stream.close()  # type: ignore[attr-defined]
+        assert extractor.extract(good)[0].text == "good"
+
+
 def test_workers_that_cannot_start_are_no_fault_of_the_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

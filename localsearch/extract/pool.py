@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -12,7 +13,10 @@ from types import TracebackType
 from localsearch.errors import ExtractionError, UnavailableError
 from localsearch.extract.process import Outcome, Worker
 from localsearch.settings import ExtractSettings
-from localsearch.types import Extract
+from localsearch.types import Cancelled, Extract, never
+
+PATIENCE_S = 0.3
+"""Seconds between looks at whether to stop, and how long a file being read may then still take."""
 
 
 def confinement(settings: ExtractSettings) -> dict[str, str]:
@@ -66,48 +70,54 @@ class Extractor:
             raise outcome
         return outcome
 
-    def extract_many(self, paths: Iterable[Path]) -> Iterator[tuple[Path, Outcome]]:
+    def extract_many(
+        self, paths: Iterable[Path], cancelled: Cancelled = never
+    ) -> Iterator[tuple[Path, Outcome]]:
         """Read files side by side; results as they come, each with its path, a failure as a value.
 
-        `paths` is asked in the caller's thread, at most four per worker ahead. Closing the generator waits for the
-        files being read, at most for the wall limit. Raises UnavailableError when no worker can be started.
+        `paths` is asked in the caller's thread, at most four per worker ahead. When `cancelled` says so, or the
+        generator is closed, files that are being read are given up within a second. Raises UnavailableError when no
+        worker can be started.
         """
-        todo: queue.SimpleQueue[Path | None] = queue.SimpleQueue()
-        done: queue.SimpleQueue[tuple[Path, Outcome | UnavailableError]] = queue.SimpleQueue()
-        threads = [threading.Thread(target=self._work, args=(todo, done), daemon=True) for _ in self._workers]
-        source, waiting = iter(paths), 0
+        run = _Run()
+        threads = [threading.Thread(target=self._work, args=(run,), daemon=True) for _ in self._workers]
+        for thread in threads:
+            thread.start()
         try:
-            for thread in threads:
-                thread.start()
-            while True:
-                path: Path | None
-                while waiting < 4 * self._count and (path := next(source, None)) is not None:
-                    todo.put(Path(path))
-                    waiting += 1
-                if not waiting:
-                    return
-                path, outcome = done.get()
-                if isinstance(outcome, UnavailableError):
-                    raise outcome
-                yield path, outcome
-                waiting -= 1
+            yield from self._results(run, iter(paths), cancelled)
         finally:
-            _drain(todo)
-            for _ in threads:
-                todo.put(None)
-            for thread in threads:
-                thread.join()
+            run.end(threads)
 
-    def _work(
-        self,
-        todo: queue.SimpleQueue[Path | None],
-        done: queue.SimpleQueue[tuple[Path, Outcome | UnavailableError]],
-    ) -> None:
-        while (path := todo.get()) is not None:
+    def _results(
+        self, run: _Run, paths: Iterator[Path], cancelled: Cancelled
+    ) -> Iterator[tuple[Path, Outcome]]:
+        waiting = 0
+        while not cancelled():
+            while waiting < 4 * self._count and (path := next(paths, None)) is not None:
+                run.todo.put(Path(path))
+                waiting += 1
+            if not waiting:
+                return
             try:
-                done.put((path, self._read(path)))
+                done, outcome = run.done.get(timeout=PATIENCE_S)
+            except queue.Empty:
+                continue
+            waiting -= 1
+            if isinstance(outcome, UnavailableError):
+                raise outcome
+            yield done, outcome
+
+    def _work(self, run: _Run) -> None:
+        while (path := run.todo.get()) is not None:
+            worker = self._idle.get()
+            run.busy.add(worker)
+            try:
+                run.done.put((path, worker.read(path)))
             except UnavailableError as error:
-                done.put((path, error))
+                run.done.put((path, error))
+            finally:
+                run.busy.discard(worker)
+                self._idle.put(worker)
 
     def _read(self, path: Path) -> Outcome:
         worker = self._idle.get()
@@ -115,6 +125,28 @@ class Extractor:
             return worker.read(path)
         finally:
             self._idle.put(worker)
+
+
+class _Run:
+    """One call of extract_many: what is to be read, what came of it, and which workers are at it."""
+
+    def __init__(self) -> None:
+        self.todo: queue.SimpleQueue[Path | None] = queue.SimpleQueue()
+        self.done: queue.SimpleQueue[tuple[Path, Outcome | UnavailableError]] = queue.SimpleQueue()
+        self.busy: set[Worker] = set()
+
+    def end(self, threads: list[threading.Thread]) -> None:
+        """Let the threads finish; after a moment, give up the files that they are still reading."""
+        _drain(self.todo)
+        for _ in threads:
+            self.todo.put(None)
+        deadline = time.monotonic() + PATIENCE_S
+        for thread in threads:
+            thread.join(max(0, deadline - time.monotonic()))
+        for worker in tuple(self.busy):
+            worker.give_up()
+        for thread in threads:
+            thread.join()
 
 
 def _drain(todo: queue.SimpleQueue[Path | None]) -> None:

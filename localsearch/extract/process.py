@@ -39,10 +39,12 @@ class Worker:
         fcntl.fcntl(self._errors, fcntl.F_SETFL, os.O_APPEND)
         self._largest = 0
         self._fresh = True
+        self._given_up = False
         self.confinement: dict[str, str] = {}
 
     def read(self, path: Path) -> Outcome:
         """What is in a file, or why that cannot be said; raises only UnavailableError."""
+        self._given_up = False
         try:
             descriptor = _open(path)
         except ExtractionError as error:
@@ -60,7 +62,7 @@ class Worker:
             try:
                 return self._ask(descriptor, name)
             except ExtractionError as error:
-                if fresh or error.data["rule"] not in ("crash", "memory"):
+                if fresh or self._given_up or error.data["rule"] not in ("crash", "memory"):
                     return error
 
     def start(self) -> None:
@@ -100,15 +102,21 @@ class Worker:
         if self._connection is not None:
             self._connection.close()
         if self._process is not None:
-            self._kill()
+            if self._process.returncode is None:
+                self._kill(self._process)
             self._reap(None)
         self._process = self._connection = None
 
-    def _kill(self) -> None:
+    def give_up(self) -> None:
+        """End what it is reading now, from another thread; `read` then returns an error there."""
+        self._given_up = True
+        if self._process is not None:
+            self._kill(self._process)
+
+    def _kill(self, process: subprocess.Popen[bytes]) -> None:
         """Kill the process and any program that it has started; all are one group."""
-        assert self._process is not None
         try:
-            os.killpg(self._process.pid, SIGKILL)
+            os.killpg(process.pid, SIGKILL)
         except (ProcessLookupError, PermissionError):
             pass
 
@@ -142,6 +150,7 @@ class Worker:
         assert self._process is not None
         if not isinstance(error, TimeoutError):
             self._reap(time.monotonic() + DYING_S)
+        self._kill(self._process)  # and any program that it has started
         status = self._process.returncode
         self.stop()
         if isinstance(error, TimeoutError):
