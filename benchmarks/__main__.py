@@ -8,9 +8,13 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from benchmarks import check, machine, runs
 from benchmarks.context import FULL, QUICK, Context, default_cache
+
+DOCUMENTS = ("README.md", "docs/PERFORMANCE.md")
+"""Documents with markers that name tables; see benchmarks/README.md."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -30,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--prepare", action="store_true", help="only fetch and make what the suites need")
     parser.add_argument("--report", type=Path, metavar="JSON", help="only write the reports of a result file")
-    parser.add_argument("--readme", action="store_true", help="write the tables into README.md")
+    parser.add_argument("--documents", action="store_true", help="write the tables into README.md and docs/")
     return parser
 
 
@@ -80,14 +84,14 @@ def main() -> int:
     return _publish(results, arguments)
 
 
-def _publish(results: dict[str, object], arguments: argparse.Namespace) -> int:
+def _publish(results: dict[str, Any], arguments: argparse.Namespace) -> int:
     from benchmarks import report
 
     file = arguments.report or runs.write(results, arguments.out)
     for written in report.write(results, file):
         print(written, file=sys.stderr)
-    if arguments.readme:
-        report.into_readme(results, machine.ROOT / "README.md")
+    for name in DOCUMENTS if arguments.documents else ():
+        report.into_document(results, machine.ROOT / name)
     findings = check.check(results)
     print(check.table(findings))
     return 1 if arguments.check and any(finding.failed for finding in findings) else 0

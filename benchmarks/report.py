@@ -1,4 +1,4 @@
-"""Write a result file's reports: Markdown, one HTML page that needs nothing else, and the README's tables."""
+"""Write a result file's reports: Markdown, one HTML page that needs nothing else, and the tables in the documents."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _cell(text: str) -> str:
     return f"<td{kind}>{html.escape(text)}</td>"
 
 
-def into_readme(results: Mapping[str, Any], readme: Path) -> list[str]:
+def into_document(results: Mapping[str, Any], file: Path) -> list[str]:
     """Replace what stands between `<!-- benchmarks:KEY -->` and `<!-- /benchmarks -->`; return the keys replaced.
 
     A key is a table's, or `machine` for the paragraph that says what was measured where. One without figures stays.
@@ -92,9 +92,9 @@ def into_readme(results: Mapping[str, Any], readme: Path) -> list[str]:
     made = {table.key: table.markdown() for table in tables.all_tables(results)} | {
         "machine": heading(results)
     }
-    text = readme.read_text("utf-8")
+    text = file.read_text("utf-8")
     found = [key for _, key, _ in _MARKER.findall(text) if key in made]
-    readme.write_text(_MARKER.sub(lambda match: _filled(match, made), text), "utf-8")
+    file.write_text(_MARKER.sub(lambda match: _filled(match, made), text), "utf-8")
     return found
 
 

@@ -61,7 +61,14 @@ def create(cache: Path) -> None:
 
 
 def _install(venv: Path, requirements: Path) -> None:
-    pip = [venv / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip: list[str | Path] = [
+        venv / "bin" / "python",
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ]
     subprocess.run([*pip, "-r", requirements], check=True)
 
 

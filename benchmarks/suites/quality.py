@@ -58,8 +58,8 @@ def _means(found: dict[str, Any]) -> dict[str, Any]:
     """Mean nDCG@10 over the collections, per mode, and what fusion adds to the better of its legs."""
     if not found:
         return {}
-    means = {
-        mode: round(sum(report["modes"][mode]["ndcg@10"] for report in found.values()) / len(found), 5)
+    means: dict[str, float] = {
+        str(mode): round(sum(report["modes"][mode]["ndcg@10"] for report in found.values()) / len(found), 5)
         for mode in DEFAULT_MODES
     }
     return {
