@@ -155,6 +155,14 @@ def test_only_json_is_taken(served: Served, kind: str | None) -> None:
     assert (answer.status_code, error_of(answer)["code"]) == (415, "not_json")
 
 
+def test_a_whole_number_may_be_written_with_a_point(served: Served) -> None:
+    answer = served.client.post(
+        "/search", json={"query": "day", "limit": 1.0, "offset": 1.0, "filters": {"year": 2021.0}}
+    )
+    assert (answer.status_code, len(answer.json()["results"])) == (200, 0)
+    assert served.client.post("/search", json={"query": "day", "limit": 1.5}).status_code == 400
+
+
 def test_json_may_name_its_charset(served: Served) -> None:
     headers = {"Content-Type": "application/json; charset=utf-8"}
     assert served.client.post("/search", content=b'{"query": "kiln"}', headers=headers).status_code == 200
@@ -454,7 +462,9 @@ def test_folders_and_files_are_private(tmp_path: Path) -> None:
     with notes(home):
         assert home.stat().st_mode & 0o777 == 0o700
         databases = [*home.glob("*.db*")]
-        assert {"index.db", "service.db", "query-vectors.db", "query-log.db"} <= {file.name for file in databases}
+        assert {"index.db", "service.db", "query-vectors.db", "query-log.db"} <= {
+            file.name for file in databases
+        }
         assert [file.name for file in databases if file.stat().st_mode & 0o077] == []
 
 

@@ -63,11 +63,25 @@ def decode_body(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
     if not body:
         raise bad_request("The body is empty; JSON is expected.")
     try:
-        return decoder.decode(body)
+        try:
+            return decoder.decode(body)
+        except msgspec.ValidationError as error:
+            if "Expected `int`, got `float`" not in str(error):
+                raise
+            return msgspec.convert(_whole(msgspec.json.decode(body)), decoder.type)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise bad_request(str(error)) from None
     except RecursionError:
         raise bad_request("The body nests too deep.") from None
+
+
+def _whole(value: Any) -> Any:
+    """Numbers such as 5.0 as 5: to JSON they are the same."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {name: _whole(item) for name, item in value.items()}
+    return [_whole(item) for item in value] if isinstance(value, list) else value
 
 
 def decode_query(kind: type[msgspec.Struct] | None, query_string: bytes) -> Any:

@@ -1,0 +1,25 @@
+"""A check for schemathesis: what a description cannot say of filters is told in the answer.
+
+A filter is a small language of its own. A request that fits the description may still hold a filter that means nothing,
+and then the answer is 400 with the code `bad_filter`; for any other reason it must be accepted.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import schemathesis
+
+ACCEPTABLE = (403, 404, 409, 503)
+"""Not allowed, not there, not in that state, not now: of these a description of requests says nothing."""
+
+
+@schemathesis.check
+def only_filters_are_refused(ctx: Any, response: Any, case: Any) -> None:
+    """Refuse nothing that the description allows, but a filter without meaning."""
+    if case.meta is None or not case.meta.generation.mode.is_positive or response.status_code < 400:
+        return
+    if response.status_code == 400 and case.operation.path == "/search":
+        assert response.json()["error"]["code"] == "bad_filter"
+        return
+    assert response.status_code in ACCEPTABLE
