@@ -41,10 +41,10 @@ from localsearch.filters import (
 from localsearch.fusion import Candidates, Signals, coverage, fuse, union
 from localsearch.lexical import LexicalQuery, analyze_query
 from localsearch.settings import SearchSettings
-from localsearch.snippets import snippet, snippet_terms
+from localsearch.snippets import anchor, snippet, snippet_terms
 from localsearch.store import DocumentRow, PassageRow
 from localsearch.text import Analyzer, normalize
-from localsearch.types import Answer, Hit, Ids, Mode, Ranking, Scores, Vectors
+from localsearch.types import Answer, Hit, Ids, Mode, Place, Ranking, Scores, Vectors
 
 DEFAULT = "default"
 COUNTED = 2_000
@@ -455,7 +455,16 @@ class Searcher:
             document, passage = documents.get(ranked.document_id), passages.get(ranked.chunk_id)
             if document and passage:
                 cut, highlights = snippet(passage.text, terms, self.analyzer, language=document.language)
-                yield _hit(ranked, document, passage, cut, highlights, with_scores)
+                place = self._place(passage, terms, document.language)
+                yield _hit(ranked, document, replace(passage, place=place), cut, highlights, with_scores)
+
+    def _place(self, passage: PassageRow, terms: frozenset[str], language: str) -> Place:
+        """Where the passage stands; in text with lines, the line of what matched rather than the passage's first."""
+        place = passage.place
+        if place.line is None:
+            return place
+        at = anchor(passage.text, terms, self.analyzer, language=language)
+        return replace(place, line=place.line + passage.text.count("\n", 0, at))
 
     def suggest(self, prefix: str, limit: int) -> list[str]:
         """Completions of the last word typed."""

@@ -263,12 +263,15 @@ def _convert(values: dict[str, Any], file: Path) -> Settings:
     unknown = _unknown_keys(values, Settings)
     if unknown:
         raise SettingsError(
-            f"{file}: unknown setting {unknown[0]}", hint="README lists the settings; check the spelling."
+            f"{file}: unknown setting {unknown[0]}",
+            hint="docs/SETTINGS.md lists the settings; check the spelling.",
         )
     try:
         return msgspec.convert(values, Settings, strict=True, dec_hook=_path)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"{file}: {error}", hint="README lists each setting with its type.") from error
+        raise SettingsError(
+            f"{file}: {error}", hint="docs/SETTINGS.md lists each setting with its type."
+        ) from error
 
 
 def _path(kind: type, value: Any) -> Any:

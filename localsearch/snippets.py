@@ -44,6 +44,12 @@ def snippet(
     return _render(passage, start, end, _merged(matches, start, end))
 
 
+def anchor(passage: str, terms: Collection[str], analyzer: Analyzer, *, language: str = "") -> int:
+    """Where in `passage` the stretch begins that holds most of the query; 0 without a match."""
+    found = analyzer.find(passage, frozenset(terms), language)
+    return _densest([_Match(t.term, t.start, t.end) for t in found], LENGTH)[0] if found else 0
+
+
 def snippet_terms(forms: Sequence[Sequence[str]]) -> frozenset[str]:
     """All forms of all terms of a query."""
     return frozenset(form for term in forms for form in term)

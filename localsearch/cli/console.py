@@ -26,6 +26,8 @@ _STAGES = {
     "merge": "Vector index",
 }
 _PLAIN_EVERY_S = 10.0
+_PIPED = 10_000
+"""Columns where nobody looks: what is piped is not cut to a terminal's width."""
 
 
 class Console:
@@ -34,7 +36,8 @@ class Console:
     def __init__(self, *, json: bool = False, verbosity: int = 0) -> None:
         self.json = json
         self.verbosity = verbosity
-        self.out = Rich(highlight=False, soft_wrap=True)
+        width = None if sys.stdout.isatty() else _PIPED
+        self.out = Rich(highlight=False, soft_wrap=True, width=width)
         self.err = Rich(stderr=True, highlight=False, soft_wrap=True)
 
     def result(self, value: Any) -> None:
