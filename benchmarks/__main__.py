@@ -32,6 +32,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--fresh", action="store_true", help="measure again what this code was measured on before"
     )
+    parser.add_argument(
+        "--reuse-indexes",
+        action="store_true",
+        help="take indexes and vectors that former code made; figures name its commit",
+    )
     parser.add_argument("--prepare", action="store_true", help="only fetch and make what the suites need")
     parser.add_argument("--report", type=Path, metavar="JSON", help="only write the reports of a result file")
     parser.add_argument("--documents", action="store_true", help="write the tables into README.md and docs/")
@@ -43,7 +48,8 @@ def _context(arguments: argparse.Namespace) -> Context:
     arguments.cache.mkdir(parents=True, exist_ok=True)
     sizes = QUICK if arguments.quick else FULL
     log = arguments.cache / "peers.log"
-    return Context(arguments.cache, arguments.data, models, sizes, arguments.quick, log)
+    reuse = arguments.reuse_indexes
+    return Context(arguments.cache, arguments.data, models, sizes, arguments.quick, log, reuse)
 
 
 def _prepare(context: Context) -> None:

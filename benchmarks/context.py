@@ -49,11 +49,11 @@ ALL_SETS = ("scifact", "nfcorpus", "cranfield", "cisi", "med", "nq-utd", "german
 FULL = Sizes(
     corpus=(1_000, 10_000, 100_000, 400_000),
     embedded=100_000,
-    queries=400,
+    queries=300,
     slow_queries=40,
     encode_texts=1_000,
     encode_rounds=2,
-    end_to_end=2_000,
+    end_to_end=1_000,
     peers_corpus=(10_000, 100_000),
     quality_sets=ALL_SETS,
     peer_sets=("scifact", "nfcorpus", "cranfield"),
@@ -76,7 +76,7 @@ QUICK = Sizes(
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One run: where things are and how much to do."""
+    """One run: where things are and how much to do. `reuse` takes indexes that former code built."""
 
     cache: Path
     data: Path
@@ -84,6 +84,7 @@ class Context:
     sizes: Sizes
     quick: bool = False
     log: Path = field(default=Path(os.devnull))
+    reuse: bool = False
 
     @property
     def passages(self) -> Path:

@@ -18,14 +18,26 @@ def ensure(context: Context, count: int) -> tuple[str, dict[str, Any]]:
 
     Up to `sizes.embedded` passages it has real vectors, handed in from the cache, beyond that none.
     """
-    parent = context.cache / "homes" / machine.state(machine.ENGINE)
+    parent = _parent(context, count)
     home, figures = parent / str(count), parent / f"{count}.json"
     if not figures.exists():
-        _forget_others(parent)
+        if not context.reuse:
+            _forget_others(parent)
+        parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(home, ignore_errors=True)
         context.say(f"building an index of {count} passages")
         figures.write_text(json.dumps(_build(context, count, home), indent=2))
     return str(home.absolute()), json.loads(figures.read_text())
+
+
+def _parent(context: Context, count: int) -> Path:
+    """Where this code's indexes are; with `reuse`, where former code left one of this size, the last one first."""
+    homes = context.cache / "homes"
+    own = homes / machine.state(machine.ENGINE)
+    if context.reuse and not (own / f"{count}.json").exists():
+        former = sorted(homes.glob(f"*/{count}.json"), key=lambda file: file.stat().st_mtime)
+        return former[-1].parent if former else own
+    return own
 
 
 def _build(context: Context, count: int, home: Path) -> dict[str, Any]:
@@ -33,11 +45,12 @@ def _build(context: Context, count: int, home: Path) -> dict[str, Any]:
     file = str(context.passages.absolute())
     if count > context.sizes.embedded:
         with context.ours(model=False) as ours:
-            return {**ours.words(file=file, count=count, home=str(home)), **_memory(ours)}
+            built = ours.words(file=file, count=count, home=str(home))
+            return {**built, **_memory(ours), "commit": machine.commit()}
     vectors = context.vectors_file(count)
     with context.ours() as ours:
         built = ours.build(file=file, count=count, home=str(home), vectors=vectors)
-        return {**built, **_memory(ours)}
+        return {**built, **_memory(ours), "commit": machine.commit()}
 
 
 def _memory(process: Any) -> dict[str, float]:
@@ -51,4 +64,3 @@ def _forget_others(keep: Path) -> None:
         for other in keep.parent.iterdir():
             if other != keep:
                 shutil.rmtree(other, ignore_errors=True)
-    keep.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from localsearch.errors import LocalSearchError
 from localsearch.evaluate import DEFAULT_MODES, Dataset, EvalMode, evaluate
 from localsearch.settings import load
 
-RERANKED_UP_TO = 350
+RERANKED_UP_TO = 100
 """Queries of a collection up to which `rerank` is measured too: it takes far longer than the other modes."""
 
 

@@ -22,6 +22,7 @@ def _of(context: Context, count: int) -> dict[str, Any]:
     text = _text_bytes(context, count)
     figures: dict[str, Any] = {
         "embedded": embedded,
+        "built_by": built["commit"],
         "words_s": round(built["words_s"], 2),
         "vectors_s": round(built.get("vectors_s", 0.0), 2),
         "passages_per_s": round(count / built["words_s"], 1),
