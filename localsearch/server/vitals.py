@@ -95,7 +95,7 @@ class Vitals:
             quality=quality(service.engine),
             disk_free=service.disk_free(),
             caches=service.caches(),
-            queues=service.jobs.counts(),
+            queues={"queued": 0, "running": 0, "failed": 0} | service.jobs.counts(),
             tokens=usage.tokens,
             cpu_s=usage.cpu_s,
             dollars=hosted(usage.tokens, service.settings.cost),

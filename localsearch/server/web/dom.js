@@ -14,6 +14,9 @@ export function el(name, properties = {}, ...children) {
   return node;
 }
 
+// Names of files and titles as they are: what would turn or hide part of them is shown as a mark.
+export const plain = (text) => String(text).replace(/[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g, "\ufffd");
+
 // Text with the ranges [start, end) marked. Offsets count code points, as the server does.
 export function marked(text, ranges, className = "") {
   const points = Array.from(text);
@@ -26,6 +29,16 @@ export function marked(text, ranges, className = "") {
   }
   parts.push(points.slice(at).join(""));
   return parts;
+}
+
+// Put new nodes in a box that keeps the keyboard's place: what had the focus is found again by its data-focus.
+export function swap(box, ...nodes) {
+  const had = box.contains(document.activeElement) ? document.activeElement.dataset.focus : undefined;
+  box.replaceChildren(...nodes);
+  if (had === undefined) return true;
+  const again = [...box.querySelectorAll("[data-focus]")].find((node) => node.dataset.focus === had);
+  again?.focus({ preventScroll: true });
+  return Boolean(again);
 }
 
 export const count = (number) => number.toLocaleString("en");

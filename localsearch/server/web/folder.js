@@ -3,19 +3,26 @@
 import { follow, post } from "./api.js";
 import { count, el } from "./dom.js";
 
-export function folderForm(done) {
-  const path = el("input", { id: "folder", type: "text", placeholder: "/home/me/documents", required: true, spellcheck: false });
-  const state = el("p", { role: "status", "aria-live": "polite" });
+const STAGES = { scan: "Looking for files", read: "Reading", embed: "Learning what they mean", merge: "Tidying up" };
+let forms = 0;
+
+export function folderForm(heading, done) {
+  const id = `folder-${(forms += 1)}`;
+  const path = el("input", { id, class: "folder", type: "text", placeholder: "/home/me/documents", required: true, spellcheck: false, autocomplete: "off" });
+  const state = el("p", { class: "progress", role: "status" });
   const bar = el("progress", { hidden: true, "aria-label": "Progress" });
   const button = el("button", { type: "submit" }, "Make searchable");
   const form = el("form", { class: "card welcome" },
-    el("h2", {}, "Nothing is indexed yet"),
-    el("label", { htmlFor: "folder" }, "Which folder should be searchable? It is read on this machine and stays on it."),
+    el("h2", {}, heading),
+    el("label", { htmlFor: id }, "Which folder should be searchable? It is read on this machine and stays on it."),
     el("div", { class: "row" }, path, button), bar, state);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
+    if (button.disabled) return;
     button.disabled = true;
-    add(path.value.trim(), bar, state).then(done, (error) => { state.textContent = `${error.message} ${error.hint || ""}`; })
+    state.classList.remove("wrong");
+    add(path.value.trim(), bar, state)
+      .then(done, (error) => { state.classList.add("wrong"); state.textContent = error.text || error.message; })
       .finally(() => { button.disabled = false; bar.hidden = true; });
   });
   return form;
@@ -26,11 +33,15 @@ async function add(path, bar, state) {
   bar.hidden = false;
   const job = await follow(started.job.id, (now) => tell(now, bar, state));
   if (job.state !== "done") throw new Error(job.error?.message || `The job ended as ${job.state}.`);
+  const files = job.result?.files;
+  if (files) state.textContent = `Done: ${outcome(files)}.`;
 }
+
+export const outcome = (files) => ["new", "changed", "unchanged", "removed", "failed"].filter((what) => files[what]).map((what) => `${count(files[what])} ${what}`).join(", ") || "nothing to read";
 
 export function tell(job, bar, state) {
   const step = job.progress;
   if (step.total) { bar.max = step.total; bar.value = step.done; } else bar.removeAttribute("value");
   const of = step.total ? ` of ${count(step.total)}` : "";
-  state.textContent = step.stage ? `${step.stage}: ${count(step.done)}${of} ${step.unit}` : job.state;
+  state.textContent = step.stage ? `${STAGES[step.stage] || step.stage}: ${count(step.done)}${of} ${step.unit}` : job.state;
 }

@@ -1,69 +1,118 @@
 // The list of hits, the filters in force, and what the results can be narrowed by.
 
-import { openOriginal, where } from "./preview.js";
-import { byId, count, el, marked } from "./dom.js";
+import { openOriginal } from "./api.js";
+import { byId, count, el, marked, plain, swap } from "./dom.js";
+import { where } from "./preview.js";
 
 const NAMES = { type: "Type", folder: "Folder", language: "Language", tag: "Tag", year: "Year" };
 const FILTERS = {
   type: (value) => `type:${quoted(value)}`,
-  folder: (value) => `path:${quoted(`${value}/`)}`,
+  folder: (value) => `path:${quoted(`${value.replace(/\/$/, "")}/`)}`,
   language: (value) => `lang:${quoted(value)}`,
   tag: (value) => `tag:${quoted(value)}`,
   year: (value) => `modified:${value}`,
 };
+const folded = new Map();
+const languages = new Intl.DisplayNames(["en"], { type: "language", fallback: "code" });
 
-const quoted = (value) => (/[\s",]/.test(value) ? `"${value.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"` : value);
+const quoted = (value) => (/^[\p{L}\p{N}_][\p{L}\p{N}_/-]*$/u.test(value) || /^\/[\p{L}\p{N}_/-]*$/u.test(value) ? value : `"${value.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`);
 
-export function renderResults(answer, choose, judge) {
-  byId("results").replaceChildren(...answer.results.map((hit, index) => item(hit, index, choose, judge)));
+export function renderResults(answer, act) {
+  byId("results").replaceChildren(...answer.results.map((hit, index) => item(hit, index, act)));
 }
 
-function item(hit, index, choose, judge) {
-  const title = el("button", { type: "button", class: "title", onclick: () => choose(index) }, hit.title || hit.id);
-  const copy = el("button", { type: "button", class: "plain" }, "Copy path");
-  copy.addEventListener("click", async () => {
-    await navigator.clipboard?.writeText(hit.path || hit.id).catch(() => null);
-    copy.textContent = "Copied";
-  });
-  const yes = el("button", { type: "button", class: "plain judge", "aria-pressed": "false" }, "Relevant");
-  const no = el("button", { type: "button", class: "plain judge", "aria-pressed": "false" }, "Not relevant");
-  yes.addEventListener("click", () => judge(hit, true, yes));
-  no.addEventListener("click", () => judge(hit, false, no));
-  const open = hit.path ? el("button", { type: "button", class: "plain", onclick: () => openOriginal(hit) }, "Open") : null;
-  const about = [hit.metadata.type, hit.metadata.modified?.slice(0, 10), hit.metadata.author].filter(Boolean).join(" · ");
+function item(hit, index, act) {
+  const title = el("button", { type: "button", class: "title", dir: "auto", onclick: () => act.choose(index) }, plain(hit.title || hit.id));
   return el("li", { class: "hit" },
     el("h2", {}, title),
-    el("p", { class: "where" }, where(hit), about ? el("span", { class: "about" }, ` ${about}`) : null),
+    el("p", { class: "where" }, where(hit), about(hit)),
     el("p", { class: "snippet", dir: "auto" }, ...marked(hit.snippet, hit.highlights)),
-    el("p", { class: "actions" }, open, copy, yes, no));
+    el("p", { class: "actions" }, ...fileActions(hit, act.say), ...judgements(hit, act.judge)));
 }
 
-export function renderChips(filters, drop) {
-  byId("chips").replaceChildren(...filters.map((filter) =>
-    el("button", { type: "button", class: "chip", "aria-label": `Remove the filter ${filter}`, onclick: () => drop(filter) }, filter, el("span", { "aria-hidden": "true" }, " ×"))));
+// What a program sends as metadata may be of any type.
+function about(hit) {
+  const { type, modified, author } = hit.metadata;
+  const parts = [type, typeof modified === "string" ? modified.slice(0, 10) : null, author];
+  const text = parts.filter((part) => typeof part === "string" && part).map(plain).join(" · ");
+  return text ? el("span", { class: "about" }, ` · ${text}`) : null;
 }
 
-export function renderFacets(facets, active, add) {
+export function fileActions(hit, say) {
+  const open = hit.path ? el("button", { type: "button", class: "plain open", onclick: () => openOriginal(hit).catch((error) => say(error.text || error.message)) }, "Open") : null;
+  const copy = el("button", { type: "button", class: "plain copy", onclick: () => copyText(copy, hit.path || hit.id) }, hit.path ? "Copy path" : "Copy id");
+  return [open, copy];
+}
+
+async function copyText(button, text) {
+  const label = button.dataset.label || button.textContent;
+  button.dataset.label = label;
+  const done = await navigator.clipboard?.writeText(text).then(() => true, () => false);
+  button.textContent = done || copyByHand(text, button) ? "Copied" : "Could not copy";
+  setTimeout(() => { button.textContent = label; }, 1500);
+}
+
+// Where the clipboard is out of reach: on plain http beyond this machine, or when it was refused.
+function copyByHand(text, button) {
+  const field = el("textarea", { class: "hidden", value: text, readOnly: true, tabIndex: -1 });
+  document.body.append(field);
+  field.select();
+  const done = document.execCommand("copy");
+  field.remove();
+  button.focus();
+  return done;
+}
+
+function judgements(hit, judge) {
+  const button = (label, relevant) => {
+    const one = el("button", { type: "button", class: "plain judge", "aria-pressed": "false", onclick: () => judge(hit, relevant, one) }, label);
+    return one;
+  };
+  return [button("Relevant", true), button("Not relevant", false)];
+}
+
+export function renderChips(filters, drop, clear) {
+  const chip = (filter) => el("button", { type: "button", class: "chip", "data-focus": filter, "aria-label": `Remove the filter ${filter}`, onclick: () => drop(filter) }, plain(filter), el("span", { "aria-hidden": "true" }, " ×"));
+  const all = filters.length > 1 ? el("button", { type: "button", class: "plain", onclick: clear }, "Clear all") : null;
+  return swap(byId("chips"), ...filters.map(chip), ...(all ? [all] : []));
+}
+
+export function renderFacets(facets, active, toggle) {
   const groups = Object.entries(facets || {}).filter(([, values]) => Object.keys(values).length > 0);
-  byId("facets").replaceChildren(...groups.map(([name, values]) => group(name, values, active, add)));
+  swap(byId("facets"), ...groups.map(([name, values]) => group(name, values, active, toggle)));
 }
 
-function group(name, values, active, add) {
+function group(name, values, active, toggle) {
+  const short = name === "folder" ? shortFolders(Object.keys(values)) : null;
   const rows = Object.entries(values).map(([value, number]) => {
     const filter = FILTERS[name](value);
-    const pressed = active.includes(filter);
-    const label = name === "folder" ? value.split("/").slice(-2).join("/") : value;
-    return el("li", {}, el("button", { type: "button", title: value, "aria-pressed": pressed, onclick: () => add(filter) },
-      el("span", {}, label), el("span", { class: "number" }, count(number))));
+    const label = short?.get(value) ?? (name === "language" ? spoken(value) : value);
+    return el("li", {}, el("button", { type: "button", title: plain(value), "data-focus": filter, "aria-pressed": active.includes(filter), onclick: () => toggle(filter) },
+      el("span", { dir: "auto" }, plain(label)), el("span", { class: "number" }, count(number))));
   });
-  return el("details", { open: window.innerWidth > 760 }, el("summary", {}, NAMES[name] || name), el("ul", {}, ...rows));
+  const open = folded.get(name) ?? window.innerWidth > 760;
+  const box = el("details", { open }, el("summary", { "data-focus": `group ${name}` }, NAMES[name] || name), el("ul", {}, ...rows));
+  box.addEventListener("toggle", () => folded.set(name, box.open));
+  return box;
+}
+
+function spoken(code) {
+  try { return languages.of(code); } catch { return code; }
+}
+
+// Folders without the part that all of them share: of /a/notes/garden and /a/notes/kitchen, garden and kitchen.
+export function shortFolders(paths) {
+  const split = paths.map((path) => path.split("/"));
+  let shared = 0;
+  while (split.every((parts) => shared < parts.length - 1 && parts[shared] === split[0][shared])) shared += 1;
+  return new Map(paths.map((path, at) => [path, split[at].slice(shared).join("/") || path]));
 }
 
 export function renderPages(answer, page, size, turn) {
-  const last = Math.ceil(answer.total / size);
+  const last = Math.max(1, Math.ceil(answer.total / size));
   const box = byId("pages");
-  box.replaceChildren();
-  if (answer.total <= size && page === 1) return;
-  const button = (label, to, enabled) => el("button", { type: "button", disabled: !enabled, onclick: () => turn(to) }, label);
-  box.append(button("Earlier", page - 1, page > 1), el("span", {}, `Page ${page}`), button("More", page + 1, page < last && answer.results.length === size));
+  if (answer.total <= size && page === 1) return void box.replaceChildren();
+  const button = (label, to, enabled) => el("button", { type: "button", "data-focus": label, disabled: !enabled, onclick: () => turn(to) }, label);
+  const of = answer.total_is_estimate ? "" : ` of ${count(last)}`;
+  swap(box, button("Previous", page - 1, page > 1), el("span", {}, `Page ${count(page)}${of}`), button("Next", page + 1, page < last && answer.results.length === size));
 }
