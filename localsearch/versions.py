@@ -106,6 +106,8 @@ class Versions:
         )
         self.embeddings.expect_all(version.id)
         self.embedder.run_version(version, Model(lambda: encoder), report, cancelled)
+        if version.state == "active" and self.derived.semantic is None:
+            self.derived.adopt(self._open(version))
         if not cancelled() and version.state != "active":
             self._publish(version, report, cancelled)
             self.embeddings.set_state(version.id, "ready")
