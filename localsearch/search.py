@@ -47,6 +47,8 @@ from localsearch.text import Analyzer, normalize
 from localsearch.types import Answer, Hit, Ids, Mode, Place, Ranking, Scores, Vectors
 
 DEFAULT = "default"
+SPELLED, LONGEST_WORD = 16, 32
+"""Words of a query, and letters of a word, up to which a spelling is looked for: more is pasted rather than typed."""
 COUNTED = 2_000
 """Matching passages up to which documents are counted exactly even without a filter or facets."""
 MAX_QUERY = 10_000
@@ -277,6 +279,8 @@ class Searcher:
         if all(any(map(lexical.doc_freq, term.forms)) for term in plan.words.terms):
             return ()
         words = plan.parsed.words.split()
+        if len(words) > SPELLED or len(max(words, key=len, default="")) > LONGEST_WORD:
+            return ()
         corrected = [lexical.correct(word.strip(".,;:!?")) or word for word in words]
         return (" ".join(corrected),) if corrected != words else ()
 

@@ -130,14 +130,12 @@ def status(args: argparse.Namespace, console: Console, settings: Settings) -> in
     if console.json:
         console.result(state)
         return 0
-    rows = [
-        ["", ""],
-        ["home", state.home],
-        ["documents", f"{state.documents:,}"],
-        ["passages", f"{state.chunks:,}"],
-    ]
-    rows += [["found by meaning", f"{state.semantic_coverage:.1%}"], ["version", state.version or "none"]]
-    rows += [["on disk", f"{state.bytes / 1e6:,.1f} MB"]]
+    coverage = f"{state.semantic_coverage:.1%}" if state.chunks else "nothing yet"
+    changed = datetime.fromtimestamp(state.changed).isoformat(" ", "seconds") if state.changed else "never"
+    rows = [["", ""], ["home", state.home], *(["root", root] for root in state.roots)]
+    rows += [["documents", f"{state.documents:,}"], ["passages", f"{state.chunks:,}"]]
+    rows += [["found by meaning", coverage], ["version", state.version or "none"]]
+    rows += [["last change", changed], ["on disk", f"{state.bytes / 1e6:,.1f} MB"]]
     rows += [[f"files {name}", f"{count:,}"] for name, count in state.files.items()]
     rows += [[f"  {what} ({rule})", f"{count:,}"] for what, rule, count in rules]
     console.table(rows)
