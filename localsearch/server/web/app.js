@@ -1,42 +1,26 @@
-// The page: what is asked stands in the address, so that it can be shared, bookmarked and gone back to.
+// The page: what is asked stands in the address, what is answered below it.
 
-import { get, post } from "./api.js";
-import { byId, el } from "./dom.js";
+import { readAddress, title, writeAddress } from "./address.js";
+import { forgetRefusal, get, openOriginal, post } from "./api.js";
+import { watchCoverage } from "./coverage.js";
+import { byId, count, el, plain } from "./dom.js";
 import { folderForm } from "./folder.js";
-import { closePreview, openOriginal, showPreview } from "./preview.js";
-import { renderChips, renderFacets, renderPages, renderResults } from "./results.js";
+import { closePreview, previewed, showPreview } from "./preview.js";
+import { fileActions, renderChips, renderFacets, renderPages, renderResults } from "./results.js";
 import { startStatus, stopStatus } from "./status.js";
 
 const PAGE = 10;
 const WAIT_MS = 120;
-const state = { q: "", mode: "hybrid", rerank: false, filters: [], page: 1, view: "search", answer: null, chosen: -1 };
-let asking = null;
-let timer = null;
+const ANNOUNCE_MS = 700;
+const state = { ...readAddress(), answer: null, chosen: -1 };
+const timers = {};
+let asking = new AbortController();
+let settled = true; // whether the next letter typed starts a new entry of the history
 
-function readAddress() {
-  const query = new URLSearchParams(location.search);
-  state.q = query.get("q") || "";
-  state.mode = query.get("mode") || "hybrid";
-  state.rerank = query.get("rerank") === "1";
-  state.filters = query.getAll("f");
-  state.page = Math.max(1, Number(query.get("page")) || 1);
-  state.view = query.get("view") || "search";
-}
-
-function writeAddress(replace) {
-  const query = new URLSearchParams();
-  if (state.q) query.set("q", state.q);
-  if (state.mode !== "hybrid") query.set("mode", state.mode);
-  if (state.rerank) query.set("rerank", "1");
-  for (const filter of state.filters) query.append("f", filter);
-  if (state.page > 1) query.set("page", state.page);
-  if (state.view !== "search") query.set("view", state.view);
-  const address = query.size ? `/?${query}` : "/";
-  if (address !== location.pathname + location.search) history[replace ? "replaceState" : "pushState"](null, "", address);
-}
+function later(name, run, ms) { clearTimeout(timers[name]); timers[name] = setTimeout(run, ms); }
 
 function showState() {
-  byId("query").value = state.q;
+  if (byId("query").value !== state.q) byId("query").value = state.q;
   byId("mode").value = state.mode;
   byId("rerank").checked = state.rerank;
   const status = state.view === "status";
@@ -44,165 +28,209 @@ function showState() {
   byId("view-search").hidden = status;
   byId("show-status").setAttribute("aria-pressed", status);
   byId("show-search").setAttribute("aria-pressed", !status);
+  document.title = title(state);
   if (status) startStatus(byId("view-status"));
   else stopStatus();
 }
 
-async function search() {
-  asking?.abort();
-  renderChips(state.filters, drop);
+function question() {
   const words = state.q.trim();
-  if (!words && !state.filters.length) return rest();
-  asking = new AbortController();
-  const body = {
-    query: [words, ...state.filters].filter(Boolean).join(" "),
+  const filters = state.filters.join(" ");
+  return {
+    query: words || filters, ...(words && filters ? { filters } : {}),
     limit: PAGE, offset: (state.page - 1) * PAGE, mode: state.mode, rerank: state.rerank, facets: true,
   };
+}
+
+async function search() {
+  asking.abort();
+  const mine = (asking = new AbortController());
+  if (!renderChips(state.filters, drop, clear)) byId("query").focus();
+  const asked = question();
+  if (state.view !== "search") return;
+  if (!asked.query) return void await rest(mine.signal);
+  byId("results").setAttribute("aria-busy", "true");
   try {
-    const answer = await post("/search", body, asking.signal);
+    const answer = await post("/search", asked, mine.signal);
+    if (mine.signal.aborted) return;
     say("");
     show(answer);
   } catch (error) {
-    if (error.name !== "AbortError") say(`${error.message} ${error.hint || ""}`);
+    if (error.name !== "AbortError" && !mine.signal.aborted) wrong(error);
+  } finally {
+    if (!mine.signal.aborted) byId("results").removeAttribute("aria-busy");
   }
 }
 
 function show(answer) {
+  const focused = byId("results").contains(document.activeElement) || byId("preview").contains(document.activeElement);
   state.answer = answer;
   state.chosen = -1;
+  closePreview(false);
   byId("empty").hidden = answer.results.length > 0;
-  if (!answer.results.length) byId("empty").replaceChildren(nothing(answer));
+  byId("empty").replaceChildren(...(answer.results.length ? [] : [nothing()]));
   byId("summary").textContent = summary(answer);
-  renderResults(answer, (index) => choose(index, true), judge);
-  renderFacets(answer.facets, state.filters, add);
+  byId("corrections").replaceChildren(...corrections(answer));
+  renderResults(answer, { choose: (index) => choose(index, true), judge, say });
+  renderFacets(answer.facets, state.filters, toggle);
   renderPages(answer, state.page, PAGE, turn);
+  if (focused) byId("results").focus({ preventScroll: true });
+  if (answer.semantic_coverage < 1) watchCoverage(search);
+  later("announce", () => { byId("announce").textContent = found(answer); }, ANNOUNCE_MS);
+}
+
+function found(answer) {
+  if (answer.total === 1) return "1 document";
+  return `${answer.total_is_estimate ? "about " : ""}${count(answer.total)} documents`;
 }
 
 function summary(answer) {
-  const about = answer.total_is_estimate ? "about " : "";
   const cached = answer.cached ? ", remembered" : "";
-  const notes = [...answer.notes];
-  if (answer.semantic_coverage < 1) notes.push(`${Math.floor(answer.semantic_coverage * 100)} % of passages can be found by meaning so far.`);
-  const found = answer.total === 1 ? "1 document" : `${about}${answer.total.toLocaleString("en")} documents`;
-  return [`${found} in ${answer.took_ms.toFixed(answer.took_ms < 10 ? 1 : 0)} ms${cached}.`, ...notes].join(" ");
+  return [`${found(answer)} in ${answer.took_ms.toFixed(answer.took_ms < 10 ? 1 : 0)} ms${cached}.`, ...answer.notes].join(" ");
 }
 
-function nothing(answer) {
-  const box = el("div", { class: "card" }, el("h2", {}, "Nothing was found"));
-  box.append(el("p", {}, state.filters.length ? "Take away a filter, or try other words." : "Try other words, or fewer of them."));
-  for (const correction of answer.corrections || []) {
-    box.append(el("button", { type: "button", onclick: () => ask(correction) }, `Did you mean ${correction}?`));
-  }
-  return box;
+function corrections(answer) {
+  const offers = answer.corrections.map((text) => el("button", { type: "button", class: "plain", onclick: () => ask(text) }, plain(text)));
+  return offers.length ? ["Did you mean ", ...offers, "?"] : [];
+}
+
+function nothing() {
+  return el("div", { class: "card" }, el("h2", {}, "Nothing was found"),
+    el("p", {}, state.filters.length ? "Take away a filter, or try other words." : "Try other words, or fewer of them."));
 }
 
 // Without a question: an invitation, or the way to a first folder.
-async function rest() {
-  for (const id of ["results", "facets", "pages"]) byId(id).replaceChildren();
-  byId("summary").textContent = "";
-  closePreview();
-  const ready = await get("/ready").catch((error) => (say(`${error.message} ${error.hint || ""}`), null));
-  if (!ready) return;
+async function rest(signal) {
+  for (const id of ["results", "facets", "pages", "summary", "corrections", "suggestions"]) byId(id).replaceChildren();
+  byId("empty").hidden = true;
+  state.answer = null;
+  state.chosen = -1;
+  closePreview(false);
+  const ready = await get("/stats", signal).catch((error) => { if (error.name !== "AbortError") wrong(error); });
+  if (!ready || signal.aborted) return;
+  say("");
   byId("empty").hidden = false;
-  byId("empty").replaceChildren(ready.documents ? invitation(ready) : folderForm(search));
+  byId("empty").replaceChildren(ready.documents ? invitation(ready) : folderForm("Nothing is indexed yet", search));
+  if (ready.documents && ready.semantic_coverage < 1) watchCoverage(search);
 }
 
 function invitation(ready) {
   const hint = (text) => el("button", { type: "button", class: "plain", onclick: () => ask(text) }, text);
   return el("div", { class: "card welcome" },
-    el("h2", {}, `${ready.documents.toLocaleString("en")} documents are ready`),
+    el("h2", {}, ready.documents === 1 ? "1 document is ready" : `${count(ready.documents)} documents are ready`),
     el("p", {}, "Ask in your own words. Narrow with filters, such as:"),
     el("p", { class: "hints" }, hint("type:md"), hint("after:2024-01-01"), hint("lang:de"), hint("size:>1mb"), hint('"an exact phrase"')));
 }
 
 function judge(hit, relevant, button) {
-  post("/feedback", { query: state.q.trim() || state.filters.join(" "), id: hit.id, relevant, collection: hit.collection })
+  post("/feedback", { query: question().query, id: hit.id, relevant, collection: hit.collection })
     .then(() => {
       for (const other of button.parentElement.querySelectorAll(".judge")) other.setAttribute("aria-pressed", other === button);
-    })
-    .catch((error) => say(error.message));
+      byId("announce").textContent = relevant ? "Marked as relevant" : "Marked as not relevant";
+    }, wrong);
 }
 
 function ask(text) { state.q = text; state.page = 1; update(); byId("query").focus(); }
-function add(filter) { if (!state.filters.includes(filter)) state.filters.push(filter); else drop(filter); state.page = 1; update(); }
+function toggle(filter) { if (state.filters.includes(filter)) drop(filter); else { state.filters = [...state.filters, filter]; state.page = 1; update(); } }
 function drop(filter) { state.filters = state.filters.filter((other) => other !== filter); state.page = 1; update(); }
-function turn(page) { state.page = page; update(); window.scrollTo(0, 0); }
-function update(replace = false) { writeAddress(replace); showState(); renderChips(state.filters, drop); search(); }
+function clear() { state.filters = []; state.page = 1; update(); byId("query").focus(); }
+function turn(page) { state.page = page; update().then(() => choose(0)); window.scrollTo(0, 0); }
+function update() { settled = true; clearTimeout(timers.input); writeAddress(state, false); showState(); return search(); }
 
-function choose(index, preview) {
+function choose(index, preview = false) {
   const items = [...byId("results").children];
-  if (!items.length) return;
+  if (!items.length || !state.answer) return;
+  settled = true;
   state.chosen = Math.max(0, Math.min(index, items.length - 1));
   items.forEach((item, at) => item.classList.toggle("chosen", at === state.chosen));
   const item = items[state.chosen];
-  item.querySelector(".title").focus({ preventScroll: true });
+  const back = () => item.querySelector(".title").focus({ preventScroll: true });
+  back();
   item.scrollIntoView({ block: "nearest" });
-  if (preview || !byId("preview").hidden) showPreview(state.answer.results[state.chosen], () => item.querySelector(".title").focus());
+  const hit = state.answer.results[state.chosen];
+  if (preview || previewed()) showPreview(hit, fileActions(hit, say), back);
 }
 
 function say(text) { const banner = byId("banner"); banner.textContent = text; banner.hidden = !text; }
 
+function wrong(error) {
+  say(error.text || error.message);
+  if (error.status !== 401) return;
+  byId("banner").append(" ", el("button", { type: "button", onclick: () => { forgetRefusal(); say(""); showState(); search(); } }, "Give a key"));
+}
+
 function onKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || document.querySelector("dialog[open]")) return;
   const typing = event.target.matches("input:not([type=checkbox]), select, textarea");
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.key === "/" && !typing) { event.preventDefault(); byId("query").select(); }
+  const hit = state.answer?.results[state.chosen];
+  if (event.key === "/" && !typing) { event.preventDefault(); toSearch(); }
   else if (event.key === "Escape") escape(event);
   else if (state.view !== "search" || (typing && event.target.id !== "query")) return;
-  else if (event.key === "ArrowDown") { event.preventDefault(); choose(state.chosen + 1); }
+  else if (event.target.closest(".context")) return;
+  else if (event.key === "ArrowDown") { event.preventDefault(); choose(typing ? 0 : state.chosen + 1); }
   else if (event.key === "ArrowUp" && !typing) { event.preventDefault(); if (state.chosen <= 0) byId("query").focus(); else choose(state.chosen - 1); }
-  else if (event.key === "o" && !typing && state.chosen >= 0) openOriginal(state.answer.results[state.chosen]);
+  else if (event.key === "o" && !typing && hit) openOriginal(hit).catch(wrong);
+}
+
+function toSearch() {
+  if (state.view !== "search") { state.view = "search"; update(); }
+  byId("query").focus();
+  byId("query").select();
 }
 
 function escape(event) {
-  if (!byId("preview").hidden) closePreview();
+  if (previewed()) { event.preventDefault(); closePreview(); }
   else if (event.target.id !== "query") byId("query").focus();
 }
 
 function onInput() {
-  clearTimeout(timer);
-  timer = setTimeout(() => {
-    state.q = byId("query").value;
-    state.page = 1;
-    writeAddress(true);
+  later("input", () => {
+    Object.assign(state, { q: byId("query").value, page: 1, view: "search" });
+    writeAddress(state, !settled);
+    settled = false;
+    showState();
     search();
     suggest();
   }, WAIT_MS);
 }
 
+// Completions stand in a line of their own: a list that drops down would hide the results and take the arrow keys.
 async function suggest() {
   const q = byId("query").value;
-  if (q.trim().length < 2) return;
-  const answer = await get(`/suggest?${new URLSearchParams({ q, limit: 6 })}`).catch(() => null);
-  if (answer) byId("suggestions").replaceChildren(...answer.suggestions.map((value) => el("option", { value })));
+  const answer = q.trim().length < 2 ? null : await get(`/suggest?${new URLSearchParams({ q, limit: 6 })}`).catch(() => null);
+  if (q !== byId("query").value) return;
+  const others = (answer?.suggestions || []).filter((text) => text.trim() !== q.trim());
+  byId("suggestions").replaceChildren(...others.map((text) => el("button", { type: "button", class: "plain", onclick: () => ask(text) }, plain(text))));
 }
 
+function submit(event) {
+  event.preventDefault();
+  Object.assign(state, { q: byId("query").value, view: "search" });
+  update().then(() => choose(0, true));
+}
+
+function switchTheme() {
+  const dark = getComputedStyle(document.documentElement).getPropertyValue("--scheme").trim() === "dark";
+  document.documentElement.dataset.theme = dark ? "light" : "dark";
+  localStorage.setItem("localsearch-theme", document.documentElement.dataset.theme);
+}
+
+function on(id, event, act) { byId(id).addEventListener(event, act); }
+
 function start() {
-  const theme = localStorage.getItem("localsearch-theme");
-  if (theme) document.documentElement.dataset.theme = theme;
-  byId("theme").addEventListener("click", () => {
-    const dark = getComputedStyle(document.documentElement).getPropertyValue("--scheme").trim() === "dark";
-    document.documentElement.dataset.theme = dark ? "light" : "dark";
-    localStorage.setItem("localsearch-theme", document.documentElement.dataset.theme);
-  });
-  byId("query").addEventListener("input", onInput);
-  byId("search").addEventListener("submit", (event) => {
-    event.preventDefault();
-    clearTimeout(timer);
-    state.q = byId("query").value;
-    update();
-    choose(0, true);
-  });
-  byId("mode").addEventListener("change", (event) => { state.mode = event.target.value; state.page = 1; update(); });
-  byId("rerank").addEventListener("change", (event) => { state.rerank = event.target.checked; update(); });
-  byId("show-status").addEventListener("click", () => { state.view = "status"; update(); });
-  byId("show-search").addEventListener("click", () => { state.view = "search"; update(); });
-  byId("brand").addEventListener("click", (event) => { event.preventDefault(); Object.assign(state, { q: "", filters: [], page: 1, view: "search" }); update(); byId("query").focus(); });
+  on("theme", "click", switchTheme);
+  on("query", "input", onInput);
+  on("search", "submit", submit);
+  on("mode", "change", (event) => { state.mode = event.target.value; state.page = 1; update(); });
+  on("rerank", "change", (event) => { state.rerank = event.target.checked; state.page = 1; update(); });
+  on("show-status", "click", () => { state.view = "status"; update(); });
+  on("show-search", "click", () => { state.view = "search"; update(); });
+  on("brand", "click", (event) => { event.preventDefault(); Object.assign(state, { q: "", filters: [], page: 1, view: "search" }); update(); byId("query").focus(); });
   document.addEventListener("keydown", onKey);
-  window.addEventListener("popstate", () => { readAddress(); showState(); search(); });
-  readAddress();
+  window.addEventListener("popstate", () => { clearTimeout(timers.input); settled = true; Object.assign(state, readAddress()); showState(); search(); });
   showState();
   search();
-  if (!state.q) byId("query").focus();
+  if (!state.q && state.view === "search") byId("query").focus();
 }
 
 start();

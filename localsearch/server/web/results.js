@@ -15,7 +15,7 @@ const FILTERS = {
 const folded = new Map();
 const languages = new Intl.DisplayNames(["en"], { type: "language", fallback: "code" });
 
-const quoted = (value) => (/^[\p{L}\p{N}_][\p{L}\p{N}_/-]*$/u.test(value) || /^\/[\p{L}\p{N}_/-]*$/u.test(value) ? value : `"${value.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`);
+const quoted = (value) => (/^[\p{L}/][\p{L}\p{N}_/-]*$/u.test(value) ? value : `"${value.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`);
 
 export function renderResults(answer, act) {
   byId("results").replaceChildren(...answer.results.map((hit, index) => item(hit, index, act)));

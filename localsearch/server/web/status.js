@@ -1,20 +1,22 @@
 // What is indexed, how it is doing, and what could not be read.
 
-import { get, post } from "./api.js";
-import { folderForm, tell } from "./folder.js";
-import { count, el, size } from "./dom.js";
+import { ask, get, post } from "./api.js";
+import { count, el, plain, size, swap } from "./dom.js";
+import { folderForm, outcome, tell } from "./folder.js";
 
 const EVERY_MS = 3000;
 let timer = null;
+let shown = "failed"; // which files the ledger lists
 
 export function startStatus(view) {
   if (timer) return;
-  const parts = { alerts: el("div"), cards: el("div", { class: "cards" }), charts: el("div", { class: "cards" }), jobs: el("div"), ledger: el("div"), versions: el("div") };
-  const adding = folderForm(() => refresh(parts));
-  adding.querySelector("h2").textContent = "Add a folder";
-  view.replaceChildren(el("h1", {}, "Status"), ...Object.values(parts), adding);
-  refresh(parts);
-  timer = setInterval(() => refresh(parts), EVERY_MS);
+  const names = ["alerts", "cards", "charts", "jobs", "ledger", "versions"];
+  const parts = Object.fromEntries(names.map((name) => [name, { box: el("div", { class: ["cards", "charts"].includes(name) ? "cards" : "" }), last: "" }]));
+  parts.alerts.box.setAttribute("role", "status");
+  const again = () => refresh(parts);
+  view.replaceChildren(el("h1", {}, "Status"), ...names.map((name) => parts[name].box), folderForm("Add a folder", again));
+  again();
+  timer = setInterval(() => { if (!document.hidden) again(); }, EVERY_MS);
 }
 
 export function stopStatus() {
@@ -23,16 +25,28 @@ export function stopStatus() {
 }
 
 async function refresh(parts) {
-  const [stats, history, alerts, jobs, ledger, versions] = await Promise.all(
-    ["/stats", "/stats/history", "/alerts", "/jobs?limit=5", "/ledger?state=failed&limit=50", "/versions"].map((path) => get(path).catch(() => null)));
-  if (stats) parts.cards.replaceChildren(...cards(stats));
-  if (history) parts.charts.replaceChildren(...charts(history.samples));
-  if (alerts) parts.alerts.replaceChildren(...alerts.alerts.map((alert) => el("p", { class: "alert", role: "alert" }, `${alert.name}: ${alert.state} (${alert.value.toPrecision(3)}, limit ${alert.threshold}). ${alert.help}`)));
-  if (jobs) parts.jobs.replaceChildren(...section("Work in the background", jobs.jobs.map(job)));
-  if (ledger) parts.ledger.replaceChildren(...unread(ledger));
-  if (versions) parts.versions.replaceChildren(...section("Embedding versions", versions.versions.map((version) => el("p", {}, `${version.name}: ${version.state}, ${count(version.pending)} to embed, ${size(version.bytes)}`))));
+  const draw = (name, path, build) => get(path).then((answer) => put(parts[name], answer, build), () => null);
+  const again = () => refresh(parts);
+  await Promise.all([
+    draw("cards", "/stats", cards),
+    draw("charts", "/stats/history", (history) => charts(history.samples)),
+    draw("alerts", "/alerts", (now) => now.alerts.map(alert)),
+    draw("jobs", "/jobs?limit=5", (now) => section("Work in the background", now.jobs.map((one) => job(one, again)))),
+    draw("ledger", `/ledger?state=${shown}&limit=50`, (ledger) => unread(ledger, again)),
+    draw("versions", "/versions", (now) => section("Embedding versions", now.versions.map(version))),
+  ]);
 }
 
+// Draw a part again only when it has changed, with the keyboard where it was.
+function put(part, answer, build) {
+  const now = JSON.stringify(answer);
+  if (now === part.last) return;
+  part.last = now;
+  swap(part.box, ...build(answer));
+}
+
+const alert = (one) => el("p", { class: "alert" }, `${one.name}: ${one.state} (${one.value.toPrecision(3)}, limit ${one.threshold}). ${one.help}`);
+const version = (one) => el("p", {}, `${one.name}: ${one.state}, ${count(one.pending)} to embed, ${size(one.bytes)}`);
 const card = (name, value, more = "") => el("div", { class: "card figure" }, el("strong", {}, value), el("span", {}, name), more ? el("small", {}, more) : null);
 
 function cards(stats) {
@@ -74,27 +88,33 @@ function chart(title, lines, top) {
   return el("div", { class: "card" }, el("span", {}, `${title}: ${lines.map((line) => (line.at(-1) ?? 0).toFixed(1)).join(" / ")}`), svg);
 }
 
-function job(one) {
-  const bar = el("progress", { "aria-label": `Job ${one.id}` });
+function job(one, again) {
+  const bar = el("progress", { "aria-label": `Progress of job ${one.id}` });
   const state = el("span");
   tell(one, bar, state);
   const running = ["queued", "running"].includes(one.state);
-  const stop = running ? el("button", { type: "button", class: "plain", onclick: () => fetchDelete(one.id) }, "Stop") : null;
-  const files = one.result?.files;
-  const ended = files ? `new ${files.new}, changed ${files.changed}, unchanged ${files.unchanged}, removed ${files.removed}, failed ${files.failed}` : one.error?.message || "";
-  return el("div", { class: "row" }, el("span", {}, `${one.kind} #${one.id}: ${one.state}`), running ? bar : null, el("span", { class: "about" }, running ? state : ended), stop);
+  const stop = running ? el("button", { type: "button", class: "plain", "data-focus": `stop ${one.id}`, onclick: () => ask("DELETE", `/jobs/${one.id}`).then(again, () => null) }, "Stop") : null;
+  const ended = one.result?.files ? outcome(one.result.files) : one.error?.message || "";
+  return el("div", { class: "row job" }, el("span", {}, `${one.kind} #${one.id}: ${one.state}`), running ? bar : null, el("span", { class: "about" }, running ? state : ended), stop);
 }
 
-const fetchDelete = (id) => import("./api.js").then(({ ask }) => ask("DELETE", `/jobs/${id}`));
+function unread(ledger, again) {
+  const { failed = 0, skipped = 0 } = ledger.counts;
+  const pick = (name, label) => el("button", { type: "button", class: "plain pick", "data-focus": `ledger ${name}`, "aria-pressed": shown === name, onclick: () => { shown = name; again(); } }, label);
+  const rules = ledger.rules.filter((rule) => rule.state === shown).map((rule) => el("li", {}, `${rule.rule}: ${count(rule.files)}`));
+  const retry = failed && shown === "failed" ? el("button", { type: "button", "data-focus": "retry", onclick: () => retryAll().then(again, () => null) }, "Try them again") : null;
+  return [
+    el("h2", {}, "Files that were not read"),
+    el("div", { class: "row" }, pick("failed", `${count(failed)} could not be read`), pick("skipped", `${count(skipped)} left out by a rule`), retry),
+    rules.length ? el("ul", { class: "rules" }, ...rules) : "",
+    ledger.files.length ? table(ledger.files) : el("p", { class: "about" }, shown === "failed" ? "Every file that was tried could be read." : "No file was left out."),
+  ];
+}
 
-function unread(ledger) {
-  const failed = ledger.counts.failed || 0;
-  const heading = failed === 1 ? "1 file could not be read" : `${count(failed)} files could not be read`;
-  const rules = ledger.rules.map((rule) => el("li", {}, `${rule.state} (${rule.rule}): ${count(rule.files)}`));
-  const rows = ledger.files.map((file) => el("tr", {}, el("td", {}, file.path), el("td", {}, file.reason + (file.stale ? " (an older text of it is still searchable)" : ""))));
-  const table = rows.length ? el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "File"), el("th", { scope: "col" }, "Reason"))), el("tbody", {}, ...rows)) : null;
-  const retry = failed ? el("button", { type: "button", onclick: retryAll }, "Try them again") : null;
-  return [el("h2", {}, heading), rules.length ? el("ul", {}, ...rules) : "", table || "", retry || ""];
+function table(files) {
+  const head = el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "File"), el("th", { scope: "col" }, "Reason")));
+  const rows = files.map((file) => el("tr", {}, el("td", {}, plain(file.path)), el("td", {}, plain(file.reason) + (file.stale ? " (an older text of it is still searchable)" : ""))));
+  return el("table", {}, head, el("tbody", {}, ...rows));
 }
 
 async function retryAll() {

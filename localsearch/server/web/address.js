@@ -1,0 +1,34 @@
+// What is asked stands in the address, so that it can be shared, bookmarked and gone back to.
+
+const MODES = ["hybrid", "lexical", "semantic"];
+
+export function readAddress() {
+  const query = new URLSearchParams(location.search);
+  const mode = query.get("mode");
+  return {
+    q: query.get("q") || "",
+    mode: MODES.includes(mode) ? mode : "hybrid",
+    rerank: query.get("rerank") === "1",
+    filters: query.getAll("f").filter((filter) => filter.trim()),
+    page: Math.max(1, Math.floor(Number(query.get("page"))) || 1),
+    view: query.get("view") === "status" ? "status" : "search",
+  };
+}
+
+export function writeAddress(state, replace) {
+  const query = new URLSearchParams();
+  if (state.q) query.set("q", state.q);
+  if (state.mode !== "hybrid") query.set("mode", state.mode);
+  if (state.rerank) query.set("rerank", "1");
+  for (const filter of state.filters) query.append("f", filter);
+  if (state.page > 1) query.set("page", state.page);
+  if (state.view !== "search") query.set("view", state.view);
+  const address = query.size ? `/?${query}` : "/";
+  if (address !== location.pathname + location.search) history[replace ? "replaceState" : "pushState"](null, "", address);
+}
+
+export function title(state) {
+  if (state.view === "status") return "Status – localsearch";
+  const asked = [state.q.trim(), ...state.filters].filter(Boolean).join(" ");
+  return asked ? `${asked} – localsearch` : "localsearch";
+}
