@@ -7,6 +7,7 @@ import os
 import tempfile
 import time
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from localsearch.cli.console import Console
