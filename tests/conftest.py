@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -72,3 +72,13 @@ def _unpacker(source: Path, target: Path) -> Callable[[str], Path]:
         return inner[0] if len(inner) == 1 and inner[0].is_dir() else folder
 
     return unpack
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where everything must be there (LOCALSEARCH_REQUIRE_ALL), a test that finds something missing has failed."""
+    report = yield
+    if report.skipped and os.environ.get("LOCALSEARCH_REQUIRE_ALL") and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped where nothing may be missing: {report.longrepr}"
+    return report
