@@ -82,10 +82,11 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def unsupported(why: str) -> ModelFormatError:
-    """The error for a model that only sentence-transformers itself can export."""
+    """The error for a model that only sentence-transformers itself can export; data carries `exportable`."""
     return ModelFormatError(
         f"this model cannot be converted without torch: {why}",
         hint='Install the extra once, pip install "localsearch[export]", and import the folder again.',
+        exportable=True,
     )
 
 

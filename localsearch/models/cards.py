@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -84,19 +85,14 @@ def read_card(path: Path) -> Card:
         raise ModelFormatError(f"{path}: {error}", hint="Compare it with another card.") from error
 
 
-def find_card(name: str) -> Card:
-    """The card of that name; NotFoundError lists the names there are."""
-    cards = {card.name.lower(): card for card in all_cards()}
+def find_card(name: str, known: Sequence[Card]) -> Card:
+    """The card of that name (a hub's `owner/` before it does not matter); NotFoundError lists the names there are."""
+    cards = {card.name.lower(): card for card in known}
     card = cards.get(name.rpartition("/")[2].lower())
     if card is None:
-        known = ", ".join(sorted(card.name for card in cards.values()))
+        names = ", ".join(sorted(card.name for card in cards.values()))
         raise NotFoundError(
             f"there is no model card named {name}",
-            hint=f"Known: {known}. Any sentence-transformers folder can be added with: models import DIR",
+            hint=f"Known: {names}. Any sentence-transformers folder can be added with: models import DIR",
         )
     return card
-
-
-def to_data(value: Any) -> Any:
-    """A card as plain values, for JSON."""
-    return msgspec.to_builtins(value)

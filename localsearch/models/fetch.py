@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from localsearch.errors import ModelDamagedError, ModelError, ModelFetchError, OfflineError
@@ -43,7 +44,7 @@ class Fetcher:
         for name, pin in self._pins(card).items():
             found = sha256(folder / name)
             if pin.sha256 and pin.sha256 != found:
-                shutil.rmtree(self.partial(card), ignore_errors=True)
+                self.forget(card)
                 raise ModelDamagedError(
                     f"{card.name}: {name} is not the file that its card names (SHA-256 {found[:12]}… "
                     f"instead of {pin.sha256[:12]}…)",
@@ -65,6 +66,12 @@ class Fetcher:
     def partial(self, card: Card) -> Path:
         """Where a download that was cut short waits for the next try."""
         return self._settings.models / ".partial" / card.name
+
+    def forget(self, card: Card) -> None:
+        """Drop what is left of cut downloads of this model."""
+        shutil.rmtree(self.partial(card), ignore_errors=True)
+        with suppress(OSError):  # other models may wait there
+            self.partial(card).parent.rmdir()
 
     def _fetch_from(
         self, card: Card, source: Source, folder: Path, report: Report, cancelled: Cancelled

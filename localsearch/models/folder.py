@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from localsearch.errors import ModelFormatError, UsageError
-from localsearch.models.bert import read_config, unsupported
+from localsearch.models.bert import read_config
 from localsearch.models.cards import CONFIG, TOKENIZER, WEIGHTS, Card
 
 _POOLING = {
@@ -90,7 +90,9 @@ def _modules(folder: Path) -> list[dict[str, Any]]:
 def _check_modules(kinds: list[str]) -> None:
     """Only these three, in this order, are built into the graph."""
     if kinds not in (["Transformer"], ["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
-        raise unsupported(f"it is made of {', '.join(kinds)}")
+        raise _unusable(
+            f"it is made of {', '.join(kinds)}; only Transformer, Pooling and Normalize are known"
+        )
 
 
 def _transformer_path(folder: Path) -> str:
@@ -100,11 +102,11 @@ def _transformer_path(folder: Path) -> str:
 def _pooling(folder: Path) -> str:
     config = _json(folder / "config.json")
     if config.get("include_prompt") is False:
-        raise unsupported("its pooling leaves the prompt out")
+        raise _unusable("its pooling leaves the prompt out")
     mode = config.get("pooling_mode") or [mode for key, mode in _POOLING.items() if config.get(key)] or "mean"
     modes = [mode] if isinstance(mode, str) else list(mode)
     if len(modes) != 1 or modes[0] not in ("cls", "mean", "max"):
-        raise unsupported(f"its pooling is {' and '.join(map(str, modes))}")
+        raise _unusable(f"its pooling is {' and '.join(map(str, modes))}; only cls, mean and max are known")
     return str(modes[0])
 
 
@@ -130,6 +132,12 @@ def _no_tokenizer(folder: Path) -> str:
     if (folder / "vocab.txt").is_file() or (folder / "sentencepiece.bpe.model").is_file():
         return " (open and save it once with sentence-transformers, which writes tokenizer.json)"
     return ""
+
+
+def _unusable(why: str) -> ModelFormatError:
+    return ModelFormatError(
+        f"this model cannot be used: {why}", hint="Choose another; models list names some."
+    )
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class GraphBuilder:
 
     def constant(self, name: str, value: Array) -> str:
         """Store an array in the graph."""
-        self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        self.initializers.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
         return name
 
     def stored(self, name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import io
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -93,18 +94,23 @@ def _receive(download: Download, response: http.client.HTTPResponse, part: Path,
     total = start + int(length) if length else download.pin.bytes or None
     done = start
     with storage_errors(part.parent):
-        file = part.open("ab" if start else "wb")
+        file = part.open("ab" if start else "wb", buffering=0)  # a full disk shows in write, not in close
     with file:
         while block := response.read(BLOCK):
             if download.cancelled():
                 raise CancelledError("the download was stopped; the next pull resumes it")
             with storage_errors(part.parent):
-                file.write(block)
+                _write(file, block)
             done += len(block)
             download.report(Progress("download", done, total, "B", download.name))
-        with storage_errors(part.parent):
-            file.flush()
     return total is None or done == total
+
+
+def _write(file: io.FileIO, block: bytes) -> None:
+    """All of it: an unbuffered file may take less at a time."""
+    rest = memoryview(block)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def _refused(download: Download, status: int) -> ModelFetchError:

@@ -87,6 +87,7 @@ def gain_of(bert: BertWeights, activation: str) -> Array:
 
 
 _QKV = ("query", "key", "value")
+_REDUCTIONS = {"mean": "ReduceMean", "max": "ReduceMax"}
 
 
 class _Network:
@@ -118,14 +119,12 @@ class _Network:
 
     def pool(self, tokens: str, pooling: str) -> str:
         build = self.build
-        axis = build.constant("pooled.axis", np.array([1], np.int64))
-        if pooling == "mean":
-            return build.node("ReduceMean", [tokens, axis], "pooled", keepdims=0)
-        if pooling == "max":
-            return build.node("ReduceMax", [tokens, axis], "pooled", keepdims=0)
         if pooling == "cls":
             first = build.constant("pooled.first", np.array(0, np.int64))
             return build.node("Gather", [tokens, first], "pooled", axis=1)
+        if pooling in _REDUCTIONS:
+            axis = build.constant("pooled.axis", np.array([1], np.int64))
+            return build.node(_REDUCTIONS[pooling], [tokens, axis], "pooled", keepdims=0)
         raise unsupported(f"its pooling is {pooling}")
 
     def unit(self, pooled: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,6 @@ from localsearch.errors import (
     ModelError,
     ModelFormatError,
     ModelMissingError,
-    NotFoundError,
     OfflineError,
     UsageError,
 )
@@ -31,22 +30,25 @@ if TYPE_CHECKING:
     from localsearch.models.reranker import CrossEncoder
 
 LOCK = "models.lock"
+_KINDS = {"encoder": "an embedding model", "reranker": "a re-ranking model"}
 
 
 class ModelStore:
     """The models of `settings.models`: one folder each, with model.json naming every file and its SHA-256."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, cards: Sequence[Card] | None = None) -> None:
+        """The cards are those that come with localsearch, unless others are given."""
         self.settings = settings
         self.folder = settings.models
+        self._cards = tuple(all_cards() if cards is None else cards)
         self._fetcher = Fetcher(settings, Lock(self.folder / LOCK))
 
     def cards(self) -> list[Card]:
         """Every known card by name, and the card of every model imported by hand."""
-        known = {card.name: card for card in all_cards()}
+        known = {card.name: card for card in self._cards}
         for path in sorted(self.folder.glob(f"*/{MANIFEST}")):
             if path.parent.name not in known:
-                known[path.parent.name] = Manifest.read(path.parent).card
+                known[path.parent.name] = _card_of(path.parent)
         return list(known.values())
 
     def installed(self, name: str) -> bool:
@@ -59,7 +61,7 @@ class ModelStore:
         Raises NotFoundError, OfflineError, ModelFetchError, ModelDamagedError (wrong hash), DiskFullError,
         StorageError, CancelledError; whatever happens, no half of a model stays.
         """
-        card = find_card(name)
+        card = find_card(name, self._cards)
         if self._whole(card.name):
             return card
         if self.settings.offline:
@@ -70,9 +72,9 @@ class ModelStore:
             )
         with staging(self.folder) as folder:
             source = self._fetcher.fetch(card, folder, report, cancelled)
-            self._install(card, folder, str(source))
-        shutil.rmtree(self._fetcher.partial(card), ignore_errors=True)
-        return card
+            installed = self._install(card, folder, folder, str(source))
+        self._fetcher.forget(card)
+        return installed
 
     def import_folder(self, path: Path, name: str | None = None, report: Report = no_report) -> Card:
         """Install a sentence-transformers folder carried in by hand, under its own or the given name.
@@ -132,7 +134,8 @@ class ModelStore:
         manifest = Manifest.read(self._at(name))
         if manifest.card.kind != kind:
             raise ModelFormatError(
-                f"{name} is a {manifest.card.kind}, not a {kind}", hint="Run: localsearch models list"
+                f"{name} is {_KINDS[manifest.card.kind]}, not {_KINDS[kind]}",
+                hint="Run: localsearch models list",
             )
         chosen = precision or self.precision()
         if chosen == "int8" and not manifest.reduce_range and not safe_int8():
@@ -157,28 +160,39 @@ class ModelStore:
 
     def _import(self, path: Path, name: str) -> Card:
         files = model_files(path)
-        card = _same_card(name) or read_folder(path, name)
+        card = next((card for card in self._cards if card.name == name), None) or read_folder(path, name)
         with staging(self.folder) as folder:
             with storage_errors(self.folder):
                 for file, source in files.items():
                     shutil.copyfile(source, folder / file)
             self._fetcher.check(card, folder)
-            self._install(card, folder, "a folder carried in by hand")
-        return card
+            return self._install(card, folder, path, "a folder carried in by hand")
 
-    def _install(self, card: Card, folder: Path, source: str) -> None:
-        from localsearch.models.convert import convert
-
+    def _install(self, card: Card, folder: Path, origin: Path, source: str) -> Card:
+        """Convert the files in `folder` and put it in place; `origin` has the model as it came, for an export."""
         with storage_errors(self.folder):
-            built, reduce_range = convert(card, folder)
+            built, reduce_range = _converted(card, folder, origin)
             Manifest(built, pins(folder), reduce_range, source).write(folder)
             self._fetcher.learn(card, folder)
         publish(folder, self._at(card.name))
+        return built
 
 
-def _same_card(name: str) -> Card | None:
+def _card_of(folder: Path) -> Card:
+    """The card of an installed model; a damaged one is listed by its name."""
     try:
-        card = find_card(name)
-    except NotFoundError:
-        return None
-    return replace(card, name=name) if card.name == name else None
+        return Manifest.read(folder).card
+    except ModelError as error:
+        return Card(folder.name, summary=error.message)
+
+
+def _converted(card: Card, folder: Path, origin: Path) -> tuple[Card, bool]:
+    from localsearch.models import export
+    from localsearch.models.convert import convert
+
+    try:
+        return convert(card, folder)
+    except ModelFormatError as error:
+        if not (error.data.get("exportable") and export.available()):
+            raise
+    return export.export(card, origin, folder)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -100,13 +101,13 @@ def _wait(
 
 
 def _size(folder: Path) -> int:
-    total = 0
-    for path in folder.rglob("*.whl"):
-        try:
-            total = max(total, path.stat().st_size)
-        except FileNotFoundError:  # pip moves the file when it is whole
-            continue
-    return total
+    """Bytes of the largest wheel in the making. pip moves and removes as it likes; os.walk passes over what is gone."""
+    sizes = [0]
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                sizes.append(os.stat(os.path.join(parent, name)).st_size if name.endswith(".whl") else 0)
+    return max(sizes)
 
 
 def _failure(source: Source, log: str) -> ModelFetchError | DiskFullError:
