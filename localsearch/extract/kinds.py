@@ -158,7 +158,7 @@ _OLE_TYPES = frozenset(["doc", "ppt", "xls", "msg"])
 _TEXTUAL = frozenset(["markdown", "html", "csv", "tsv", "json", "jsonl", "xml", "notebook", "eml", "mbox"])
 
 _MAN_NAME = re.compile(r"\.([1-9][a-z]{0,4}|n|l)$")
-_MAN_HEAD = re.compile(rb"^(?:['.]\\\"[^\n]*\n|[ \t]*\n|\.(?!TH|Dd)[^\n]*\n)*\.(?:TH|Dd)\s", re.M)
+_MAN_HEAD = re.compile(rb"(?:['.](?!TH\s|Dd\s)[^\n]*\n|[ \t]*\n)*+\.(?:TH|Dd)\s")
 _MAIL_HEAD = re.compile(
     rb"\A(?:[A-Za-z][A-Za-z0-9-]*:[^\n]*\n(?:[ \t][^\n]*\n)*)*?"
     rb"(?:Received|Return-Path|Message-ID|MIME-Version|From|Delivered-To):[^\n]*\n",

@@ -47,14 +47,14 @@ def read_mbox(source: Source) -> list[Extract]:
 
 def _messages(data: bytes) -> Iterator[bytes]:
     """The messages between lines that begin with "From " after an empty line, as RFC 4155 has it."""
-    starts = [
-        m
-        for m in _FROM_LINE.finditer(data)
-        if m.start() == 0 or data[: m.start()].endswith((b"\n\n", b"\r\n\r\n"))
-    ]
+    starts = [match for match in _FROM_LINE.finditer(data) if _begins_message(data, match.start())]
     for index, match in enumerate(starts):
         end = starts[index + 1].start() if index + 1 < len(starts) else len(data)
         yield data[match.end() : end]
+
+
+def _begins_message(data: bytes, at: int) -> bool:
+    return at == 0 or data[max(0, at - 4) : at].endswith((b"\n\n", b"\r\n\r\n"))
 
 
 def _parsed(data: bytes) -> EmailMessage:

@@ -14,7 +14,7 @@ from localsearch.extract.limits import failure
 from localsearch.types import Extract, Place
 
 _FONT = re.compile(
-    r"\\f(?:\[[^\]]*\]|\(..|.)|\\s[+-]?\d|\\[&|^/,%:cdru{}]|\\(?:m|F|n|k|\*)(?:\[[^\]]*\]|\(..|.)|\\[hvwloD]'[^']*'"
+    r"\\f(?:\[[^\]]{0,80}\]|\(..|.)|\\s[+-]?\d|\\[&|^/,%:cdru{}]|\\(?:m|F|n|k|\*)(?:\[[^\]]{0,80}\]|\(..|.)|\\[hvwloD]'[^']{0,200}'"
 )
 _ESCAPED = re.compile(r"\\(.)")
 _LITERAL = {"e": "\\", "0": " ", "~": " ", "t": "\t"}

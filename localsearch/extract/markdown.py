@@ -15,6 +15,9 @@ from localsearch.types import Block, BlockKind, Extract, Place
 PARSED = 2_000_000
 """Characters beyond which Markdown is read as plain text: the parser takes about a second for each million."""
 
+LONGEST_HEADING = 1000
+"""Characters of a heading's source that are looked at."""
+
 _FRONT_YAML = re.compile(r"\A---[ \t]*\n(.{0,65536}?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.S)
 _FRONT_TOML = re.compile(r"\A\+\+\+[ \t]*\n(.{0,65536}?)\n\+\+\+[ \t]*(?:\n|\Z)", re.S)
 _INLINE = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|[*_`]{1,3}|\s*\{#[^}]*\}\s*$|(?:^|\s+)#+\s*$")
@@ -89,5 +92,5 @@ def _blocks(text: str, above: int) -> Iterator[Block]:
 def _enter(headings: list[tuple[int, str]], level: int, source: str) -> None:
     while headings and headings[-1][0] >= level:
         headings.pop()
-    line = source.strip().split("\n")[0].lstrip("#").strip()
+    line = source[:LONGEST_HEADING].strip().split("\n")[0].lstrip("#").strip()
     headings.append((level, " ".join(_INLINE.sub(r"\1", line).split())[:200]))

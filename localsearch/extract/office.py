@@ -121,7 +121,8 @@ def _text(content: dict[str, Any]) -> str:
 def _table(grid: dict[str, Any]) -> str:
     rows: dict[int, list[str]] = {}
     for cell in grid.get("cells") or []:
-        text = _EMPHASIS.sub(r"\2", " ".join(str(cell.get("content") or "").split()))
+        text = " ".join(str(cell.get("content") or "").split())
+        text = _EMPHASIS.sub(r"\2", text) if len(text) < 5000 else text
         rows.setdefault(int(cell.get("row") or 0), []).append(text)
     return "\n".join(" | ".join(cell for cell in row if cell) for row in rows.values())
 

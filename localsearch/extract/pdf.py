@@ -152,7 +152,7 @@ def _sections(text: str, headings: list[tuple[int, str]]) -> Iterator[tuple[int,
 def _find(title: str, text: str, at: int) -> tuple[int, int] | None:
     """Where a title stands in a page's text, white space aside, at the start of a line."""
     words = [re.escape(word) for word in title.split()]
-    match = re.compile(r"^[\d.\s]*" + r"\s*".join(words), re.M | re.I).search(text, at)
+    match = re.compile(r"^[\d. \t]{0,20}" + r"\s*".join(words), re.M | re.I).search(text, at)
     return match.span() if match else None
 
 
