@@ -1,0 +1,27 @@
+"""Fixtures of the fault suite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from harness import Nursery
+
+
+@pytest.fixture(scope="session")
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    """Where children come from."""
+    one = Nursery(tmp_path_factory.mktemp("told"))
+    yield one
+    one.close()
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home folder with 80 documents in two versions, to be copied."""
+    from world import make_home
+
+    home = tmp_path_factory.mktemp("template") / "home"
+    make_home(home, versions="ab")
+    return home
