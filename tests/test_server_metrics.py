@@ -20,13 +20,14 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from serving import Served, notes
 
+from localsearch.embedding import rebuild
 from localsearch.errors import SettingsError
 from localsearch.server.alerts import Alerts, tell
 from localsearch.server.cost import hosted
 from localsearch.server.metrics import Window, percentile
-from localsearch.server.readings import recall
+from localsearch.server.readings import RecallSample, recall
 from localsearch.settings import RULES, AlertRule, AlertSettings, CostSettings, LimitSettings, load
-from localsearch.types import Ranking
+from localsearch.types import Ranking, never, no_report
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 
@@ -162,6 +163,21 @@ def test_recall_counts_ties_as_found() -> None:
     assert recall(exact, exact) == 1.0
     assert recall(ranking((1, 0.9), (2, 0.8), (3, 0.7), (9, 0.7)), exact) == 1.0
     assert recall(ranking((1, 0.9), (3, 0.7), (8, 0.6), (7, 0.5)), exact) == 0.5
+
+
+def test_recall_is_measured_on_queries_that_were_asked(sample: Served) -> None:
+    engine, measured = sample.engine, RecallSample(sample.engine)
+    measured.asked("how to sharpen a plane iron")
+    measured.measure()
+    assert measured.value is None, "without a graph every search is exact"
+    semantic = engine.derived.semantic
+    assert semantic is not None
+    semantic.vectors.publish(rebuild(engine.derived, semantic, no_report, never))
+    for query in ("a pan that does not stick", "water for the roots", "when do bees swarm"):
+        measured.asked(query)
+        measured.measure()
+    assert measured.value is not None
+    assert 0.9 <= measured.value <= 1.0
 
 
 def test_history_and_stats(served: Served) -> None:
