@@ -307,7 +307,10 @@ def _http(results: Mapping[str, Any]) -> Iterable[Table]:
             timed = [number(row[mix][part]) for part in ("requests_per_s", "p50_ms", "p95_ms", "p99_ms")]
             rows.append([clients, "never asked before" if mix == "distinct" else "often asked", *timed])
     busy = suite["while_indexing"]
-    timed = [number(busy[part]) for part in ("requests_per_s", "p50_ms", "p95_ms", "p99_ms")]
+    timed = [
+        number(busy.get(part, busy.get("cannot")))
+        for part in ("requests_per_s", "p50_ms", "p95_ms", "p99_ms")
+    ]
     rows.append(["8", "never asked before, while files are indexed", *timed])
     counted = number(suite["passages"], 0)
     note = f"{counted} passages; clients share the machine. Start to first answer {suite['start_to_answer_s']} s."
