@@ -13,12 +13,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from localsearch.errors import DamagedError
 from localsearch.store import Corpus, Embeddings, Version
 from localsearch.types import Encoder, Ids, LexicalIndex, Progress, Report, no_report
 from localsearch.vectors import VectorIndex
 
 Mask = NDArray[np.bool_]
 _BATCH = 500
+_LOG_KEPT = 10_000
+"""Changes kept in the log after every index has them, so that a word index from a copy of the folder can catch up."""
 
 
 class Catalog:
@@ -138,6 +141,13 @@ class Derived:
         with self._lock:
             self._catch_up_lexical(report)
             self._catch_up_memory()
+            self._trim_log()
+
+    def _trim_log(self) -> None:
+        """Forget changes that the word index holds, a good many at a time."""
+        held, oldest = min(self.lexical.seq, self._seq), self.corpus.oldest_change
+        if oldest is not None and held - oldest >= 2 * _LOG_KEPT:
+            self.corpus.forget_changes(held - _LOG_KEPT)
 
     def _catch_up_lexical(self, report: Report) -> None:
         with self.corpus.db.snapshot():
@@ -194,7 +204,10 @@ class Derived:
         with self._lock:
             if self.lexical.in_memory:
                 self._catch_up_lexical(no_report)
-            self.lexical.refresh()
+            try:
+                self.lexical.refresh()
+            except DamagedError:
+                return  # the writer makes it anew; until it has, what was read before answers
             self.reload()
 
     def load_vectors(self, semantic: Semantic) -> None:

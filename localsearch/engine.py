@@ -30,7 +30,7 @@ from localsearch.types import Answer, Cancelled, Mode, Record, Report, never, no
 from localsearch.upkeep.backup import BackupReport, backup
 from localsearch.upkeep.check import CheckReport, check, repair
 from localsearch.upkeep.exchange import export, import_file
-from localsearch.upkeep.purge import Purged, purge
+from localsearch.upkeep.purge import Purged, finish, is_due, purge
 from localsearch.versions import Comparison, Versions
 from localsearch.watch import Changes, Watcher
 
@@ -75,9 +75,16 @@ class Engine:
         try:
             self._open()
         except BaseException:
-            if self.ownership:
-                self.ownership.release()
+            self._let_go()
             raise
+
+    def _let_go(self) -> None:
+        """Release what an opening that failed had taken."""
+        for part in ("derived", "db"):
+            if hasattr(self, part):
+                getattr(self, part).close()
+        if self.ownership:
+            self.ownership.release()
 
     @classmethod
     def open(
@@ -123,6 +130,8 @@ class Engine:
         self.versions = Versions(
             self.derived, self.embedder, self.searcher, opener.semantic, self.settings.home / "vectors"
         )
+        if not self.read_only and is_due(self.db):
+            finish(self.derived, self.forget_queries)
 
     def __enter__(self) -> Self:
         return self

@@ -41,13 +41,13 @@ class Opener:
         try:
             return open_lexical(kind, folder, self.analyzer, writable=not self.read_only)
         except DamagedError:
-            if self.read_only:
-                raise
             return self.empty_lexical()
 
     def empty_lexical(self) -> LexicalIndex:
-        """A BM25 index to fill again; what was there is dropped."""
+        """A BM25 index to fill again; what was there is dropped. A reader's is in memory."""
         folder = self.settings.home / "lexical"
+        if self.read_only:
+            return open_lexical("rank-bm25", folder, self.analyzer)
         shutil.rmtree(folder, ignore_errors=True)
         return open_lexical(self.settings.search.lexical_engine, folder, self.analyzer)
 

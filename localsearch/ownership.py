@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from localsearch.errors import LockedError, ReadOnlyError
+from localsearch.errors import DiskFullError, LocalSearchError, LockedError, ReadOnlyError, StorageError
 
 FILE = "owner.lock"
 
@@ -32,10 +34,8 @@ class Ownership:
         self._file = home / FILE
         try:
             self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except PermissionError as error:
-            raise ReadOnlyError(
-                f"{home} cannot be written.", hint="Check the folder's permissions."
-            ) from error
+        except OSError as error:
+            raise _refused(home, error) from error
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -47,7 +47,8 @@ class Ownership:
         """Write into the lock file who holds it and where it serves."""
         owner = {"pid": os.getpid(), "started": time.time(), "url": url}
         os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, json.dumps(owner).encode(), 0)
+        with suppress(OSError):  # the lock is what counts; a full disk only leaves it without a name
+            os.pwrite(self._descriptor, json.dumps(owner).encode(), 0)
 
     def release(self) -> None:
         os.ftruncate(self._descriptor, 0)
@@ -64,6 +65,17 @@ def owner_of(home: Path) -> Owner | None:
         return _read(home)
     except OSError:
         return None
+
+
+def _refused(home: Path, error: OSError) -> LocalSearchError:
+    """Why the lock file cannot be opened, in words."""
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return ReadOnlyError(f"{home} cannot be written.", hint="Check the folder's permissions.")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFullError(f"The disk of {home} is full.", hint="Free some space and run it again.")
+    return StorageError(
+        f"{home / FILE} cannot be opened: {error.strerror}.", hint="Check the disk and limits."
+    )
 
 
 def _read(home: Path) -> Owner:

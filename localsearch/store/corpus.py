@@ -147,10 +147,19 @@ class Corpus:
         """The number of the latest change; it only grows."""
         return int(self.db.one("SELECT seq FROM sqlite_sequence WHERE name = 'changes'") or 0)
 
+    @property
+    def oldest_change(self) -> int | None:
+        """The number of the first change that the log still holds."""
+        found: int | None = self.db.one("SELECT min(seq) FROM changes")
+        return found
+
     def changed_since(self, seq: int) -> list[int] | None:
-        """Ids of documents changed after `seq`, or None when the log no longer reaches back that far."""
-        oldest = self.db.one("SELECT min(seq) FROM changes")
-        if seq < self.seq and (oldest is None or oldest > seq + 1):
+        """Ids of documents changed after `seq`, or None when the log cannot tell.
+
+        It cannot when it no longer reaches back that far, or never was there: then what asks is of another database.
+        """
+        oldest, newest = self.oldest_change, self.seq
+        if seq > newest or (seq < newest and (oldest is None or oldest > seq + 1)):
             return None
         rows = self.db.query("SELECT DISTINCT document_id FROM changes WHERE seq > ?", (seq,))
         return [row[0] for row in rows]

@@ -23,7 +23,12 @@ from localsearch.errors import DamagedError, DiskFullError, FormatError, ReadOnl
 from localsearch.store.schema import MIGRATIONS
 
 FILE = "index.db"
-WAL_LIMIT = 32 * 1024 * 1024
+WAL_STEP = 4 << 20
+"""Bytes of the log after which it is moved into the database, again and again while readers keep it from ending."""
+WAL_LIMIT = 32 << 20
+"""Bytes of the log from which a writer waits for readers, so that it can end."""
+_WAIT_MS = 30_000
+_WAIT_FOR_READERS_MS = 5_000
 
 
 class Database:
@@ -35,9 +40,10 @@ class Database:
         self._lock = threading.RLock()
         self._writing_thread: int | None = None
         self._local = threading.local()
-        self._readers: list[sqlite3.Connection] = []
+        self._readers: dict[threading.Thread, sqlite3.Connection] = {}
         self._readers_lock = threading.Lock()
         self._failed: str | None = None
+        self._checkpoint_at = WAL_STEP
         self._closed = False
         if not read_only:
             self._writer = self._open_writer()
@@ -64,11 +70,13 @@ class Database:
             connection.execute(f"PRAGMA {pragma}")
         connection.execute("PRAGMA cache_size=-65536")
         connection.execute(f"PRAGMA journal_size_limit={WAL_LIMIT}")
+        # SQLite swallows an error of its own checkpoints, and the next one would take lost pages for written.
+        connection.execute("PRAGMA wal_autocheckpoint=0")
         migrate(connection)
         return connection
 
     def _open_reader(self) -> sqlite3.Connection:
-        immutable = self.read_only and not os.access(self.file.parent, os.W_OK)
+        immutable = self.read_only and not os.access(self.file.parent, os.W_OK) and not self._log_size()
         uri = f"file:{_quoted(self.file)}?mode=ro" + ("&immutable=1" if immutable else "")
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=30)
         connection.execute("PRAGMA mmap_size=268435456")
@@ -81,15 +89,21 @@ class Database:
         """This thread's read-only connection; inside its own `write()`, the writing one, which sees the changes."""
         if self._writing_thread == threading.get_ident():
             return self._writer
+        if self._closed:
+            raise _closed()
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            if self._closed:
-                raise StorageError("The index is closed.", hint="Open it again.")
             with _explained(self.file):
                 connection = self._local.connection = self._open_reader()
-            with self._readers_lock:
-                self._readers.append(connection)
+            self._keep(connection)
         return connection
+
+    def _keep(self, connection: sqlite3.Connection) -> None:
+        """Remember it for closing, and close those of threads that have ended."""
+        with self._readers_lock:
+            for thread in [thread for thread in self._readers if not thread.is_alive()]:
+                self._readers.pop(thread).close()
+            self._readers[threading.current_thread()] = connection
 
     def query(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
         """All rows of a reading statement, as tuples."""
@@ -109,11 +123,12 @@ class Database:
         if connection.in_transaction:
             yield connection
             return
-        connection.execute("BEGIN")
-        try:
-            yield connection
-        finally:
-            connection.execute("COMMIT")
+        with _explained(self.file):
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.execute("COMMIT")
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
@@ -125,6 +140,7 @@ class Database:
                 return
             with self._noting_failure(), _explained(self.file):
                 yield from self._transaction()
+            self._end_log_if_long()
 
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         self._writer.execute("BEGIN IMMEDIATE")
@@ -152,7 +168,7 @@ class Database:
         if self.read_only:
             raise ReadOnlyError("This index is open for reading only.", hint="Open it without read_only.")
         if self._closed:
-            raise StorageError("The index is closed.", hint="Open it again.")
+            raise _closed()
         if self._failed:
             raise StorageError(
                 f"Writing stopped after a disk error: {self._failed}",
@@ -164,7 +180,33 @@ class Database:
         with self._lock:
             self._check_writable()
             with self._noting_failure(), _explained(self.file):
-                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                self._checkpoint(_WAIT_MS)
+
+    def _end_log_if_long(self) -> None:
+        """Keep the log short. What was committed is durable in it already, so an error only stops later writes."""
+        size = self._log_size()
+        if size < self._checkpoint_at:
+            return
+        try:
+            with self._noting_failure(), _explained(self.file):
+                self._checkpoint(_WAIT_FOR_READERS_MS if size >= WAL_LIMIT else 0)
+        except StorageError:
+            pass
+        self._checkpoint_at = self._log_size() + WAL_STEP
+
+    def _checkpoint(self, wait_ms: int) -> None:
+        """Move the log into the database file; end it too when all readers let go of it within this time."""
+        self._writer.execute(f"PRAGMA busy_timeout={wait_ms}")
+        try:
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        finally:
+            self._writer.execute(f"PRAGMA busy_timeout={_WAIT_MS}")
+
+    def _log_size(self) -> int:
+        try:
+            return self.file.with_name(FILE + "-wal").stat().st_size
+        except FileNotFoundError:
+            return 0
 
     def size(self) -> int:
         """Bytes of the database file and its log."""
@@ -184,11 +226,14 @@ class Database:
         return sqlite_utils.Database(self._writer)
 
     def backup_to(self, file: Path) -> None:
-        """Copy a consistent state into a new file with SQLite's own backup."""
+        """Copy a consistent state into a new file with SQLite's own backup.
+
+        In one step: between steps a writer may come in, after each of which SQLite starts again from the first page.
+        """
         with _explained(self.file):
             target = sqlite3.connect(file)
             try:
-                self.reader.backup(target, pages=4096)
+                self.reader.backup(target)
             finally:
                 target.close()
 
@@ -198,7 +243,7 @@ class Database:
                 return
             self._closed = True
             with self._readers_lock:
-                for connection in self._readers:
+                for connection in self._readers.values():
                     connection.close()
             if not self.read_only:
                 self._writer.close()
@@ -260,6 +305,8 @@ def _explained(file: Path) -> Iterator[None]:
 def explain(error: sqlite3.DatabaseError, file: Path) -> StorageError | ReadOnlyError | sqlite3.DatabaseError:
     """The error of ours that says what this one of SQLite's means."""
     text = str(error)
+    if isinstance(error, sqlite3.ProgrammingError) and "closed" in text:
+        return _closed()
     if "full" in text:
         return disk_full(file.parent)
     if "readonly" in text or "unable to open" in text:
@@ -272,6 +319,10 @@ def explain(error: sqlite3.DatabaseError, file: Path) -> StorageError | ReadOnly
             hint="Nothing was changed. Restore a backup with `localsearch restore`, or move the file away.",
         )
     return error
+
+
+def _closed() -> StorageError:
+    return StorageError("The index is closed.", hint="Open it again.")
 
 
 def disk_full(folder: Path) -> DiskFullError:

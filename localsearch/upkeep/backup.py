@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import sqlite3
 import tarfile
 import tempfile
@@ -26,6 +27,7 @@ from localsearch.types import Progress, Report, no_report
 
 FORMAT = 1
 _MANIFEST = "manifest.json"
+_SCRATCH = ".localsearch-restore-"
 _BLOCK = 1 << 20
 
 
@@ -64,23 +66,36 @@ def backup(db: Database, target: Path, report: Report = no_report) -> BackupRepo
 def restore(source: Path, home: Path, report: Report = no_report) -> BackupReport:
     """Unpack a backup into an empty or new folder, after checking every byte; derived indexes come back by themselves.
 
-    Raises ConflictError when the folder holds an index, DamagedError for a file that is not a whole backup.
+    What an earlier index left in the folder is removed first, its log above all, which would be replayed into the
+    restored database. Raises ConflictError when the folder holds an index, DamagedError for what is no whole backup.
     """
     if (home / FILE).exists():
         raise ConflictError(
             f"{home} holds an index already.", hint="Restore into an empty folder with --home."
         )
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with tempfile.TemporaryDirectory(prefix=".localsearch-restore-", dir=home) as scratch:
+    for remains in home.glob(_SCRATCH + "*"):
+        shutil.rmtree(remains)
+    with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=home) as scratch:
         copy = Path(scratch) / FILE
         report(Progress("restore", 0, 2, "steps", "unpacking"))
         manifest = _unpack(source, copy)
         report(Progress("restore", 1, 2, "steps", "verifying"))
         documents = _verified(copy)
         os.chmod(copy, 0o600)
+        _clear(home)
         os.rename(copy, home / FILE)
     _sync(home)
     return BackupReport(str(source), documents, source.stat().st_size, manifest["files"][FILE]["sha256"])
+
+
+def _clear(home: Path) -> None:
+    """Remove what belongs to a database that is no longer here."""
+    for end in ("-wal", "-shm", "-journal"):
+        (home / (FILE + end)).unlink(missing_ok=True)
+    for folder in ("lexical", "vectors"):
+        shutil.rmtree(home / folder, ignore_errors=True)
+    _sync(home)
 
 
 def _manifest(copy: Path, digest: str, documents: int) -> bytes:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from localsearch.derived import Derived
 from localsearch.embedding import rebuild
-from localsearch.store import Feedback, Ledger
+from localsearch.store import Database, Feedback, Ledger
 from localsearch.types import Progress, Report, never, no_report
 
-_STEPS = 5
+_STEPS = 4
+_DUE = "purge_due"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +30,30 @@ def purge(
     """Delete documents by id, or by path with all below it, from every file of the home folder.
 
     The deletion itself is one durable transaction. The word index and the vector index are then built anew without
-    them and the database is rewritten, since both keep deleted data until then; cut short, purging again finishes it.
+    them and the database is rewritten, since all three keep deleted data until then; `finish` does that at the next
+    opening when it was cut short.
     """
     corpus, db = derived.corpus, derived.corpus.db
     report(Progress("purge", 0, _STEPS, "steps", "deleting"))
-    with db.write():
+    with db.write() as connection:
         rows = corpus.matching(targets)
         corpus.remove([row.id for row in rows])
         Feedback(db).forget([row.key for row in rows])
         Ledger(db).forget(targets)
         vectors = derived.embeddings.drop_unused()
+        connection.execute("INSERT OR REPLACE INTO settings VALUES (?, 'yes')", (_DUE,))
+    finish(derived, forget_queries, report)
+    return Purged(tuple(row.key for row in rows), vectors)
+
+
+def is_due(db: Database) -> bool:
+    """Whether a purge was cut short after its deletion."""
+    return db.one("SELECT 1 FROM settings WHERE name = ?", (_DUE,)) is not None
+
+
+def finish(derived: Derived, forget_queries: Callable[[], None], report: Report = no_report) -> None:
+    """Rewrite every file that may still hold bytes of what was deleted."""
+    corpus, db = derived.corpus, derived.corpus.db
     forget_queries()
     derived.catch_up()
     corpus.forget_changes(corpus.seq)
@@ -46,7 +63,19 @@ def purge(
     semantic = derived.semantic
     if semantic and semantic.vectors.generation is not None:
         semantic.vectors.publish(rebuild(derived, semantic, no_report, never))
+    _drop_other_vectors(db.file.parent / "vectors", str(semantic.version.id) if semantic else "")
     report(Progress("purge", 3, _STEPS, "steps", "database"))
     db.shrink()
+    with db.write() as connection:
+        connection.execute("DELETE FROM settings WHERE name = ?", (_DUE,))
     report(Progress("purge", _STEPS, _STEPS, "steps"))
-    return Purged(tuple(row.key for row in rows), vectors)
+
+
+def _drop_other_vectors(folder: Path, active: str) -> None:
+    """Remove graphs of versions not in use, which are made again when needed, and damaged ones that were set aside."""
+    for version in folder.iterdir() if folder.exists() else ():
+        if version.name != active:
+            shutil.rmtree(version, ignore_errors=True)
+            continue
+        for damaged in version.glob("damaged-*"):
+            damaged.unlink()

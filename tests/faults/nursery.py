@@ -1,6 +1,6 @@
 """A process that has loaded everything once and forks a child for each fault, one at a time.
 
-Reads lines of JSON: {"actor", "home", "seed", "told", "gate"}; answers {"pid"} and, when the child has ended, {"status"}.
+Reads lines of JSON: {"actor", "home", "seed", "told", "gate"}; answers {"pid"} and, when the child ended, {"status"}.
 A child waits until the file `gate` exists, so that a tracer can attach first.
 """
 
