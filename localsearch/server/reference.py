@@ -25,6 +25,7 @@ def page(document: Json) -> Reply:
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>localsearch API</title>
+<link rel="icon" href="/static/icon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/docs.css">
 </head>
 <body>
@@ -65,7 +66,9 @@ def _operation(method: str, path: str, operation: Json) -> str:
     if body := operation.get("requestBody"):
         parts.append(f"<h4>Body</h4><p>{_link(body['content']['application/json']['schema'])}</p>")
     parts.append(f"<h4>Answers</h4><ul>{_answers(operation)}</ul>")
-    parts.append(f"<h4>Example</h4><pre><code>{escape(_curl(method, path, operation))}</code></pre>")
+    parts.append(
+        f"<h4>Example</h4><pre tabindex=0><code>{escape(_curl(method, path, operation))}</code></pre>"
+    )
     name = escape(operation["operationId"])
     title = f'<span class="method {method}">{method.upper()}</span> <code>{escape(path)}</code>'
     return f'<article id="{name}"><h3>{title}</h3>{"".join(parts)}</article>'

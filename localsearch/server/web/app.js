@@ -75,7 +75,7 @@ function show(answer) {
   renderFacets(answer.facets, state.filters, toggle);
   renderPages(answer, state.page, PAGE, turn);
   if (focused) byId("results").focus({ preventScroll: true });
-  if (answer.semantic_coverage < 1) watchCoverage(search);
+  if (answer.semantic_coverage < 1 && answer.version) watchCoverage(search);
   later("announce", () => { byId("announce").textContent = found(answer); }, ANNOUNCE_MS);
 }
 
@@ -111,7 +111,7 @@ async function rest(signal) {
   say("");
   byId("empty").hidden = false;
   byId("empty").replaceChildren(ready.documents ? invitation(ready) : folderForm("Nothing is indexed yet", search));
-  if (ready.documents && ready.semantic_coverage < 1) watchCoverage(search);
+  if (ready.documents && ready.version && ready.semantic_coverage < 1) watchCoverage(search);
 }
 
 function invitation(ready) {
@@ -184,8 +184,8 @@ function escape(event) {
 }
 
 function onInput() {
+  Object.assign(state, { q: byId("query").value, page: 1, view: "search" });
   later("input", () => {
-    Object.assign(state, { q: byId("query").value, page: 1, view: "search" });
     writeAddress(state, !settled);
     settled = false;
     showState();
@@ -198,7 +198,7 @@ function onInput() {
 async function suggest() {
   const q = byId("query").value;
   const answer = q.trim().length < 2 ? null : await get(`/suggest?${new URLSearchParams({ q, limit: 6 })}`).catch(() => null);
-  if (q !== byId("query").value) return;
+  if (q !== byId("query").value || settled) return;
   const others = (answer?.suggestions || []).filter((text) => text.trim() !== q.trim());
   byId("suggestions").replaceChildren(...others.map((text) => el("button", { type: "button", class: "plain", onclick: () => ask(text) }, plain(text))));
 }
@@ -206,6 +206,7 @@ async function suggest() {
 function submit(event) {
   event.preventDefault();
   Object.assign(state, { q: byId("query").value, view: "search" });
+  byId("suggestions").replaceChildren();
   update().then(() => choose(0, true));
 }
 

@@ -19,7 +19,7 @@ export async function watchCoverage(done) {
   if (!byId("results").contains(document.activeElement) && byId("preview").hidden) done();
 }
 
-const share = () => get("/ready").then((ready) => ready.semantic_coverage, () => null);
+const share = () => get("/stats").then((stats) => stats.semantic_coverage, () => null);
 
 function show(now) {
   byId("coverage").hidden = false;

@@ -100,12 +100,12 @@ function spoken(code) {
   try { return languages.of(code); } catch { return code; }
 }
 
-// Folders without the part that all of them share: of /a/notes/garden and /a/notes/kitchen, garden and kitchen.
+// Folders without the part that all of them share: of /a/notes, /a/notes/garden and /a/notes/kitchen, notes, garden, kitchen.
 export function shortFolders(paths) {
   const split = paths.map((path) => path.split("/"));
   let shared = 0;
-  while (split.every((parts) => shared < parts.length - 1 && parts[shared] === split[0][shared])) shared += 1;
-  return new Map(paths.map((path, at) => [path, split[at].slice(shared).join("/") || path]));
+  while (split.every((parts) => shared < parts.length && parts[shared] === split[0][shared])) shared += 1;
+  return new Map(paths.map((path, at) => [path, split[at].slice(shared).join("/") || split[at].at(-1) || path]));
 }
 
 export function renderPages(answer, page, size, turn) {

@@ -78,9 +78,9 @@ function chart(title, lines, top) {
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   svg.setAttribute("role", "img");
   svg.setAttribute("aria-label", `${title}: now ${lines.map((line) => (line.at(-1) ?? 0).toFixed(1)).join(" and ")}`);
-  lines.forEach((line, at) => {
+  lines.map((line) => (line.length === 1 ? [line[0], line[0]] : line)).forEach((line, at) => {
     const path = document.createElementNS("http://www.w3.org/2000/svg", "polyline");
-    const x = (i) => (line.length > 1 ? (i / (line.length - 1)) * width : width);
+    const x = (i) => (i / (line.length - 1)) * width;
     path.setAttribute("points", line.map((value, i) => `${x(i).toFixed(1)},${(height - 3 - (value / most) * (height - 6)).toFixed(1)}`).join(" "));
     path.setAttribute("class", `line line-${at}`);
     svg.append(path);

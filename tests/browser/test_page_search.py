@@ -1,0 +1,251 @@
+"""Asking, narrowing, reading on, and finding back."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from serving import SAMPLE, Served
+
+from browser.conftest import Visit, search, settle, texts, visiting
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+STARTER = "Keeping a sourdough starter alive"
+
+
+def expect(thing: object) -> object:
+    from playwright.sync_api import expect as real
+
+    return real(thing)  # type: ignore[call-overload]
+
+
+def asked(page: Page) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(page.url).query)
+
+
+def test_results_come_while_typing(page: Page) -> None:
+    page.goto("/")
+    expect(page.locator("#empty h2")).to_have_text("59 documents are ready")
+    expect(page.locator("#query")).to_be_focused()
+    page.keyboard.type("feed sourdough st", delay=30)
+    expect(page.locator(".hit .title").first).to_have_text(STARTER)
+    assert page.title() == "feed sourdough st – localsearch"
+    assert page.locator("#empty").is_hidden()
+    assert re.match(r"\d+ documents in [\d.]+ ms", page.locator("#summary").inner_text())
+    expect(page.locator("#announce")).to_have_text(re.compile(r"^\d+ documents$"))
+
+
+def test_the_words_asked_for_are_marked(page: Page) -> None:
+    page.goto("/")
+    search(page, "sourdough starter")
+    marks = {text.lower() for text in texts(page, ".hit:first-child .snippet mark")}
+    assert marks
+    assert marks <= {"sourdough", "starter", "starters"}
+
+
+def test_completions_and_corrections(page: Page) -> None:
+    page.goto("/")
+    search(page, "sourdo")
+    expect(page.locator("#suggestions button").first).to_have_text("sourdough")
+    page.locator("#suggestions button").first.click()
+    expect(page.locator("#query")).to_have_value("sourdough")
+    search(page, "sourdouhg starter")
+    assert page.locator(".hit").count() > 0
+    page.get_by_role("button", name="sourdough starter", exact=True).click()
+    expect(page.locator("#query")).to_have_value("sourdough starter")
+    expect(page.locator("#corrections")).to_be_empty()
+
+
+def test_facets_narrow_and_chips_widen(page: Page) -> None:
+    page.goto("/")
+    search(page, "how to keep bread fresh")
+    before = page.locator("#summary").inner_text()
+    folder = page.locator("#facets button", has_text="kitchen")
+    assert folder.inner_text().split()[0] == "kitchen"
+    assert folder.get_attribute("title") == str(SAMPLE / "kitchen")
+    number = int(folder.locator(".number").inner_text())
+    folder.click()
+    expect(page.locator("#summary")).to_have_text(re.compile(f"^{number} documents"))
+    assert all("/kitchen/" in where for where in texts(page, ".hit .where"))
+    expect(folder).to_have_attribute("aria-pressed", "true")
+    expect(folder).to_be_focused()
+    assert asked(page)["f"] == [f"path:{SAMPLE}/kitchen/"] or asked(page)["f"] == [
+        f'path:"{SAMPLE}/kitchen/"'
+    ]
+    page.locator("#facets button", has_text="markdown").click()
+    expect(page.locator(".chip")).to_have_count(2)
+    expect(page.locator("#summary")).not_to_have_text(re.compile(f"^{number} documents"))
+    page.get_by_role("button", name="Clear all").click()
+    expect(page.locator(".chip")).to_have_count(0)
+    expect(page.locator("#summary")).to_have_text(re.compile("^" + before.split(" in ")[0]))
+
+
+@pytest.mark.parametrize(
+    ("question", "place"),
+    [
+        ("Saltwick lighthouse keeper lamp", r"saltwick-lighthouse\.pdf, page \d+"),
+        ("token bucket capacity", r"token_bucket\.py, line \d+"),
+    ],
+)
+def test_a_hit_says_where_in_the_file(page: Page, question: str, place: str) -> None:
+    page.goto("/")
+    search(page, question)
+    assert re.search(place, texts(page, ".hit .where")[0])
+
+
+def test_the_preview_shows_the_passage_in_its_context(page: Page) -> None:
+    page.goto("/")
+    search(page, "throw soft cheese away mould")
+    page.locator(".hit .title", has_text="food-storage.txt").click()
+    passage = page.locator("#preview .passage")
+    expect(passage).to_contain_text("Throw soft cheese away at the first spot")
+    assert "cheese" in {text.lower() for text in texts(page, "#preview .passage mark")}
+    whole = (SAMPLE / "kitchen" / "food-storage.txt").read_text().strip()
+    assert page.locator("#preview .context").text_content().strip() == whole
+    assert len(passage.text_content() or "") < len(whole)
+    mark = page.locator("#preview .passage mark").first.bounding_box()
+    pane = page.locator("#preview .context").bounding_box()
+    assert mark
+    assert pane
+    assert pane["y"] <= mark["y"] <= pane["y"] + pane["height"]
+
+
+def test_everything_works_from_the_keyboard(visit: Visit) -> None:
+    page, press = visit.page, visit.page.keyboard.press
+    page.goto("/")
+    search(page, "bicycle chain")
+    titles = texts(page, ".hit .title")
+    press("ArrowDown")
+    expect(page.locator(".hit .title").nth(0)).to_be_focused()
+    press("ArrowDown")
+    press("Enter")
+    expect(page.locator("#preview h2")).to_have_text(titles[1])
+    press("ArrowUp")
+    expect(page.locator("#preview h2")).to_have_text(titles[0])
+    press("Escape")
+    expect(page.locator("#preview")).to_be_hidden()
+    expect(page.locator(".hit .title").nth(0)).to_be_focused()
+    with visit.context.expect_page() as opened:
+        press("o")
+    opened.value.wait_for_load_state()
+    assert "/originals/" in opened.value.url
+    opened.value.close()
+    press("ArrowUp")
+    expect(page.locator("#query")).to_be_focused()
+    press("ArrowDown")
+    press("Escape")
+    expect(page.locator("#query")).to_be_focused()
+    press("ArrowDown")
+    press("/")
+    expect(page.locator("#query")).to_be_focused()
+    page.keyboard.type("soldering iron tin")
+    press("Enter")
+    expect(page.locator("#preview h2")).to_have_text(re.compile("Solder", re.I))
+    assert page.locator("#query").input_value() == "soldering iron tin"
+
+
+def test_open_and_copy_path(visit: Visit, sample: Served) -> None:
+    visit.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=sample.url)
+    visit.expected = (
+        "NotSameOrigin",
+    )  # the tab of a text file belongs to nobody, and asks for an icon all the same
+    page = visit.page
+    page.goto("/")
+    search(page, "throw soft cheese away mould type:text")
+    hit = page.locator(".hit", has_text="food-storage.txt").first
+    hit.get_by_role("button", name="Copy path").click()
+    expect(hit.locator(".copy")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == str(SAMPLE / "kitchen" / "food-storage.txt")
+    expect(hit.locator(".copy")).to_have_text("Copy path")
+    with visit.context.expect_page() as opened:
+        hit.get_by_role("button", name="Open").click()
+    expect(opened.value.locator("body")).to_contain_text("Throw soft cheese away")
+
+
+def test_an_address_can_be_shared_and_gone_back_to(visit: Visit, browser: Browser, sample: Served) -> None:
+    page = visit.page
+    page.goto("/")
+    search(page, "bread")
+    page.keyboard.press("Enter")
+    search(page, "bicycle")
+    page.locator("#facets button", has_text="markdown").click()
+    expect(page.locator(".chip")).to_have_count(1)
+    settle(page)
+    here, titles = page.url, texts(page, ".hit .title")
+    with visiting(browser, sample) as other:
+        other.page.goto(here)
+        expect(other.page.locator(".hit .title").first).to_have_text(titles[0])
+        assert texts(other.page, ".hit .title") == titles
+        assert other.page.locator("#query").input_value() == "bicycle"
+        assert texts(other.page, ".chip") == ["type:markdown ×"]
+    page.go_back()
+    expect(page.locator(".chip")).to_have_count(0)
+    expect(page.locator("#query")).to_have_value("bicycle")
+    page.go_back()
+    expect(page.locator("#query")).to_have_value("bread")
+    expect(page).to_have_title("bread – localsearch")
+    page.go_back()
+    expect(page.locator("#empty h2")).to_have_text("59 documents are ready")
+    assert page.locator(".hit").count() == 0
+    for _ in range(3):
+        page.go_forward()
+    expect(page).to_have_url(here)
+    expect(page.locator(".hit .title").first).to_have_text(titles[0])
+
+
+def test_pages_turn(page: Page) -> None:
+    page.goto("/?q=how+long+does+it+take")
+    expect(page.locator(".hit")).to_have_count(10)
+    first = texts(page, ".hit .title")
+    page.get_by_role("button", name="Next").click()
+    expect(page.locator("#pages")).to_contain_text("Page 2 of")
+    expect(page.locator(".hit .title").first).not_to_have_text(first[0])
+    assert not set(first) & set(texts(page, ".hit .where"))
+    page.get_by_role("button", name="Previous").click()
+    expect(page.locator(".hit .title").first).to_have_text(first[0])
+
+
+def test_a_judgement_reaches_the_feedback_table(page: Page, sample: Served) -> None:
+    page.goto("/")
+    search(page, "when to prune an apple tree")
+    hit = page.locator(".hit", has_text="apple-pruning.html").first
+    hit.get_by_role("button", name="Relevant", exact=True).click()
+    expect(hit.get_by_role("button", name="Relevant", exact=True)).to_have_attribute("aria-pressed", "true")
+    key = str(SAMPLE / "garden" / "apple-pruning.html")
+    assert judgements(sample, key) == [("when to prune an apple tree", 1)]
+    hit.get_by_role("button", name="Not relevant").click()
+    expect(hit.get_by_role("button", name="Not relevant")).to_have_attribute("aria-pressed", "true")
+    expect(hit.get_by_role("button", name="Relevant", exact=True)).to_have_attribute("aria-pressed", "false")
+    assert judgements(sample, key) == [("when to prune an apple tree", 0)]
+
+
+def judgements(served: Served, key: str) -> list[tuple[str, int]]:
+    import sqlite3
+
+    with sqlite3.connect(served.engine.settings.home / "index.db") as db:
+        return db.execute("SELECT query, relevant FROM feedback WHERE key = ?", (key,)).fetchall()
+
+
+def test_what_cannot_be_asked_is_explained_and_forgotten(visit: Visit) -> None:
+    visit.expected = ("400", "422")
+    page = visit.page
+    page.goto("/?q=bread&f=size:%3E%3E&page=-3&mode=nonsense")
+    expect(page.locator("#banner")).to_be_visible()
+    page.locator(".chip").click()
+    expect(page.locator("#banner")).to_be_hidden()
+    expect(page.locator(".hit").first).to_be_visible()
+
+
+def test_a_late_answer_never_replaces_a_newer_one(page: Page) -> None:
+    page.goto("/")
+    search(page, "bread")
+    page.locator("#query").fill("")
+    expect(page.locator("#empty h2")).to_have_text("59 documents are ready")
+    page.locator("#query").fill("b")
+    page.locator("#query").fill("bicycle brakes squeal")
+    expect(page.locator(".hit .title").first).to_have_text(re.compile("brake", re.I))
+    assert page.locator("#empty").is_hidden()

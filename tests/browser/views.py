@@ -1,0 +1,46 @@
+"""The views of the page by name, and what keeps people out of them according to axe-core."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+VIEWS: Mapping[str, tuple[str, str]] = {
+    "start": ("/", "#empty h2"),
+    "results": ("/?q=sourdouhg+starter&f=type%3Amarkdown", ".hit"),
+    "preview": ("/?q=apple+tree", ".hit"),
+    "nothing found": ("/?q=bread&f=type%3Amp3", "#empty h2"),
+    "status": ("/?view=status", "#view-status svg"),
+    "API": ("/docs", "h1"),
+}
+"""Where each view is, and what stands on it once it is ready."""
+
+
+def go(page: Page, name: str) -> None:
+    """Show a view."""
+    address, ready = VIEWS[name]
+    page.goto(address)
+    page.locator(ready).first.wait_for()
+    if name == "preview":
+        page.locator(".hit .title").first.click()
+        page.locator("#preview .passage").wait_for()
+
+
+def barriers(page: Page, impacts: Collection[str]) -> list[str]:
+    """Violations of these impacts, each with the first element it was found at."""
+    return [
+        f"{one['impact']} {one['id']}: {one['nodes'][0]['html'][:200]}"
+        for one in report(page)["violations"]
+        if one["impact"] in impacts
+    ]
+
+
+def report(page: Page) -> dict[str, Any]:
+    """All that axe-core has to say."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found: dict[str, Any] = Axe().run(page).response
+    return found
