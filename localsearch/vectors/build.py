@@ -55,9 +55,10 @@ class Work:
 
 @dataclass(slots=True)
 class _Growing:
-    """A graph under construction: `known` finds the node of a vector that is there already."""
+    """A graph under construction: `known` finds the node of a vector that is there already, `ghosts` are no vectors."""
 
     graph: Graph
+    ghosts: Nodes
     known: dict[bytes, int] = field(default_factory=dict)
     ids: list[Ids] = field(default_factory=list)
     nodes: list[Nodes] = field(default_factory=list)
@@ -83,15 +84,16 @@ class _Growing:
         self.known = know(self.graph.codes(), np.array(sorted(nodes), np.int64))
 
     def finish(self, work: Work) -> Built:
-        ids, nodes = _joined(self.ids), _joined(self.nodes)
+        """Haunt nodes that are left without an entry, put entries in the order of nodes, choose efSearch."""
+        empty = np.bincount(_joined(self.nodes), minlength=len(self.graph)) == 0
+        self.graph.haunt(np.setdiff1d(np.flatnonzero(empty), self.ghosts))
+        ids = np.concatenate([*self.ids, np.full(int(empty.sum()), -1, np.int64)])
+        nodes = np.concatenate([*self.nodes, np.flatnonzero(empty)])
         order = np.argsort(nodes, kind="stable")
-        ids, nodes = ids[order], nodes[order]
-        live = Entries.of(ids, nodes, len(self.graph)).per_node(ids >= 0)
-        settings = work.settings
         ef_search, recall = choose_breadth(
-            self.graph, live, settings.recall_target, work.queries, lambda: work.step(len(self.graph))
+            self.graph, ~empty, work.settings.recall_target, work.queries, lambda: work.step(len(ids))
         )
-        return Built(self.graph, ids, nodes, settings.ef_search or ef_search, recall)
+        return Built(self.graph, ids[order], nodes[order], work.settings.ef_search or ef_search, recall)
 
 
 def know(codes: Codes, nodes: Nodes) -> dict[bytes, int]:
@@ -109,20 +111,17 @@ def _joined(parts: list[Ids]) -> Ids:
 
 def from_stream(stream: Iterable[tuple[Ids, Vectors]], dimensions: int, work: Work) -> Built:
     """Build from batches of any size; memory is that of the graph and about 150 bytes a vector."""
-    return _grow(_Growing(Graph.new(dimensions, work.settings)), stream, work)
+    growing = _Growing(Graph.new(dimensions, work.settings), np.empty(0, np.int64))
+    return _grow(growing, stream, work)
 
 
 def from_base(
     graph: Graph, entries: Entries, live: Mask, stream: Iterable[tuple[Ids, Vectors]], work: Work
 ) -> Built:
-    """Extend a graph read into memory: haunt nodes without a live entry, forget dead entries, add what is new."""
-    alive = entries.per_node(live)
-    dead = np.flatnonzero(~alive)
-    haunted_before = entries.nodes[entries.ids < 0]
-    graph.haunt(np.setdiff1d(dead, haunted_before))
-    growing = _Growing(graph, know(graph.codes(), np.flatnonzero(alive)))
-    growing.ids = [entries.ids[live], np.full(len(dead), -1, np.int64)]
-    growing.nodes = [entries.nodes[live], dead]
+    """Extend a graph read into memory: forget dead entries, add what is new."""
+    ghosts = entries.nodes[entries.ids < 0]
+    known = know(graph.codes(), np.setdiff1d(np.arange(len(graph)), ghosts))
+    growing = _Growing(graph, ghosts, known, [entries.ids[live]], [entries.nodes[live]])
     return _grow(growing, stream, work)
 
 
@@ -167,7 +166,7 @@ def check_vectors(ids: Ids, vectors: Vectors, dimensions: int) -> None:
 def yield_to_searches() -> None:
     """Lower this thread's priority, where the system keeps one per thread (Linux)."""
     try:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
     except (AttributeError, OSError):
         return
 

@@ -233,6 +233,12 @@ def remove_orphans(folder: Path, generation: Generation | None) -> list[str]:
     return sorted(path.name for path in orphans)
 
 
+def next_number(folder: Path) -> int:
+    """A number for a new generation, above that of any file here."""
+    stems = [path.name.split(".")[0].removeprefix("damaged-") for path in folder.iterdir()]
+    return 1 + max((int(stem) for stem in stems if stem.isdecimal()), default=0)
+
+
 def remove(folder: Path, generation: Generation) -> None:
     """Remove a generation's files; one that the system still holds open goes at the next opening."""
     for entry in generation.files:

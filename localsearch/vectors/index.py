@@ -32,6 +32,7 @@ from localsearch.vectors.graph import Graph, bytes_per_vector
 
 Fetch = Callable[[Ids], tuple[Ids, Vectors]]
 """Full-precision vectors of chunk ids: those found, with their vectors."""
+_TRIES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,8 @@ class VectorIndex:
             self._state = _State(base, delta)
 
     def add(self, ids: Ids, vectors: Vectors) -> None:
-        """Make vectors searchable, shape (len(ids), dimensions), unit length; an id that is there is replaced.
+        """Make vectors searchable, shape (len(ids), dimensions), unit length; an id that is there is replaced,
+        until the index is opened again: one id means one vector.
 
         They are kept at half precision, as the database keeps them, so that scores do not change with a restart.
         """
@@ -264,7 +266,7 @@ class VectorIndex:
             raise
 
     def _write(self, built: Built) -> Generation:
-        number = 1 + (self.generation.number if self.generation else 0)
+        number = files.next_number(self.folder)
         entries = built.ids.astype("<i8").tobytes() + built.nodes.astype("<i4").tobytes()
         return Generation(
             number,
@@ -309,9 +311,13 @@ class VectorIndex:
         return former
 
     def discard(self, generation: Generation) -> None:
-        """Delete a generation that was built and shall not be published."""
-        files.remove(self.folder, generation)
+        """Delete a generation that was built and shall not be published.
+
+        One whose manifest was written all the same, by a publishing that then failed, is left to the next opening.
+        """
         self._build = None
+        if _published(self.folder) != generation.number:
+            files.remove(self.folder, generation)
 
     def check(self) -> list[str]:
         """What is wrong with the files and vectors, as sentences; empty when all is well. Reads everything."""
@@ -330,21 +336,37 @@ class VectorIndex:
 
 
 def _open_base(folder: Path, dimensions: int, writable: bool) -> Base | None:
-    generation = None
+    """The published generation. A reader tries again when another process published a new one meanwhile."""
+    for _ in range(_TRIES):
+        generation = None
+        try:
+            generation = files.read_manifest(folder)
+            return _base_of(folder, dimensions, generation) if generation else None
+        except DamagedError as error:
+            damage = error
+            if writable:
+                files.set_aside(folder, generation)
+                raise
+            if generation is None or _published(folder) in (None, generation.number):
+                raise
+    raise damage
+
+
+def _published(folder: Path) -> int | None:
     try:
         generation = files.read_manifest(folder)
-        if generation is None:
-            return None
-        if generation.dimensions != dimensions:
-            raise DamagedError(
-                f"The vector index in {folder} has {generation.dimensions} dimensions, not {dimensions}.",
-                hint="It was set aside; it is rebuilt from the database.",
-            )
-        return Base.open(folder, generation)
     except DamagedError:
-        if writable:
-            files.set_aside(folder, generation)
-        raise
+        return None
+    return generation.number if generation else None
+
+
+def _base_of(folder: Path, dimensions: int, generation: Generation) -> Base:
+    if generation.dimensions != dimensions:
+        raise DamagedError(
+            f"The vector index in {folder} has {generation.dimensions} dimensions, not {dimensions}.",
+            hint="It was set aside; it is rebuilt from the database.",
+        )
+    return Base.open(folder, generation)
 
 
 def _rescored(query: Vectors, found: Ranking, fetch: Fetch) -> Ranking:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 
 import numpy as np
@@ -32,14 +33,14 @@ def choose_breadth(
     asked = queries[-SAMPLE:] if queries is not None and len(queries) >= SAMPLE // 3 else blends(graph, nodes)
     truth = nearest(graph, asked, nodes)
     bits = None if live.all() else np.packbits(live, bitorder="little")
-    recall = 0.0
-    for breadth in BREADTHS:
+
+    def recall(breadth: int) -> float:
         step()
         found = [graph.search(query, NEIGHBOURS, breadth, bits)[0] for query in asked]
-        recall = float(np.mean([len(np.intersect1d(a, b)) / NEIGHBOURS for a, b in zip(truth, found)]))
-        if recall >= target:
-            return breadth, min(recall, 1.0)
-    return BREADTHS[-1], recall
+        return sum(len(np.intersect1d(a, b)) for a, b in zip(truth, found)) / (NEIGHBOURS * len(asked))
+
+    chosen = bisect_left(BREADTHS, target, hi=len(BREADTHS) - 1, key=recall)
+    return BREADTHS[chosen], recall(BREADTHS[chosen])
 
 
 def blends(graph: Graph, nodes: Nodes) -> Vectors:
