@@ -26,7 +26,7 @@ check: $(VENV)/.developed
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.benched
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks --documents --check
 
 bench-quick: $(VENV)/.benched
 	$(BIN)/python -m benchmarks --quick

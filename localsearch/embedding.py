@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from localsearch.derived import Derived, Model, Semantic
+from localsearch.errors import CancelledError
 from localsearch.prepare import context
 from localsearch.store import Version
 from localsearch.store.embeddings import PendingChunk
@@ -53,7 +54,10 @@ class Embedder:
         done = 0
         total = self.embeddings.pending_count(version.id)
         while not cancelled() and (batch := self._next(version)):
-            self._embed(version, model.encoder(), batch)
+            try:
+                self._embed(version, model.encoder(), batch, cancelled)
+            except CancelledError:
+                break
             done += len(batch)
             total = max(total, done)
             report(Progress("embed", done, total, "passages"))
@@ -65,12 +69,15 @@ class Embedder:
         first = self.embeddings.pending_among(version.id, wanted) if wanted else []
         return first or self.embeddings.pending(version.id, BATCH)
 
-    def _embed(self, version: Version, encoder: Encoder, batch: list[PendingChunk]) -> None:
+    def _embed(
+        self, version: Version, encoder: Encoder, batch: list[PendingChunk], cancelled: Cancelled
+    ) -> None:
         texts = self._texts(batch)
         hashes = list(texts)
         vectors: dict[bytes, NDArray[np.float32]] = {}
         if hashes:
-            vectors = dict(zip(hashes, encoder.encode_documents([texts[digest] for digest in hashes])))
+            made = encoder.encode_documents([texts[digest] for digest in hashes], cancelled=cancelled)
+            vectors = dict(zip(hashes, made))
         done = {chunk.chunk_id: chunk.hash for chunk in batch if chunk.hash in vectors}
         self.derived.add_vectors(version.id, vectors, done)
 

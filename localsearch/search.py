@@ -51,6 +51,8 @@ SPELLED, LONGEST_WORD = 16, 32
 """Words of a query, and letters of a word, up to which a spelling is looked for: more is pasted rather than typed."""
 COUNTED = 2_000
 """Matching passages up to which documents are counted exactly even without a filter or facets."""
+SKETCHED = 20_000
+"""Matching passages up to which documents are counted by a sketch, whose cost grows with them."""
 MAX_QUERY = 10_000
 """Characters of a query that are used: more than any question, less than what slows a search down."""
 _TIERS = (1, 5, 25)
@@ -150,6 +152,7 @@ class Matching:
     total: int
     documents: Ids | None
     estimated: bool = False
+    few: bool = False
 
 
 class Searcher:
@@ -214,7 +217,7 @@ class Searcher:
             cached=False,
             results=hits,
             semantic_coverage=self.derived.coverage(),
-            corrections=self._corrections(plan),
+            corrections=self._corrections(plan) if matching.few else (),
             notes=tuple(trip.notes),
             explanation=explanation if request.explain else None,
         )
@@ -386,7 +389,9 @@ class Searcher:
         if trip.request.mode == "semantic":
             method, weight = "convex", 1.0
         candidates = Candidates(ids, lexical, None if query is None else cosine)
-        fused = fuse(candidates, method, weight=weight, signals=self._signals(plan, words))
+        weighed = trip.request.mode == "hybrid" and query is not None and method == "adaptive"
+        signals = self._signals(plan, words) if weighed else None
+        fused = fuse(candidates, method, weight=weight, signals=signals)
         order = fused.order
         why = {"method": method, "weights": fused.weights, "signals": fused.why}
         return Scored(ids[order], fused.ranking.scores, lexical[order], cosine[order], why)
@@ -434,11 +439,25 @@ class Searcher:
 
         By words, a document matches that holds any of them; meaning adds those that were ranked.
         """
-        few = self.derived.lexical.count(plan.words) <= COUNTED
+        passages = self.derived.lexical.count(plan.words)
+        few = passages <= COUNTED
         if few or request.facets or plan.documents is not None:
             documents = self._all_matching(plan, ranked)
-            return Matching(len(documents), documents if request.facets else None)
-        return Matching(max(len(ranked), self.derived.lexical.estimate(plan.words)), None, estimated=True)
+            return Matching(len(documents), documents if request.facets else None, few=few)
+        estimate = self._estimate(plan, passages)
+        return Matching(max(len(ranked), estimate), None, estimated=True)
+
+    def _estimate(self, plan: Plan, passages: int) -> int:
+        """About how many documents hold these passages: counted by sketch, or, for very many, by chance alone.
+
+        With p of all passages matching and c passages a document, a document matches with probability 1 - (1 - p)^c.
+        """
+        if passages <= SKETCHED:
+            return self.derived.lexical.estimate(plan.words)
+        chunks = max(len(self.derived.catalog), 1)
+        documents = self.corpus.document_count()
+        missed: float = max(0.0, 1 - passages / chunks) ** (chunks / max(documents, 1))
+        return round(documents * (1 - missed))
 
     def _all_matching(self, plan: Plan, ranked: list[Ranked]) -> Ids:
         if not plan.words and not plan.text.strip() and plan.documents is not None:

@@ -202,8 +202,8 @@ class Encoder(Protocol):
         """One query, shape (dimensions,)."""
         ...
 
-    def encode_documents(self, texts: Sequence[str]) -> Vectors:
-        """Many passages, shape (len(texts), dimensions), in the order given."""
+    def encode_documents(self, texts: Sequence[str], *, cancelled: Cancelled = never) -> Vectors:
+        """Many passages, shape (len(texts), dimensions), in the order given. CancelledError when asked to stop."""
         ...
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:

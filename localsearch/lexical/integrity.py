@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import mmap
 import struct
@@ -9,10 +10,14 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from localsearch.errors import StorageError
+
 _PARTS = ("idx", "pos", "term", "store", "fast", "fieldnorm")
 _MAGIC = 1337
 _TRAILER = struct.Struct("<II")
 _STEP = 1 << 22
+_PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES)
+"""Errors that say nothing about the file."""
 
 
 def problems(folder: Path) -> list[str]:
@@ -35,6 +40,7 @@ def _read(folder: Path) -> dict[str, list[dict[str, object]]] | str:
         meta = json.loads((folder / "meta.json").read_bytes())
         meta["segments"] = list(meta["segments"])
     except (OSError, ValueError, KeyError, TypeError) as error:
+        _raise_if_passing(error)
         return f"meta.json cannot be read: {error}"
     return meta  # type: ignore[no-any-return]
 
@@ -53,7 +59,15 @@ def _problem(file: Path) -> str:
         with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return _mismatch(file.name, data)
     except (OSError, ValueError) as error:
+        _raise_if_passing(error)
         return f"{file.name}: {error}"
+
+
+def _raise_if_passing(error: Exception) -> None:
+    if isinstance(error, OSError) and error.errno in _PASSING:
+        raise StorageError(
+            f"{error.filename}: {error.strerror}", hint="Raise the limit, then retry."
+        ) from error
 
 
 def _mismatch(name: str, data: mmap.mmap) -> str:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from localsearch.facets import FacetRow
 from localsearch.store.database import Database
+from localsearch.store.digests import is_as_stored, renew_row_digest, store_digest
 from localsearch.types import Chunk, Ids, Passage, Place
 
 SEGMENT = 32_768
@@ -99,6 +100,7 @@ class Corpus:
             document_id = _insert_document(connection, collection, document)
             connection.executemany("INSERT INTO bodies VALUES (?, ?)", _segments(document_id, document.text))
             chunk_ids = _insert_chunks(connection, document_id, document)
+            store_digest(connection, document_id)
             connection.execute("INSERT INTO changes (document_id) VALUES (?)", (document_id,))
         return document_id, chunk_ids
 
@@ -109,6 +111,7 @@ class Corpus:
                 "UPDATE documents SET key = ?, path = ? WHERE id = ?",
                 (key, path, document_id),
             )
+            renew_row_digest(connection, document_id)
             connection.execute("INSERT INTO changes (document_id) VALUES (?)", (document_id,))
 
     def remove_keys(self, collection: str, keys: Sequence[str]) -> list[int]:
@@ -163,6 +166,14 @@ class Corpus:
             return None
         rows = self.db.query("SELECT DISTINCT document_id FROM changes WHERE seq > ?", (seq,))
         return [row[0] for row in rows]
+
+    def changed_on_disk(self) -> Iterator[int]:
+        """Ids of documents that are not what was stored. Reads every byte of them."""
+        for document_id in self.document_ids():
+            with self.db.snapshot() as connection:
+                whole = is_as_stored(connection, document_id)
+            if not whole:
+                yield document_id
 
     def document_ids(self) -> list[int]:
         return [row[0] for row in self.db.query("SELECT id FROM documents ORDER BY id")]
@@ -281,6 +292,9 @@ class Corpus:
         return self.db.query(
             f"SELECT id, document_id FROM chunks WHERE document_id IN ({_list(document_ids)}) ORDER BY id"
         )
+
+    def document_count(self) -> int:
+        return int(self.db.one("SELECT count(*) FROM documents"))
 
     def counts(self) -> tuple[int, int]:
         """How many documents and chunks there are."""
