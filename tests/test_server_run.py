@@ -131,27 +131,32 @@ def test_it_says_where_indexes_its_paths_and_follows_changes(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_after_what_was_accepted(tmp_path: Path, how: signal.Signals) -> None:
-    with process(tmp_path / "home") as server:
-        answers: list[httpx.Response] = []
+    with process(tmp_path / "home") as server, httpx.Client(base_url=server.url) as idle:
+        idle.get("/health")
         documents = [{"id": f"{n}", "text": f"Text {n}. " + "word " * 300} for n in range(90)]
-
-        def send() -> None:
-            answers.append(httpx.post(f"{server.url}/documents", json={"documents": documents}, timeout=60))
-
-        sender = threading.Thread(target=send)
-        with httpx.Client(base_url=server.url) as idle:
-            idle.get("/health")
-            sender.start()
-            time.sleep(0.15)
+        with accepted(server.url, "/documents", json.dumps({"documents": documents}).encode()) as connection:
             code = server.end(how)
-        sender.join(30)
+            said = b"".join(iter(lambda: connection.recv(65536), b""))
         assert code == 0
         assert server.popen.stdout
         assert server.popen.stdout.read() == "closed\n"
-    (answer,) = answers
-    assert answer.status_code == 200
+    assert said.startswith(b"HTTP/1.1 200 ")
+    assert b"connection: close" in said
     with Engine.open(settings=Settings(home=tmp_path / "home", models=tmp_path)) as engine:
         assert engine.status().documents == 90
+
+
+@contextmanager
+def accepted(url: str, path: str, body: bytes) -> Iterator[socket.socket]:
+    """A connection whose request the server has begun to read: it said `100 Continue` and was sent the body."""
+    host, port = url.removeprefix("http://").split(":")
+    head = f"POST {path} HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n"
+    head += f"Content-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
+    with socket.create_connection((host, int(port)), 60) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(body)
+        yield connection
 
 
 def test_a_taken_port_is_named() -> None:

@@ -24,6 +24,8 @@ from localsearch.server.service import Service
 access = logging.getLogger("localsearch.access")
 log = logging.getLogger("localsearch.server")
 
+QUIET = frozenset({"/health", "/ready", "/metrics", "/static/{name}", "/docs.css"})
+"""Routes that machines ask all the time; their lines would hide the others."""
 _ID = re.compile(rb"[A-Za-z0-9._\-]{1,64}")
 _ONCE = frozenset(
     {
@@ -155,7 +157,8 @@ class Edge:
         scope = trip.scope
         route = scope.get("localsearch.route", "other")
         self._service.metrics.request(route, _known(scope["method"]), trip.status or 500, seconds)
-        if access.isEnabledFor(logging.INFO):
+        level = logging.DEBUG if route in QUIET else logging.INFO
+        if access.isEnabledFor(level):
             fields = {
                 "method": scope["method"],
                 "route": route,
@@ -165,7 +168,7 @@ class Edge:
             }
             if access.isEnabledFor(logging.DEBUG):
                 fields["query_string"] = scope["query_string"].decode("latin-1")
-            access.info("request", extra={"fields": fields})
+            access.log(level, "request", extra={"fields": fields})
 
 
 def _length(value: bytes | None) -> int | None:

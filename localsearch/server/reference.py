@@ -106,7 +106,7 @@ def _table(title: str, rows: list[tuple[str, Json, bool, str]]) -> str:
         f"<td>{'required' if required else _default(schema)}</td><td>{escape(schema.get('description', ''))}</td></tr>"
         for name, schema, required, _ in rows
     ]
-    return f"<h4>{title}</h4><table><tbody>{''.join(lines)}</tbody></table>"
+    return f"<h4>{title}</h4><table tabindex=0><tbody>{''.join(lines)}</tbody></table>"
 
 
 def _shape(schema: Json) -> str:

@@ -83,10 +83,15 @@ class Service:
         self.db.close()
 
     def stamp(self) -> Hashable:
-        """What answers depend on besides the request: another stamp, other answers. Read from memory."""
+        """What answers depend on besides the request: another stamp, other answers. Read from memory.
+
+        The trouble of the background work is part of it: while the model is missing, answers are found by words alone,
+        and they must not outlive that.
+        """
         derived = self.engine.derived
         semantic = derived.semantic
-        return derived.seq, semantic and (semantic.version.id, len(semantic.vectors))
+        version = semantic and (semantic.version.id, len(semantic.vectors))
+        return derived.seq, version, self.engine.background_error
 
     def generation(self) -> Hashable:
         """Which published vectors answers come from; changes when a version or a merge is published."""

@@ -167,6 +167,8 @@ class Vitals:
         for request in requests:
             if self._stop.is_set():
                 return
+            # Warming may take a while, and a revoked key must end meanwhile.
+            self._guarded(self._service.keyring.refresh)
             try:
                 warm(self._service, request)
             except (LocalSearchError, msgspec.ValidationError) as error:
