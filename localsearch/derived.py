@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from localsearch.errors import DamagedError
+from localsearch.errors import DamagedError, StorageError
 from localsearch.store import Corpus, Embeddings, Version
 from localsearch.types import Encoder, Ids, LexicalIndex, Progress, Report, no_report
 from localsearch.vectors import VectorIndex
@@ -137,9 +137,17 @@ class Derived:
         return self._seq
 
     def catch_up(self, report: Report = no_report) -> None:
-        """Bring every derived index to the state of the database."""
+        """Bring every derived index to the state of the database.
+
+        After a failure of the disk nothing more is written to the database either, until it is opened again.
+        """
         with self._lock:
-            self._catch_up_lexical(report)
+            try:
+                self._catch_up_lexical(report)
+            except StorageError as error:
+                if error.data.get("io"):
+                    self.corpus.db.stop(error.message)
+                raise
             self._catch_up_memory()
             self._trim_log()
 

@@ -164,6 +164,10 @@ class Database:
                 self._failed = error.message
             raise
 
+    def stop(self, why: str) -> None:
+        """Write nothing more until the index is opened again."""
+        self._failed = why
+
     def _check_writable(self) -> None:
         if self.read_only:
             raise ReadOnlyError("This index is open for reading only.", hint="Open it without read_only.")
@@ -313,7 +317,7 @@ def explain(error: sqlite3.DatabaseError, file: Path) -> StorageError | ReadOnly
         return ReadOnlyError(f"{file} cannot be opened for writing.", hint="Check the folder's permissions.")
     if "I/O error" in text:
         return StorageError(f"The disk failed while using {file}.", hint="Check the disk.", io=True)
-    if "malformed" in text or "not a database" in text:
+    if "malformed" in text or "not a database" in text or "decode to UTF-8" in text:
         return DamagedError(
             f"{file} is damaged: {text}.",
             hint="Nothing was changed. Restore a backup with `localsearch restore`, or move the file away.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -111,8 +112,11 @@ class Embeddings:
         """Make this the active version in one step; the one that was active is retired."""
         with self.db.write() as connection:
             connection.execute("UPDATE versions SET state = 'retired' WHERE state = 'active'")
+            # Later than any before, even if the clock was set back: going back goes by the order.
             connection.execute(
-                "UPDATE versions SET state = 'active', activated = ? WHERE id = ?", (time.time(), version_id)
+                "UPDATE versions SET state = 'active', activated ="
+                " max(?, (SELECT coalesce(max(activated), 0) FROM versions) + 0.001) WHERE id = ?",
+                (time.time(), version_id),
             )
             self.expect_all(version_id)
 
@@ -162,10 +166,11 @@ class Embeddings:
 
         Returns those of the chunks that still exist.
         """
-        rows = [(version_id, digest, v.astype("<f2").tobytes()) for digest, v in vectors.items()]
+        blobs = [(digest, v.astype("<f2").tobytes()) for digest, v in vectors.items()]
+        rows = [(version_id, digest, blob, zlib.crc32(blob)) for digest, blob in blobs]
         with self.db.write() as connection:
             connection.executemany(
-                "INSERT OR IGNORE INTO vectors (version_id, hash, vector) VALUES (?, ?, ?)", rows
+                "INSERT OR IGNORE INTO vectors (version_id, hash, vector, crc) VALUES (?, ?, ?, ?)", rows
             )
             connection.executemany(
                 "DELETE FROM pending WHERE version_id = ? AND chunk_id = ?", [(version_id, i) for i in done]

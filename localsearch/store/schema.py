@@ -5,11 +5,13 @@ Times are seconds since 1970 UTC (REAL). Hashes are 16-byte BLAKE2b digests. Ids
 documents  one row per document of a collection. `key` is what people call its id: the path (with `!/member` inside
            a container) for files, the given id for records. Identical files are one document; `files` holds each
            path.
+           `digest` names the row, then its text and chunks, 8 bytes each: SQLite itself does not notice a
+           changed byte. It is NULL for what an earlier release stored.
 bodies     the extracted text in segments, so that a passage is read without reading the whole document: the id
            is document_id * 2**20 + the segment's number
 chunks     passages; `hash` names the text that is embedded (title and heading path with the passage)
 versions   embedding versions; one is active
-vectors    fp16 little-endian embeddings by version and hash: the cache that embeds nothing twice
+vectors    fp16 little-endian embeddings by version and hash, with their CRC-32: the cache that embeds nothing twice
 pending    chunks that still lack a vector, per live version
 changes    the log that derived indexes replay: document ids in order of change
 files      the ledger: every file seen, with its state and the reason
@@ -122,6 +124,13 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
             given REAL NOT NULL,
             UNIQUE (collection, query, key)
         );
+        """,
+    ),
+    (
+        "0003_digests",
+        """
+        ALTER TABLE documents ADD COLUMN digest BLOB;
+        ALTER TABLE vectors ADD COLUMN crc INTEGER;
         """,
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 
 from localsearch.derived import Derived, Semantic
 from localsearch.embedding import rebuild
+from localsearch.store import Corpus
 from localsearch.types import Ids, Progress, Report, never, no_report
 
 KNOWN_FILES = ("index.db", "service.db", "query-vectors.db", "query-log.db", "owner.lock", "settings.toml")
@@ -82,6 +84,20 @@ def _database(derived: Derived, quick: bool) -> Iterator[Problem]:
     )
     if lost:
         yield Problem("database", f"{lost} documents have lost their text.", mendable=False)
+    if not quick:
+        yield from _stored_documents(derived.corpus)
+
+
+def _stored_documents(corpus: Corpus) -> Iterator[Problem]:
+    changed = list(corpus.changed_on_disk())
+    if changed:
+        shown = ", ".join(map(str, changed[:5]))
+        yield Problem(
+            "database",
+            f"{len(changed):,} documents are not what was stored (number {shown}); restore a backup,"
+            " or delete them and index again.",
+            mendable=False,
+        )
 
 
 def _words(derived: Derived) -> Iterator[Problem]:
@@ -112,12 +128,12 @@ def _bad_vectors(derived: Derived, semantic: Semantic) -> Iterator[int]:
     size = 2 * semantic.version.dimensions
     last = 0
     while rows := derived.corpus.db.query(
-        "SELECT id, vector FROM vectors WHERE version_id = ? AND id > ? ORDER BY id LIMIT ?",
+        "SELECT id, vector, crc FROM vectors WHERE version_id = ? AND id > ? ORDER BY id LIMIT ?",
         (semantic.version.id, last, _BATCH),
     ):
         last = rows[-1][0]
-        whole = [(row, blob) for row, blob in rows if len(blob) == size]
-        yield from (row for row, blob in rows if len(blob) != size)
+        whole = [(row, blob) for row, blob, crc in rows if _is_whole(blob, size, crc)]
+        yield from (row for row, blob, crc in rows if not _is_whole(blob, size, crc))
         matrix = (
             np.frombuffer(b"".join(blob for _, blob in whole), "<f2")
             .astype(np.float32)
@@ -127,6 +143,11 @@ def _bad_vectors(derived: Derived, semantic: Semantic) -> Iterator[int]:
             lengths = np.linalg.norm(matrix, axis=1)
             bad = ~(np.abs(lengths - 1) < _UNIT)
         yield from (whole[at][0] for at in np.flatnonzero(bad).tolist())
+
+
+def _is_whole(blob: object, size: int, crc: object) -> bool:
+    """Whether a stored vector has its size and checksum; those that an earlier release stored have none."""
+    return isinstance(blob, bytes) and len(blob) == size and (crc is None or zlib.crc32(blob) == crc)
 
 
 def _compare(part: str, name: str, wanted: Ids, held: Ids) -> Iterator[Problem]:

@@ -1,0 +1,69 @@
+"""Digests of what is stored, since SQLite keeps no checksums: a byte that changed on the disk is found by `check`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+_HALF = 8
+_ROW = (
+    "collection, key, title, path, member, type, language, author, size, created, modified, indexed, tags, metadata,"
+    " content_hash"
+)
+
+
+def store_digest(connection: sqlite3.Connection, document_id: int) -> None:
+    """Digest a document that was stored in this transaction."""
+    digest = _row_digest(connection, document_id) + _content_digest(connection, document_id)
+    connection.execute("UPDATE documents SET digest = ? WHERE id = ?", (digest, document_id))
+
+
+def renew_row_digest(connection: sqlite3.Connection, document_id: int) -> None:
+    """Digest the row of a document anew after a change to it; its text stays as it was."""
+    digest = _stored(connection, document_id)
+    if digest is not None:
+        renewed = _row_digest(connection, document_id) + digest[_HALF:]
+        connection.execute("UPDATE documents SET digest = ? WHERE id = ?", (renewed, document_id))
+
+
+def is_as_stored(connection: sqlite3.Connection, document_id: int) -> bool:
+    """Whether every byte of a document is what was stored; True for one that is gone or has no digest."""
+    try:
+        digest = _stored(connection, document_id)
+        return digest is None or digest == _row_digest(connection, document_id) + _content_digest(
+            connection, document_id
+        )
+    except (sqlite3.OperationalError, TypeError):
+        return False  # text that is no longer UTF-8, a digest that is no longer bytes
+
+
+def _stored(connection: sqlite3.Connection, document_id: int) -> bytes | None:
+    row = connection.execute("SELECT digest FROM documents WHERE id = ?", (document_id,)).fetchone()
+    return row[0] if row else None
+
+
+def _row_digest(connection: sqlite3.Connection, document_id: int) -> bytes:
+    row = connection.execute(f"SELECT {_ROW} FROM documents WHERE id = ?", (document_id,)).fetchone()
+    return _digest([row])
+
+
+def _content_digest(connection: sqlite3.Connection, document_id: int) -> bytes:
+    segments = connection.execute(
+        "SELECT text FROM bodies WHERE id BETWEEN ? AND ? ORDER BY id",
+        (document_id << 20, ((document_id + 1) << 20) - 1),
+    )
+    chunks = connection.execute(
+        "SELECT start, stop, place, hash FROM chunks WHERE document_id = ? ORDER BY id", (document_id,)
+    )
+    return _digest([*segments, *chunks])
+
+
+def _digest(rows: Iterable[Sequence[Any]]) -> bytes:
+    found = hashlib.blake2b(digest_size=_HALF)
+    for row in rows:
+        values = [value.hex() if isinstance(value, bytes) else value for value in row]
+        found.update(json.dumps(values, ensure_ascii=True).encode())
+    return found.digest()
