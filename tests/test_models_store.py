@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -282,6 +283,7 @@ def test_cores_are_at_least_one() -> None:
 def test_importing_is_cheap_and_encoding_needs_no_onnx(model_folder: Path) -> None:
     code = """
 import sys
+import tomllib
 from pathlib import Path
 from localsearch.models import ModelStore
 from localsearch.settings import Settings
@@ -294,3 +296,14 @@ print(sorted(heavy), "onnx" in sys.modules)
         [sys.executable, "-c", code, str(model_folder)], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() in ("[] False", "['numpy'] False")
+
+
+def test_every_card_goes_into_the_wheel() -> None:
+    """One by one in pyproject.toml, so that a pulled model never does."""
+    root = Path(__file__).parents[1]
+    included = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"][
+        "wheel"
+    ]
+    cards = {f"models/{card.name}.toml": f"localsearch/models/cards/{card.name}.toml" for card in all_cards()}
+    found = {key: value for key, value in included["force-include"].items() if key.startswith("models")}
+    assert found == cards

@@ -23,7 +23,7 @@ from localsearch.errors import ModelDamagedError
 
 T = TypeVar("T")
 R = TypeVar("R")
-_BACKGROUND_NICE = 10
+_BACKGROUND_NICE = 5
 
 
 @dataclass(frozen=True, slots=True)
