@@ -136,9 +136,9 @@ class ServerSettings:
     """Where the server listens, who may ask, and what it writes down.
 
     `hosts` are further names it answers to, as they appear in the Host header (behind a proxy that lets others in, set
-    `require_keys` too); `origins` are pages elsewhere whose scripts may call it. `index_roots`, when given, are the only
-    folders that `POST /index` may name. API keys are required when it listens beyond this machine; `require_keys`
-    requires them here too.
+    `require_keys` too); `origins` are pages elsewhere whose scripts may call it. `index_roots`, when given, are the
+    only folders that `POST /index` may name. API keys are required when it listens beyond this machine;
+    `require_keys` requires them here too.
     """
 
     host: str = "127.0.0.1"

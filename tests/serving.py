@@ -41,6 +41,7 @@ class Served:
     service: Service
     client: httpx.Client
     stop: Callable[[], None]
+    connections: Callable[[], set[Any]]
 
     def search(self, query: str, **more: Any) -> dict[str, Any]:
         """The answer to POST /search, which must be 200."""
@@ -79,7 +80,9 @@ def serving(engine: Engine, settings: Settings, **more: Any) -> Iterator[Served]
         assert ready.wait(30), "the server did not start"
         url = f"http://127.0.0.1:{port}"
         with httpx.Client(base_url=url, timeout=30.0) as client:
-            yield Served(url, port, engine, app.state.service, client, stop)
+            yield Served(
+                url, port, engine, app.state.service, client, stop, lambda: server.server_state.connections
+            )
     finally:
         stop()
         listener.close()

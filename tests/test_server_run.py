@@ -159,6 +159,15 @@ def accepted(url: str, path: str, body: bytes) -> Iterator[socket.socket]:
         yield connection
 
 
+def test_answers_are_sent_at_once(tmp_path: Path) -> None:
+    """With Nagle's algorithm on, the second write of an answer waits for the client's delayed acknowledgement."""
+    with notes(tmp_path / "home") as served:
+        served.client.get("/health")
+        (accepted,) = [one.transport for one in served.connections()]
+        connection = accepted.get_extra_info("socket")
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+
+
 def test_a_taken_port_is_named() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

@@ -76,7 +76,8 @@ def listen(host: str, port: int) -> socket.socket:
     """A socket bound to this address. Raises UnavailableError when it is taken or is no address."""
     try:
         family = socket.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        # Named TCP, or asyncio leaves Nagle's algorithm on, and every answer waits 40 ms for an acknowledgement.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     except OSError as error:
         raise UnavailableError(
             f"{host} is no address: {error.strerror}", hint="Try --host 127.0.0.1."

@@ -42,7 +42,7 @@ export async function showPreview(hit, actions, closed) {
   const mine = (wanted += 1);
   shown = hit;
   onClose = closed;
-  const heading = (hit.location.heading || []).join(" › ");
+  const heading = (hit.location.heading || []).filter((one) => one !== hit.title).join(" › ");
   const body = el("pre", { class: "context", tabIndex: 0, dir: "auto", role: "region", "aria-label": "The passage in its context" }, "…");
   pane.replaceChildren(
     el("div", { class: "row top" }, el("h2", { dir: "auto" }, plain(hit.title || hit.id)), el("button", { type: "button", class: "plain", onclick: () => closePreview() }, "Close")),
