@@ -120,8 +120,8 @@ class BertWeights:
         return self.weights.tensor(self.name("embeddings.word_embeddings.weight")).shape[0]
 
     def positions(self) -> NDArray[np.float32]:
-        """Position table from the first position on."""
-        return self.array("embeddings.position_embeddings.weight")[self.shape.first_position :]
+        """The whole position table."""
+        return self.array("embeddings.position_embeddings.weight")
 
     def segments(self) -> NDArray[np.float32]:
         """Segment (token type) table, at least one row."""

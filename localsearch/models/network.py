@@ -157,11 +157,28 @@ class _Network:
             rows = build.node("Add", [rows, kind], "embeddings.typed")
         else:  # every token is of the same segment: its row is added to the positions once, here
             table = table + kinds[0]
-        places = build.node(
-            "Slice", [build.constant("positions", table), *self._length()], "embeddings.positions"
-        )
+        places = self._places(build.constant("positions", table))
         total = build.node("Add", [rows, places], "embeddings.sum")
         return self._norm("embeddings", total, bert.name("embeddings.LayerNorm"))
+
+    def _places(self, table: str) -> str:
+        """A row of the position table for each token: by its place, or as RoBERTa counts."""
+        build, first = self.build, self.bert.shape.first_position
+        length = self._length()
+        if not first:
+            return build.node("Slice", [table, *length], "embeddings.positions")
+        # A padding token within a text has the padding's own position; the others are counted from the next one on.
+        padding = build.constant("padding", np.array(first - 1, np.int32))
+        one, axis = (
+            build.constant("one", np.array(1, np.int32)),
+            build.constant("axis", np.array(1, np.int64)),
+        )
+        gap = build.node("Abs", [build.node("Sub", ["ids", padding], "id.gap")], "id.far")
+        real = build.node("Min", [gap, one], "id.real")
+        count = build.node("Mul", [build.node("CumSum", [real, axis], "id.count"), real], "id.place")
+        return build.node(
+            "Gather", [table, build.node("Add", [count, padding], "places")], "embeddings.positions"
+        )
 
     def _length(self) -> list[str]:
         """Start 0 and end `length` for Slice; on the way, a one and a zero per token for InstanceNormalization."""

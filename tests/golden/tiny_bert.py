@@ -60,10 +60,6 @@ class Tiny:
     seed: int = 0
 
     @property
-    def first_position(self) -> int:
-        return 0 if self.family == "bert" else 1
-
-    @property
     def segments(self) -> int:
         return 2 if self.family == "bert" else 1
 
@@ -119,7 +115,7 @@ def hidden(
     weights: Mapping[str, Array], tiny: Tiny, ids: list[int], segments: list[int] | None = None
 ) -> Array:
     """Token vectors of one text, shape (tokens, width)."""
-    places = np.arange(len(ids)) + tiny.first_position
+    places = _places(ids, tiny)
     state = weights["embeddings.word_embeddings.weight"][ids]
     state = state + weights["embeddings.position_embeddings.weight"][places]
     state = state + weights["embeddings.token_type_embeddings.weight"][segments or [0] * len(ids)]
@@ -135,6 +131,14 @@ def hidden(
         inner = _activate(_linear(state, weights, f"{stem}.intermediate.dense"), tiny.activation)
         state = _norm(state + _linear(inner, weights, f"{stem}.output.dense"), weights, f"{stem}.output")
     return state.astype(np.float32)
+
+
+def _places(ids: list[int], tiny: Tiny) -> NDArray[np.int64]:
+    """RoBERTa leaves padding tokens at the padding's own position and counts the others from the next."""
+    if tiny.family == "bert":
+        return np.arange(len(ids))
+    real = np.asarray(ids) != 0
+    return np.cumsum(real) * real
 
 
 def embedding(weights: Mapping[str, Array], tiny: Tiny, ids: list[int]) -> Array:
