@@ -11,7 +11,7 @@ import json
 import shutil
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,9 @@ from localsearch.types import Ids, Passage, Ranking, Scores
 
 HEAP = 48_000_000
 """Bytes of the writer's one arena: a segment of about 40,000 passages at a time."""
+_ROOM = 64 << 20
+"""Free bytes below which a writer that died in a thread of its own, which does not tell why, died of a full disk."""
+_FREE = "Free some space and retry."
 _FORMAT = "1"
 _FEW = 2_000
 """Allowed passages up to which they are named one by one in the query."""
@@ -252,8 +255,14 @@ class TantivyIndex:
         return self._writer
 
     def _forget_writer(self) -> None:
-        """A writer that failed is dead: the next write takes a new one, which starts at the last commit."""
-        self._writer = None
+        """A writer that failed is dead: the next write takes a new one, which starts at the last commit.
+
+        It must let go of its lock now: the error's traceback may keep it alive for long.
+        """
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            with suppress(ValueError, OSError, RuntimeError):
+                writer.wait_merging_threads()
 
     def _reload(self) -> None:
         self._index.reload()
@@ -392,13 +401,16 @@ def _guard(folder: Path, failed: Any = None) -> Iterator[None]:
 def _translated(folder: Path, error: BaseException) -> StorageError:
     words = str(error)
     if "No space left" in words or "StorageFull" in words:
-        return DiskFullError(
-            f"no space left for the word index in {folder}", hint="Free some space and retry."
-        )
-    if "os error 5)" in words:
+        return DiskFullError(f"no space left for the word index in {folder}", hint=_FREE)
+    killed = "writer was killed" in words
+    if killed and shutil.disk_usage(folder).free < _ROOM:
+        return DiskFullError(f"no space left for the word index in {folder}", hint=_FREE)
+    if killed or "os error 5)" in words:
         return StorageError(
             f"the disk failed under the word index in {folder}", hint="Check the disk.", io=True
         )
+    if "LockBusy" in words or "acquire Lockfile" in words:
+        return StorageError(f"the word index in {folder} is being written by another", hint="Try again.")
     if "os error 24)" in words or "os error 12)" in words:
         return StorageError(f"the word index in {folder} cannot be used: {words}", hint="Raise the limit.")
     return DamagedError(f"the word index in {folder} failed: {words}", hint=_REBUILD)

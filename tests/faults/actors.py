@@ -5,7 +5,11 @@ A line is written with one system call to a file opened for appending, so it is 
 
 from __future__ import annotations
 
+import gc
+import os
 import random
+import resource
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +17,7 @@ from typing import Any
 import world
 
 from localsearch import indexing
+from localsearch.errors import LocalSearchError
 from localsearch.types import Progress, Record
 from localsearch.upkeep.backup import restore
 
@@ -117,22 +122,83 @@ def backing_up(home: Path, seed: int, tell: Tell) -> None:
 
 def failing_writes(home: Path, seed: int, tell: Tell) -> None:
     """Add until an error, tell it, and try twice more."""
-    from localsearch.errors import LocalSearchError
+    try:
+        with world.open_engine(home) as engine:
+            refused = 0
+            for step in range(STEPS):
+                record = Record(f"Seed {seed} step {step}. {world.passages()[step]}", f"e{step}")
+                tell("begin", {"put": {record.id: record.text}})
+                try:
+                    engine.add([record])
+                except LocalSearchError as error:
+                    tell("error", _told(error))
+                    refused += 1
+                    if refused == 3:
+                        return
+                    continue
+                tell("done", {"put": {record.id: record.text}})
+    except LocalSearchError as error:
+        tell("refused", _told(error))
 
-    with world.open_engine(home) as engine:
-        refused = 0
-        for step in range(STEPS):
-            record = Record(f"Seed {seed} step {step}. {world.passages()[step]}", f"e{step}")
-            tell("begin", {"put": {record.id: record.text}})
-            try:
-                engine.add([record])
-            except LocalSearchError as error:
-                tell("error", {"code": error.code, "message": error.message, "hint": error.hint})
-                refused += 1
-                if refused == 3:
-                    return
-                continue
-            tell("done", {"put": {record.id: record.text}})
+
+def examining(home: Path, seed: int, tell: Tell) -> None:
+    """Open a home folder to read, then to write, check it, repair it; tell what it answers each time."""
+    try:
+        with world.open_engine(home, read_only=True) as engine:
+            tell("read", _answers(engine))
+    except LocalSearchError as error:
+        tell("read refused", _told(error))
+    try:
+        with world.open_engine(home) as engine:
+            tell("problems", [problem.message for problem in engine.check().problems])
+            tell("wrote", _answers(engine))
+            tell("contents", world.contents(engine))
+            left = engine.check(repair_=True)
+            tell("left", [problem.message for problem in left.problems])
+            engine.embed_pending()
+            tell("mended", _answers(engine))
+    except LocalSearchError as error:
+        tell("refused", _told(error))
+
+
+def dying(home: Path, seed: int, tell: Tell) -> None:
+    """Write, and end as by SIGKILL, so that the log of the database stays."""
+    adding_open = world.open_engine(home)
+    for step in range(6):
+        adding_open.add(_some(random.Random(seed + step), step))
+    adding_open.embed_pending()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def starving(home: Path, seed: int, tell: Tell) -> None:
+    """Write with only a few descriptors left, one more each time."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = len(os.listdir("/proc/self/fd"))
+    for spare in range(seed):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (used + spare, hard))
+        failing_writes(home, spare, tell)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        gc.collect()
+
+
+def hungry(home: Path, seed: int, tell: Tell) -> None:
+    """Write with only some more megabytes of address space."""
+    with open("/proc/self/statm", encoding="ascii") as file:
+        used = int(file.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + (seed << 20), resource.RLIM_INFINITY))
+    try:
+        adding(home, seed, tell)
+    except (MemoryError, LocalSearchError) as error:
+        tell("refused", str(error))
+
+
+def _told(error: LocalSearchError) -> dict[str, str]:
+    return {"code": error.code, "message": error.message, "hint": error.hint}
+
+
+def _answers(engine: world.Engine) -> list[list[Any]]:
+    """As JSON holds them."""
+    return [[query, mode, hits] for (query, mode), hits in world.answers(engine).items()]
 
 
 def _some(chosen: random.Random, step: int, count: int = 4) -> list[Record]:
@@ -155,5 +221,9 @@ ACTORS = {
         purging,
         backing_up,
         failing_writes,
+        examining,
+        starving,
+        dying,
+        hungry,
     )
 }

@@ -62,23 +62,23 @@ class Outcome:
         return self.status == -signal.SIGKILL
 
     def model(self, held: Mapping[str, str]) -> list[dict[str, str]]:
-        """What may be there: all that was confirmed, without or with what was under way."""
-        state = dict(held)
-        under_way: dict[str, Any] = {}
-        for kind, value in self.told:
-            if kind == "done":
-                apply(state, value)
-            under_way = value if kind == "begin" else {} if kind == "done" else under_way
-        more = dict(state)
-        apply(more, under_way)
-        return [state, more]
+        """What may be there: all that was confirmed, without or with each step that was begun and never confirmed."""
+        states = [dict(held)]
+        steps = [value for kind, value in self.told if kind in ("begin", "done")]
+        for step in {json.dumps(step): step for step in steps}.values():
+            after = [apply(state, step) for state in states]
+            states = after if ("done", step) in self.told else [*states, *after]
+        return states
+
+    def of(self, kind: str) -> list[Any]:
+        """What was told under this word."""
+        return [value for word, value in self.told if word == kind]
 
 
-def apply(state: dict[str, str], step: Mapping[str, Any]) -> None:
-    """Do to a dictionary what an actor told."""
-    state.update(step.get("put", {}))
-    for key in step.get("delete", ()):
-        state.pop(key, None)
+def apply(state: Mapping[str, str], step: Mapping[str, Any]) -> dict[str, str]:
+    """A dictionary after what an actor told."""
+    changed = {**state, **step.get("put", {})}
+    return {key: text for key, text in changed.items() if key not in step.get("delete", ())}
 
 
 def need_strace() -> None:

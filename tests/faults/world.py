@@ -14,12 +14,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from localsearch.engine import Engine
 from localsearch.settings import Settings, VectorSettings
-from localsearch.types import Record, Vectors
+from localsearch.types import Cancelled, Record, Vectors, never
 from localsearch.versions import Version
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
@@ -53,13 +54,16 @@ class HashingEncoder:
     def encode_query(self, text: str) -> Vectors:
         return self.encode_documents([text])[0]
 
-    def encode_documents(self, texts: Sequence[str]) -> Vectors:
+    def encode_documents(self, texts: Sequence[str], *, cancelled: Cancelled = never) -> Vectors:
         vectors = np.full((len(texts), self.dimensions), 1e-3, np.float32)
         for row, text in enumerate(texts):
             for word in re.findall(r"\w+", text.lower()):
                 digest = hashlib.blake2b((self.salt + word).encode(), digest_size=8).digest()
                 vectors[row, digest[0] % self.dimensions] += 1.0 if digest[1] & 1 else -1.0
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return [len(re.findall(r"\w+", text)) for text in texts]
 
 
 @cache
@@ -129,6 +133,11 @@ def answers(engine: Engine) -> Answers:
             assert len(ids) == len(set(ids)), f"{query}: a document is found twice"
             found[query, mode] = {hit.id: hit.score for hit in hits}
     return found
+
+
+def from_json(rows: Any) -> Answers:
+    """Answers that a child told."""
+    return {(query, mode): hits for query, mode, hits in rows}
 
 
 def same_answers(one: Answers, two: Answers, scores: bool = True) -> None:

@@ -1,0 +1,88 @@
+"""Folders of every earlier format open and keep their content; a newer format is refused with words."""
+
+from __future__ import annotations
+
+import sqlite3
+import tarfile
+from pathlib import Path
+
+import msgspec
+import pytest
+import world
+
+from localsearch.errors import FormatError
+from localsearch.server.database import ServiceDatabase
+from localsearch.store.schema import MIGRATIONS
+from localsearch.types import Record
+
+FORMATS = Path(__file__).parent / "formats"
+STORED = sorted(file.name.removesuffix(".tar.xz") for file in FORMATS.glob("*.tar.xz"))
+
+
+def unpacked(name: str, folder: Path) -> Path:
+    with tarfile.open(FORMATS / f"{name}.tar.xz") as tar:
+        tar.extractall(folder, filter="data")
+    return folder / "home"
+
+
+def test_there_is_one_of_the_present_format() -> None:
+    """A release that changes the format stores a folder of it: 37 documents of data/sample, embedded by hashing."""
+    assert MIGRATIONS[-1][0] in STORED
+    assert all((FORMATS / f"{name}.tar.xz").stat().st_size < 200_000 for name in STORED)
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_an_earlier_format_opens(name: str, tmp_path: Path) -> None:
+    home = unpacked(name, tmp_path)
+    with world.open_engine(home) as engine:
+        assert engine.check().ok, engine.check().problems
+        held = world.contents(engine)
+        assert len(held) == 37
+        texts = {record.id: record.text for record in world.records(20)}
+        assert {key: held[key] for key in texts} == texts
+        status = engine.status()
+        assert (status.documents, status.files["indexed"], status.semantic_coverage) == (37, 17, 1.0)
+        assert engine.judgements.grades() == {"sourdough starter": {"d0": 1}}
+        before = world.answers(engine)
+        engine.add([Record("A new one about quinces.", "new")])
+        engine.embed_pending()
+        assert [hit.id for hit in engine.search("quinces", mode="lexical")] == ["new"]
+        assert engine.check().ok
+        engine.delete("new")
+    with world.open_engine(tmp_path / "fresh") as fresh:
+        fresh.add([Record(held[key], key) for key in sorted(texts)])
+        fresh.index(world.SAMPLE / "kitchen", embed=False)
+        fresh.index(world.SAMPLE / "garden", embed=False)
+        for (query, mode), hits in world.answers(fresh).items():
+            if mode == "lexical":
+                assert len(hits) == len(before[query, mode])
+
+
+def test_a_newer_database_is_refused(tmp_path: Path) -> None:
+    home = unpacked(STORED[-1], tmp_path)
+    connection = sqlite3.connect(home / "index.db")
+    connection.execute("INSERT INTO migrations VALUES ('9999_from_the_future', 0)")
+    connection.commit()
+    connection.close()
+    for read_only in (False, True):
+        with pytest.raises(FormatError, match="newer release") as caught:
+            world.open_engine(home, read_only=read_only)
+        assert "Upgrade" in caught.value.hint
+
+
+def test_a_newer_vector_index_is_refused(tmp_path: Path) -> None:
+    home = unpacked(STORED[-1], tmp_path)
+    manifest = home / "vectors" / "1" / "manifest.json"
+    values = msgspec.json.decode(manifest.read_bytes())
+    manifest.write_bytes(msgspec.json.encode({**values, "format": 1_000}))
+    with pytest.raises(FormatError, match="newer release"):
+        world.open_engine(home)
+
+
+def test_a_newer_service_database_is_refused(tmp_path: Path) -> None:
+    ServiceDatabase(tmp_path).close()
+    connection = sqlite3.connect(tmp_path / "service.db")
+    connection.execute("PRAGMA user_version = 1000")
+    connection.close()
+    with pytest.raises(FormatError, match="newer release"):
+        ServiceDatabase(tmp_path)
