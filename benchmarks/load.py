@@ -90,7 +90,10 @@ class Connection:
 
     async def _send(self, line: bytes, body: bytes) -> tuple[int, bytes]:
         self._writer.write(line + self._head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
-        head = await self._reader.readuntil(b"\r\n\r\n")
+        try:
+            head = await self._reader.readuntil(b"\r\n\r\n")
+        except asyncio.IncompleteReadError as error:
+            raise ConnectionError("The server hung up") from error
         length = int(re.search(rb"content-length: (\d+)", head)[1])  # type: ignore[index]
         return int(head[9:12]), await self._reader.readexactly(length)
 
@@ -140,23 +143,32 @@ async def drive(port: int, clients: int, seconds: float, ask: Callable[[], str],
 
 @contextmanager
 def server(home: Path) -> Iterator[int]:
-    """The real server as a process of its own; its port."""
+    """The real server as a process of its own; its port. Should it end early, what it said last is told."""
     command = [sys.executable, "-m", "localsearch", "--home", str(home), "--offline", "serve", "--port", "0"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stderr
-        for line in process.stderr:
-            if found := re.search(r"http://127\.0\.0\.1:(\d+)", line):
-                break
-        else:
-            raise SystemExit("The server did not start.")
-        # Its log goes on; somebody has to read it, or the pipe fills up.
-        drain = subprocess.Popen(["cat"], stdin=process.stderr, stdout=subprocess.DEVNULL)
-        yield int(found[1])
-    finally:
-        process.terminate()
-        process.wait(60)
-        drain.wait(10)
+    with tempfile.NamedTemporaryFile("ab") as file:
+        said, process = Path(file.name), subprocess.Popen(command, stderr=file)
+        try:
+            yield _port(process, said)
+            if process.poll() is not None:
+                raise SystemExit(f"The server ended with {process.returncode}:\n{_last(said)}")
+        except OSError as error:
+            raise SystemExit(f"{error}; the server ended with {process.poll()}:\n{_last(said)}") from error
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def _port(process: subprocess.Popen[bytes], said: Path) -> int:
+    until = time.monotonic() + 120
+    while time.monotonic() < until and process.poll() is None:
+        if found := re.search(r"http://127\.0\.0\.1:(\d+)", said.read_text("utf-8", "replace")):
+            return int(found[1])
+        time.sleep(0.05)
+    raise SystemExit(f"The server did not start:\n{_last(said)}")
+
+
+def _last(said: Path) -> str:
+    return "\n".join(said.read_text("utf-8", "replace").splitlines()[-20:])
 
 
 async def distinct(port: int, home: Path, seconds: float, clients: int, seed: int) -> dict[str, Any]:
