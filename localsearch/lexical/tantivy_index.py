@@ -405,12 +405,12 @@ def _translated(folder: Path, error: BaseException) -> StorageError:
     killed = "writer was killed" in words
     if killed and shutil.disk_usage(folder).free < _ROOM:
         return DiskFullError(f"no space left for the word index in {folder}", hint=_FREE)
-    if killed or "os error 5)" in words:
+    if killed or "Input/output error" in words:
         return StorageError(
             f"the disk failed under the word index in {folder}", hint="Check the disk.", io=True
         )
     if "LockBusy" in words or "acquire Lockfile" in words:
         return StorageError(f"the word index in {folder} is being written by another", hint="Try again.")
-    if "os error 24)" in words or "os error 12)" in words:
+    if "Too many open files" in words or "Cannot allocate memory" in words:
         return StorageError(f"the word index in {folder} cannot be used: {words}", hint="Raise the limit.")
     return DamagedError(f"the word index in {folder} failed: {words}", hint=_REBUILD)
