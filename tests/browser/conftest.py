@@ -16,7 +16,7 @@ import pytest
 from serving import SAMPLE, Served, serving, settings_at
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, BrowserContext, Page, Response
 
 ARGUMENTS = (
     "--no-sandbox",
@@ -29,6 +29,8 @@ ARGUMENTS = (
 )
 PATIENCE_MS = 30_000
 """How long to wait for what must come: long, because a busy machine is no fault of the page."""
+FILE_TAB = "NotSameOrigin"
+"""What Chromium says in the tab of an opened file: it is sandboxed, so belongs to nobody, and asks for an icon all the same."""
 WATCH = """
 Object.defineProperty(window, "__pwned", { set(value) { window.__report("script: " + value); } });
 document.addEventListener("securitypolicyviolation", (event) =>
@@ -112,14 +114,18 @@ def empty(tmp_path: Path, model_folder: Path) -> Iterator[Served]:
 
 def search(page: Page, text: str) -> None:
     """Type a question as a person does, and wait for its answer."""
-    with page.expect_response(lambda answer: "/search" in answer.url and answer.status == 200):
+
+    def answers(one: Response) -> bool:
+        return one.url.endswith("/search") and one.request.post_data_json["query"] == text and one.ok
+
+    with page.expect_response(answers):
         page.locator("#query").fill(text)
     settle(page)
 
 
 def settle(page: Page) -> None:
     """Wait for the answer that is on its way."""
-    page.wait_for_function("!document.querySelector('#results').hasAttribute('aria-busy')")
+    page.locator("#results:not([aria-busy])").wait_for(state="attached")
 
 
 def texts(page: Page, selector: str) -> list[str]:

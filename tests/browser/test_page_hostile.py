@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 from serving import Served, serving, settings_at
 
-from browser.conftest import Visit, search, texts, visiting
+from browser.conftest import FILE_TAB, Visit, search, settle, texts, visiting
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -140,8 +140,8 @@ def walk(page: Page) -> None:
     for title in page.locator(".hit .title").all():
         title.hover()
         title.click()
-        page.wait_for_function("document.querySelector('#preview .context')?.textContent !== '…'")
-        assert "zebra" in page.locator("#preview .context").inner_text().lower() or title.inner_text()
+        page.locator("#preview .passage").wait_for()
+        assert "zebra" in page.locator("#preview .context").inner_text().lower()
     assert foreign(page) == []
 
 
@@ -149,8 +149,9 @@ def foreign(page: Page) -> list[str]:
     """Elements and attributes that only a document could have brought in."""
     found: list[str] = page.evaluate(
         """() => {
-          const brought = "iframe, base, style, meta[http-equiv], main :is(script, img, svg, a, form, button[autofocus])";
-          const runs = (one) => one.name.startsWith("on") || (one.name === "href" && /^\\s*javascript:/i.test(one.value));
+          const brought = "iframe, base, style, meta[http-equiv], main :is(script, img, svg, a, form, [autofocus])";
+          const script = (one) => one.name === "href" && one.value.trim().toLowerCase().startsWith("javascript:");
+          const runs = (one) => one.name.startsWith("on") || script(one);
           return [...document.querySelectorAll("*")]
             .filter((node) => node.matches(brought) || [...node.attributes].some(runs))
             .map((node) => node.outerHTML.slice(0, 200));
@@ -183,7 +184,8 @@ def test_facets_of_hostile_values_narrow_to_their_documents(visit: Visit) -> Non
         assert answered.value.json().get("total") == int(number), button.get_attribute("data-focus")
         page.locator(".chip").click()
         page.locator(".chip").wait_for(state="detached")
-        page.wait_for_function(f"document.querySelectorAll('#facets button').length === {rows}")
+        settle(page)
+        assert page.locator("#facets button").count() == rows
 
 
 def test_completions_are_only_text(visit: Visit) -> None:
@@ -206,6 +208,7 @@ def test_names_cannot_hide_what_they_are(visit: Visit) -> None:
 
 @pytest.mark.parametrize("name", ["0.html", "1.html", "drawn.svg", NAMES[0]])
 def test_an_opened_original_runs_nothing(visit: Visit, hostile: Served, name: str) -> None:
+    visit.expected = (FILE_TAB,)
     path = str(Path(hostile.engine.ledger.roots()[0][1]) / name)
     answer = hostile.client.get(f"/originals/{quote(path, safe='')}")
     if answer.status_code == 404:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from serving import SAMPLE, Served
 
-from browser.conftest import Visit, search, settle, texts, visiting
+from browser.conftest import FILE_TAB, Visit, search, settle, texts, visiting
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -61,10 +61,10 @@ def test_completions_and_corrections(page: Page) -> None:
 
 
 def test_facets_narrow_and_chips_widen(page: Page) -> None:
-    page.goto("/")
+    page.goto("/?mode=lexical")
     search(page, "how to keep bread fresh")
     before = page.locator("#summary").inner_text()
-    folder = page.locator("#facets button", has_text="kitchen")
+    folder = page.locator("#facets [data-focus^='path:']", has_text="kitchen")
     assert folder.inner_text().split()[0] == "kitchen"
     assert folder.get_attribute("title") == str(SAMPLE / "kitchen")
     number = int(folder.locator(".number").inner_text())
@@ -115,6 +115,7 @@ def test_the_preview_shows_the_passage_in_its_context(page: Page) -> None:
 
 
 def test_everything_works_from_the_keyboard(visit: Visit) -> None:
+    visit.expected = (FILE_TAB,)
     page, press = visit.page, visit.page.keyboard.press
     page.goto("/")
     search(page, "bicycle chain")

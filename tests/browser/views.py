@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,13 +30,22 @@ def go(page: Page, name: str) -> None:
         page.locator("#preview .passage").wait_for()
 
 
-def barriers(page: Page, impacts: Collection[str]) -> list[str]:
-    """Violations of these impacts, each with the first element it was found at."""
+IMPACTS = ("minor", "moderate", "serious", "critical")
+
+
+def barriers(found: Mapping[str, Any]) -> list[str]:
+    """Serious and critical violations, each with the first element it was found at."""
     return [
         f"{one['impact']} {one['id']}: {one['nodes'][0]['html'][:200]}"
-        for one in report(page)["violations"]
-        if one["impact"] in impacts
+        for one in found["violations"]
+        if one["impact"] in IMPACTS[2:]
     ]
+
+
+def row(name: str, width: int, scheme: str, found: Mapping[str, Any]) -> str:
+    """One view's line of docs/accessibility.md."""
+    counts = Counter(one["impact"] for one in found["violations"])
+    return f"| {name} | {width} px | {scheme} | " + " | ".join(str(counts[one]) for one in IMPACTS) + " |"
 
 
 def report(page: Page) -> dict[str, Any]:

@@ -104,7 +104,7 @@ function spoken(code) {
 function whole(folders) {
   const all = Object.entries(folders);
   const within = (path) => all.filter(([other]) => other === path || other.startsWith(`${path.replace(/\/$/, "")}/`));
-  return Object.fromEntries(all.map(([path]) => [path, within(path).reduce((sum, [, number]) => sum + number, 0)]));
+  return Object.fromEntries(all.map(([path]) => [path, within(path).reduce((sum, [, number]) => sum + number, 0)]).sort((a, b) => b[1] - a[1]));
 }
 
 // Folders without the part that all of them share: of /a/notes, /a/notes/garden and /a/notes/kitchen, notes, garden, kitchen.
