@@ -2,24 +2,48 @@
 
 Every candidate that either leg found is scored exactly by both, so no method has to guess what a leg that did not
 return a passage would have thought of it.
+
+`adaptive` adds the raw cosine to BM25 over the query's best BM25, times a weight that rises where the model's tokenizer
+shreds the query: text in a language it does not know comes apart into pieces of two or three letters, and a cosine
+between such pieces means little. Then two steps that need no judgement: the query's vector moves towards the three best
+passages (Rocchio 1971), and each candidate's score is averaged with those of its nearest neighbours among the
+candidates (score regularization, Diaz 2007), so that a passage surrounded by good ones rises.
+docs/decisions/fusion.md has the figures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from localsearch.types import Ids, Ranking, Scores
+from localsearch.types import Ids, Ranking, Scores, Vectors
 
 Method = Literal["adaptive", "convex", "rrf", "dbsf"]
 Floats = NDArray[np.float32]
+Closer = Callable[[NDArray[np.intp]], Floats]
+
+_IDEOGRAPH = re.compile("[\u3400-\u9fff\uf900-\ufaff]")
+_SYLLABLE = re.compile("[\u3040-\u30ff\uac00-\ud7af]")
 
 RRF_K = 60
 """Cormack, Clarke and Buettcher 2009: damps the difference between the first ranks."""
+
+
+WORDS = 0.4
+"""Weight of the words against the meaning in a language that the model knows."""
+KNOWN = 3.0
+"""Letters per word piece of a query from which on the model knows its language."""
+FEEDBACK, FEEDBACK_DEPTH = 0.3, 3
+"""How far the query's vector moves towards the mean of how many best passages."""
+SMOOTHING, NEIGHBOURS, SMOOTHING_DEPTH = 0.3, 5, 30
+"""Share of a score that comes from how many neighbours, among how many best candidates."""
+CLOSER, CLOSER_DEPTH = 0.5, 30
+"""Weight of late interaction, and how many candidates it looks at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,22 +51,30 @@ class Candidates:
     """Passages with the score of each leg: all of shape (n,).
 
     `lexical` is BM25 (0: no word matches). `semantic` is the cosine, NaN where a passage has no vector yet, or None
-    when nothing has.
+    when nothing has. `vectors`, shape (n, dimensions), are NaN there too.
     """
 
     ids: Ids
     lexical: Scores
     semantic: Scores | None = None
+    vectors: Vectors | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """What is known of a query without judgements.
+    """What is known of a query without judgements: the letters that a word piece of it holds on average."""
 
-    `coverage` is the idf-weighted share of its words found in the three best lexical hits, 0..1.
-    """
+    letters_per_piece: float = KNOWN
 
-    coverage: float = 1.0
+    @property
+    def word_weight(self) -> float:
+        """The weight of BM25, more where the tokenizer shreds the query."""
+        return WORDS * max(1.0, KNOWN / max(self.letters_per_piece, 0.5)) ** 2
+
+    @property
+    def trust(self) -> float:
+        """How far the model's own view of single tokens is believed, 0..1."""
+        return min(1.0, self.letters_per_piece / KNOWN) ** 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +92,14 @@ def union(lexical: Ranking, semantic: Ranking) -> Ids:
     return np.union1d(lexical.ids, semantic.ids)
 
 
-def coverage(idf: Floats, term_scores: Floats) -> float:
-    """Idf-weighted share of the query's words that occur in at least one of these hits.
+def letters_per_piece(text: str, pieces: int) -> float:
+    """Letters of a query per word piece; an ideograph says as much as two letters, a kana or hangul as one and a half.
 
-    `idf` of shape (terms,), `term_scores` of shape (terms, hits). 1.0 for a query without words.
+    >>> letters_per_piece("winter tyres", 3)
+    3.6666666666666665
     """
-    total = float(idf.sum())
-    found = (term_scores > 0).any(axis=1) if term_scores.size else np.zeros(len(idf), np.bool_)
-    return float(idf[found].sum()) / total if total > 0 else 1.0
+    letters = sum(map(str.isalnum, text)) + len(_IDEOGRAPH.findall(text)) + 0.5 * len(_SYLLABLE.findall(text))
+    return letters / max(pieces, 1)
 
 
 def fuse(
@@ -76,17 +108,80 @@ def fuse(
     *,
     weight: float = 0.5,
     signals: Signals | None = None,
+    query: Vectors | None = None,
+    closer: Closer | None = None,
 ) -> Fused:
-    """Order the candidates by both legs. `weight` is the share of the semantic leg where the method has one."""
+    """Order the candidates by both legs. `weight` is the share of the semantic leg where the method has one.
+
+    `query`, the unit vector of shape (dimensions,), lets `adaptive` move it towards the best passages. `closer` is
+    asked for the late interaction of the positions given, shape (m,), to look at the best candidates again.
+    """
     lexical = candidates.lexical.astype(np.float32)
     if candidates.semantic is None:
         return _ranked(candidates.ids, lexical, {"lexical": 1.0, "semantic": 0.0}, {})
     semantic = _filled(candidates.semantic)
     signals = signals or Signals()
     if method == "adaptive":
-        return _adaptive(candidates.ids, lexical, semantic, weight, signals)
-    score = {"convex": convex, "rrf": rrf, "dbsf": dbsf}[method](lexical, semantic, weight)
-    return _ranked(candidates.ids, score, {"lexical": 1 - weight, "semantic": weight}, {})
+        score, weights = _adaptive(candidates, lexical, semantic, signals, query)
+    else:
+        mix = {"convex": convex, "rrf": rrf, "dbsf": dbsf}[method]
+        score, weights = mix(lexical, semantic, weight), {"lexical": 1 - weight, "semantic": weight}
+    if closer is not None:
+        score = looked_at(score, closer, CLOSER * signals.trust)
+    if method == "adaptive" and candidates.vectors is not None:
+        score = smoothed(score, candidates.vectors)
+    return _ranked(candidates.ids, score, weights, {"letters_per_piece": signals.letters_per_piece})
+
+
+def _adaptive(
+    candidates: Candidates, lexical: Floats, semantic: Floats, signals: Signals, query: Vectors | None
+) -> tuple[Floats, dict[str, float]]:
+    best = float(lexical.max(initial=0.0))
+    by_words = signals.word_weight * (lexical / best if best > 0 else lexical)
+    if query is not None and candidates.vectors is not None:
+        moved = towards(query, candidates.vectors, by_words + semantic)
+        semantic = _filled((candidates.vectors @ moved).astype(np.float32))
+    return by_words + semantic, {"lexical": signals.word_weight, "semantic": 1.0}
+
+
+def towards(query: Vectors, vectors: Vectors, scores: Floats) -> Vectors:
+    """The query's vector moved towards the mean of the best passages, of length 1 (Rocchio 1971)."""
+    best = vectors[np.argsort(-scores, kind="stable")[:FEEDBACK_DEPTH]]
+    best = best[~np.isnan(best[:, :1]).any(axis=1)]
+    if not len(best):
+        return query
+    moved = query + FEEDBACK * best.mean(axis=0)
+    return np.asarray(moved / np.linalg.norm(moved), np.float32)
+
+
+def smoothed(scores: Floats, vectors: Vectors) -> Floats:
+    """Average the score of each of the best candidates with those of its nearest neighbours (Diaz 2007)."""
+    top = np.argsort(-scores, kind="stable")[:SMOOTHING_DEPTH]
+    top = top[~np.isnan(vectors[top, 0])]
+    count = min(NEIGHBOURS, len(top) - 1)
+    if count < 1:
+        return scores
+    near = np.clip(vectors[top] @ vectors[top].T, 0, 1)
+    np.fill_diagonal(near, 0)
+    kth = np.partition(near, -count, axis=1)[:, -count]
+    near = np.where(near >= kth[:, None], near, 0)
+    near /= np.maximum(near.sum(axis=1, keepdims=True), 1e-9)
+    result = scores.copy()
+    result[top] = (1 - SMOOTHING) * scores[top] + SMOOTHING * (near @ scores[top])
+    return result
+
+
+def looked_at(scores: Floats, closer: Closer, weight: float) -> Floats:
+    """Add late interaction to the best candidates; the others stay below them in the order that they had."""
+    top = np.argsort(-scores, kind="stable")[:CLOSER_DEPTH]
+    result = scores - np.float32(10.0)
+    result[top] = scores[top] + weight * closer(top)
+    return result
+
+
+def maxsim(query: Vectors, passage: Vectors) -> float:
+    """Late interaction (Khattab and Zaharia 2020): the mean over query tokens of the best cosine in the passage."""
+    return float((query @ passage.T).max(axis=1).mean()) if len(query) and len(passage) else 0.0
 
 
 def convex(lexical: Floats, semantic: Floats, weight: float = 0.5) -> Floats:
@@ -103,14 +198,6 @@ def rrf(lexical: Floats, semantic: Floats, weight: float = 0.5) -> Floats:
 def dbsf(lexical: Floats, semantic: Floats, weight: float = 0.5) -> Floats:
     """Distribution-based fusion: each leg from three deviations below its mean (0) to three above (1)."""
     return (1 - weight) * _three_sigma(lexical) + weight * _three_sigma(semantic)
-
-
-def _adaptive(ids: Ids, lexical: Floats, semantic: Floats, weight: float, signals: Signals) -> Fused:
-    best = float(lexical.max(initial=0.0))
-    trust = signals.coverage * (1 - weight) / max(weight, 1e-6)
-    by_words = lexical / best if best > 0 else lexical
-    why = {"coverage": signals.coverage, "best_bm25": best}
-    return _ranked(ids, semantic + trust * by_words, {"lexical": trust, "semantic": 1.0}, why)
 
 
 def _ranked(ids: Ids, scores: Floats, weights: Mapping[str, float], why: Mapping[str, float]) -> Fused:

@@ -21,8 +21,9 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from localsearch.caches import ResultCache, VectorCache, canonical
+from localsearch.caches import MemoryCache, ResultCache, VectorCache, canonical
 from localsearch.derived import Derived, Mask, Semantic
 from localsearch.embedding import Embedder
 from localsearch.errors import ModelError, NotFoundError, QueryError
@@ -38,13 +39,14 @@ from localsearch.filters import (
     parse_query,
     to_sql,
 )
-from localsearch.fusion import Candidates, Signals, coverage, fuse, union
+from localsearch.fusion import Candidates, Closer, Signals, fuse, letters_per_piece, maxsim, union
 from localsearch.lexical import LexicalQuery, analyze_query
+from localsearch.prepare import context
 from localsearch.settings import SearchSettings
 from localsearch.snippets import anchor, snippet, snippet_terms
 from localsearch.store import DocumentRow, PassageRow
 from localsearch.text import Analyzer, normalize
-from localsearch.types import Answer, Hit, Ids, Mode, Place, Ranking, Scores, Vectors
+from localsearch.types import Answer, Encoder, Hit, Ids, Mode, Place, Ranking, Scores, Vectors
 
 DEFAULT = "default"
 SPELLED, LONGEST_WORD = 16, 32
@@ -53,6 +55,10 @@ COUNTED = 2_000
 """Matching passages up to which documents are counted exactly even without a filter or facets."""
 SKETCHED = 20_000
 """Matching passages up to which documents are counted by a sketch, whose cost grows with them."""
+CLOSER_MS = 150.0
+"""What a closer look at passages not seen before may take; with less left it is left out."""
+TOKENS_MB = 64
+"""Memory for token vectors of passages looked at before."""
 MAX_QUERY = 10_000
 """Characters of a query that are used: more than any question, less than what slows a search down."""
 _TIERS = (1, 5, 25)
@@ -174,6 +180,9 @@ class Searcher:
         self.settings = settings
         self.query_vectors = vectors
         self.answers = answers
+        self._tokens: MemoryCache[NDArray[np.float16]] = MemoryCache(
+            TOKENS_MB << 20, 86_400.0, lambda v: v.nbytes
+        )
         self._legs = ThreadPoolExecutor(4, "localsearch-leg")
 
     def search(self, request: Request) -> Answer:
@@ -388,10 +397,13 @@ class Searcher:
         method, weight = self.settings.fusion, self.settings.semantic_weight
         if trip.request.mode == "semantic":
             method, weight = "convex", 1.0
-        candidates = Candidates(ids, lexical, None if query is None else cosine)
-        weighed = trip.request.mode == "hybrid" and query is not None and method == "adaptive"
-        signals = self._signals(plan, words) if weighed else None
-        fused = fuse(candidates, method, weight=weight, signals=signals)
+        vectors = self._vectors(semantic, query, ids) if method == "adaptive" else None
+        signals = self._signals(semantic, plan) if semantic is not None and query is not None else None
+        closer = (
+            self._closer(trip, plan, semantic, ids) if trip.request.rerank and query is not None else None
+        )
+        candidates = Candidates(ids, lexical, None if query is None else cosine, vectors)
+        fused = fuse(candidates, method, weight=weight, signals=signals, query=query, closer=closer)
         order = fused.order
         why = {"method": method, "weights": fused.weights, "signals": fused.why}
         return Scored(ids[order], fused.ranking.scores, lexical[order], cosine[order], why)
@@ -404,18 +416,48 @@ class Searcher:
             cosines[np.searchsorted(ids, have)] = vectors @ query
         return cosines
 
-    def _signals(self, plan: Plan, words: Ranking) -> Signals:
-        """How much of the query, by rarity, the three best lexical hits hold."""
-        best, lexical = words.ids[:3], self.derived.lexical
-        if not len(best):
-            return Signals()
-        passages = max(len(lexical), 1)
-        frequencies = [max(lexical.doc_freq(form) for form in term.forms) for term in plan.words.terms]
-        idf = np.log1p(passages / np.maximum(np.array(frequencies, np.float32), 0.5))
-        each = [lexical.score(replace(plan.words, terms=(term,)), best) for term in plan.words.terms]
-        return Signals(
-            coverage(idf.astype(np.float32), np.stack(each) if each else np.empty((0, 0), np.float32))
-        )
+    def _vectors(self, semantic: Semantic | None, query: Vectors | None, ids: Ids) -> Vectors | None:
+        return None if semantic is None or query is None else semantic.vectors.vectors_of(ids)
+
+    def _signals(self, semantic: Semantic, plan: Plan) -> Signals:
+        """How well the model's tokenizer knows the query's words."""
+        pieces = semantic.model.encoder().count_tokens([plan.text])[0]
+        return Signals(letters_per_piece(plan.text, pieces))
+
+    def _closer(self, trip: _Trip, plan: Plan, semantic: Semantic | None, ids: Ids) -> Closer | None:
+        """Late interaction with the passages at some positions of `ids`, unless the budget forbids it."""
+        if semantic is None or not trip.has_time("a closer look", CLOSER_MS):
+            return None
+        encoder = semantic.model.encoder()
+
+        def look(positions: NDArray[np.intp]) -> Scores:
+            with trip.stage("rerank"):
+                query = encoder.token_vectors([plan.text], query=True)[0]
+                tokens = self._token_vectors(semantic, encoder, ids[positions].tolist())
+                return np.array([maxsim(query, tokens[int(i)]) for i in ids[positions]], np.float32)
+
+        return look
+
+    def _token_vectors(self, semantic: Semantic, encoder: Encoder, ids: list[int]) -> dict[int, Vectors]:
+        """Vectors of every token of these passages, remembered at half precision."""
+        version = semantic.version.id
+        known: dict[int, NDArray[np.float16]] = {}
+        for i in ids:
+            if (kept := self._tokens.get((version, i))) is not None:
+                known[i] = kept
+        missing = [i for i in ids if i not in known]
+        passages = self.corpus.passages(missing)
+        documents = self.corpus.documents({passage.document_id for passage in passages.values()})
+        texts = {
+            i: context(documents[passage.document_id].title, passage.place.heading, passage.text)
+            for i, passage in passages.items()
+            if passage.document_id in documents
+        }
+        for i, tokens in zip(texts, encoder.token_vectors(list(texts.values()))):
+            known[i] = tokens.astype(np.float16)
+            self._tokens.put((version, i), known[i])
+        empty = np.empty((0, encoder.dimensions), np.float32)
+        return {i: known[i].astype(np.float32) if i in known else empty for i in ids}
 
     def _best_passages(self, scored: Scored) -> Iterator[Ranked]:
         """Each document once, where its best passage stands in the order."""

@@ -206,6 +206,10 @@ class Encoder(Protocol):
         """Many passages, shape (len(texts), dimensions), in the order given. CancelledError when asked to stop."""
         ...
 
+    def token_vectors(self, texts: Sequence[str], *, query: bool = False) -> list[NDArray[np.float32]]:
+        """Unit vectors of each token of each text, shape (tokens, dimensions), special tokens left out."""
+        ...
+
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Word pieces of each text without special tokens, before truncation."""
         ...

@@ -7,7 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localsearch.fusion import Candidates, Method, Signals, convex, coverage, dbsf, fuse, rrf, union
+from localsearch.fusion import (
+    Candidates,
+    Method,
+    Signals,
+    convex,
+    dbsf,
+    fuse,
+    letters_per_piece,
+    looked_at,
+    maxsim,
+    rrf,
+    smoothed,
+    towards,
+    union,
+)
 from localsearch.types import Ranking
 
 METHODS: list[Method] = ["adaptive", "convex", "rrf", "dbsf"]
@@ -38,11 +52,42 @@ def test_dbsf_puts_the_mean_at_one_half() -> None:
     assert dbsf(scores(1, 2, 3), scores(1, 2, 3))[1] == pytest.approx(0.5)
 
 
-def test_coverage_is_the_idf_share_of_words_found() -> None:
-    idf = scores(1.0, 3.0)
-    assert coverage(idf, np.array([[0.5, 0.2], [0.0, 0.0]], np.float32)) == pytest.approx(0.25)
-    assert coverage(idf, np.zeros((2, 0), np.float32)) == 0.0
-    assert coverage(scores(), np.zeros((0, 3), np.float32)) == 1.0
+def test_words_weigh_more_where_the_tokenizer_shreds_the_query() -> None:
+    assert letters_per_piece("winter tyres", 3) == pytest.approx(11 / 3)
+    assert letters_per_piece("東京タワー", 5) == pytest.approx((5 + 2 + 0.5 * 3) / 5)
+    assert Signals(4.2).word_weight == Signals(3.0).word_weight == pytest.approx(0.4)
+    assert Signals(1.5).word_weight == pytest.approx(1.6)
+    assert Signals(1.5).trust == pytest.approx(0.25)
+
+
+def test_the_query_moves_towards_the_best_passages() -> None:
+    vectors = np.array([[1, 0], [0, 1], [0, 1], [np.nan, np.nan]], np.float32)
+    moved = towards(scores(1, 0), vectors, scores(0, 3, 2, 9))
+    expected = np.array([1, 0.3])
+    assert moved.tolist() == pytest.approx((expected / np.linalg.norm(expected)).tolist(), abs=1e-6)
+
+
+def test_a_passage_among_good_ones_rises() -> None:
+    vectors = np.array([[1, 0], [1, 0], [0, 1], [0, 1]], np.float32)
+    before = scores(1.0, 0.5, 0.6, 0.1)
+    after = smoothed(before, vectors)
+    assert after[1] > after[2], "its neighbour is the best one"
+    assert smoothed(before[:1], vectors[:1]).tolist() == before[:1].tolist()
+
+
+def test_late_interaction_is_the_mean_of_the_best_cosines() -> None:
+    query = np.array([[1, 0], [0, 1]], np.float32)
+    passage = np.array([[0.6, 0.8], [1, 0]], np.float32)
+    assert maxsim(query, passage) == pytest.approx((1.0 + 0.8) / 2)
+    assert maxsim(query, passage[:0]) == 0.0
+
+
+def test_a_closer_look_reorders_the_best_and_leaves_the_rest_below() -> None:
+    before = np.linspace(1, 0, 40, dtype=np.float32)
+    after = looked_at(before, lambda top: np.linspace(0, 1, len(top), dtype=np.float32), 1.5)
+    assert int(np.argmax(after)) == 29
+    assert after[:30].min() > after[30:].max()
+    assert np.all(np.diff(after[30:]) < 0)
 
 
 @given(
@@ -52,7 +97,7 @@ def test_coverage_is_the_idf_share_of_words_found() -> None:
 def test_any_method_orders_every_candidate_once(pairs: list[tuple[float, float]], method: Method) -> None:
     lexical, semantic = (np.array(column, np.float32) for column in zip(*pairs))
     ids = np.arange(100, 100 + len(pairs), dtype=np.int64)
-    fused = fuse(Candidates(ids, lexical, semantic), method, signals=Signals(coverage=0.5))
+    fused = fuse(Candidates(ids, lexical, semantic), method, signals=Signals(2.0))
     assert sorted(fused.ranking.ids.tolist()) == ids.tolist()
     assert np.all(np.diff(fused.ranking.scores) <= 0)
     assert np.array_equal(ids[fused.order], fused.ranking.ids)
