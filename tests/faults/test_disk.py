@@ -119,7 +119,9 @@ def test_a_disk_that_fails_stops_the_writing(
         failed = "error" in words
         if failed:
             assert "done" not in words[words.index("error") :], f"{call} {when}: {outcome.told}"
-            assert {value["code"] for value in outcome.of("error")} == {"storage"}, [v["message"] for v in outcome.of("error")]
+            assert {value["code"] for value in outcome.of("error")} == {"storage"}, [
+                v["message"] for v in outcome.of("error")
+            ]
             assert all(value["hint"] for value in outcome.of("error"))
         results["stopped" if failed else "refused" if "refused" in words else "not met"] += 1
         try:
