@@ -21,7 +21,7 @@ from localsearch.errors import (
 from localsearch.indexing import Indexer, IndexReport, Job
 from localsearch.models import ModelStore
 from localsearch.opening import Opener
-from localsearch.ownership import Ownership
+from localsearch.ownership import Ownership, refused
 from localsearch.scan import ScanRules, display, path_of, raw_of
 from localsearch.search import Request, Searcher
 from localsearch.settings import Settings, load
@@ -74,6 +74,9 @@ class Engine:
         self.background_error: str | None = None
         try:
             self._open()
+        except OSError as error:
+            self._let_go()
+            raise refused(settings.home, error) from error
         except BaseException:
             self._let_go()
             raise

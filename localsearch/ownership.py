@@ -35,7 +35,7 @@ class Ownership:
         try:
             self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise _refused(home, error) from error
+            raise refused(home, error) from error
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -67,8 +67,8 @@ def owner_of(home: Path) -> Owner | None:
         return None
 
 
-def _refused(home: Path, error: OSError) -> LocalSearchError:
-    """Why the lock file cannot be opened, in words."""
+def refused(home: Path, error: OSError) -> LocalSearchError:
+    """Why a file of the home folder cannot be opened, in words."""
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return ReadOnlyError(f"{home} cannot be written.", hint="Check the folder's permissions.")
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -20,6 +20,7 @@ import tantivy
 from numpy.typing import NDArray
 
 from localsearch.errors import DamagedError, DiskFullError, LocalSearchError, ReadOnlyError, StorageError
+from localsearch.lexical.borrowed import Borrowed, borrow
 from localsearch.lexical.integrity import problems
 from localsearch.lexical.query import LexicalQuery, QueryTerm, inverse_frequency
 from localsearch.lexical.stream import term_stream
@@ -45,8 +46,16 @@ class TantivyIndex:
 
     in_memory = False
 
-    def __init__(self, folder: Path, index: tantivy.Index, analyzer: Analyzer, writable: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        index: tantivy.Index,
+        analyzer: Analyzer,
+        writable: bool,
+        borrowed: Borrowed | None = None,
+    ) -> None:
         self._folder = folder
+        self._borrowed = borrowed
         self._index = index
         self._schema = index.schema
         self._analyzer = analyzer
@@ -76,8 +85,10 @@ class TantivyIndex:
             raise DamagedError(f"no word index in {folder}", hint=_REBUILD)
         if found := problems(folder):
             raise DamagedError(f"the word index in {folder} is damaged: {found[0]}", hint=_REBUILD)
+        borrowed = None if writable else borrow(folder)
         with _guard(folder):
-            opened = cls(folder, tantivy.Index.open(str(folder)), analyzer, writable)
+            place = borrowed.folder if borrowed else folder
+            opened = cls(folder, tantivy.Index.open(str(place)), analyzer, writable, borrowed)
         if opened._state.get("analyzer") != _fingerprint(analyzer):
             raise DamagedError(f"the word index in {folder} was made by another analyser", hint=_REBUILD)
         return opened
@@ -141,6 +152,8 @@ class TantivyIndex:
     def refresh(self) -> None:
         """See what another process has committed since."""
         with self._lock, _guard(self._folder):
+            if self._borrowed:
+                self._borrowed.renew()
             self._reload()
 
     def close(self) -> None:
@@ -150,6 +163,8 @@ class TantivyIndex:
                 writer, self._writer = self._writer, None
                 writer.rollback()
                 writer.wait_merging_threads()
+            if self._borrowed:
+                self._borrowed.close()
 
     def search(self, query: LexicalQuery, k: int, allowed: NDArray[np.bool_] | None = None) -> Ranking:
         """The k best passages; `allowed[chunk_id]` says which may appear. Exact under the mask."""

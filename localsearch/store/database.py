@@ -303,6 +303,8 @@ def _explained(file: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise disk_full(file.parent) from error
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise _too_many_open(file) from error
         raise
 
 
@@ -313,6 +315,8 @@ def explain(error: sqlite3.DatabaseError, file: Path) -> StorageError | ReadOnly
         return _closed()
     if "full" in text:
         return disk_full(file.parent)
+    if "unable to open" in text and _descriptors_are_out(file.parent):
+        return _too_many_open(file)
     if "readonly" in text or "unable to open" in text:
         return ReadOnlyError(f"{file} cannot be opened for writing.", hint="Check the folder's permissions.")
     if "I/O error" in text:
@@ -323,6 +327,21 @@ def explain(error: sqlite3.DatabaseError, file: Path) -> StorageError | ReadOnly
             hint="Nothing was changed. Restore a backup with `localsearch restore`, or move the file away.",
         )
     return error
+
+
+def _descriptors_are_out(folder: Path) -> bool:
+    """Whether opening anything fails for want of a descriptor. Not tried on the database: closing would unlock it."""
+    try:
+        os.close(os.open(folder, os.O_RDONLY))
+    except OSError as error:
+        return error.errno in (errno.EMFILE, errno.ENFILE)
+    return False
+
+
+def _too_many_open(file: Path) -> StorageError:
+    return StorageError(
+        f"{file} cannot be opened: too many files are open.", hint="Raise the limit: ulimit -n 4096"
+    )
 
 
 def _closed() -> StorageError:

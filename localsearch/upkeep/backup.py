@@ -27,6 +27,7 @@ from localsearch.types import Progress, Report, no_report
 
 FORMAT = 1
 _MANIFEST = "manifest.json"
+_PARTIAL = ".localsearch-backup-"
 _SCRATCH = ".localsearch-restore-"
 _BLOCK = 1 << 20
 
@@ -48,7 +49,8 @@ def backup(db: Database, target: Path, report: Report = no_report) -> BackupRepo
         raise UsageError(f"{target} exists.", hint="Choose another name; nothing is overwritten.")
     if not target.parent.is_dir():
         raise UsageError(f"{target.parent} is no folder.", hint="Make it first.")
-    with tempfile.TemporaryDirectory(prefix=".localsearch-backup-", dir=target.parent) as scratch:
+    _clear_remains(target.parent)
+    with tempfile.TemporaryDirectory(prefix=f"{_PARTIAL}{os.getpid()}-", dir=target.parent) as scratch:
         copy = Path(scratch) / FILE
         report(Progress("backup", 0, 3, "steps", "copying"))
         db.backup_to(copy)
@@ -87,6 +89,24 @@ def restore(source: Path, home: Path, report: Report = no_report) -> BackupRepor
         os.rename(copy, home / FILE)
     _sync(home)
     return BackupReport(str(source), documents, source.stat().st_size, manifest["files"][FILE]["sha256"])
+
+
+def _clear_remains(folder: Path) -> None:
+    """Remove what backups left that were killed: folders named after processes that are gone."""
+    for remains in folder.glob(_PARTIAL + "*"):
+        pid = remains.name.removeprefix(_PARTIAL).partition("-")[0]
+        if pid.isdigit() and not _is_alive(int(pid)):
+            shutil.rmtree(remains, ignore_errors=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _clear(home: Path) -> None:
