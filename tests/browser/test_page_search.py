@@ -205,7 +205,7 @@ def test_pages_turn(page: Page) -> None:
     page.get_by_role("button", name="Next").click()
     expect(page.locator("#pages")).to_contain_text("Page 2 of")
     expect(page.locator(".hit .title").first).not_to_have_text(first[0])
-    assert not set(first) & set(texts(page, ".hit .where"))
+    assert not set(first) & set(texts(page, ".hit .title"))
     page.get_by_role("button", name="Previous").click()
     expect(page.locator(".hit .title").first).to_have_text(first[0])
 
