@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from localsearch.release import __version__
+
 if TYPE_CHECKING:
     from localsearch.engine import Engine
     from localsearch.types import Answer, Hit, Record
 
-__version__ = "0.1.0"
 __all__ = ["Answer", "Engine", "Hit", "Record", "__version__"]
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from localsearch import __version__
 from localsearch.derived import Derived, Semantic
 from localsearch.embedding import Embedder, merge_if_needed
 from localsearch.errors import (
@@ -22,6 +21,7 @@ from localsearch.indexing import Indexer, IndexReport, Job
 from localsearch.models import ModelStore
 from localsearch.opening import Opener
 from localsearch.ownership import Ownership, refused
+from localsearch.release import __version__
 from localsearch.scan import ScanRules, display, path_of, raw_of
 from localsearch.search import Request, Searcher
 from localsearch.settings import Settings, load

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from localsearch import __version__
+from localsearch.release import __version__
 
 Sub = Any
 

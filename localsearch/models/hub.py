@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from localsearch import __version__
 from localsearch.errors import CancelledError, ModelFetchError, OfflineError
 from localsearch.models.cards import Pin, Source
 from localsearch.models.files import BLOCK, sha256, storage_errors
+from localsearch.release import __version__
 from localsearch.types import Cancelled, Progress, Report
 
 _TIMEOUT_S = 30

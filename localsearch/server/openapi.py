@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from localsearch import __version__
+from localsearch.release import __version__
 from localsearch.server import ceilings
 from localsearch.server.operations import Operation
 from localsearch.server.problems import ErrorAnswer

@@ -18,8 +18,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from localsearch import __version__
 from localsearch.errors import ConflictError, DamagedError, FormatError, UsageError
+from localsearch.release import __version__
 from localsearch.store import Database
 from localsearch.store.database import FILE, check_format
 from localsearch.store.schema import MIGRATIONS
