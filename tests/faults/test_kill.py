@@ -64,6 +64,8 @@ def _make_old(home: Path) -> None:
     """Take the last migrations back, so that opening applies them again."""
     connection = sqlite3.connect(home / "index.db")
     connection.execute("DROP TABLE feedback")
+    connection.execute("ALTER TABLE documents DROP COLUMN digest")
+    connection.execute("ALTER TABLE vectors DROP COLUMN crc")
     connection.execute("DELETE FROM migrations WHERE name != '0001_initial'")
     connection.commit()
     connection.close()
@@ -145,6 +147,17 @@ def _verify(actor: str, stage: Stage, run: Path, outcome: Outcome, scratch: Path
             assert _active(engine) in {(done or ["a"])[-1], (begun or ["a"])[-1]}
     else:
         world.verify(home, outcome.model(stage.held), scratch)
+    if actor == "purging":
+        _verify_purged(home, stage, outcome)
+
+
+def _verify_purged(home: Path, stage: Stage, outcome: Outcome) -> None:
+    """What was purged, or was being purged and is gone, is in no file after the next opening."""
+    with world.open_engine(home) as engine:
+        held = world.contents(engine)
+    for key in stage.held.keys() - held.keys():
+        needle = stage.held[key][:60].encode()
+        assert not [file for file in home.rglob("*") if file.is_file() and needle in file.read_bytes()], key
 
 
 def _active(engine: world.Engine) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -55,9 +56,9 @@ def test_a_read_only_folder_is_searched_and_not_written(sealed: Path, tmp_path: 
 
 def test_the_command_line_on_a_read_only_folder(sealed: Path, tmp_path: Path) -> None:
     (tmp_path / "file.txt").write_text("Something to index.", "utf-8")
-    done = run_command(sealed, "search", "--mode", "lexical", "sourdough")
+    done = run_command(sealed, "--json", "search", "--mode", "lexical", "water")
     assert done.returncode == 0, done.stderr
-    assert "sourdough" in done.stdout.lower()
+    assert "water" in json.loads(done.stdout)["results"][0]["text"].lower()
     done = run_command(sealed, "index", "--no-embed", str(tmp_path / "file.txt"))
     assert done.returncode == 1
     assert "cannot be written" in done.stderr
