@@ -212,7 +212,7 @@ class Engine:
         if purge:
             if self.corpus.find(collection, id) is None:
                 raise _no_document(id, collection)
-            self.purge([id])
+            self._purge([id], collection=collection)
             return
         if not self.indexer.delete([id], collection):
             raise NotFoundError(
@@ -346,7 +346,12 @@ class Engine:
             raise NotFoundError(
                 "Nothing to purge: no document has such an id or path.", hint="Ids are as search gives."
             )
-        return purge(self.derived, names, self.forget_queries, report)
+        return self._purge(names, report)
+
+    def _purge(
+        self, targets: Sequence[str], report: Report = no_report, collection: str | None = None
+    ) -> Purged:
+        return purge(self.derived, targets, self.forget_queries, report, collection)
 
     def forget_queries(self) -> None:
         """Clear every cache and the log of queries."""

@@ -12,14 +12,37 @@ from pathlib import Path
 
 from localsearch.cli.console import Console
 from localsearch.cli.interrupt import INTERRUPTED, Interrupt
+from localsearch.cli.remote import Remote
 from localsearch.engine import Engine, Status
-from localsearch.errors import ModelError, NotFoundError, UsageError
+from localsearch.errors import LockedError, ModelError, NotFoundError, UsageError
 from localsearch.indexing import IndexReport
 from localsearch.settings import Settings
 
 
 def index(args: argparse.Namespace, console: Console, settings: Settings) -> int:
-    """`localsearch index PATH...`"""
+    """`localsearch index PATH...`; while a server holds the index it is asked to do it."""
+    try:
+        return _index_here(args, console, settings)
+    except LockedError as error:
+        if args.dry_run:
+            raise
+        return _index_there(Remote(error), args, console, settings)
+
+
+def _index_there(remote: Remote, args: argparse.Namespace, console: Console, settings: Settings) -> int:
+    args.paths = [os.path.abspath(os.path.expanduser(path)) for path in args.paths]
+    console.say(f"The server at {remote.url} holds the index and does it.")
+    with Interrupt() as interrupted, console.progress() as report:
+        outcome = remote.index(args, report, interrupted)
+    if console.json:
+        console.result(outcome)
+    else:
+        with Engine.open(settings=settings, read_only=True) as engine:
+            _tell_index(console, outcome, engine.status(), False)
+    return INTERRUPTED if outcome.cancelled else 1 if outcome.notes else 0
+
+
+def _index_here(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     with Interrupt() as interrupted, Engine.open(settings=settings) as engine, console.progress() as report:
         embed = not (args.no_embed or args.dry_run) and fetch_model(engine, console)
         outcome = engine.index(
@@ -250,8 +273,11 @@ def watch(args: argparse.Namespace, console: Console, settings: Settings) -> int
 
 def feedback(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     """`localsearch feedback`"""
-    with Engine.open(settings=settings) as engine:
-        engine.feedback(args.query, args.id, args.relevant, collection=args.collection)
+    try:
+        with Engine.open(settings=settings) as engine:
+            engine.feedback(args.query, args.id, args.relevant, collection=args.collection)
+    except LockedError as error:
+        Remote(error).feedback(args.query, args.id, args.relevant, args.collection)
     if console.json:
         console.result({"query": args.query, "id": args.id, "relevant": args.relevant})
     console.say("Noted.")

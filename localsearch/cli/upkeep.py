@@ -6,10 +6,13 @@ import argparse
 from pathlib import Path
 
 from localsearch.cli.console import Console
+from localsearch.cli.remote import Remote
 from localsearch.engine import Engine
+from localsearch.errors import LockedError
 from localsearch.settings import Settings
 from localsearch.upkeep.backup import restore as restore_backup
 from localsearch.upkeep.doctor import examine
+from localsearch.upkeep.purge import Purged
 
 _MARKS = {"good": "ok  ", "note": "note", "bad": "BAD "}
 
@@ -80,8 +83,11 @@ def import_file(args: argparse.Namespace, console: Console, settings: Settings) 
 
 def purge(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     """`localsearch purge PATH|ID...`"""
-    with Engine.open(settings=settings) as engine, console.progress() as report:
-        outcome = engine.purge(args.targets, report)
+    try:
+        with Engine.open(settings=settings) as engine, console.progress() as report:
+            outcome = engine.purge(args.targets, report)
+    except LockedError as error:
+        outcome = Purged(tuple(Remote(error).purge(args.targets)), None)
     if console.json:
         console.result(outcome)
     console.say(f"{len(outcome.documents):,} documents are gone from every file of {settings.home}.")

@@ -125,6 +125,11 @@ class Service:
         """Remember a question for warming; it is written down later, in another thread."""
         self._asked.append(request)
 
+    def forget(self) -> None:
+        """Drop what may name a document that was purged: answers, and questions not yet written down."""
+        self._asked.clear()
+        self.clear_caches()
+
     def write_down(self) -> None:
         """Put the questions asked since the last time into the log of the engine."""
         while self._asked:

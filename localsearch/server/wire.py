@@ -94,7 +94,9 @@ class InCollection(Request, frozen=True, kw_only=True):
 
 
 class DeleteParameters(InCollection, frozen=True, kw_only=True):
-    """Which collection."""
+    """Which collection; with `purge` to the last byte, which rewrites the whole index and takes its time."""
+
+    purge: bool = False
 
 
 class PassageParameters(InCollection, frozen=True, kw_only=True):

@@ -192,14 +192,15 @@ class Corpus:
         )
         return [_document(row) for row in rows]
 
-    def matching(self, targets: Sequence[str]) -> list[DocumentRow]:
-        """Documents with these ids, or whose file is at or below these paths, in all collections."""
+    def matching(self, targets: Sequence[str], collection: str | None = None) -> list[DocumentRow]:
+        """Documents with these ids, or whose file is at or below these paths, in one collection or in all."""
         found: dict[int, DocumentRow] = {}
         for target in targets:
             below = target.rstrip("/") + "/"
             rows = self.db.query(
-                f"SELECT {_COLUMNS} FROM documents WHERE key = ? OR path = ? OR substr(path, 1, ?) = ?",
-                (target, target, len(below), below),
+                f"SELECT {_COLUMNS} FROM documents WHERE (key = ? OR path = ? OR substr(path, 1, ?) = ?)"
+                " AND (? IS NULL OR collection = ?)",
+                (target, target, len(below), below, collection, collection),
             )
             found.update((row[0], _document(row)) for row in rows)
         return list(found.values())

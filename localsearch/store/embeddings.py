@@ -164,19 +164,24 @@ class Embeddings:
     def put(self, version_id: int, vectors: Mapping[bytes, Vectors], done: Sequence[int]) -> list[int]:
         """Store vectors by hash and take these chunks off the pending list.
 
-        Returns those of the chunks that still exist.
+        Returns those of the chunks that still exist. The vector of one that was deleted meanwhile is not kept: it may
+        have been purged.
         """
-        blobs = [(digest, v.astype("<f2").tobytes()) for digest, v in vectors.items()]
-        rows = [(version_id, digest, blob, zlib.crc32(blob)) for digest, blob in blobs]
         with self.db.write() as connection:
+            found = dict(
+                connection.execute(f"SELECT id, hash FROM chunks WHERE id IN ({','.join(map(str, done))})")
+            )
+            kept = [
+                (digest, vectors[digest].astype("<f2").tobytes()) for digest in {*found.values()} & {*vectors}
+            ]
             connection.executemany(
-                "INSERT OR IGNORE INTO vectors (version_id, hash, vector, crc) VALUES (?, ?, ?, ?)", rows
+                "INSERT OR IGNORE INTO vectors (version_id, hash, vector, crc) VALUES (?, ?, ?, ?)",
+                [(version_id, digest, blob, zlib.crc32(blob)) for digest, blob in kept],
             )
             connection.executemany(
                 "DELETE FROM pending WHERE version_id = ? AND chunk_id = ?", [(version_id, i) for i in done]
             )
-            found = connection.execute(f"SELECT id FROM chunks WHERE id IN ({','.join(map(str, done))})")
-            return [row[0] for row in found]
+            return list(found)
 
     def embedded_ids(self, version_id: int) -> Ids:
         """Ids of all chunks that have a vector, ascending."""

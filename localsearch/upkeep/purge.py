@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from localsearch.derived import Derived
+from localsearch.derived import Derived, Semantic
 from localsearch.embedding import rebuild
+from localsearch.errors import ConflictError, UnavailableError
 from localsearch.store import Database, Feedback, Ledger
+from localsearch.store.database import explain
 from localsearch.types import Progress, Report, never, no_report
 
 _STEPS = 4
+_TRIES = 600
 _DUE = "purge_due"
+_SERVICE = "service.db"
+"""Where a server keeps its jobs, if there ever was one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Purged:
-    """What was purged: documents by id, and how many vectors no other passage used."""
+    """What was purged: documents by id, and how many vectors no other passage used (None where a server did it)."""
 
     documents: tuple[str, ...]
-    vectors: int
+    vectors: int | None
 
 
 def purge(
-    derived: Derived, targets: Sequence[str], forget_queries: Callable[[], None], report: Report = no_report
+    derived: Derived,
+    targets: Sequence[str],
+    forget_queries: Callable[[], None],
+    report: Report = no_report,
+    collection: str | None = None,
 ) -> Purged:
     """Delete documents by id, or by path with all below it, from every file of the home folder.
 
@@ -36,7 +47,7 @@ def purge(
     corpus, db = derived.corpus, derived.corpus.db
     report(Progress("purge", 0, _STEPS, "steps", "deleting"))
     with db.write() as connection:
-        rows = corpus.matching(targets)
+        rows = corpus.matching(targets, collection)
         corpus.remove([row.id for row in rows])
         Feedback(db).forget([row.key for row in rows])
         Ledger(db).forget(targets)
@@ -62,13 +73,46 @@ def finish(derived: Derived, forget_queries: Callable[[], None], report: Report 
     report(Progress("purge", 2, _STEPS, "steps", "vector index"))
     semantic = derived.semantic
     if semantic and semantic.vectors.generation is not None:
-        semantic.vectors.publish(rebuild(derived, semantic, no_report, never))
+        _rebuild_vectors(derived, semantic)
     _drop_other_vectors(db.file.parent / "vectors", str(semantic.version.id) if semantic else "")
     report(Progress("purge", 3, _STEPS, "steps", "database"))
+    _forget_jobs(db.file.with_name(_SERVICE))
     db.shrink()
     with db.write() as connection:
         connection.execute("DELETE FROM settings WHERE name = ?", (_DUE,))
     report(Progress("purge", _STEPS, _STEPS, "steps"))
+
+
+def _rebuild_vectors(derived: Derived, semantic: Semantic) -> None:
+    """Publish a generation without what was deleted; one that is being built already holds it and is waited for."""
+    for _ in range(_TRIES):
+        try:
+            semantic.vectors.publish(rebuild(derived, semantic, no_report, never))
+            return
+        except ConflictError:
+            time.sleep(1.0)
+    raise UnavailableError(
+        "The documents are deleted, but the vector index that still holds their vectors is being rebuilt.",
+        hint="Open the index again: that finishes the purge.",
+    )
+
+
+def _forget_jobs(file: Path) -> None:
+    """Overwrite what ended jobs were given and came to: documents, their ids, paths."""
+    if not file.exists():
+        return
+    connection = sqlite3.connect(file, isolation_level=None, timeout=30)
+    try:
+        connection.execute("PRAGMA secure_delete=ON")
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'jobs'").fetchone():
+            connection.execute(
+                "UPDATE jobs SET payload = NULL, result = NULL, error = NULL, progress = '{}'"
+                " WHERE finished IS NOT NULL"
+            )
+    except sqlite3.DatabaseError as error:
+        raise explain(error, file) from error
+    finally:
+        connection.close()
 
 
 def _drop_other_vectors(folder: Path, active: str) -> None:

@@ -97,7 +97,9 @@ def original(service: Service, call: Call) -> FileReply:
 def delete(service: Service, call: Call) -> Deleted:
     """Delete a document."""
     asked: DeleteParameters = call.query
-    service.engine.delete(call.path["id"], collection=asked.collection)
+    service.engine.delete(call.path["id"], collection=asked.collection, purge=asked.purge)
+    if asked.purge:
+        service.forget()
     return Deleted(id=call.path["id"])
 
 
