@@ -270,6 +270,9 @@ def migrate(connection: sqlite3.Connection) -> list[str]:
 def _apply(connection: sqlite3.Connection, name: str, script: str) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
+        if connection.execute("SELECT 1 FROM migrations WHERE name = ?", (name,)).fetchone():
+            connection.execute("ROLLBACK")  # another process was first
+            return
         for statement in script.split(";"):
             if statement.strip():
                 connection.execute(statement)

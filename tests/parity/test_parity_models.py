@@ -125,7 +125,7 @@ def test_cross_encoder(kind: str, store: ModelStore, tmp_path: Path) -> None:
     spread = float(np.ptp(expected))
     assert spread > 0.01
     quantized = store.reranker("judge", "int8").score(PASSAGES[0], TEXTS)
-    np.testing.assert_allclose(quantized, expected, atol=0.1 * max(spread, 1))
+    np.testing.assert_allclose(quantized, expected, atol=0.15 * max(spread, 1))
 
 
 def classifier(kind: str, folder: Path) -> Path:
