@@ -58,7 +58,7 @@ def _problem(file: Path) -> str:
     try:
         with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return _mismatch(file.name, data)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
         _raise_if_passing(error)
         return f"{file.name}: {error}"
 
