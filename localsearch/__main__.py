@@ -1,6 +1,6 @@
 """`python -m localsearch`: the command line."""
 
-from localsearch.cli import main
+from localsearch.cli import command
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(command())

@@ -375,13 +375,15 @@ class Engine:
         budget_ms: float | None = None,
         cache: bool = True,
         facets: bool = False,
+        plain: bool = False,
     ) -> Answer:
         """Rank documents for a query; the answer iterates over its hits.
 
-        Raises QueryError for an empty query and FilterError for a filter without meaning.
+        `plain` takes the query as words alone, whatever quotes, colons and minus signs are in it. Raises QueryError
+        for an empty query and FilterError for a filter without meaning.
         """
         request = Request(
-            query, limit, offset, mode, rerank, collection, filters, explain, budget_ms, cache, facets=facets
+            query, limit, offset, mode, rerank, collection, filters, explain, budget_ms, cache, facets, plain
         )
         if self.read_only and self.corpus.seq != self.derived.seq:
             self.derived.refresh()

@@ -47,7 +47,7 @@ class Searchable(Protocol):
     def embed_pending(self, report: Report, cancelled: Cancelled) -> int: ...
 
     def search(
-        self, query: str, *, limit: int, mode: Mode, rerank: bool, collection: str, cache: bool
+        self, query: str, *, limit: int, mode: Mode, rerank: bool, collection: str, cache: bool, plain: bool
     ) -> Answer: ...
 
 
@@ -370,33 +370,43 @@ def score(
     modes: Sequence[EvalMode] = DEFAULT_MODES,
     *,
     collection: str = COLLECTION,
+    plain: bool = True,
     report: Report = no_report,
     cancelled: Cancelled = never,
 ) -> dict[str, ModeScores]:
     """Run every query against what the engine already holds, per mode, results uncached.
 
-    `queries` maps query id -> text, `judgements` query id -> grades. One unmeasured query opens each mode, so
-    that loading the model is not part of its latency.
+    `queries` maps query id -> text, `judgements` query id -> grades. `plain` says that quotes and colons in a
+    query are no syntax, as in judged collections. One unmeasured query opens each mode, so that loading the model is
+    not part of its latency.
     """
     total = len(modes) * len(queries)
     found: dict[str, ModeScores] = {}
     for mode in modes:
-        _timed(engine, next(iter(queries.values())), mode, collection)
+        _timed(engine, next(iter(queries.values())), mode, collection, plain)
         runs: dict[str, tuple[list[str], float]] = {}
         for query, text in queries.items():
             if cancelled():
                 raise CancelledError("evaluation stopped", hint=STOPPED)
-            runs[query] = _timed(engine, text, mode, collection)
+            runs[query] = _timed(engine, text, mode, collection, plain)
             report(Progress("query", len(found) * len(queries) + len(runs), total, "queries", mode))
         found[mode] = _means(runs, judgements)
     return found
 
 
-def _timed(engine: Searchable, text: str, mode: EvalMode, collection: str) -> tuple[list[str], float]:
+def _timed(
+    engine: Searchable, text: str, mode: EvalMode, collection: str, plain: bool
+) -> tuple[list[str], float]:
     """The ranking to the depth that recall looks to, and the milliseconds that one page of it takes."""
     leg: Mode = "hybrid" if mode == "rerank" else mode
     search = partial(
-        engine.search, text, mode=leg, rerank=mode == "rerank", collection=collection, cache=False
+        engine.search,
+        text,
+        mode=leg,
+        rerank=mode == "rerank",
+        collection=collection,
+        cache=False,
+        plain=plain,
     )
     started = time.perf_counter()
     search(limit=PAGE)

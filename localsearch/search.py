@@ -44,7 +44,7 @@ from localsearch.lexical import LexicalQuery, analyze_query
 from localsearch.prepare import context
 from localsearch.settings import SearchSettings
 from localsearch.snippets import anchor, snippet, snippet_terms
-from localsearch.store import DocumentRow, PassageRow
+from localsearch.store import Corpus, DocumentRow, PassageRow
 from localsearch.text import Analyzer, normalize
 from localsearch.types import Answer, Encoder, Hit, Ids, Mode, Place, Ranking, Scores, Vectors
 
@@ -61,6 +61,8 @@ TOKENS_MB = 64
 """Memory for token vectors of passages looked at before."""
 MAX_QUERY = 10_000
 """Characters of a query that are used: more than any question, less than what slows a search down."""
+TYPED = 32
+"""Words up to which a query has quotes, colons and minus signs of its own; in a longer one they came with the text."""
 _TIERS = (1, 5, 25)
 """Candidates of each leg, as multiples of the setting, tried in turn until the page is full."""
 
@@ -80,6 +82,7 @@ class Request:
     budget_ms: float | None = None
     cache: bool = True
     facets: bool = False
+    plain: bool = False
 
 
 @dataclass(slots=True)
@@ -161,6 +164,16 @@ class Matching:
     few: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Fields:
+    """The names of metadata that some document has."""
+
+    corpus: Corpus
+
+    def __contains__(self, name: object) -> bool:
+        return self.corpus.any(*to_sql(Exists(str(name))))
+
+
 class Searcher:
     """Answers queries from the derived indexes. Safe to share between threads."""
 
@@ -239,7 +252,7 @@ class Searcher:
             raise QueryError("The query is empty.", hint="Type at least one word.")
         if len(request.query) > MAX_QUERY:
             trip.notes.append(f"Only the first {MAX_QUERY:,} characters of the query were used.")
-        parsed = parse_query(request.query[:MAX_QUERY])
+        parsed = self._parse(request)
         trip.notes.extend(parsed.notes)
         words = analyze_query(
             parsed.words,
@@ -252,6 +265,13 @@ class Searcher:
         documents = self._allowed(request.collection, chosen, words)
         allowed = None if documents is None else self.derived.catalog.mask(documents)
         return Plan(parsed, chosen, words, parsed.text, documents, allowed)
+
+    def _parse(self, request: Request) -> ParsedQuery:
+        """Words, phrases and filters; a pasted text is words only, since its punctuation asks for nothing."""
+        text = request.query[:MAX_QUERY]
+        if request.plain or len(text.split()) > TYPED:
+            return ParsedQuery(text, text=text)
+        return parse_query(text, _Fields(self.corpus))
 
     def _allowed(self, collection: str | None, chosen: Filter | None, words: LexicalQuery) -> Ids | None:
         """Which documents may answer, ascending; None when all may. Raises NotFoundError for no such collection."""
@@ -281,8 +301,7 @@ class Searcher:
     def _unknown_fields(self, chosen: Filter) -> Iterator[str]:
         """A note for each field of a filter that no document has."""
         for name in sorted(field_names(chosen)):
-            clause, values = to_sql(Exists(name))
-            if not self.corpus.any(clause, values):
+            if name not in _Fields(self.corpus):
                 yield f"No document has a field {name}."
 
     def _corrections(self, plan: Plan) -> tuple[str, ...]:

@@ -57,7 +57,7 @@ class VectorSettings:
     `merge_at` is the delta's size that starts a new generation, `tombstone_share` the deleted share.
     """
 
-    m: int = 16
+    m: int = 32
     ef_construction: int = 200
     ef_search: int = 0
     storage: Storage = "int16"

@@ -32,7 +32,7 @@ from localsearch.vectors import VectorIndex
 from localsearch.vectors.base import Entries
 from localsearch.vectors.codec import Codec
 from localsearch.vectors.graph import Graph
-from localsearch.vectors.plan import EXACT_BELOW, breadth, is_exact_cheaper
+from localsearch.vectors.plan import WIDEST, breadth, is_exact_cheaper
 from localsearch.vectors.tuning import choose_breadth
 
 STORAGES = get_args(Storage)
@@ -191,7 +191,8 @@ def test_a_generation_finds_what_brute_force_finds(
     def fetch(wanted: Ids) -> tuple[Ids, Vectors]:
         return np.sort(wanted), np.stack([full[int(i)] for i in np.sort(wanted)])
 
-    assert not is_exact_cheaper(4_000, 4_000, 10)
+    assert published.generation is not None
+    assert not is_exact_cheaper(4_000, published.generation.ef_search, published.settings.storage)
     assert recall(published, queries, ids, vectors, fetch=fetch) >= 0.97
     assert recall(published, queries, ids, vectors, k=100, fetch=fetch) >= 0.97
     found = published.search(queries[0], 10, fetch=fetch)
@@ -230,9 +231,9 @@ def test_the_graph_keeps_its_promise_under_filters_too(
     published: VectorIndex, corpus: tuple[Ids, Vectors, Vectors], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As in a large index, where exact search of what is allowed would be the slower way."""
-    monkeypatch.setattr("localsearch.vectors.base.is_exact_cheaper", lambda count, total, k: False)
+    monkeypatch.setattr("localsearch.vectors.base.is_exact_cheaper", lambda count, wanted, storage: False)
     ids, vectors, queries = corpus
-    for share in (0.03, 0.1, 0.5):
+    for share in (0.1, 0.5):
         kept = np.random.default_rng(2).random(4_000) < share
         allowed = np.zeros(int(ids.max()) + 1, np.bool_)
         allowed[ids[kept]] = True
@@ -242,7 +243,7 @@ def test_the_graph_keeps_its_promise_under_filters_too(
 def test_k_results_come_even_where_the_graph_finds_fewer(
     published: VectorIndex, corpus: tuple[Ids, Vectors, Vectors], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("localsearch.vectors.base.is_exact_cheaper", lambda count, total, k: False)
+    monkeypatch.setattr("localsearch.vectors.base.is_exact_cheaper", lambda count, wanted, storage: False)
     monkeypatch.setattr("localsearch.vectors.base.breadth", lambda chosen, k, share: 1)
     ids, _, queries = corpus
     allowed = np.zeros(int(ids.max()) + 1, np.bool_)
@@ -571,12 +572,13 @@ def test_a_set_breadth_is_used_and_the_measured_recall_is_kept(
     assert index.generation.ef_search == 77
 
 
-def test_the_plan_changes_where_it_was_measured_to() -> None:
-    assert is_exact_cheaper(EXACT_BELOW, 10**6, 10)
-    assert not is_exact_cheaper(10**5, 10**6, 10)
+def test_the_plan_weighs_exact_search_against_the_graph() -> None:
     assert breadth(200, 10, 1.0) == 200
-    assert breadth(200, 400, 1.0) >= 400
-    assert breadth(200, 10, 0.1) > 400
+    assert breadth(200, 400, 1.0) == 800
+    assert breadth(200, 10, 1 / 1024) == 2_048 == WIDEST
+    assert is_exact_cheaper(4_000, 200, "int16")
+    assert not is_exact_cheaper(4_001, 200, "int16")
+    assert not is_exact_cheaper(4_000, 200, "fp16")
 
 
 # --- building beside, publishing, cancelling

@@ -6,6 +6,6 @@ commands.py  searching, indexing and looking at the state
 upkeep.py    models, versions, backup and repair
 """
 
-from localsearch.cli.main import main
+from localsearch.cli.main import command, main
 
-__all__ = ["main"]
+__all__ = ["command", "main"]

@@ -233,7 +233,7 @@ def _evaluate_feedback(args: argparse.Namespace, console: Console, settings: Set
         queries = {query: query for query, judged in grades.items() if any(judged.values())}
         if not queries:
             raise NotFoundError("Nothing was judged relevant yet.", hint="See: localsearch feedback --help")
-        scores = score(engine, queries, grades, parse_modes(args.modes), report=report)
+        scores = score(engine, queries, grades, parse_modes(args.modes), plain=False, report=report)
         documents = engine.corpus.counts()[0]
     outcome = EvalReport("feedback", "feedback", documents, len(queries), 0.0, scores, ())
     if console.json:

@@ -103,13 +103,21 @@ def _write_file() -> None:
 def _limit_memory(memory_mb: int) -> str:
     """Bound what the process may allocate: private writable memory, and addresses as a second line."""
     data = memory_mb << 20
-    for kind, size in ((resource.RLIMIT_DATA, data), (resource.RLIMIT_AS, data + (1 << 30))):
-        hard = resource.getrlimit(kind)[1]
-        bound = size if hard == resource.RLIM_INFINITY else min(size, hard)
+    set_limit(resource.RLIMIT_CORE, 0)
+    set_limit(resource.RLIMIT_FSIZE, LONGEST_REPORT)
+    set_limit(resource.RLIMIT_AS, data + (1 << 30))
+    return f"{memory_mb} MB" if set_limit(resource.RLIMIT_DATA, data) else "not limited by this system"
+
+
+def set_limit(kind: int, size: int) -> bool:
+    """Lower a resource limit for good, never above what it is; whether the system took it."""
+    hard = resource.getrlimit(kind)[1]
+    bound = size if hard == resource.RLIM_INFINITY else min(size, hard)
+    try:
         resource.setrlimit(kind, (bound, bound))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (LONGEST_REPORT, LONGEST_REPORT))
-    return f"{memory_mb} MB"
+    except (ValueError, OSError):
+        return False
+    return True
 
 
 def _readable(programs: bool) -> list[Path]:

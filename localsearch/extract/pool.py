@@ -41,7 +41,7 @@ class Extractor:
 
     def __init__(self, settings: ExtractSettings) -> None:
         self._settings = settings
-        self._count = settings.workers or max(1, min(8, len(os.sched_getaffinity(0))))
+        self._count = settings.workers or min(8, _processors())
         self._idle: queue.LifoQueue[Worker] = queue.LifoQueue()
         self._workers = [Worker(settings) for _ in range(self._count)]
         for worker in self._workers:
@@ -125,6 +125,12 @@ class Extractor:
             return worker.read(path)
         finally:
             self._idle.put(worker)
+
+
+def _processors() -> int:
+    """Processors that this process may use, where the system tells; else all."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 class _Run:

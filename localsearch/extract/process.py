@@ -168,7 +168,7 @@ class Worker:
                 return
             if done:
                 process.returncode = os.waitstatus_to_exitcode(status)
-                self._largest = usage.ru_maxrss * 1024
+                self._largest = wire.resident_bytes(usage)
             elif deadline and time.monotonic() > deadline:
                 return
             else:

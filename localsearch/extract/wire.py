@@ -5,8 +5,10 @@ A file goes to the worker as an open descriptor, never as a path that it would h
 
 from __future__ import annotations
 
+import resource
 import socket
 import struct
+import sys
 import time
 from typing import Any
 
@@ -106,3 +108,8 @@ def _exactly(connection: socket.socket, length: int, deadline: float | None) -> 
             raise EOFError("the other side has closed")
         at += count
     return data
+
+
+def resident_bytes(usage: resource.struct_rusage) -> int:
+    """The most memory that a process had, in bytes: macOS counts in them, other systems in kilobytes."""
+    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)

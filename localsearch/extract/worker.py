@@ -94,7 +94,7 @@ def _resident() -> int:
         with open("/proc/self/statm", "rb") as file:
             return int(file.read().split()[1]) * resource.getpagesize()
     except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        return wire.resident_bytes(resource.getrusage(resource.RUSAGE_SELF))
 
 
 if __name__ == "__main__":

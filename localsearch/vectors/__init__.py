@@ -1,6 +1,7 @@
 """Semantic candidates: nearest vectors by chunk id, approximate where that pays and exact where it does not."""
 
+from localsearch.vectors.base import Fetch
 from localsearch.vectors.files import Generation
-from localsearch.vectors.index import Fetch, VectorIndex
+from localsearch.vectors.index import VectorIndex
 
 __all__ = ["Fetch", "Generation", "VectorIndex"]

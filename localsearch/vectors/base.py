@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,31 +10,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from localsearch.errors import DamagedError
-from localsearch.types import Ids, Ranking, Vectors
-from localsearch.vectors.codec import Codec
+from localsearch.types import Ids, Ranking, Scores, Vectors
+from localsearch.vectors.codec import Bytes, Codec
 from localsearch.vectors.delta import Mask, best, inside
 from localsearch.vectors.files import Generation, verify
 from localsearch.vectors.graph import Graph, Nodes
 from localsearch.vectors.plan import breadth, is_exact_cheaper
+
+Fetch = Callable[[Ids], tuple[Ids, Vectors]]
+"""Full-precision vectors of chunk ids: those found, with their vectors."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entries:
     """Which chunks a node stands for: chunks of equal text share one, since copies would wall off parts of the graph.
 
-    `ids` (count,) are chunk ids in the order of `nodes` (count,), -1 for a ghost; `first` (nodes,) is where each node
-    begins, None where every node has exactly one. `order` sorts `ids`.
+    `ids` (count,) are chunk ids in the order of `nodes` (count,), -1 for a ghost; `order` sorts them. `first` (nodes,)
+    is where each node begins, `sizes` (nodes,) how many it has; `more` are the entries beyond the first of each.
     """
 
     ids: Ids
     nodes: Nodes
-    first: Nodes | None
+    first: Nodes
+    sizes: Nodes
+    more: NDArray[np.int64]
     order: NDArray[np.int64]
 
     @classmethod
     def of(cls, ids: Ids, nodes: Nodes, count: int) -> Entries:
-        first = None if len(ids) == count else np.searchsorted(nodes, np.arange(count))
-        return cls(ids, nodes, first, np.argsort(ids, kind="stable"))
+        """Entries of a graph with this many nodes, each of which has at least one."""
+        first = np.searchsorted(nodes, np.arange(count))
+        more = np.setdiff1d(np.arange(len(ids)), first, assume_unique=True)
+        sizes = np.diff(first, append=len(ids))
+        return cls(ids, nodes, first, sizes, more, np.argsort(ids, kind="stable"))
 
     @classmethod
     def read(cls, file: Path, generation: Generation) -> Entries:
@@ -44,18 +53,22 @@ class Entries:
 
     def per_node(self, mask: Mask) -> Mask:
         """Which nodes have at least one entry that the mask, shape (count,), marks."""
-        return mask if self.first is None or not len(mask) else np.logical_or.reduceat(mask, self.first)
+        if not len(self.more):
+            return mask
+        found: Mask = mask[self.first]
+        found[self.nodes[self.more[mask[self.more]]]] = True
+        return found
 
-    def of_nodes(
-        self, nodes: Nodes, scores: NDArray[np.float32]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def of_nodes(self, nodes: Nodes, scores: Scores) -> tuple[NDArray[np.int64], Scores]:
         """The entries of these nodes, each with its node's score."""
-        if self.first is None:
+        if not len(self.more):
             return nodes, scores
-        ends = np.append(self.first[1:], len(self.ids))[nodes]
-        counts = ends - self.first[nodes]
+        starts = self.first[nodes]
+        counts = self.sizes[nodes]
+        if (counts == 1).all():
+            return starts, scores
         before = np.cumsum(counts) - counts
-        entries = np.arange(int(counts.sum())) + np.repeat(self.first[nodes] - before, counts)
+        entries = np.arange(int(counts.sum())) + np.repeat(starts - before, counts)
         return entries, np.repeat(scores, counts)
 
 
@@ -63,16 +76,17 @@ class Entries:
 class Base:
     """The vectors of one generation and which of them still count.
 
-    `live` (count,) is False for ghosts and what was removed since; `bits` tells FAISS which nodes have a live entry,
-    None while all do; `count` is the number of live entries.
+    `live` (count,) is False for ghosts and what was removed since; `count` is the number of those that are True.
+    `nodes` tells which nodes have a live entry, `bits` the same to FAISS, None while all do.
     """
 
     generation: Generation
     graph: Graph
     entries: Entries
     live: Mask
-    bits: NDArray[np.uint8] | None
     count: int
+    nodes: Mask
+    bits: Bytes | None
 
     @classmethod
     def open(cls, folder: Path, generation: Generation) -> Base:
@@ -98,7 +112,7 @@ class Base:
     def _of(cls, generation: Generation, graph: Graph, entries: Entries, live: Mask) -> Base:
         nodes = entries.per_node(live)
         bits = None if nodes.all() else np.packbits(nodes, bitorder="little")
-        return cls(generation, graph, entries, live, bits, int(np.count_nonzero(live)))
+        return cls(generation, graph, entries, live, int(np.count_nonzero(live)), nodes, bits)
 
     def _with_live(self, live: Mask) -> Base:
         return Base._of(self.generation, self.graph, self.entries, live)
@@ -134,27 +148,43 @@ class Base:
         found = held.order[at]
         return np.where((held.ids[found] == ids) & self.live[found], found, -1)
 
-    def search(self, query: Vectors, k: int, allowed: Mask | None, *, exact: bool = False) -> Ranking:
+    def search(
+        self, query: Vectors, k: int, allowed: Mask | None, fetch: Fetch | None = None, *, exact: bool = False
+    ) -> Ranking:
         """The k best of those that are live and allowed; always k if there are that many."""
-        keep, bits = self.live, self.bits
+        keep, nodes, bits = self.live, self.nodes, self.bits
         if allowed is not None:
             keep = self.live & inside(allowed, self.entries.ids)
-        nodes, total = self.entries.per_node(keep), len(self.graph)
-        count = int(np.count_nonzero(nodes))
+            nodes = self.entries.per_node(keep)
+        count, total, storage = int(np.count_nonzero(nodes)), len(self.graph), self.generation.storage
         if count == 0:
             return Ranking.empty()
-        if exact or is_exact_cheaper(count, total, k):
-            return self._ranked(*self.graph.search_exactly(query, k, np.flatnonzero(nodes)), keep, k)
-        if allowed is not None:
-            bits = np.packbits(nodes, bitorder="little") if count < total else None
-        found, scores = self.graph.search(
-            query, k, breadth(self.generation.ef_search, k, count / total), bits
+        wanted = breadth(self.generation.ef_search, k, count / total)
+        exact = exact or is_exact_cheaper(count, wanted, storage)
+        spare = (
+            0 if fetch is None else k + 20 if storage == "int8" else 8 if storage == "int16" and exact else 0
         )
-        if len(found) < min(k, count):
-            found, scores = self.graph.search_exactly(query, k, np.flatnonzero(nodes))
-        return self._ranked(found, scores, keep, k)
+        if not exact:
+            if allowed is not None:
+                bits = np.packbits(nodes, bitorder="little") if count < total else None
+            found, scores = self.graph.search(query, k + spare, wanted, bits)
+        if exact or len(found) < min(k, count):
+            found, scores = self.graph.search_exactly(query, k + spare, np.flatnonzero(nodes))
+        ranking = self._ranked(found, scores, keep, k + spare)
+        return ranking if fetch is None or not spare else rescored(query, ranking, fetch, k)
 
-    def _ranked(self, nodes: Nodes, scores: NDArray[np.float32], keep: Mask, k: int) -> Ranking:
+    def _ranked(self, nodes: Nodes, scores: Scores, keep: Mask, k: int) -> Ranking:
         entries, scores = self.entries.of_nodes(nodes, scores)
         kept = keep[entries]
-        return best(self.entries.ids[entries[kept]], scores[kept], k)
+        if not kept.all():
+            entries, scores = entries[kept], scores[kept]
+        return best(self.entries.ids[entries], scores, k)
+
+
+def rescored(query: Vectors, found: Ranking, fetch: Fetch, k: int) -> Ranking:
+    """The k best of these by exact scores; what `fetch` does not know keeps its coarse one."""
+    ids, vectors = fetch(found.ids)
+    scores = found.scores.copy()
+    order = np.argsort(found.ids)
+    scores[order[np.searchsorted(found.ids, ids, sorter=order)]] = vectors @ query
+    return best(found.ids, scores, k)

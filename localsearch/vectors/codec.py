@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import blake2b
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,6 +97,16 @@ class Codec:
     def query(self, query: Vectors) -> Vectors:
         """A query, shape (dimensions,), in the terms of the graph, shape (1, dimensions)."""
         return self.for_walking(self.encode(query[None, :])) if self.in_bytes else query[None, :]
+
+    def could_reach(self, distance: float) -> float:
+        """The highest cosine that two unit vectors can have whose bytes are this far apart (squared L2, in steps).
+
+        Rounding both moves each component by an error of standard deviation step * sqrt(2 / 12); that moves half the
+        squared distance by as much times the distance. Six standard deviations are allowed for.
+        """
+        step = self.limit / 127
+        apart = step * sqrt(distance)
+        return 1 - apart * apart / 2 + 6 * sqrt(2 / 12) * step * (apart + step)
 
 
 def bytes_per_dimension(storage: Storage) -> int:

@@ -24,6 +24,10 @@ Nodes = NDArray[np.int64]
 
 _WRITE_BLOCK = 1 << 20
 _BLOCK = 4_096
+_SCORED = 512
+"""Vectors decoded at a time for scoring: few enough for the memory to be taken from the heap again and again."""
+_SCAN = 256
+"""From how many nodes on it is faster to compare their bytes first."""
 
 
 def _faiss() -> Any:
@@ -40,6 +44,7 @@ class Graph:
         self.dimensions = dimensions
         self._rest = rest
         self._room = len(rest)
+        self._fixed: Codes | None = None
 
     @classmethod
     def new(cls, dimensions: int, settings: VectorSettings) -> Graph:
@@ -64,9 +69,9 @@ class Graph:
             width = _rest_width(codec, int(index.d))
             shape = (int(index.ntotal), width)
             if not width or not shape[0]:
-                return cls(index, codec, int(index.d), np.empty(shape, np.uint8))
-            kept = np.memmap(rest, np.uint8, "r", shape=shape)
-            return cls(index, codec, int(index.d), kept if mapped else np.array(kept))
+                return cls(index, codec, int(index.d), np.empty(shape, np.uint8))._fix(mapped)
+            kept = np.asarray(np.memmap(rest, np.uint8, "r", shape=shape))
+            return cls(index, codec, int(index.d), kept if mapped else kept.copy())._fix(mapped)
         except (RuntimeError, ValueError) as error:
             raise DamagedError(
                 f"{file} is not a vector index.", hint="Run `localsearch check --repair`."
@@ -85,8 +90,15 @@ class Graph:
     def __len__(self) -> int:
         return int(self._index.ntotal)
 
+    def _fix(self, fixed: bool) -> Graph:
+        """Look the codes up once, where they can no longer move."""
+        self._fixed = self.codes() if fixed else None
+        return self
+
     def codes(self) -> Codes:
         """All codes, as views of the graph's own memory."""
+        if self._fixed is not None:
+            return self._fixed
         storage = _faiss().downcast_index(self._index.storage)
         count = len(self)
         width = self.dimensions * (1 if self.codec.in_bytes else bytes_per_dimension(self.codec.storage))
@@ -137,13 +149,34 @@ class Graph:
 
     def search_exactly(self, query: Vectors, k: int, nodes: Nodes) -> tuple[Nodes, Scores]:
         """The k best of these nodes with their cosines, in no order, by comparing with each."""
+        if self.codec.in_bytes and len(nodes) > _SCAN and self.codec.fits(query):
+            found = self._scan(query, k, nodes)
+            if found is not None:
+                return found
         return top(nodes, self.scores(nodes, query), k)
+
+    def _scan(self, query: Vectors, k: int, nodes: Nodes) -> tuple[Nodes, Scores] | None:
+        """Compare bytes first, then score the best of those in full; None if others might have scored as well."""
+        faiss = _faiss()
+        use_threads(1)
+        walked = faiss.IndexScalarQuantizer(
+            self.dimensions, faiss.ScalarQuantizer.QT_8bit_direct, faiss.METRIC_L2
+        )
+        walked.add_sa_codes(self.codes().walk[nodes])
+        distances, found = walked.search(self.codec.query(query), min(4 * k + 64, len(nodes)))
+        chosen = nodes[found[0]]
+        scores = self.scores(chosen, query)
+        if len(chosen) < len(nodes):
+            kth = float(np.partition(scores, len(scores) - k)[len(scores) - k])
+            if self.codec.could_reach(float(distances[0, -1])) >= kth:
+                return None
+        return top(chosen, scores, k)
 
     def scores(self, nodes: Nodes, query: Vectors) -> Scores:
         """The cosine of each of these nodes, shape (len(nodes),)."""
         found = np.empty(len(nodes), np.float32)
-        for start in range(0, len(nodes), _BLOCK):
-            found[start : start + _BLOCK] = self.vectors(nodes[start : start + _BLOCK]) @ query
+        for start in range(0, len(nodes), _SCORED):
+            found[start : start + _SCORED] = self.vectors(nodes[start : start + _SCORED]) @ query
         return found
 
     def vectors(self, nodes: Nodes) -> Vectors:

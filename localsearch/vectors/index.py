@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Literal
@@ -16,7 +16,7 @@ from localsearch.errors import ConflictError, DamagedError, ReadOnlyError
 from localsearch.settings import VectorSettings
 from localsearch.types import Cancelled, Ids, Ranking, Report, Scores, Vectors, never, no_report
 from localsearch.vectors import files
-from localsearch.vectors.base import Base
+from localsearch.vectors.base import Base, Fetch
 from localsearch.vectors.build import (
     SLICE,
     Built,
@@ -30,8 +30,6 @@ from localsearch.vectors.delta import Delta, Mask, best
 from localsearch.vectors.files import Generation
 from localsearch.vectors.graph import Graph, bytes_per_vector
 
-Fetch = Callable[[Ids], tuple[Ids, Vectors]]
-"""Full-precision vectors of chunk ids: those found, with their vectors."""
 _TRIES = 20
 
 
@@ -150,24 +148,22 @@ class VectorIndex:
     ) -> Ranking:
         """The k chunks nearest to the unit vector `query`, shape (dimensions,), with their cosines, best first.
 
-        `allowed[chunk_id]` says which may appear: k come back whenever k are allowed. Where the base keeps int8 codes,
-        `fetch` gives full vectors to score the candidates exactly. `exact` compares with every vector.
+        `allowed[chunk_id]` says which may appear: k come back whenever k are allowed, and the very best when they are
+        few. `fetch` gives full vectors, by which candidates are scored where the base has coarser ones. `exact`
+        compares with every vector, to measure recall by.
         """
         state = self._state
         query = np.ascontiguousarray(query, np.float32)
         if k <= 0:
             return Ranking.empty()
-        found = state.delta.search(query, k, allowed)
+        delta = state.delta.search(query, k, allowed)
         if state.base is None:
-            return found
-        coarse = fetch is not None and state.base.generation.storage == "int8"
-        from_base = state.base.search(query, 2 * k + 20 if coarse else k, allowed, exact=exact)
-        if coarse and fetch is not None:
-            from_base = _rescored(query, from_base, fetch)
-        if not len(found):
-            return best(from_base.ids, from_base.scores, k)
-        ids = np.concatenate([found.ids, from_base.ids])
-        return best(ids, np.concatenate([found.scores, from_base.scores]), k)
+            return delta
+        base = state.base.search(query, k, allowed, fetch, exact=exact)
+        if not len(delta):
+            return base
+        ids, scores = np.concatenate([delta.ids, base.ids]), np.concatenate([delta.scores, base.scores])
+        return best(ids, scores, k)
 
     def score(self, query: Vectors, ids: Ids) -> Scores:
         """The cosine of each of these chunks, shape (len(ids),); NaN for one that has no vector here."""
@@ -367,16 +363,6 @@ def _base_of(folder: Path, dimensions: int, generation: Generation) -> Base:
             hint="It was set aside; it is rebuilt from the database.",
         )
     return Base.open(folder, generation)
-
-
-def _rescored(query: Vectors, found: Ranking, fetch: Fetch) -> Ranking:
-    """The same with exact scores; what `fetch` does not know keeps its coarse one."""
-    ids, vectors = fetch(found.ids)
-    scores = found.scores.copy()
-    order = np.argsort(found.ids)
-    at = order[np.searchsorted(found.ids, ids, sorter=order)]
-    scores[at] = vectors @ query
-    return replace(found, scores=scores)
 
 
 def _decoded(base: Base) -> Iterator[tuple[Ids, Vectors]]:

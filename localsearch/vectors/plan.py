@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from math import ceil, sqrt
+from math import ceil
 
-EXACT_BELOW = 2_000
-EXACT_SHARE = 0.03
+VECTORS_PER_BREADTH = {"int8": 20, "int16": 20, "fp16": 8, "fp32": 8}
+"""How many vectors are compared exactly in the time that the graph takes for one more of efSearch."""
 WIDEST = 2_048
-
-
-def is_exact_cheaper(count: int, total: int, k: int) -> bool:
-    """Whether comparing the query with each of the `count` allowed vectors beats walking the graph of `total`."""
-    return count <= max(EXACT_BELOW, EXACT_SHARE * total, 2 * k)
 
 
 def breadth(chosen: int, k: int, share: float) -> int:
     """The efSearch for k results when this share of the graph may appear among them."""
-    return min(WIDEST, ceil(max(chosen, 1.5 * k) / sqrt(max(share, 0.01))))
+    return min(WIDEST, ceil(max(chosen, 2 * k) / float(max(share, 1e-4) ** 0.4)))
+
+
+def is_exact_cheaper(count: int, wanted: int, storage: str) -> bool:
+    """Whether comparing with each of `count` vectors costs less than walking the graph with efSearch `wanted`."""
+    return count <= VECTORS_PER_BREADTH[storage] * wanted
