@@ -161,9 +161,9 @@ def test_a_tiny_budget_still_answers_and_says_what_it_left_out(engine: Engine) -
 def test_the_selectable_fusions_agree_on_an_easy_query(engine: Engine) -> None:
     best = {}
     for fusion in ("adaptive", "convex", "rrf", "dbsf"):
-        engine.searcher.settings = SearchSettings(fusion=fusion)  # type: ignore[arg-type]
+        engine.searcher.ranker.settings = SearchSettings(fusion=fusion)  # type: ignore[arg-type]
         best[fusion] = ids(engine, "honey bees", cache=False)[0]
-    engine.searcher.settings = SearchSettings()
+    engine.searcher.ranker.settings = SearchSettings()
     assert set(best.values()) == {"bees"}
 
 

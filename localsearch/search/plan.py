@@ -1,0 +1,147 @@
+"""From what was typed to what each leg is asked, and which documents may answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from localsearch.derived import Derived, Mask
+from localsearch.errors import NotFoundError, QueryError
+from localsearch.filters import (
+    And,
+    Exists,
+    Filter,
+    ParsedQuery,
+    field_names,
+    from_json,
+    parse_filter,
+    parse_query,
+    to_sql,
+)
+from localsearch.lexical import LexicalQuery, analyze_query
+from localsearch.search.trip import Request, Trip
+from localsearch.store import Corpus
+from localsearch.text import Analyzer
+from localsearch.types import Ids
+
+DEFAULT = "default"
+SPELLED, LONGEST_WORD = 16, 32
+"""Words of a query, and letters of a word, up to which a spelling is looked for: more is pasted rather than typed."""
+MAX_QUERY = 10_000
+"""Characters of a query that are used: more than any question, less than what slows a search down."""
+TYPED = 32
+"""Words up to which a query has quotes, colons and minus signs of its own; in a longer one they came with the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A query taken apart: what each leg is asked, and which documents and chunks may answer (None: all)."""
+
+    parsed: ParsedQuery
+    filter: Filter | None
+    words: LexicalQuery
+    text: str
+    documents: Ids | None
+    allowed: Mask | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Fields:
+    """The names of metadata that some document has."""
+
+    corpus: Corpus
+
+    def __contains__(self, name: object) -> bool:
+        return self.corpus.any(*to_sql(Exists(str(name))))
+
+
+class Planner:
+    """Takes queries apart. Safe to share between threads."""
+
+    def __init__(self, derived: Derived, analyzer: Analyzer) -> None:
+        self.derived = derived
+        self.corpus = derived.corpus
+        self.analyzer = analyzer
+
+    def plan(self, trip: Trip) -> Plan:
+        request = trip.request
+        if not request.query.strip():
+            raise QueryError("The query is empty.", hint="Type at least one word.")
+        if len(request.query) > MAX_QUERY:
+            trip.notes.append(f"Only the first {MAX_QUERY:,} characters of the query were used.")
+        parsed = self._parse(request)
+        trip.notes.extend(parsed.notes)
+        words = analyze_query(
+            parsed.words,
+            self.analyzer,
+            phrases=parsed.phrases,
+            excluded=parsed.excluded,
+            languages=self.derived.lexical.languages,
+        )
+        chosen = _all_filters(request, parsed)
+        documents = self._allowed(request.collection, chosen, words)
+        allowed = None if documents is None else self.derived.catalog.mask(documents)
+        return Plan(parsed, chosen, words, parsed.text, documents, allowed)
+
+    def _parse(self, request: Request) -> ParsedQuery:
+        """Words, phrases and filters; a pasted text is words only, since its punctuation asks for nothing."""
+        text = request.query[:MAX_QUERY]
+        if request.plain or len(text.split()) > TYPED:
+            return ParsedQuery(text, text=text)
+        return parse_query(text, _Fields(self.corpus))
+
+    def _allowed(self, collection: str | None, chosen: Filter | None, words: LexicalQuery) -> Ids | None:
+        """Which documents may answer, ascending; None when all may. Raises NotFoundError for no such collection."""
+        conditions: list[str] = []
+        values: list[Any] = []
+        if chosen is not None:
+            clause, values = to_sql(chosen)
+            conditions.append(clause)
+        if collection is not None and (known := self.corpus.collections()) != [collection]:
+            if collection not in known and collection != DEFAULT:
+                raise NotFoundError(
+                    f"There is no collection {collection}.", hint=f"Known: {', '.join(known) or DEFAULT}."
+                )
+            conditions.append("d.collection = ?")
+            values.append(collection)
+        documents = (
+            self.corpus.select(" AND ".join(f"({c})" for c in conditions), values) if conditions else None
+        )
+        for phrase in words.phrases:
+            documents = _both(documents, self.derived.lexical.documents_with(phrase))
+        for phrase in words.excluded:
+            if documents is None:
+                documents = np.array(self.corpus.document_ids(), np.int64)
+            documents = np.setdiff1d(documents, self.derived.lexical.documents_with(phrase))
+        return documents
+
+    def unknown_fields(self, chosen: Filter) -> Iterator[str]:
+        """A note for each field of a filter that no document has."""
+        for name in sorted(field_names(chosen)):
+            if name not in _Fields(self.corpus):
+                yield f"No document has a field {name}."
+
+    def corrections(self, plan: Plan) -> tuple[str, ...]:
+        """The query with each word that the corpus does not know replaced by the nearest one that it does."""
+        lexical = self.derived.lexical
+        if all(any(map(lexical.doc_freq, term.forms)) for term in plan.words.terms):
+            return ()
+        words = plan.parsed.words.split()
+        if len(words) > SPELLED or len(max(words, key=len, default="")) > LONGEST_WORD:
+            return ()
+        corrected = [lexical.correct(word.strip(".,;:!?")) or word for word in words]
+        return (" ".join(corrected),) if corrected != words else ()
+
+
+def _both(documents: Ids | None, others: Ids) -> Ids:
+    return others if documents is None else np.intersect1d(documents, others)
+
+
+def _all_filters(request: Request, parsed: ParsedQuery) -> Filter | None:
+    given = request.filters
+    asked = parse_filter(given) if isinstance(given, str) else from_json(given)
+    present = [part for part in (asked, parsed.filter) if part is not None]
+    return And(tuple(present)) if len(present) > 1 else present[0] if present else None

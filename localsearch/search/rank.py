@@ -1,0 +1,217 @@
+"""Candidates of both legs, scored by both and fused; then documents in order, each with its best passage."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from localsearch.caches import VectorCache
+from localsearch.derived import Derived, Semantic
+from localsearch.embedding import Embedder
+from localsearch.errors import ModelError
+from localsearch.fusion import Candidates, Signals, fuse, letters_per_piece, union
+from localsearch.search.closer import CloserLook
+from localsearch.search.plan import Plan
+from localsearch.search.trip import Trip
+from localsearch.settings import SearchSettings
+from localsearch.types import Ids, Ranking, Scores, Vectors
+
+_TIERS = (1, 5, 25)
+"""Candidates of each leg, as multiples of the setting, tried in turn until the page is full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Candidates of both legs in fused order, each of shape (n,): ids, fused score, BM25 and cosine (NaN: unknown)."""
+
+    ids: Ids
+    scores: Scores
+    lexical: Scores
+    semantic: Scores
+    why: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A document with its best passage."""
+
+    document_id: int
+    chunk_id: int
+    score: float
+    lexical: float
+    semantic: float | None
+
+
+class Ranker:
+    """Ranks what a plan asks for. Safe to share between threads; close it when done."""
+
+    def __init__(
+        self, derived: Derived, embedder: Embedder, settings: SearchSettings, vectors: VectorCache
+    ) -> None:
+        self.derived = derived
+        self.corpus = derived.corpus
+        self.embedder = embedder
+        self.settings = settings
+        self.query_vectors = vectors
+        self.closer = CloserLook(derived.corpus)
+        self._legs = ThreadPoolExecutor(4, "localsearch-leg")
+
+    def rank(
+        self, trip: Trip, plan: Plan, semantic: Semantic | None
+    ) -> tuple[list[Ranked], Mapping[str, Any]]:
+        """Documents in order, enough for the page asked for, and how the order came about."""
+        request = trip.request
+        needed = request.offset + request.limit
+        if plan.documents is not None and not plan.words and not plan.text.strip():
+            return self._newest(plan.documents, needed), {"method": "newest first"}
+        ranked: dict[int, Ranked] = {}
+        explanation: Mapping[str, Any] = {}
+        vector = self._start_encoding(trip, plan, semantic)
+        for tier in _TIERS:
+            count = self.settings.candidates * tier
+            found, full = self._candidates(trip, plan, semantic, vector, count)
+            explanation = explanation or found.why
+            for document in self._best_passages(found):
+                ranked.setdefault(document.document_id, document)
+            if len(ranked) >= needed or not full:
+                break
+        return list(ranked.values()), explanation
+
+    def _newest(self, documents: Ids, count: int) -> list[Ranked]:
+        """What a filter alone asks for: all that it matches, what changed last first."""
+        return [
+            Ranked(document, chunk, 0.0, 0.0, None)
+            for document, chunk in self.corpus.newest(documents, count)
+        ]
+
+    def _start_encoding(self, trip: Trip, plan: Plan, semantic: Semantic | None) -> Future[Vectors] | None:
+        """Encode the query in another thread while its words are looked up; None when there is no semantic leg."""
+        if semantic is None or not plan.text.strip():
+            if trip.request.mode != "lexical" and semantic is None:
+                trip.notes.append(
+                    "Words only: nothing is embedded yet. Run `localsearch index` with a model in place."
+                )
+            return None
+        return self._legs.submit(self._encode, trip, semantic, plan.text)
+
+    def _encode(self, trip: Trip, semantic: Semantic, text: str) -> Vectors:
+        with trip.stage("encode"):
+            vector, _ = self.query_vectors.vector(semantic.model.encoder(), text)
+        return vector
+
+    def _candidates(
+        self, trip: Trip, plan: Plan, semantic: Semantic | None, vector: Future[Vectors] | None, count: int
+    ) -> tuple[Scored, bool]:
+        """What each leg finds, scored by both and fused; and whether a leg might have more."""
+        words, meaning = Ranking.empty(), Ranking.empty()
+        if trip.request.mode != "semantic":
+            with trip.stage("lexical"):
+                words = self.derived.lexical.search(plan.words, count, plan.allowed)
+            self.embedder.want(words.ids[:20].tolist())
+        query = self._finish_encoding(trip, vector)
+        if query is not None and semantic is not None:
+            with trip.stage("semantic"):
+                meaning = semantic.vectors.search(query, count, plan.allowed, self._exact(semantic))
+        with trip.stage("fuse"):
+            found = self._fuse(trip, plan, semantic, query, words, meaning)
+        return found, len(words) >= count or len(meaning) >= count
+
+    def _finish_encoding(self, trip: Trip, vector: Future[Vectors] | None) -> Vectors | None:
+        """The query's vector, unless the model is missing or the budget runs out first; the answer says which."""
+        if vector is None or not trip.has_time("meaning", 0.1):
+            return None
+        try:
+            return vector.result(trip.left_s())
+        except ModelError as error:
+            if trip.request.mode == "semantic":
+                raise
+            trip.notes.append(f"Words only: {error.message}. {error.hint}")
+        except TimeoutError:
+            trip.notes.append(
+                f"Words only: no time to encode the query within {trip.request.budget_ms:g} ms."
+            )
+        return None
+
+    def _exact(self, semantic: Semantic) -> Callable[[Ids], tuple[Ids, Vectors]]:
+        return lambda ids: self.derived.embeddings.vectors_of(semantic.version.id, ids)
+
+    def _fuse(
+        self,
+        trip: Trip,
+        plan: Plan,
+        semantic: Semantic | None,
+        query: Vectors | None,
+        words: Ranking,
+        meaning: Ranking,
+    ) -> Scored:
+        """Score what either leg found on both legs, then weigh the legs against each other."""
+        ids = union(words, meaning)
+        lexical = np.zeros(len(ids), np.float32)
+        if trip.request.mode != "semantic":
+            lexical = _known(ids, words, lambda missing: self.derived.lexical.score(plan.words, missing))
+        cosine = np.full(len(ids), np.nan, np.float32)
+        if query is not None and semantic is not None:
+            cosine = _known(ids, meaning, lambda missing: self._cosines(semantic, query, missing))
+        method, weight = self.settings.fusion, self.settings.semantic_weight
+        if trip.request.mode == "semantic":
+            method, weight = "convex", 1.0
+        vectors = self._vectors(semantic, query, ids) if method == "adaptive" else None
+        signals = self._signals(semantic, plan) if semantic is not None and query is not None else None
+        closer = (
+            self.closer.look(trip, plan, semantic, ids) if trip.request.rerank and query is not None else None
+        )
+        candidates = Candidates(ids, lexical, None if query is None else cosine, vectors)
+        fused = fuse(candidates, method, weight=weight, signals=signals, query=query, closer=closer)
+        order = fused.order
+        why = {"method": method, "weights": fused.weights, "signals": fused.why}
+        return Scored(ids[order], fused.ranking.scores, lexical[order], cosine[order], why)
+
+    def _cosines(self, semantic: Semantic, query: Vectors, ids: Ids) -> Scores:
+        """The cosine of each chunk to the query, shape (len(ids),); NaN for a chunk without a vector."""
+        have, vectors = self.derived.embeddings.vectors_of(semantic.version.id, ids)
+        cosines = np.full(len(ids), np.nan, np.float32)
+        if len(have):
+            cosines[np.searchsorted(ids, have)] = vectors @ query
+        return cosines
+
+    def _vectors(self, semantic: Semantic | None, query: Vectors | None, ids: Ids) -> Vectors | None:
+        return None if semantic is None or query is None else semantic.vectors.vectors_of(ids)
+
+    def _signals(self, semantic: Semantic, plan: Plan) -> Signals:
+        """How well the model's tokenizer knows the query's words."""
+        pieces = semantic.model.encoder().count_tokens([plan.text])[0]
+        return Signals(letters_per_piece(plan.text, pieces))
+
+    def _best_passages(self, scored: Scored) -> Iterator[Ranked]:
+        """Each document once, where its best passage stands in the order."""
+        owners = self.derived.catalog.documents_of(scored.ids)
+        _, first = np.unique(owners, return_index=True)
+        for at in np.sort(first).tolist():
+            if owners[at]:
+                cosine = float(scored.semantic[at])
+                yield Ranked(
+                    int(owners[at]),
+                    int(scored.ids[at]),
+                    float(scored.scores[at]),
+                    float(scored.lexical[at]),
+                    None if math.isnan(cosine) else cosine,
+                )
+
+    def close(self) -> None:
+        """End the threads."""
+        self._legs.shutdown(wait=True, cancel_futures=True)
+
+
+def _known(ids: Ids, ranking: Ranking, score: Callable[[Ids], Scores]) -> Scores:
+    """Scores of `ids` (ascending), from the ranking where it has them, else by asking."""
+    scores = np.zeros(len(ids), np.float32)
+    scores[np.searchsorted(ids, ranking.ids)] = ranking.scores
+    missing = np.setdiff1d(ids, ranking.ids, assume_unique=True)
+    if len(missing):
+        scores[np.searchsorted(ids, missing)] = score(missing)
+    return scores

@@ -1,0 +1,107 @@
+"""A query, top to bottom, in the order it happens.
+
+    parse -> filter -> cached answer? -> words and meaning side by side -> fuse -> best passage of each document
+    -> look closer (rerank) if asked -> snippets for the page shown
+
+Two legs find passages: BM25 by words, HNSW by meaning. What either found is scored exactly by both, fused, and each
+document is shown once with its best passage. Candidates come in tiers of fixed size, so that a later page continues
+the ranking of an earlier one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from localsearch.caches import ResultCache, VectorCache, canonical
+from localsearch.derived import Derived, Semantic
+from localsearch.embedding import Embedder
+from localsearch.facets import facets
+from localsearch.search.count import Counter
+from localsearch.search.plan import Planner
+from localsearch.search.rank import Ranker
+from localsearch.search.show import Presenter
+from localsearch.search.trip import Request, Trip
+from localsearch.settings import SearchSettings
+from localsearch.text import Analyzer, normalize
+from localsearch.types import Answer
+
+
+class Searcher:
+    """Answers queries from the derived indexes. Safe to share between threads."""
+
+    def __init__(
+        self,
+        derived: Derived,
+        embedder: Embedder,
+        analyzer: Analyzer,
+        settings: SearchSettings,
+        vectors: VectorCache,
+        answers: ResultCache[Answer],
+    ) -> None:
+        self.derived = derived
+        self.corpus = derived.corpus
+        self.answers = answers
+        self.planner = Planner(derived, analyzer)
+        self.ranker = Ranker(derived, embedder, settings, vectors)
+        self.counter = Counter(derived)
+        self.presenter = Presenter(derived.corpus, analyzer)
+
+    def search(self, request: Request) -> Answer:
+        """Answer one query. Raises QueryError and FilterError for what cannot be answered."""
+        trip = Trip(request)
+        semantic = self.derived.semantic if request.mode != "lexical" else None
+        stamp = (self.derived.seq, semantic and (semantic.version.id, len(semantic.vectors)))
+        key = _cache_key(request)
+        if request.cache and (known := self.answers.get(key, stamp)):
+            return replace(known, took_ms=trip.took_ms(), cached=True)
+        answer = self._answer(trip, semantic)
+        if request.cache and request.budget_ms is None:
+            self.answers.put(key, stamp, answer)
+        return answer
+
+    def answer(self, request: Request, semantic: Semantic | None) -> Answer:
+        """Answer from one version of embeddings, past the cache."""
+        return self._answer(Trip(request), semantic)
+
+    def _answer(self, trip: Trip, semantic: Semantic | None) -> Answer:
+        request = trip.request
+        with trip.stage("parse"):
+            plan = self.planner.plan(trip)
+        ranked, explanation = self.ranker.rank(trip, plan, semantic)
+        if not ranked and plan.filter is not None:
+            trip.notes.extend(self.planner.unknown_fields(plan.filter))
+        page = ranked[request.offset : request.offset + request.limit]
+        with trip.stage("count"):
+            matching = self.counter.matching(request, plan, ranked)
+        with trip.stage("snippets"):
+            hits = tuple(self.presenter.hits(plan, page, request.explain))
+        return Answer(
+            query=request.query,
+            total=matching.total,
+            total_is_estimate=matching.estimated,
+            facets=None if matching.documents is None else facets(self.corpus.facet_rows(matching.documents)),
+            took_ms=trip.took_ms(),
+            mode=request.mode,
+            version=semantic.version.name if semantic else None,
+            stages=trip.stages,
+            cached=False,
+            results=hits,
+            semantic_coverage=self.derived.coverage(),
+            corrections=self.planner.corrections(plan) if matching.few else (),
+            notes=tuple(trip.notes),
+            explanation=explanation if request.explain else None,
+        )
+
+    def suggest(self, prefix: str, limit: int) -> list[str]:
+        """Completions of the last word typed."""
+        before, _, last = prefix.rpartition(" ")
+        words = self.derived.lexical.complete(normalize(last), limit) if last else []
+        return [f"{before} {word}".strip() for word in words]
+
+    def close(self) -> None:
+        """End the threads."""
+        self.ranker.close()
+
+
+def _cache_key(request: Request) -> bytes:
+    return canonical(replace(request, query=" ".join(request.query.split()), cache=True, budget_ms=None))

@@ -1,0 +1,88 @@
+"""From ranked documents to the hits of a page, with snippets, places and metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from localsearch.search.plan import Plan
+from localsearch.search.rank import Ranked
+from localsearch.snippets import anchor, snippet, snippet_terms
+from localsearch.store import Corpus, DocumentRow, PassageRow
+from localsearch.text import Analyzer
+from localsearch.types import Hit, Place
+
+
+class Presenter:
+    """Makes hits to show. Safe to share between threads."""
+
+    def __init__(self, corpus: Corpus, analyzer: Analyzer) -> None:
+        self.corpus = corpus
+        self.analyzer = analyzer
+
+    def hits(self, plan: Plan, page: list[Ranked], with_scores: bool) -> Iterator[Hit]:
+        documents = self.corpus.documents(ranked.document_id for ranked in page)
+        passages = self.corpus.passages(ranked.chunk_id for ranked in page)
+        terms = snippet_terms([term.forms for term in plan.words.terms])
+        for ranked in page:
+            document, passage = documents.get(ranked.document_id), passages.get(ranked.chunk_id)
+            if document and passage:
+                cut, highlights = snippet(passage.text, terms, self.analyzer, language=document.language)
+                place = self._place(passage, terms, document.language)
+                yield _hit(ranked, document, replace(passage, place=place), cut, highlights, with_scores)
+
+    def _place(self, passage: PassageRow, terms: frozenset[str], language: str) -> Place:
+        """Where the passage stands; in text with lines, the line of what matched rather than the passage's first."""
+        place = passage.place
+        if place.line is None:
+            return place
+        at = anchor(passage.text, terms, self.analyzer, language=language)
+        return replace(place, line=place.line + passage.text.count("\n", 0, at))
+
+
+def _hit(
+    ranked: Ranked,
+    document: DocumentRow,
+    passage: PassageRow,
+    cut: str,
+    highlights: tuple[tuple[int, int], ...],
+    with_scores: bool,
+) -> Hit:
+    place = {name: value for name, value in msgspec.to_builtins(passage.place).items() if value}
+    if document.member:
+        place["member"] = document.member
+    return Hit(
+        id=document.key,
+        score=round(ranked.score, 6),
+        text=passage.text,
+        metadata=metadata_of(document),
+        title=document.title,
+        path=document.path,
+        snippet=cut,
+        highlights=highlights,
+        location={**place, "start": passage.start, "end": passage.stop},
+        scores={"lexical": ranked.lexical, "semantic": ranked.semantic} if with_scores else None,
+        collection=document.collection,
+    )
+
+
+def metadata_of(document: DocumentRow) -> dict[str, Any]:
+    """A document's own metadata, with the columns that every document has beneath it."""
+    columns = {
+        "type": document.type,
+        "language": document.language,
+        "author": document.author,
+        "size": document.size,
+        "created": _iso(document.created),
+        "modified": _iso(document.modified),
+        "tags": list(document.tags),
+    }
+    return {**{name: value for name, value in columns.items() if value}, **document.metadata}
+
+
+def _iso(seconds: float | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

@@ -1,0 +1,64 @@
+"""What was asked, and one query under way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from localsearch.types import Mode
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked."""
+
+    query: str
+    limit: int = 5
+    offset: int = 0
+    mode: Mode = "hybrid"
+    rerank: bool = False
+    collection: str | None = None
+    filters: str | Mapping[str, Any] | None = None
+    explain: bool = False
+    budget_ms: float | None = None
+    cache: bool = True
+    facets: bool = False
+    plain: bool = False
+
+
+@dataclass(slots=True)
+class Trip:
+    """One query under way: its clock, what it did and what it has to say."""
+
+    request: Request
+    began: float = field(default_factory=time.perf_counter)
+    stages: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = (time.perf_counter() - began) * 1000
+            self.stages[name] = round(self.stages.get(name, 0.0) + spent, 3)
+
+    def took_ms(self) -> float:
+        return round((time.perf_counter() - self.began) * 1000, 3)
+
+    def left_s(self) -> float | None:
+        """Seconds of the budget that are left, or None without a budget."""
+        budget = self.request.budget_ms
+        return None if budget is None else max(budget / 1000 - (time.perf_counter() - self.began), 0.0)
+
+    def has_time(self, stage: str, needs_ms: float) -> bool:
+        """Whether a stage still fits the budget; if not, the answer says that it was left out."""
+        left = self.left_s()
+        if left is None or left * 1000 >= needs_ms:
+            return True
+        self.notes.append(f"No time for {stage} within {self.request.budget_ms:g} ms.")
+        return False
