@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier, Thread
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from threadpoolctl import ThreadpoolController
 
 from localsearch.engine import Engine
 from localsearch.errors import FilterError, LocalSearchError, QueryError
@@ -204,3 +206,31 @@ def test_totals_are_true_and_facets_count_what_matches(engine: Engine) -> None:
     assert engine.search("kind:topic", limit=2).total == len(TOPICS)
     assert engine.search("harbour", mode="lexical", filters={"n": {"$lt": 7}}, limit=2).total == 7
     assert engine.search("honey bees", mode="lexical").total == 1
+
+
+def test_products_stay_on_one_thread_while_a_search_runs_and_the_callers_threads_come_back(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = ThreadpoolController().select(prefix="libscipy_openblas").lib_controllers
+    if not found or found[0].get_num_threads() < 2:
+        pytest.skip("numpy multiplies on one thread here, or with another library")
+    numpy, before, meet = found[0], found[0].get_num_threads(), Barrier(2)
+    seen: list[int] = []
+
+    def look(_: object) -> None:
+        meet.wait(30)  # both searches are under way
+        seen.append(numpy.get_num_threads())
+        meet.wait(30)
+
+    monkeypatch.setattr(engine.embedder, "want", look)
+    for _ in range(2):
+        seen.clear()
+        searches = [
+            Thread(target=engine.search, args=[word], kwargs={"cache": False}) for word in ("honey", "tax")
+        ]
+        for thread in searches:
+            thread.start()
+        for thread in searches:
+            thread.join(60)
+        assert seen == [1, 1]
+        assert numpy.get_num_threads() == before

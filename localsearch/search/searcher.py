@@ -16,6 +16,7 @@ from localsearch.caches import ResultCache, VectorCache, canonical
 from localsearch.derived import Derived, Semantic
 from localsearch.embedding import Embedder
 from localsearch.facets import facets
+from localsearch.products import small_products
 from localsearch.search.count import Counter
 from localsearch.search.plan import Planner
 from localsearch.search.rank import Ranker
@@ -63,6 +64,7 @@ class Searcher:
         """Answer from one version of embeddings, past the cache."""
         return self._answer(Trip(request), semantic)
 
+    @small_products
     def _answer(self, trip: Trip, semantic: Semantic | None) -> Answer:
         request = trip.request
         with trip.stage("parse"):

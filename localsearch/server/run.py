@@ -7,14 +7,13 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
 import uvicorn
 from starlette.applications import Starlette
-from threadpoolctl import ThreadpoolController
 from uvicorn.server import HANDLED_SIGNALS
 
 from localsearch.engine import Engine
@@ -59,23 +58,10 @@ def serve(
             engine.ownership.announce(url)
         if paths:
             service.jobs.submit("index", IndexRequest(paths=[str(path.absolute()) for path in paths]))
-        with _small_products():
-            Server(app, service, settings, lambda: say(f"serving on {url}")).run(sockets=[listener])
+        Server(app, service, settings, lambda: say(f"serving on {url}")).run(sockets=[listener])
     finally:
         listener.close()
         logs.tear_down(handler)
-
-
-def _small_products() -> AbstractContextManager[object]:
-    """Let numpy multiply on the calling thread while serving.
-
-    The products of a search are small, and several run at once: spread over all cores, they took three times the
-    processor time of the whole rest of the search, most of it waiting for each other.
-    """
-    limits: AbstractContextManager[object] = (
-        ThreadpoolController().select(prefix="libscipy_openblas").limit(limits=1)
-    )
-    return limits
 
 
 def _check_keys(settings: Settings) -> None:
