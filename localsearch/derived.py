@@ -7,19 +7,22 @@ the log of changes, just as it does when an index is opened after a crash.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from localsearch.errors import DamagedError, StorageError
+from localsearch.errors import DamagedError, ModelError, StorageError
 from localsearch.store import Corpus, Embeddings, Version
 from localsearch.types import Encoder, Ids, LexicalIndex, Progress, Report, no_report
 from localsearch.vectors import VectorIndex
 
 Mask = NDArray[np.bool_]
 _BATCH = 500
+_RETRY_S = 30.0
+"""Seconds until a model that did not load is tried again."""
 _LOG_KEPT = 10_000
 """Changes kept in the log after every index has them, so that a word index from a copy of the folder can catch up."""
 
@@ -85,19 +88,46 @@ class Catalog:
 
 
 class Model:
-    """The encoder of one version, loaded when it is first needed."""
+    """The encoder of one version, loaded when it is first needed; a failure to load is remembered for a while."""
 
-    def __init__(self, load: Callable[[], Encoder]) -> None:
+    def __init__(self, load: Callable[[], Encoder], clock: Callable[[], float] = time.monotonic) -> None:
         self._load = load
+        self._clock = clock
         self._encoder: Encoder | None = None
+        self._failure: tuple[ModelError, float] | None = None
         self._lock = threading.Lock()
 
+    @property
+    def usable(self) -> bool:
+        """Whether the encoder is there or worth trying for: false while a failure is remembered. Waits for nothing."""
+        return self._remembered() is None
+
     def encoder(self) -> Encoder:
-        """Raises ModelError, saying how to get it, while the model is missing or not the one of the version."""
+        """Raises ModelError, saying how to get it, while the model is missing or not the one of the version.
+
+        Loading may read the whole model before it fails, so for 30 s after a failure queries are told it at once.
+        """
         with self._lock:
             if self._encoder is None:
-                self._encoder = self._load()
+                self._encoder = self._loaded()
             return self._encoder
+
+    def try_again(self) -> None:
+        """Forget a failure: somebody asks for the model who may just have put it in place."""
+        self._failure = None
+
+    def _loaded(self) -> Encoder:
+        if known := self._remembered():
+            raise known.with_traceback(None)
+        try:
+            return self._load()
+        except ModelError as error:
+            self._failure = (error.with_traceback(None), self._clock() + _RETRY_S)
+            raise
+
+    def _remembered(self) -> ModelError | None:
+        failure = self._failure
+        return failure[0] if failure and self._clock() < failure[1] else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +137,11 @@ class Semantic:
     version: Version
     model: Model
     vectors: VectorIndex
+
+    @property
+    def stamp(self) -> Hashable:
+        """What an answer by meaning depends on: the version, how much of it is there, and whether the model is."""
+        return self.version.id, len(self.vectors), self.model.usable
 
 
 class Derived:

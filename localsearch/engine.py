@@ -234,6 +234,11 @@ class Engine:
 
     def embed_pending(self, report: Report = no_report, cancelled: Cancelled = never) -> int:
         """Encode every passage that lacks a vector, then merge the vector index if it is due; returns how many."""
+        if semantic := self.ensure_version():
+            semantic.model.try_again()
+        return self._embed(report, cancelled)
+
+    def _embed(self, report: Report, cancelled: Cancelled) -> int:
         self.ensure_version()
         done = self.embedder.run(report, cancelled)
         if not cancelled():
@@ -260,7 +265,7 @@ class Engine:
         while not self._stop.is_set():
             self._wake.clear()
             try:
-                self.embed_pending(cancelled=self._stop.is_set)
+                self._embed(no_report, self._stop.is_set)
                 self.background_error = None
             except LocalSearchError as error:
                 self.background_error = f"{error.message} {error.hint}".strip()

@@ -234,3 +234,35 @@ def test_products_stay_on_one_thread_while_a_search_runs_and_the_callers_threads
             thread.join(60)
         assert seen == [1, 1]
         assert numpy.get_num_threads() == before
+
+
+def test_an_answer_by_words_alone_ends_when_the_model_arrives(tmp_path: Path, model_folder: Path) -> None:
+    there = replace(load(tmp_path / "home", environ={}), models=model_folder)
+    with Engine.open(settings=there) as made:
+        made.add([Record(text, id=name) for name, text in TOPICS.items()])
+        made.embed_pending()
+    now = 1000.0
+    with Engine.open(settings=replace(there, models=tmp_path / "models")) as opened:
+        assert opened.derived.semantic is not None
+        model = opened.derived.semantic.model
+        model._clock = lambda: now
+        for _ in range(3):
+            without = opened.search("planets seen at night")
+            assert without.notes[0].startswith("Words only")
+        assert without.cached, (
+            "while it is known that the model is missing, its absence need not be found again"
+        )
+        (tmp_path / "models").symlink_to(model_folder)
+        assert opened.search("planets seen at night").cached
+        now += 30.0
+        by_meaning = opened.search("planets seen at night")
+        assert (by_meaning.cached, by_meaning.results[0].id, by_meaning.notes) == (False, "stars", ())
+        assert opened.search("planets seen at night").cached
+
+
+def test_without_caches_the_query_is_encoded_anew(engine: Engine) -> None:
+    engine.search("a question asked before", cache=True)
+    before = replace(engine.query_vectors.stats(), age_s=0)
+    engine.search("a question asked before", cache=False)
+    engine.search("a question never kept", cache=False)
+    assert replace(engine.query_vectors.stats(), age_s=0) == before

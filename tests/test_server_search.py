@@ -15,7 +15,7 @@ from serving import NOTES, Served, error_of, notes, serving, settings_at
 
 from localsearch.engine import Engine
 from localsearch.server.files import open_original
-from localsearch.types import Answer
+from localsearch.types import Answer, Record
 
 
 @pytest.fixture
@@ -174,6 +174,22 @@ def test_a_write_makes_old_answers_unreachable(fresh: Served) -> None:
     assert (after["cached"], after["total"]) == (False, 2)
     fresh.client.delete("/documents/more")
     assert fresh.search("celadon")["total"] == 1
+
+
+def test_an_answer_by_words_alone_ends_when_the_model_arrives(tmp_path: Path, model_folder: Path) -> None:
+    settings = settings_at(tmp_path / "home")
+    with Engine.open(settings=replace(settings, models=model_folder)) as engine:
+        engine.add([Record(text, id) for id, text in NOTES.items()])
+        engine.embed_pending()
+    with Engine.open(settings=settings) as engine, serving(engine, settings) as one:
+        assert engine.derived.semantic is not None
+        for _ in range(3):
+            without = one.search("what insects collect")
+        assert (without["cached"], without["notes"][0][:10]) == (True, "Words only")
+        settings.models.symlink_to(model_folder)
+        engine.derived.semantic.model.try_again()  # or half a minute later
+        by_meaning = one.search("what insects collect")
+        assert (by_meaning["cached"], by_meaning["results"][0]["id"]) == (False, "bees")
 
 
 def test_clearing_the_caches(fresh: Served) -> None:

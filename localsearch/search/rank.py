@@ -101,7 +101,10 @@ class Ranker:
 
     def _encode(self, trip: Trip, semantic: Semantic, text: str) -> Vectors:
         with trip.stage("encode"):
-            vector, _ = self.query_vectors.vector(semantic.model.encoder(), text)
+            encoder = semantic.model.encoder()
+            if not trip.request.cache:
+                return encoder.encode_query(text)
+            vector, _ = self.query_vectors.vector(encoder, text)
         return vector
 
     def _candidates(

@@ -10,6 +10,7 @@ the ranking of an earlier one.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import replace
 
 from localsearch.caches import ResultCache, VectorCache, canonical
@@ -51,14 +52,18 @@ class Searcher:
         """Answer one query. Raises QueryError and FilterError for what cannot be answered."""
         trip = Trip(request)
         semantic = self.derived.semantic if request.mode != "lexical" else None
-        stamp = (self.derived.seq, semantic and (semantic.version.id, len(semantic.vectors)))
+        stamp = self._stamp(semantic)
         key = _cache_key(request)
         if request.cache and (known := self.answers.get(key, stamp)):
             return replace(known, took_ms=trip.took_ms(), cached=True)
         answer = self._answer(trip, semantic)
-        if request.cache and request.budget_ms is None:
+        if request.cache and request.budget_ms is None and stamp == self._stamp(semantic):
             self.answers.put(key, stamp, answer)
         return answer
+
+    def _stamp(self, semantic: Semantic | None) -> Hashable:
+        """What an answer depends on besides the request; one in whose making it changed belongs to neither state."""
+        return self.derived.seq, semantic and semantic.stamp
 
     def answer(self, request: Request, semantic: Semantic | None) -> Answer:
         """Answer from one version of embeddings, past the cache."""

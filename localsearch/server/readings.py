@@ -79,12 +79,16 @@ class RecallSample:
         self._asked.append(query)
 
     def measure(self) -> None:
-        """Take one recent query and compare. Does nothing while there is no graph: without one, search is exact."""
+        """Take one recent query and compare. Does nothing without a model or a graph: search is exact then."""
         semantic = self._engine.derived.semantic
         if semantic is None or semantic.vectors.generation is None or not self._asked:
             return
         query = random.choice(list(self._asked))
-        vector, _ = self._engine.query_vectors.vector(semantic.model.encoder(), query)
+        try:
+            encoder = semantic.model.encoder()
+        except ModelError:
+            return
+        vector, _ = self._engine.query_vectors.vector(encoder, query)
         found = semantic.vectors.search(vector, RECALL_AT)
         exact = semantic.vectors.search(vector, RECALL_AT, exact=True)
         if len(exact):

@@ -83,15 +83,9 @@ class Service:
         self.db.close()
 
     def stamp(self) -> Hashable:
-        """What answers depend on besides the request: another stamp, other answers. Read from memory.
-
-        The trouble of the background work is part of it: while the model is missing, answers are found by words alone,
-        and they must not outlive that.
-        """
+        """What answers depend on besides the request: another stamp, other answers. Read from memory."""
         derived = self.engine.derived
-        semantic = derived.semantic
-        version = semantic and (semantic.version.id, len(semantic.vectors))
-        return derived.seq, version, self.engine.background_error
+        return derived.seq, derived.semantic and derived.semantic.stamp
 
     def generation(self) -> Hashable:
         """Which published vectors answers come from; changes when a version or a merge is published."""

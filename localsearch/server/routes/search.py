@@ -88,7 +88,7 @@ def _answer(service: Service, asked: SearchRequest, started: float, counted: boo
     request, stamp = normal(asked), service.stamp()
     use_cache = asked.cache is not False
     answer = service.engine.search(**request, budget_ms=asked.budget_ms, cache=use_cache)
-    if use_cache and asked.budget_ms is None:
+    if use_cache and asked.budget_ms is None and stamp == service.stamp():
         service.bodies.put(canonical(request), stamp, _closing(answer))
     if counted:
         service.asked(request)
