@@ -15,6 +15,7 @@ from localsearch.prepare import context
 from localsearch.store import Version
 from localsearch.store.embeddings import PendingChunk
 from localsearch.types import Cancelled, Encoder, Progress, Report, never, no_report
+from localsearch.usage import Meter
 from localsearch.vectors import Generation
 
 BATCH = 512
@@ -24,8 +25,9 @@ _WANTED = 2000
 class Embedder:
     """Encodes pending chunks of a version and makes them searchable, batch by batch, each batch durable."""
 
-    def __init__(self, derived: Derived) -> None:
+    def __init__(self, derived: Derived, meter: Meter) -> None:
         self.derived = derived
+        self.meter = meter
         self.corpus = derived.corpus
         self.embeddings = derived.embeddings
         self._wanted: OrderedDict[int, None] = OrderedDict()
@@ -58,6 +60,7 @@ class Embedder:
                 self._embed(version, model.encoder(), batch, cancelled)
             except CancelledError:
                 break
+            self.meter.save()
             done += len(batch)
             total = max(total, done)
             report(Progress("embed", done, total, "passages"))

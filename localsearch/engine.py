@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +32,7 @@ from localsearch.upkeep.backup import BackupReport, backup
 from localsearch.upkeep.check import CheckReport, check, repair
 from localsearch.upkeep.exchange import export, import_file
 from localsearch.upkeep.purge import Purged, finish, is_due, purge
+from localsearch.usage import Meter, Usage
 from localsearch.versions import Comparison, Versions
 from localsearch.watch import Changes, Watcher
 
@@ -39,7 +41,7 @@ from localsearch.watch import Changes, Watcher
 class Status:
     """What is indexed and how fresh: `changed` is when a document was last stored.
 
-    `bytes` is what the home folder takes on disk, models not counted.
+    `bytes` is what the home folder takes on disk, models not counted. `cost` is what embedding has taken so far.
     """
 
     documents: int
@@ -54,6 +56,7 @@ class Status:
     collections: tuple[str, ...]
     roots: tuple[str, ...]
     changed: float | None
+    cost: Usage
     release: str = __version__
 
 
@@ -117,7 +120,8 @@ class Engine:
             self.derived.refresh()
         else:
             self.derived.catch_up()
-        self.embedder = Embedder(self.derived)
+        self.meter = Meter(self.embeddings, self.models.tally, self.settings.cost)
+        self.embedder = Embedder(self.derived, self.meter)
         self.query_vectors = opener.query_vectors()
         self.answers = opener.answers()
         self.query_log = opener.query_log()
@@ -157,6 +161,9 @@ class Engine:
         self.searcher.close()
         self.query_vectors.close()
         self.query_log.close()
+        if not self.read_only:
+            with suppress(LocalSearchError):  # a count must not stand in the way of closing
+                self.meter.save()
         self.derived.close()
         self.db.close()
         if self.ownership:
@@ -421,6 +428,7 @@ class Engine:
             collections=tuple(self.corpus.collections()),
             roots=tuple(path for _, path, _ in self.ledger.roots()),
             changed=self.db.one("SELECT max(indexed) FROM documents"),
+            cost=self.meter.read(),
         )
 
     def why(self, path: str | os.PathLike[str]) -> list[FileRow]:

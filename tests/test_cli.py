@@ -56,6 +56,8 @@ def test_index_search_status_why(home: Path, notes: Path, capsys: pytest.Capture
     code, text, _ = out(capsys, "status")
     assert "documents" in text
     assert str(notes) in text
+    assert "tokens embedded" in text
+    assert "elsewhere (hosted large)" in text
 
 
 def test_json_is_one_object_and_nothing_else(
@@ -92,6 +94,8 @@ def test_json_is_one_object_and_nothing_else(
         "bytes",
     }
     assert set(status) >= names
+    assert status["cost"]["tokens"] > 0
+    assert status["cost"]["hosted"]["hosted small"] == round(status["cost"]["tokens"] * 0.02e-6, 6)
     assert json.loads(out(capsys, "--json", "check")[1]) == {"ok": True, "problems": [], "repaired": []}
     why = json.loads(out(capsys, "--json", "why", str(notes / "main.py"))[1])
     assert (why["path"], why["state"], why["reason"]) == (str(notes / "main.py"), "indexed", "")

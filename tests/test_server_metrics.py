@@ -23,10 +23,9 @@ from serving import Served, notes
 from localsearch.embedding import rebuild
 from localsearch.errors import SettingsError
 from localsearch.server.alerts import Alerts, tell
-from localsearch.server.cost import hosted
 from localsearch.server.metrics import Window, percentile
 from localsearch.server.readings import RecallSample, recall
-from localsearch.settings import RULES, AlertRule, AlertSettings, CostSettings, LimitSettings, load
+from localsearch.settings import RULES, AlertRule, AlertSettings, LimitSettings, load
 from localsearch.types import Ranking, never, no_report
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
@@ -117,7 +116,7 @@ def test_embedding_is_counted_and_priced(sample: Served) -> None:
     sample.service.vitals.forget()
     stats = sample.client.get("/stats").json()
     cost = stats["cost"]
-    assert cost["tokens"] >= 5
+    assert cost["tokens"] > 5000, "the passages, which were embedded before the server came, count too"
     assert cost["cpu_s"] > 0
     assert cost["hosted"] == {
         "hosted small": round(cost["tokens"] * 0.02 / 1e6, 6),
@@ -126,11 +125,6 @@ def test_embedding_is_counted_and_priced(sample: Served) -> None:
     assert (stats["embedded_chunks"], stats["semantic_coverage"]) == (stats["chunks"], 1.0)
     assert stats["caches"]["query_vectors"]["entries"] >= 1
     assert stats["roots"] == [str(Path(__file__).parents[1] / "data" / "sample")]
-
-
-def test_prices() -> None:
-    assert hosted(2_000_000, CostSettings()) == {"hosted small": 0.04, "hosted large": 0.26}
-    assert hosted(0, CostSettings({"x": 9.0})) == {"x": 0.0}
 
 
 def test_a_window_forgets_after_five_minutes() -> None:

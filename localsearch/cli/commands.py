@@ -160,6 +160,8 @@ def status(args: argparse.Namespace, console: Console, settings: Settings) -> in
     rows += [["documents", f"{state.documents:,}"], ["passages", f"{state.chunks:,}"]]
     rows += [["found by meaning", coverage], ["version", state.version or "none"]]
     rows += [["last change", changed], ["on disk", f"{state.bytes / 1e6:,.1f} MB"]]
+    rows += [["tokens embedded", f"{state.cost.tokens:,} in {state.cost.cpu_s:,.0f} s of processor time"]]
+    rows += [[f"  elsewhere ({name})", f"${dollars:,.4f}"] for name, dollars in state.cost.hosted.items()]
     rows += [[f"files {name}", f"{count:,}"] for name, count in state.files.items()]
     rows += [[f"  {what} ({rule})", f"{count:,}"] for what, rule, count in rules]
     console.table(rows)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from localsearch.errors import CancelledError
 from localsearch.models.manifest import Manifest
-from localsearch.models.runner import Cost, Session, Workers
+from localsearch.models.runner import Cost, Session, Tally, Workers
 from localsearch.models.tokens import Tokenizer
 from localsearch.types import Cancelled, Progress, Report, Vectors, never, no_report
 
@@ -41,12 +41,13 @@ class OnnxEncoder:
         self._foreground = Workers(threads, background=False)
 
     @classmethod
-    def open(cls, folder: Path, precision: str, threads: int) -> OnnxEncoder:
-        """Load an installed model. Raises ModelMissingError, ModelDamagedError."""
+    def open(cls, folder: Path, precision: str, threads: int, tally: Tally | None = None) -> OnnxEncoder:
+        """Load an installed model; `tally` counts along. Raises ModelMissingError, ModelDamagedError."""
         manifest = Manifest.read(folder)
         card = manifest.card
         tokenizer = Tokenizer.load(folder / "tokenizer.json", card.max_tokens, card.lowercase)
-        return cls(manifest, Session(manifest.path(folder, precision)), tokenizer, precision, threads)
+        session = Session(manifest.path(folder, precision), tally)
+        return cls(manifest, session, tokenizer, precision, threads)
 
     @property
     def cost(self) -> Cost:

@@ -28,17 +28,36 @@ _BACKGROUND_NICE = 5
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What encoding has cost since the session was opened: texts, tokens, and seconds of processor time."""
+    """What encoding has cost so far: texts, tokens, and seconds of processor time."""
 
     texts: int = 0
     tokens: int = 0
     cpu_s: float = 0.0
 
 
+class Tally:
+    """What encoding has cost over any number of sessions; safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._cost = Cost()
+
+    @property
+    def cost(self) -> Cost:
+        return self._cost
+
+    def add(self, texts: int, tokens: int, cpu_s: float) -> None:
+        """Count one run."""
+        with self._lock:
+            cost = self._cost
+            self._cost = Cost(cost.texts + texts, cost.tokens + tokens, cost.cpu_s + cpu_s)
+
+
 class Session:
     """One ONNX model in memory; `run` may be called from any number of threads and releases the GIL."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, tally: Tally | None = None) -> None:
+        """`tally` counts what this session does together with others."""
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -54,24 +73,21 @@ class Session:
                 f"{path} does not load: {error}",
                 hint="Run: models verify, then pull or import the model again.",
             ) from error
-        self._lock = threading.Lock()
-        self._cost = Cost()
+        self._own = Tally()
+        self._tallies = [self._own, tally] if tally else [self._own]
 
     @property
     def cost(self) -> Cost:
-        return self._cost
+        return self._own.cost
 
     def run(self, output: str, inputs: dict[str, NDArray[np.int32]]) -> NDArray[np.float32]:
         """One output for int32 inputs of shape (batch, length), on the calling thread."""
         began = time.thread_time()
         (value,) = self._session.run([output], inputs)
-        self._count(next(iter(inputs.values())), time.thread_time() - began)
+        seconds, ids = time.thread_time() - began, next(iter(inputs.values()))
+        for tally in self._tallies:
+            tally.add(ids.shape[0], ids.size, seconds)
         return np.asarray(value, np.float32)
-
-    def _count(self, ids: NDArray[np.int32], seconds: float) -> None:
-        with self._lock:
-            cost = self._cost
-            self._cost = Cost(cost.texts + ids.shape[0], cost.tokens + ids.size, cost.cpu_s + seconds)
 
 
 class Workers:

@@ -22,6 +22,7 @@ from localsearch.models.folder import check_name, model_files, read_folder
 from localsearch.models.lock import Lock
 from localsearch.models.manifest import MANIFEST, Manifest, pins
 from localsearch.models.processor import cores, safe_int8
+from localsearch.models.runner import Tally
 from localsearch.settings import Settings
 from localsearch.types import Cancelled, Report, never, no_report
 
@@ -34,13 +35,17 @@ _KINDS = {"encoder": "an embedding model", "reranker": "a re-ranking model"}
 
 
 class ModelStore:
-    """The models of `settings.models`: one folder each, with model.json naming every file and its SHA-256."""
+    """The models of `settings.models`: one folder each, with model.json naming every file and its SHA-256.
+
+    `tally` is what all embedding models loaded from here have done.
+    """
 
     def __init__(self, settings: Settings, cards: Sequence[Card] | None = None) -> None:
         """The cards are those that come with localsearch, unless others are given."""
         self.settings = settings
         self.folder = settings.models
         self._cards = tuple(all_cards() if cards is None else cards)
+        self.tally = Tally()
         self._fetcher = Fetcher(settings, Lock(self.folder / LOCK))
 
     def cards(self) -> list[Card]:
@@ -118,7 +123,8 @@ class ModelStore:
         from localsearch.models.encoder import OnnxEncoder
 
         name = name or self.settings.model.name
-        return OnnxEncoder.open(self._at(name), self._usable(name, "encoder", precision), self._threads())
+        chosen = self._usable(name, "encoder", precision)
+        return OnnxEncoder.open(self._at(name), chosen, self._threads(), self.tally)
 
     def reranker(self, name: str | None = None, precision: str | None = None) -> CrossEncoder:
         """Load an installed cross-encoder (default: the settings'). Raises ModelMissingError, ModelDamagedError."""

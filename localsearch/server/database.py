@@ -44,6 +44,7 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX jobs_by_state ON jobs (state);
     CREATE TABLE totals (name TEXT PRIMARY KEY, value REAL NOT NULL);
     """,
+    "DROP TABLE totals",  # index.db counts, since embedding happens without a server too
 )
 """Each runs once, with its number, in one transaction. None is ever edited."""
 

@@ -17,6 +17,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from localsearch.caches import CacheStats
+from localsearch.usage import NOTHING, Usage
 
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 WINDOW_S = 300.0
@@ -41,9 +42,7 @@ class Snapshot:
     disk_free: float = 1.0
     caches: Mapping[str, CacheStats] | None = None
     queues: Mapping[str, int] | None = None
-    tokens: int = 0
-    cpu_s: float = 0.0
-    dollars: Mapping[str, float] | None = None
+    cost: Usage = NOTHING
     quality: float | None = None
     recall: float | None = None
     alerts: Mapping[tuple[str, str], int] | None = None
@@ -161,7 +160,7 @@ class _FromEngine(Collector):
         yield _labelled("jobs", "Jobs by state.", "state", now.queues or {})
         yield _labelled("files", "Files seen, by what became of them.", "state", now.files or {})
         yield _labelled(
-            "hosted_cost_dollars", "What the tokens embedded here cost elsewhere.", "price", now.dollars or {}
+            "hosted_cost_dollars", "What the tokens embedded here cost elsewhere.", "price", now.cost.hosted
         )
         yield _alerts(now.alerts or {})
 
@@ -178,8 +177,8 @@ def _index(now: Snapshot) -> Iterable[Metric]:
     yield _gauge(
         "vector_recall_ratio", "Recall at 10 of the vector index on recent real queries.", now.recall
     )
-    yield _counted("embedding_tokens", "Word pieces embedded.", now.tokens)
-    yield _counted("embedding_cpu_seconds", "Processor time spent on embedding.", now.cpu_s)
+    yield _counted("embedding_tokens", "Word pieces embedded.", now.cost.tokens)
+    yield _counted("embedding_cpu_seconds", "Processor time spent on embedding.", now.cost.cpu_s)
 
 
 def _caches(caches: Mapping[str, CacheStats]) -> Iterable[Metric]:

@@ -1,69 +1,20 @@
-"""What is read off the engine from time to time: embedding done, age, recall of the vector index on real queries."""
+"""What is read off the engine from time to time: age, judgements, recall of the vector index on real queries."""
 
 from __future__ import annotations
 
 import random
-import threading
 import time
 from collections import deque
-from dataclasses import dataclass
 
 import numpy as np
 
 from localsearch.engine import Engine
 from localsearch.errors import ModelError
-from localsearch.server.database import ServiceDatabase
 from localsearch.types import Ranking
 
 RECALL_AT = 10
 SAMPLE = 50
 """Queries in the rolling sample."""
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Embedding that servers of this home folder have done: word pieces, and seconds of processor time."""
-
-    tokens: int = 0
-    cpu_s: float = 0.0
-
-
-class UsageMeter:
-    """Adds up what the encoder has done, over restarts too."""
-
-    def __init__(self, engine: Engine, db: ServiceDatabase) -> None:
-        self._engine, self._db = engine, db
-        rows = dict(db.query("SELECT name, value FROM totals"))
-        self._total = Usage(int(rows.get("tokens", 0)), float(rows.get("cpu_s", 0.0)))
-        self._seen: dict[int, tuple[int, float]] = {}
-        self._lock = threading.Lock()
-
-    def read(self) -> Usage:
-        """Usage until now."""
-        semantic = self._engine.derived.semantic
-        if semantic is None:
-            return self._total
-        try:
-            encoder = semantic.model.encoder()
-        except ModelError:
-            return self._total
-        cost = getattr(encoder, "cost", None)
-        if cost is None:
-            return self._total
-        with self._lock:
-            tokens, seconds = self._seen.get(semantic.version.id, (0, 0.0))
-            self._seen[semantic.version.id] = cost.tokens, cost.cpu_s
-            self._total = Usage(
-                self._total.tokens + max(0, cost.tokens - tokens),
-                self._total.cpu_s + max(0.0, cost.cpu_s - seconds),
-            )
-            return self._total
-
-    def save(self) -> None:
-        """Make the totals survive a restart."""
-        now = self.read()
-        for name, value in (("tokens", now.tokens), ("cpu_s", now.cpu_s)):
-            self._db.write("INSERT OR REPLACE INTO totals VALUES (?, ?)", (name, value))
 
 
 class RecallSample:

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from localsearch.errors import LocalSearchError
-from localsearch.server.cost import hosted
 from localsearch.server.metrics import Snapshot, percentile
-from localsearch.server.readings import RecallSample, UsageMeter, quality, stale_s
+from localsearch.server.readings import RecallSample, quality, stale_s
 from localsearch.server.wire import LatencyAnswer, Sample
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ class Vitals:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._every = service.settings.alerts.interval_s
-        self._usage = UsageMeter(service.engine, service.db)
         self.recall = RecallSample(service.engine)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -55,7 +53,6 @@ class Vitals:
         if self._thread:
             self._thread.join()
         self._guarded(self._service.write_down)
-        self._guarded(self._usage.save)
 
     def snapshot(self) -> Snapshot:
         """The state of the index and the queues, at most two seconds old."""
@@ -83,7 +80,6 @@ class Vitals:
     def _take(self) -> Snapshot:
         service = self._service
         status = service.engine.status()
-        usage = self._usage.read()
         return Snapshot(
             documents=status.documents,
             chunks=status.chunks,
@@ -96,9 +92,7 @@ class Vitals:
             disk_free=service.disk_free(),
             caches=service.caches(),
             queues={"queued": 0, "running": 0, "failed": 0} | service.jobs.counts(),
-            tokens=usage.tokens,
-            cpu_s=usage.cpu_s,
-            dollars=hosted(usage.tokens, service.settings.cost),
+            cost=status.cost,
             recall=self.recall.value,
             alerts=service.alerts.firing(),
         )

@@ -329,7 +329,7 @@ class CacheAnswer(Result, frozen=True, kw_only=True):
 
 
 class CostAnswer(Result, frozen=True, kw_only=True):
-    """Embedding done here, and what the same tokens would cost in dollars at each hosted price."""
+    """Embedding done for this index, wherever, and what the same tokens would cost in dollars at each hosted price."""
 
     tokens: int
     cpu_s: float

@@ -13,6 +13,7 @@ from localsearch.store.database import Database
 from localsearch.types import Ids, Vectors
 
 _BATCH = 500
+_TOKENS, _SECONDS = "embedding tokens", "embedding cpu seconds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,24 @@ class Embeddings:
 
     def pending_count(self, version_id: int) -> int:
         return int(self.db.one("SELECT count(*) FROM pending WHERE version_id = ?", (version_id,)))
+
+    # -- what it cost
+
+    def spent(self) -> tuple[int, float]:
+        """Tokens embedded and seconds of processor time, in all."""
+        kept = dict(
+            self.db.query("SELECT name, value FROM settings WHERE name IN (?, ?)", (_TOKENS, _SECONDS))
+        )
+        return int(kept.get(_TOKENS, 0)), float(kept.get(_SECONDS, 0.0))
+
+    def spend(self, tokens: int, cpu_s: float) -> None:
+        """Add to what was spent."""
+        with self.db.write() as connection:
+            before, seconds = self.spent()
+            connection.executemany(
+                "INSERT OR REPLACE INTO settings VALUES (?, ?)",
+                [(_TOKENS, before + tokens), (_SECONDS, seconds + cpu_s)],
+            )
 
     # -- vectors
 

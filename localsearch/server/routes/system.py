@@ -56,12 +56,12 @@ def stats(service: Service, call: Call) -> StatsAnswer:
     """Counts, sizes, caches, cost."""
     now, status = service.vitals.snapshot(), service.engine.status()
     caches = {name: CacheAnswer(**asdict(stats)) for name, stats in service.caches().items()}
+    counted = {name: getattr(status, name) for name in StatsAnswer.__struct_fields__ if hasattr(status, name)}
     return StatsAnswer(
-        **{field: value for field, value in asdict(status).items() if field in StatsAnswer.__struct_fields__},
+        **counted | {"cost": CostAnswer(**asdict(status.cost))},
         uptime_s=round(time.time() - service.started, 1),
         background_error=service.engine.background_error,
         caches=caches,
-        cost=CostAnswer(tokens=now.tokens, cpu_s=round(now.cpu_s, 3), hosted=dict(now.dollars or {})),
         latency=service.vitals.latency(),
         jobs=service.jobs.counts(),
         quality=now.quality,
