@@ -24,7 +24,7 @@ from localsearch.store import Database, FileRow, Ledger, NewDocument
 from localsearch.types import Cancelled, Extract, Progress, Record, Report, never, no_report
 
 _BATCH_FILES = 200
-_BATCH_S = 2.0
+_BATCH_S = 1.0
 SKIPPING_RULES = frozenset({"binary", "empty", "image", "unsupported"})
 """Rules of the extractor that mean there was nothing to read, rather than that reading failed."""
 
@@ -282,7 +282,7 @@ class Indexer:
                     waiting[path] = (found, digest)
                     yield path
 
-        for path, outcome in extractor.extract_many(unread()):
+        for path, outcome in extractor.extract_many(unread(), run.cancelled):
             yield from _drained(known)
             yield _Read(*waiting.pop(path), outcome)
         yield from _drained(known)
@@ -290,8 +290,11 @@ class Indexer:
     # -- store
 
     def _store(self, run: _Run, root: Path, batch: list[_Read]) -> None:
+        """Store what was read, up to where the user stops; the rest is read again by the next run."""
         with self.db.write():
             for read in batch:
+                if run.cancelled():
+                    break
                 self._store_one(run, root, read)
         run.done += len(batch)
         run.report(Progress("read", run.done, run.to_read, "files", batch[-1].found.path))
