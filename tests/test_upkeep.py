@@ -15,6 +15,9 @@ import pytest
 
 from localsearch.engine import Engine
 from localsearch.errors import ConflictError, DamagedError, LocalSearchError, NotFoundError, UsageError
+from localsearch.server.database import ServiceDatabase
+from localsearch.server.jobs import Jobs
+from localsearch.server.keys import KeyRing, Keys
 from localsearch.settings import Settings, VectorSettings, load
 from localsearch.types import Record
 from localsearch.upkeep.backup import restore
@@ -57,6 +60,39 @@ def test_a_backup_of_a_live_index_restores_to_the_same_answers(engine: Engine, t
         assert answers(restored) == before
         assert restored.embed_pending() == 0
         assert restored.check().ok
+
+
+def test_keys_and_jobs_come_back_with_the_index(engine: Engine, tmp_path: Path) -> None:
+    assert not engine.backup(tmp_path / "without.lsb").service
+    served = ServiceDatabase(engine.settings.home)
+    key, secret = Keys(served).create("phone", "write")
+    jobs = Jobs(served, {"index": lambda *_: {}}, 10)
+    jobs.submit("index", {"paths": ["/notes"]})
+    assert engine.backup(tmp_path / "copy.lsb").service
+    served.close()
+    home = tmp_path / "again"
+    assert restore(tmp_path / "copy.lsb", home).service
+    assert (home / "service.db").stat().st_mode & 0o777 == 0o600
+    back = ServiceDatabase(home)
+    assert [known.id for known in Keys(back).list()] == [key.id]
+    assert KeyRing(back).find(secret.encode()) == key
+    assert Jobs(back, {}, 10).counts() == {"queued": 1}
+    back.close()
+
+
+def test_keys_revoked_since_a_backup_stay_revoked_where_they_are(engine: Engine, tmp_path: Path) -> None:
+    home = engine.settings.home
+    served = ServiceDatabase(home)
+    key, secret = Keys(served).create("phone")
+    engine.backup(tmp_path / "copy.lsb")
+    Keys(served).revoke(key.id)
+    served.close()
+    engine.close()
+    (home / "index.db").unlink()
+    assert not restore(tmp_path / "copy.lsb", home).service
+    back = ServiceDatabase(home)
+    assert KeyRing(back).find(secret.encode()) is None
+    back.close()
 
 
 def test_restoring_over_an_index_is_refused(engine: Engine, tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ def backup(args: argparse.Namespace, console: Console, settings: Settings) -> in
     console.say(
         f"{outcome.documents:,} documents in {outcome.file}, {outcome.bytes / 1e6:,.1f} MB, verified."
     )
+    kept = "API keys and jobs are in it" if outcome.service else "There are no API keys or jobs"
+    console.say(f"{kept}; models and settings.toml are not.")
     return 0
 
 
@@ -38,6 +40,8 @@ def restore(args: argparse.Namespace, console: Console, settings: Settings) -> i
     if console.json:
         console.result(outcome)
     console.say(f"{outcome.documents:,} documents are back in {settings.home}.")
+    if outcome.service:
+        console.say("So are API keys: revoke again those that were revoked since the backup.")
     return 0
 
 

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from localsearch.errors import DamagedError, DiskFullError, FormatError, StorageError
-
-FILE = "service.db"
+from localsearch.store.database import SERVICE
 
 MIGRATIONS: tuple[str, ...] = (
     """
@@ -54,7 +53,7 @@ class ServiceDatabase:
 
     def __init__(self, home: Path) -> None:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.file = home / FILE
+        self.file = home / SERVICE
         self._lock = threading.Lock()
         with _explained(self.file):
             self._connection = self._open()
@@ -111,7 +110,7 @@ def _migrate(connection: sqlite3.Connection) -> None:
 def _format(connection: sqlite3.Connection) -> int:
     found = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if found > len(MIGRATIONS):
-        raise FormatError(f"{FILE} was written by a newer release.", hint="Update localsearch.")
+        raise FormatError(f"{SERVICE} was written by a newer release.", hint="Update localsearch.")
     return found
 
 

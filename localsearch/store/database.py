@@ -23,6 +23,8 @@ from localsearch.errors import DamagedError, DiskFullError, FormatError, ReadOnl
 from localsearch.store.schema import MIGRATIONS
 
 FILE = "index.db"
+SERVICE = "service.db"
+"""Beside it, the server's API keys and jobs."""
 WAL_STEP = 4 << 20
 """Bytes of the log after which it is moved into the database, again and again while readers keep it from ending."""
 WAL_LIMIT = 32 << 20

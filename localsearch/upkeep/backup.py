@@ -1,7 +1,7 @@
-"""One file with everything that cannot be made again: the database, with its checksum. The rest is derived.
+"""One file with everything that cannot be made again: the databases, with their checksums. The rest is derived.
 
-The file is a tar archive of `manifest.json` and `index.db`, written under another name, verified and renamed: a backup
-that was interrupted never has the name of one.
+The file is a tar archive of `manifest.json`, `index.db` and, where a server or a key has made one, `service.db`. It is
+written under another name, verified and renamed: a backup that was interrupted never has the name of one.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ import sqlite3
 import tarfile
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from localsearch.errors import ConflictError, DamagedError, FormatError, UsageError
 from localsearch.release import __version__
 from localsearch.store import Database
-from localsearch.store.database import FILE, check_format
+from localsearch.store.database import FILE, SERVICE, check_format, explain
 from localsearch.store.schema import MIGRATIONS
 from localsearch.types import Progress, Report, no_report
 
@@ -34,12 +36,13 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class BackupReport:
-    """A finished backup or restore."""
+    """A finished backup or restore. `service` tells whether API keys and jobs came along."""
 
     file: str
     documents: int
     bytes: int
     sha256: str
+    service: bool = False
 
 
 def backup(db: Database, target: Path, report: Report = no_report) -> BackupReport:
@@ -53,23 +56,27 @@ def backup(db: Database, target: Path, report: Report = no_report) -> BackupRepo
     with tempfile.TemporaryDirectory(prefix=f"{_PARTIAL}{os.getpid()}-", dir=target.parent) as scratch:
         copy = Path(scratch) / FILE
         report(Progress("backup", 0, 3, "steps", "copying"))
+        # Before the index: a job that ends meanwhile is done twice rather than never.
+        service = _copy_service(db.file.with_name(SERVICE), copy.with_name(SERVICE))
         db.backup_to(copy)
         report(Progress("backup", 1, 3, "steps", "verifying"))
         documents = _verified(copy)
-        digest = _sha256(copy)
+        parts = [copy, copy.with_name(SERVICE)] if service else [copy]
+        digests = {part.name: _sha256(part) for part in parts}
         report(Progress("backup", 2, 3, "steps", "packing"))
         packed = Path(scratch) / "packed"
-        _pack(copy, packed, _manifest(copy, digest, documents))
+        _pack(parts, packed, _manifest(parts, digests, documents))
         os.link(packed, target)
     _sync(target.parent)
-    return BackupReport(str(target), documents, target.stat().st_size, digest)
+    return BackupReport(str(target), documents, target.stat().st_size, digests[FILE], service)
 
 
 def restore(source: Path, home: Path, report: Report = no_report) -> BackupReport:
     """Unpack a backup into an empty or new folder, after checking every byte; derived indexes come back by themselves.
 
     What an earlier index left in the folder is removed first, its log above all, which would be replayed into the
-    restored database. Raises ConflictError when the folder holds an index, DamagedError for what is no whole backup.
+    restored database. Keys and jobs that are there already are the newer ones and stay. Raises ConflictError when the
+    folder holds an index, DamagedError for what is no whole backup.
     """
     if (home / FILE).exists():
         raise ConflictError(
@@ -81,14 +88,38 @@ def restore(source: Path, home: Path, report: Report = no_report) -> BackupRepor
     with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=home) as scratch:
         copy = Path(scratch) / FILE
         report(Progress("restore", 0, 2, "steps", "unpacking"))
-        manifest = _unpack(source, copy)
+        digests = _unpack(source, copy.parent)
         report(Progress("restore", 1, 2, "steps", "verifying"))
         documents = _verified(copy)
-        os.chmod(copy, 0o600)
+        service = SERVICE in digests and not (home / SERVICE).exists()
         _clear(home)
-        os.rename(copy, home / FILE)
+        if service:
+            _put(copy.with_name(SERVICE), home)
+        _put(copy, home)
     _sync(home)
-    return BackupReport(str(source), documents, source.stat().st_size, manifest["files"][FILE]["sha256"])
+    return BackupReport(str(source), documents, source.stat().st_size, digests[FILE], service)
+
+
+def _put(copy: Path, home: Path) -> None:
+    os.chmod(copy, 0o600)
+    os.rename(copy, home / copy.name)
+
+
+def _copy_service(file: Path, copy: Path) -> bool:
+    """Copy the server's database, which any process may be writing; false where there is none."""
+    if not file.exists():
+        return False
+    mode = "rw" if os.access(file, os.W_OK) else "ro"
+    try:
+        with (
+            closing(sqlite3.connect(f"{file.as_uri()}?mode={mode}", uri=True, timeout=30)) as source,
+            closing(sqlite3.connect(copy)) as target,
+        ):
+            source.backup(target)
+            _integral(target)
+    except sqlite3.DatabaseError as error:
+        raise explain(error, file) from error
+    return True
 
 
 def _clear_remains(folder: Path) -> None:
@@ -118,7 +149,7 @@ def _clear(home: Path) -> None:
     _sync(home)
 
 
-def _manifest(copy: Path, digest: str, documents: int) -> bytes:
+def _manifest(parts: Sequence[Path], digests: Mapping[str, str], documents: int) -> bytes:
     return json.dumps(
         {
             "format": FORMAT,
@@ -126,24 +157,28 @@ def _manifest(copy: Path, digest: str, documents: int) -> bytes:
             "schema": MIGRATIONS[-1][0],
             "created": time.time(),
             "documents": documents,
-            "files": {FILE: {"sha256": digest, "bytes": copy.stat().st_size}},
+            "files": {
+                part.name: {"sha256": digests[part.name], "bytes": part.stat().st_size} for part in parts
+            },
         }
     ).encode()
 
 
-def _pack(copy: Path, packed: Path, manifest: bytes) -> None:
+def _pack(parts: Sequence[Path], packed: Path, manifest: bytes) -> None:
     with open(packed, "xb") as file:
         os.chmod(packed, 0o600)
         with tarfile.open(fileobj=file, mode="w") as tar:
             entry = tarfile.TarInfo(_MANIFEST)
             entry.size = len(manifest)
             tar.addfile(entry, io.BytesIO(manifest))
-            tar.add(copy, FILE)
+            for part in parts:
+                tar.add(part, part.name)
         file.flush()
         os.fsync(file.fileno())
 
 
-def _unpack(source: Path, copy: Path) -> dict[str, dict[str, dict[str, str]]]:
+def _unpack(source: Path, folder: Path) -> dict[str, str]:
+    """Write the parts of a backup into a folder, each held against its checksum; returns the checksums by name."""
     try:
         with tarfile.open(source) as tar:
             manifest = json.loads(_member(tar, _MANIFEST).read())
@@ -152,19 +187,32 @@ def _unpack(source: Path, copy: Path) -> dict[str, dict[str, dict[str, str]]]:
                     f"{source} was written by release {manifest['release']}.",
                     hint="Upgrade localsearch to restore it.",
                 )
-            with open(copy, "xb") as file:
-                body = _member(tar, FILE)
-                while block := body.read(_BLOCK):
-                    file.write(block)
-                file.flush()
-                os.fsync(file.fileno())
-        if _sha256(copy) != manifest["files"][FILE]["sha256"]:
-            raise DamagedError(f"{source} is damaged: its checksum differs.", hint="Use another backup.")
-        return dict(manifest)
+            digests = {name: str(manifest["files"][name]["sha256"]) for name in _parts(manifest["files"])}
+            for name, digest in digests.items():
+                _unpack_part(tar, folder / name)
+                if _sha256(folder / name) != digest:
+                    raise DamagedError(
+                        f"{source} is damaged: its checksum differs.", hint="Use another backup."
+                    )
+        return digests
     except FileNotFoundError as error:
         raise UsageError(f"There is no file {source}.", hint="Name a file that `backup` wrote.") from error
     except (tarfile.TarError, EOFError, KeyError, ValueError, TypeError) as error:
         raise DamagedError(f"{source} is not a whole backup: {error}.", hint="Use another backup.") from error
+
+
+def _parts(files: Mapping[str, object]) -> list[str]:
+    """The index, which every backup has, and the server's database where it is listed."""
+    return [FILE, SERVICE] if SERVICE in files else [FILE]
+
+
+def _unpack_part(tar: tarfile.TarFile, target: Path) -> None:
+    with open(target, "xb") as file:
+        body = _member(tar, target.name)
+        while block := body.read(_BLOCK):
+            file.write(block)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _member(tar: tarfile.TarFile, name: str) -> io.BufferedReader:
@@ -179,11 +227,7 @@ def _verified(copy: Path) -> int:
     connection = sqlite3.connect(f"file:{copy}?mode=ro&immutable=1", uri=True)
     try:
         check_format(connection)
-        (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
-        if verdict != "ok":
-            raise DamagedError(
-                f"The copy of the database is damaged: {verdict}.", hint="Run localsearch check."
-            )
+        _integral(connection)
         return int(connection.execute("SELECT count(*) FROM documents").fetchone()[0])
     except sqlite3.DatabaseError as error:
         raise DamagedError(
@@ -191,6 +235,12 @@ def _verified(copy: Path) -> int:
         ) from error
     finally:
         connection.close()
+
+
+def _integral(connection: sqlite3.Connection) -> None:
+    (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    if verdict != "ok":
+        raise DamagedError(f"The copy of the database is damaged: {verdict}.", hint="Run localsearch check.")
 
 
 def _sha256(file: Path) -> str:

@@ -13,13 +13,12 @@ from localsearch.derived import Derived, Semantic
 from localsearch.embedding import rebuild
 from localsearch.errors import ConflictError, UnavailableError
 from localsearch.store import Database, Feedback, Ledger
-from localsearch.store.database import explain
+from localsearch.store.database import SERVICE, explain
 from localsearch.types import Progress, Report, never, no_report
 
 _STEPS = 4
 _TRIES = 600
 _DUE = "purge_due"
-_SERVICE = "service.db"
 """Where a server keeps its jobs, if there ever was one."""
 
 
@@ -76,7 +75,7 @@ def finish(derived: Derived, forget_queries: Callable[[], None], report: Report 
         _rebuild_vectors(derived, semantic)
     _drop_other_vectors(db.file.parent / "vectors", str(semantic.version.id) if semantic else "")
     report(Progress("purge", 3, _STEPS, "steps", "database"))
-    _forget_jobs(db.file.with_name(_SERVICE))
+    _forget_jobs(db.file.with_name(SERVICE))
     db.shrink()
     with db.write() as connection:
         connection.execute("DELETE FROM settings WHERE name = ?", (_DUE,))
