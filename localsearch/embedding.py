@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from localsearch.derived import Derived, Model, Semantic
 from localsearch.errors import CancelledError
+from localsearch.interaction import sign_bits
 from localsearch.prepare import context
-from localsearch.store import Version
+from localsearch.store import TokenBits, Version
 from localsearch.store.embeddings import PendingChunk
 from localsearch.types import Cancelled, Encoder, Progress, Report, never, no_report
 from localsearch.usage import Meter
@@ -25,9 +26,11 @@ _WANTED = 2000
 class Embedder:
     """Encodes pending chunks of a version and makes them searchable, batch by batch, each batch durable."""
 
-    def __init__(self, derived: Derived, meter: Meter) -> None:
+    def __init__(self, derived: Derived, meter: Meter, *, keep_tokens: bool = False) -> None:
         self.derived = derived
         self.meter = meter
+        self.keep_tokens = keep_tokens
+        self._tokens = TokenBits(derived.corpus.db)
         self.corpus = derived.corpus
         self.embeddings = derived.embeddings
         self._wanted: OrderedDict[int, None] = OrderedDict()
@@ -76,13 +79,19 @@ class Embedder:
         self, version: Version, encoder: Encoder, batch: list[PendingChunk], cancelled: Cancelled
     ) -> None:
         texts = self._texts(batch)
-        hashes = list(texts)
         vectors: dict[bytes, NDArray[np.float32]] = {}
-        if hashes:
-            made = encoder.encode_documents([texts[digest] for digest in hashes], cancelled=cancelled)
-            vectors = dict(zip(hashes, made))
+        bits: dict[bytes, bytes] = {}
+        if texts and self.keep_tokens:
+            for digest, (vector, tokens) in zip(
+                texts, encoder.with_tokens(texts.values(), cancelled=cancelled)
+            ):
+                vectors[digest], bits[digest] = vector, sign_bits(tokens)
+        elif texts:
+            vectors = dict(zip(texts, encoder.encode_documents(list(texts.values()), cancelled=cancelled)))
         done = {chunk.chunk_id: chunk.hash for chunk in batch if chunk.hash in vectors}
         self.derived.add_vectors(version.id, vectors, done)
+        if bits:
+            self._tokens.put(version.id, {chunk: bits[digest] for chunk, digest in done.items()})
 
     def _texts(self, batch: list[PendingChunk]) -> dict[bytes, str]:
         """What to encode, by hash; a chunk deleted meanwhile is left out."""

@@ -121,7 +121,7 @@ class Engine:
         else:
             self.derived.catch_up()
         self.meter = Meter(self.embeddings, self.models.tally, self.settings.cost)
-        self.embedder = Embedder(self.derived, self.meter)
+        self.embedder = Embedder(self.derived, self.meter, keep_tokens=self.settings.model.keep_tokens)
         self.query_vectors = opener.query_vectors()
         self.answers = opener.answers()
         self.query_log = opener.query_log()
@@ -132,6 +132,7 @@ class Engine:
             self.settings.search,
             self.query_vectors,
             self.answers,
+            kept_passages=opener.kept_passages(),
         )
         self.indexer = Indexer(self.db, self.derived, self.settings)
         self.versions = Versions(

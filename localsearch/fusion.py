@@ -7,7 +7,8 @@ return a passage would have thought of it.
 shreds the query: text in a language it does not know comes apart into pieces of two or three letters, and a cosine
 between such pieces means little. Then two steps that need no judgement: the query's vector moves towards the three best
 passages (Rocchio 1971), and each candidate's score is averaged with those of its nearest neighbours among the
-candidates (score regularization, Diaz 2007), so that a passage surrounded by good ones rises.
+candidates (score regularization, Diaz 2007), so that a passage surrounded by good ones rises. Between the two, a closer
+look (`rerank`) adds late interaction with the best candidates.
 docs/decisions/fusion.md has the figures.
 """
 
@@ -34,16 +35,33 @@ RRF_K = 60
 """Cormack, Clarke and Buettcher 2009: damps the difference between the first ranks."""
 
 
-WORDS = 0.4
-"""Weight of the words against the meaning in a language that the model knows."""
-KNOWN = 3.0
-"""Letters per word piece of a query from which on the model knows its language."""
-FEEDBACK, FEEDBACK_DEPTH = 0.3, 3
-"""How far the query's vector moves towards the mean of how many best passages."""
-SMOOTHING, NEIGHBOURS, SMOOTHING_DEPTH = 0.3, 5, 30
-"""Share of a score that comes from how many neighbours, among how many best candidates."""
-CLOSER, CLOSER_DEPTH = 0.5, 30
-"""Weight of late interaction, and how many candidates it looks at."""
+FEEDBACK_DEPTH = 3
+"""Best passages towards whose mean the query's vector moves."""
+NEIGHBOURS, SMOOTHING_DEPTH = 5, 30
+"""How many neighbours a score is averaged with, among how many best candidates."""
+CLOSER_DEPTH, CLOSER_SMOOTHING_DEPTH = 30, 100
+"""Candidates that a closer look looks at, and among how many scores are averaged after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """The constants of `adaptive`, chosen on judged collections: docs/decisions/fusion.md.
+
+    `words` weighs BM25 against the cosine in a language that the model knows: one with at least `known` letters per
+    word piece of a query. Below, the weight rises and trust falls by the ratio to the power `power`. `feedback` is how
+    far the query's vector moves, `smoothing` the share of a score that comes from neighbours, `closer` the weight of
+    late interaction; 0 leaves the step out.
+    """
+
+    words: float = 0.4
+    known: float = 3.0
+    power: float = 2.0
+    feedback: float = 0.3
+    smoothing: float = 0.3
+    closer: float = 1.5
+
+
+RECIPE = Recipe()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +82,16 @@ class Candidates:
 class Signals:
     """What is known of a query without judgements: the letters that a word piece of it holds on average."""
 
-    letters_per_piece: float = KNOWN
+    letters_per_piece: float = RECIPE.known
 
-    @property
-    def word_weight(self) -> float:
+    def word_weight(self, recipe: Recipe = RECIPE) -> float:
         """The weight of BM25, more where the tokenizer shreds the query."""
-        return WORDS * max(1.0, KNOWN / max(self.letters_per_piece, 0.5)) ** 2
+        shredded = recipe.known / max(self.letters_per_piece, 0.5)
+        return float(recipe.words * max(1.0, shredded) ** recipe.power)
 
-    @property
-    def trust(self) -> float:
+    def trust(self, recipe: Recipe = RECIPE) -> float:
         """How far the model's own view of single tokens is believed, 0..1."""
-        return min(1.0, self.letters_per_piece / KNOWN) ** 2
+        return float(min(1.0, self.letters_per_piece / recipe.known) ** recipe.power)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +127,12 @@ def fuse(
     signals: Signals | None = None,
     query: Vectors | None = None,
     closer: Closer | None = None,
+    recipe: Recipe = RECIPE,
 ) -> Fused:
     """Order the candidates by both legs. `weight` is the share of the semantic leg where the method has one.
 
     `query`, the unit vector of shape (dimensions,), lets `adaptive` move it towards the best passages. `closer` is
-    asked for the late interaction of the positions given, shape (m,), to look at the best candidates again.
+    asked for the late interaction of the positions given, shape (m,), NaN where there was no time to look.
     """
     lexical = candidates.lexical.astype(np.float32)
     if candidates.semantic is None:
@@ -122,41 +140,48 @@ def fuse(
     semantic = _filled(candidates.semantic)
     signals = signals or Signals()
     if method == "adaptive":
-        score, weights = _adaptive(candidates, lexical, semantic, signals, query)
+        score, weights = _adaptive(candidates, lexical, semantic, signals, query, recipe)
     else:
         mix = {"convex": convex, "rrf": rrf, "dbsf": dbsf}[method]
         score, weights = mix(lexical, semantic, weight), {"lexical": 1 - weight, "semantic": weight}
     if closer is not None:
-        score = looked_at(score, closer, CLOSER * signals.trust)
+        score = looked_at(score, closer, recipe.closer * signals.trust(recipe))
     if method == "adaptive" and candidates.vectors is not None:
-        score = smoothed(score, candidates.vectors)
+        depth = CLOSER_SMOOTHING_DEPTH if closer else SMOOTHING_DEPTH
+        score = smoothed(score, candidates.vectors, recipe.smoothing, depth)
     return _ranked(candidates.ids, score, weights, {"letters_per_piece": signals.letters_per_piece})
 
 
 def _adaptive(
-    candidates: Candidates, lexical: Floats, semantic: Floats, signals: Signals, query: Vectors | None
+    candidates: Candidates,
+    lexical: Floats,
+    semantic: Floats,
+    signals: Signals,
+    query: Vectors | None,
+    recipe: Recipe,
 ) -> tuple[Floats, dict[str, float]]:
     best = float(lexical.max(initial=0.0))
-    by_words = signals.word_weight * (lexical / best if best > 0 else lexical)
+    weight = signals.word_weight(recipe)
+    by_words = np.float32(weight) * (lexical / best if best > 0 else lexical)
     if query is not None and candidates.vectors is not None:
-        moved = towards(query, candidates.vectors, by_words + semantic)
+        moved = towards(query, candidates.vectors, by_words + semantic, recipe.feedback)
         semantic = _filled((candidates.vectors @ moved).astype(np.float32))
-    return by_words + semantic, {"lexical": signals.word_weight, "semantic": 1.0}
+    return by_words + semantic, {"lexical": weight, "semantic": 1.0}
 
 
-def towards(query: Vectors, vectors: Vectors, scores: Floats) -> Vectors:
-    """The query's vector moved towards the mean of the best passages, of length 1 (Rocchio 1971)."""
+def towards(query: Vectors, vectors: Vectors, scores: Floats, share: float) -> Vectors:
+    """The query's vector moved by this share towards the mean of the best passages, of length 1 (Rocchio 1971)."""
     best = vectors[np.argsort(-scores, kind="stable")[:FEEDBACK_DEPTH]]
     best = best[~np.isnan(best[:, :1]).any(axis=1)]
     if not len(best):
         return query
-    moved = query + FEEDBACK * best.mean(axis=0)
+    moved = query + share * best.mean(axis=0)
     return np.asarray(moved / np.linalg.norm(moved), np.float32)
 
 
-def smoothed(scores: Floats, vectors: Vectors) -> Floats:
-    """Average the score of each of the best candidates with those of its nearest neighbours (Diaz 2007)."""
-    top = np.argsort(-scores, kind="stable")[:SMOOTHING_DEPTH]
+def smoothed(scores: Floats, vectors: Vectors, share: float, depth: int = SMOOTHING_DEPTH) -> Floats:
+    """Take this share of the score of each of the best candidates from its nearest neighbours (Diaz 2007)."""
+    top = np.argsort(-scores, kind="stable")[:depth]
     top = top[~np.isnan(vectors[top, 0])]
     count = min(NEIGHBOURS, len(top) - 1)
     if count < 1:
@@ -167,21 +192,20 @@ def smoothed(scores: Floats, vectors: Vectors) -> Floats:
     near = np.where(near >= kth[:, None], near, 0)
     near /= np.maximum(near.sum(axis=1, keepdims=True), 1e-9)
     result = scores.copy()
-    result[top] = (1 - SMOOTHING) * scores[top] + SMOOTHING * (near @ scores[top])
+    result[top] = (1 - share) * scores[top] + share * (near @ scores[top])
     return result
 
 
 def looked_at(scores: Floats, closer: Closer, weight: float) -> Floats:
-    """Add late interaction to the best candidates; the others stay below them in the order that they had."""
+    """Add late interaction to the best candidates; one not looked at counts as the worst of those that were."""
     top = np.argsort(-scores, kind="stable")[:CLOSER_DEPTH]
-    result = scores - np.float32(10.0)
-    result[top] = scores[top] + weight * closer(top)
-    return result
-
-
-def maxsim(query: Vectors, passage: Vectors) -> float:
-    """Late interaction (Khattab and Zaharia 2020): the mean over query tokens of the best cosine in the passage."""
-    return float((query @ passage.T).max(axis=1).mean()) if len(query) and len(passage) else 0.0
+    found = closer(top)
+    seen = ~np.isnan(found)
+    if not seen.any():
+        return scores
+    nearness = np.full(len(scores), found[seen].min(), np.float32)
+    nearness[top[seen]] = found[seen]
+    return scores + np.float32(weight) * nearness
 
 
 def convex(lexical: Floats, semantic: Floats, weight: float = 0.5) -> Floats:

@@ -11,6 +11,7 @@ from localsearch.lexical import open_lexical
 from localsearch.models import ModelStore
 from localsearch.settings import Settings
 from localsearch.store import Version
+from localsearch.store.tokens import PASSAGE_BYTES
 from localsearch.text import Analyzer
 from localsearch.types import Answer, Encoder, LexicalIndex
 from localsearch.vectors import VectorIndex
@@ -84,6 +85,14 @@ class Opener:
             disk_bytes=caches.query_vectors_disk_mb << 20,
             ttl_s=caches.query_vectors_days * 86_400,
         )
+
+    def kept_passages(self) -> int | None:
+        """Of how many passages the bits computed for a closer look are kept, None: of all. A reader keeps none."""
+        if self.read_only:
+            return 0
+        if self.settings.model.keep_tokens:
+            return None
+        return max(self.settings.caches.token_bits_disk_mb << 20, 0) // PASSAGE_BYTES
 
     def answers(self) -> ResultCache[Answer]:
         """The cache of answers."""

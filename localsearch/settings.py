@@ -23,10 +23,16 @@ Storage = Literal["fp32", "fp16", "int16", "int8"]
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
-    """Which model embeds. `precision` auto is int8 where the processor multiplies 8-bit safely, else fp32."""
+    """Which model embeds. `precision` auto is int8 where the processor multiplies 8-bit safely, else fp32.
+
+    `keep_tokens` stores, while indexing, what `rerank` needs of every passage: a bit for each dimension of each
+    token's vector, 48 bytes a token of the default model, about 8 kB a passage. Without it a passage's bits are
+    computed when it is first looked at, and then kept (`caches.token_bits_disk_mb`).
+    """
 
     name: str = "all-MiniLM-L6-v2"
     precision: Literal["auto", "fp32", "int8"] = "auto"
+    keep_tokens: bool = False
     threads: int = 0
     reranker: str = ""
 
@@ -41,10 +47,18 @@ class ChunkSettings:
 
 @dataclass(frozen=True, slots=True)
 class SearchSettings:
-    """Defaults of a query."""
+    """Defaults of a query. `semantic_weight` is the share of the semantic leg in convex, rrf and dbsf.
+
+    Steps of adaptive fusion, 0 leaves one out: `feedback` is how far the query's vector moves towards the best
+    passages, `smoothing` the share of a score that comes from a passage's neighbours, `closer` the weight of what
+    `rerank` adds.
+    """
 
     fusion: Literal["adaptive", "convex", "rrf", "dbsf"] = "adaptive"
     semantic_weight: float = 0.5
+    feedback: float = 0.3
+    smoothing: float = 0.3
+    closer: float = 1.5
     candidates: int = 100
     lexical_engine: Literal["tantivy", "rank-bm25"] = "tantivy"
 
@@ -85,6 +99,7 @@ class ExtractSettings:
 class CacheSettings:
     """Sizes in megabytes, lifetimes in days or seconds.
 
+    `token_bits_disk_mb` bounds what is kept, in the database, of passages that `rerank` has looked at; 0 keeps nothing.
     `remember_queries` keeps the text of frequent searches on disk to warm the caches after a start; `warm` is how
     many of them.
     """
@@ -92,6 +107,7 @@ class CacheSettings:
     query_vectors_mb: int = 16
     query_vectors_disk_mb: int = 256
     query_vectors_days: float = 30.0
+    token_bits_disk_mb: int = 512
     results_mb: int = 64
     results_min_s: float = 10.0
     results_max_s: float = 3600.0

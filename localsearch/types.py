@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -204,6 +204,12 @@ class Encoder(Protocol):
 
     def encode_documents(self, texts: Sequence[str], *, cancelled: Cancelled = never) -> Vectors:
         """Many passages, shape (len(texts), dimensions), in the order given. CancelledError when asked to stop."""
+        ...
+
+    def with_tokens(
+        self, texts: Iterable[str], *, cancelled: Cancelled = never
+    ) -> Iterator[tuple[Vectors, NDArray[np.float32]]]:
+        """Of each passage in turn the vector and `token_vectors`, from one pass. CancelledError when asked to stop."""
         ...
 
     def token_vectors(self, texts: Sequence[str], *, query: bool = False) -> list[NDArray[np.float32]]:

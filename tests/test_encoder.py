@@ -153,6 +153,15 @@ def test_tokens_are_counted_before_truncation(encoder: OnnxEncoder) -> None:
     assert encoder.count_tokens(texts) == [0, 2, 10_000, 9, 1]
 
 
+def test_one_pass_gives_the_vector_and_those_of_the_tokens(encoder: OnnxEncoder) -> None:
+    pairs = list(encoder.with_tokens(TEXTS[:5]))
+    np.testing.assert_array_equal([vector for vector, _ in pairs], encoder.encode_documents(TEXTS[:5]))
+    for (_, tokens), alone in zip(pairs, encoder.token_vectors(TEXTS[:5]), strict=True):
+        np.testing.assert_array_equal(tokens, alone)
+    with pytest.raises(CancelledError):
+        list(encoder.with_tokens(TEXTS, cancelled=lambda: True))
+
+
 def test_token_vectors_leave_special_tokens_out(encoder: OnnxEncoder) -> None:
     texts = ["", "hello world", "word " * 10_000]
     found = encoder.token_vectors(texts)

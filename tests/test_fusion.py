@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from localsearch.fusion import (
     Candidates,
     Method,
+    Recipe,
     Signals,
     convex,
     dbsf,
     fuse,
     letters_per_piece,
     looked_at,
-    maxsim,
     rrf,
     smoothed,
     towards,
@@ -55,14 +55,17 @@ def test_dbsf_puts_the_mean_at_one_half() -> None:
 def test_words_weigh_more_where_the_tokenizer_shreds_the_query() -> None:
     assert letters_per_piece("winter tyres", 3) == pytest.approx(11 / 3)
     assert letters_per_piece("東京タワー", 5) == pytest.approx((5 + 2 + 0.5 * 3) / 5)
-    assert Signals(4.2).word_weight == Signals(3.0).word_weight == pytest.approx(0.4)
-    assert Signals(1.5).word_weight == pytest.approx(1.6)
-    assert Signals(1.5).trust == pytest.approx(0.25)
+    assert Signals(4.2).word_weight() == Signals(3.0).word_weight() == pytest.approx(0.4)
+    assert Signals(1.5).word_weight() == pytest.approx(1.6)
+    assert Signals(1.5).trust() == pytest.approx(0.25)
+    other = Recipe(words=0.5, known=2.0, power=1.0)
+    assert Signals(1.0).word_weight(other) == pytest.approx(1.0)
+    assert Signals(1.0).trust(other) == pytest.approx(0.5)
 
 
 def test_the_query_moves_towards_the_best_passages() -> None:
     vectors = np.array([[1, 0], [0, 1], [0, 1], [np.nan, np.nan]], np.float32)
-    moved = towards(scores(1, 0), vectors, scores(0, 3, 2, 9))
+    moved = towards(scores(1, 0), vectors, scores(0, 3, 2, 9), 0.3)
     expected = np.array([1, 0.3])
     assert moved.tolist() == pytest.approx((expected / np.linalg.norm(expected)).tolist(), abs=1e-6)
 
@@ -70,24 +73,25 @@ def test_the_query_moves_towards_the_best_passages() -> None:
 def test_a_passage_among_good_ones_rises() -> None:
     vectors = np.array([[1, 0], [1, 0], [0, 1], [0, 1]], np.float32)
     before = scores(1.0, 0.5, 0.6, 0.1)
-    after = smoothed(before, vectors)
+    after = smoothed(before, vectors, 0.3)
     assert after[1] > after[2], "its neighbour is the best one"
-    assert smoothed(before[:1], vectors[:1]).tolist() == before[:1].tolist()
+    assert smoothed(before[:1], vectors[:1], 0.3).tolist() == before[:1].tolist()
 
 
-def test_late_interaction_is_the_mean_of_the_best_cosines() -> None:
-    query = np.array([[1, 0], [0, 1]], np.float32)
-    passage = np.array([[0.6, 0.8], [1, 0]], np.float32)
-    assert maxsim(query, passage) == pytest.approx((1.0 + 0.8) / 2)
-    assert maxsim(query, passage[:0]) == 0.0
-
-
-def test_a_closer_look_reorders_the_best_and_leaves_the_rest_below() -> None:
+def test_a_closer_look_reorders_the_best_and_takes_the_rest_for_as_bad_as_the_worst() -> None:
     before = np.linspace(1, 0, 40, dtype=np.float32)
-    after = looked_at(before, lambda top: np.linspace(0, 1, len(top), dtype=np.float32), 1.5)
+    after = looked_at(before, lambda top: np.linspace(0.2, 1, len(top), dtype=np.float32), 1.5)
     assert int(np.argmax(after)) == 29
-    assert after[:30].min() > after[30:].max()
-    assert np.all(np.diff(after[30:]) < 0)
+    assert after[:30] - before[:30] == pytest.approx(1.5 * np.linspace(0.2, 1, 30), abs=1e-6)
+    assert after[30:] - before[30:] == pytest.approx([0.3] * 10, abs=1e-6)
+
+
+def test_a_closer_look_that_ran_out_of_time_counts_for_what_it_saw() -> None:
+    before = scores(0.9, 0.8, 0.7)
+    assert looked_at(before, lambda top: scores(0.1, 0.4, np.nan), 1.0).tolist() == pytest.approx(
+        [1, 1.2, 0.8]
+    )
+    assert looked_at(before, lambda top: scores(np.nan, np.nan, np.nan), 1.0).tolist() == before.tolist()
 
 
 @given(

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from localsearch.errors import DamagedError, FormatError, ReadOnlyError
-from localsearch.store import Corpus, Database, Embeddings, FileRow, Ledger, NewDocument
+from localsearch.store import Corpus, Database, Embeddings, FileRow, Ledger, NewDocument, TokenBits
 from localsearch.store.corpus import SEGMENT
 from localsearch.types import Chunk, Place
 
@@ -129,6 +129,30 @@ def test_vectors_are_kept_by_what_was_embedded(db: Database) -> None:
     _, again = corpus.put("elsewhere", document)
     embeddings.expect(again, document.hashes)
     assert [chunk.chunk_id for chunk in embeddings.pending(version.id, 10)] == [again[1], ids[1]]
+
+
+def test_token_bits_live_as_long_as_their_version_and_passage(db: Database) -> None:
+    corpus, embeddings, tokens = Corpus(db), Embeddings(db), TokenBits(db)
+    version = embeddings.begin("m", "int8", "f", 3)
+    document = new_document("a", parts=3)
+    _, ids = corpus.put("default", document)
+    tokens.put(version.id, {ids[0]: b"first", ids[1]: b"second", 10_000: b"of no passage"})
+    tokens.put(version.id + 1, {ids[2]: b"of no version"})
+    assert tokens.of(version.id, ids) == {ids[0]: b"first", ids[1]: b"second"}
+    assert db.one("SELECT count(*) FROM tokens") == 2
+    tokens.put(version.id, {ids[0]: b"other", ids[2]: b"third"}, at_most=2)
+    assert tokens.of(version.id, ids) == {ids[0]: b"other", ids[2]: b"third"}, "the oldest went"
+    with db.write() as connection:
+        connection.execute("UPDATE tokens SET bits = X'00' WHERE bits = CAST('other' AS BLOB)")
+    assert tokens.of(version.id, ids) == {ids[2]: b"third"}
+    assert tokens.forget(tokens.damaged()) == 1
+    _, again = corpus.put("elsewhere", document)
+    corpus.remove(corpus.document_ids()[:1])
+    embeddings.drop_unused()
+    assert tokens.of(version.id, again) == {again[2]: b"third"}, "another passage says the same"
+    corpus.remove(corpus.document_ids())
+    embeddings.drop_unused()
+    assert db.one("SELECT count(*) FROM tokens") == 0
 
 
 def test_a_later_version_starts_with_everything_pending_and_a_switch_is_one_step(db: Database) -> None:

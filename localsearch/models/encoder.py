@@ -77,6 +77,16 @@ class OnnxEncoder:
                 raise CancelledError("encoding was stopped")
             yield vector
 
+    def with_tokens(
+        self, texts: Iterable[str], *, cancelled: Cancelled = never
+    ) -> Iterator[tuple[Vectors, NDArray[np.float32]]]:
+        """As `stream`, each vector with those of its passage's tokens, which the same pass computes."""
+        prefix = self.card.document_prefix
+        for both in self._background.map(self._both, (prefix + text for text in texts)):
+            if cancelled():
+                raise CancelledError("encoding was stopped")
+            yield both
+
     def token_vectors(self, texts: Sequence[str], *, query: bool = False) -> list[NDArray[np.float32]]:
         """Unit vectors of each token of each text, shape (tokens, dimensions), special tokens left out.
 
@@ -99,12 +109,19 @@ class OnnxEncoder:
         self._foreground.close()
 
     def _embed(self, text: str) -> Vectors:
-        vector: Vectors = self._session.run("embedding", self._feed(text))[0]
+        vector: Vectors = self._session.run(self._feed(text), "embedding")[0][0]
         return vector
 
     def _tokens(self, text: str) -> NDArray[np.float32]:
+        return self._units(self._session.run(self._feed(text), "tokens")[0][0])
+
+    def _both(self, text: str) -> tuple[Vectors, NDArray[np.float32]]:
+        embedding, tokens = self._session.run(self._feed(text), "embedding", "tokens")
+        return embedding[0], self._units(tokens[0])
+
+    def _units(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Token vectors of length 1 without those of special tokens."""
         frame = self._tokenizer.frame
-        rows = self._session.run("tokens", self._feed(text))[0]
         rows = rows[frame.before : len(rows) - frame.after]
         return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12), np.float32)
 

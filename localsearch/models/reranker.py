@@ -63,4 +63,5 @@ class CrossEncoder:
 
     def _logit(self, pair: Pair) -> float:
         ids, segments = (np.asarray([row], np.int32) for row in pair)
-        return float(self._session.run("logits", {"ids": ids, "segments": segments})[0, 0])
+        (logits,) = self._session.run({"ids": ids, "segments": segments}, "logits")
+        return float(logits[0, 0])

@@ -80,14 +80,14 @@ class Session:
     def cost(self) -> Cost:
         return self._own.cost
 
-    def run(self, output: str, inputs: dict[str, NDArray[np.int32]]) -> NDArray[np.float32]:
-        """One output for int32 inputs of shape (batch, length), on the calling thread."""
+    def run(self, inputs: dict[str, NDArray[np.int32]], *outputs: str) -> list[NDArray[np.float32]]:
+        """The outputs named, of one pass over int32 inputs of shape (batch, length), on the calling thread."""
         began = time.thread_time()
-        (value,) = self._session.run([output], inputs)
+        values = self._session.run(list(outputs), inputs)
         seconds, ids = time.thread_time() - began, next(iter(inputs.values()))
         for tally in self._tallies:
             tally.add(ids.shape[0], ids.size, seconds)
-        return np.asarray(value, np.float32)
+        return [np.asarray(value, np.float32) for value in values]
 
 
 class Workers:

@@ -14,7 +14,7 @@ from localsearch.caches import VectorCache
 from localsearch.derived import Derived, Semantic
 from localsearch.embedding import Embedder
 from localsearch.errors import ModelError
-from localsearch.fusion import Candidates, Signals, fuse, letters_per_piece, union
+from localsearch.fusion import Candidates, Recipe, Signals, fuse, letters_per_piece, union
 from localsearch.search.closer import CloserLook
 from localsearch.search.plan import Plan
 from localsearch.search.trip import Trip
@@ -51,14 +51,19 @@ class Ranker:
     """Ranks what a plan asks for. Safe to share between threads; close it when done."""
 
     def __init__(
-        self, derived: Derived, embedder: Embedder, settings: SearchSettings, vectors: VectorCache
+        self,
+        derived: Derived,
+        embedder: Embedder,
+        settings: SearchSettings,
+        vectors: VectorCache,
+        kept_passages: int | None = 0,
     ) -> None:
         self.derived = derived
         self.corpus = derived.corpus
         self.embedder = embedder
         self.settings = settings
         self.query_vectors = vectors
-        self.closer = CloserLook(derived.corpus)
+        self.closer = CloserLook(derived.corpus, kept_passages)
         self._legs = ThreadPoolExecutor(4, "localsearch-leg")
 
     def rank(
@@ -165,14 +170,26 @@ class Ranker:
             method, weight = "convex", 1.0
         vectors = self._vectors(semantic, query, ids) if method == "adaptive" else None
         signals = self._signals(semantic, plan) if semantic is not None and query is not None else None
-        closer = (
-            self.closer.look(trip, plan, semantic, ids) if trip.request.rerank and query is not None else None
-        )
+        closer = None
+        if trip.request.rerank and semantic is not None and query is not None:
+            closer = self.closer.over(trip, plan.text, semantic, ids)
         candidates = Candidates(ids, lexical, None if query is None else cosine, vectors)
-        fused = fuse(candidates, method, weight=weight, signals=signals, query=query, closer=closer)
+        fused = fuse(
+            candidates,
+            method,
+            weight=weight,
+            signals=signals,
+            query=query,
+            closer=closer,
+            recipe=self._recipe(),
+        )
         order = fused.order
         why = {"method": method, "weights": fused.weights, "signals": fused.why}
         return Scored(ids[order], fused.ranking.scores, lexical[order], cosine[order], why)
+
+    def _recipe(self) -> Recipe:
+        chosen = self.settings
+        return Recipe(feedback=chosen.feedback, smoothing=chosen.smoothing, closer=chosen.closer)
 
     def _cosines(self, semantic: Semantic, query: Vectors, ids: Ids) -> Scores:
         """The cosine of each chunk to the query, shape (len(ids),); NaN for a chunk without a vector."""
@@ -207,6 +224,7 @@ class Ranker:
 
     def close(self) -> None:
         """End the threads."""
+        self.closer.close()
         self._legs.shutdown(wait=True, cancel_futures=True)
 
 

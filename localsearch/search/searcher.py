@@ -39,12 +39,14 @@ class Searcher:
         settings: SearchSettings,
         vectors: VectorCache,
         answers: ResultCache[Answer],
+        *,
+        kept_passages: int | None = 0,
     ) -> None:
         self.derived = derived
         self.corpus = derived.corpus
         self.answers = answers
         self.planner = Planner(derived, analyzer)
-        self.ranker = Ranker(derived, embedder, settings, vectors)
+        self.ranker = Ranker(derived, embedder, settings, vectors, kept_passages)
         self.counter = Counter(derived)
         self.presenter = Presenter(derived.corpus, analyzer)
 

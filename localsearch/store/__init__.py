@@ -5,6 +5,7 @@ from localsearch.store.database import Database
 from localsearch.store.embeddings import Embeddings, Version
 from localsearch.store.feedback import Feedback, Judgement
 from localsearch.store.ledger import FileRow, Ledger
+from localsearch.store.tokens import TokenBits
 
 __all__ = [
     "Corpus",
@@ -17,5 +18,6 @@ __all__ = [
     "Ledger",
     "NewDocument",
     "PassageRow",
+    "TokenBits",
     "Version",
 ]

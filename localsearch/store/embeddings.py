@@ -230,8 +230,9 @@ class Embeddings:
                 yield ids, vectors
 
     def drop_unused(self) -> int:
-        """Delete cached vectors that no chunk uses any more; return how many."""
+        """Delete cached vectors, and bits of tokens, that no chunk uses any more; return how many vectors."""
         with self.db.write() as connection:
+            connection.execute("DELETE FROM tokens WHERE hash NOT IN (SELECT hash FROM chunks)")
             cursor = connection.execute(
                 "DELETE FROM vectors WHERE hash NOT IN (SELECT hash FROM chunks)",
             )

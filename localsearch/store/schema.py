@@ -12,6 +12,8 @@ bodies     the extracted text in segments, so that a passage is read without rea
 chunks     passages; `hash` names the text that is embedded (title and heading path with the passage)
 versions   embedding versions; one is active
 vectors    fp16 little-endian embeddings by version and hash, with their CRC-32: the cache that embeds nothing twice
+tokens     sign bits of the vectors of a passage's tokens, row after row, by version and hash, with their CRC-32:
+           derived, and made again when they are missing or damaged
 pending    chunks that still lack a vector, per live version
 changes    the log that derived indexes replay: document ids in order of change
 files      the ledger: every file seen, with its state and the reason
@@ -131,6 +133,19 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         """
         ALTER TABLE documents ADD COLUMN digest BLOB;
         ALTER TABLE vectors ADD COLUMN crc INTEGER;
+        """,
+    ),
+    (
+        "0004_tokens",
+        """
+        CREATE TABLE tokens (
+            id INTEGER PRIMARY KEY,
+            version_id INTEGER NOT NULL REFERENCES versions (id) ON DELETE CASCADE,
+            hash BLOB NOT NULL,
+            bits BLOB NOT NULL,
+            crc INTEGER NOT NULL,
+            UNIQUE (version_id, hash)
+        );
         """,
     ),
 )

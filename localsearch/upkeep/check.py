@@ -11,7 +11,7 @@ import numpy as np
 
 from localsearch.derived import Derived, Semantic
 from localsearch.embedding import rebuild
-from localsearch.store import Corpus
+from localsearch.store import Corpus, TokenBits
 from localsearch.types import Ids, Progress, Report, never, no_report
 
 KNOWN_FILES = ("index.db", "service.db", "query-vectors.db", "query-log.db", "owner.lock", "settings.toml")
@@ -67,6 +67,9 @@ def repair(derived: Derived, problems: list[Problem], report: Report = no_report
         semantic.vectors.publish(rebuild(derived, semantic, report, never))
         derived.load_vectors(semantic)
         done.append("the vector index was rebuilt from the database")
+    if "token bits" in parts:
+        tokens = TokenBits(derived.corpus.db)
+        done.append(f"damaged token bits of {tokens.forget(tokens.damaged())} passages were dropped")
     return done
 
 
@@ -121,6 +124,9 @@ def _vectors(derived: Derived, quick: bool) -> Iterator[Problem]:
     bad = sum(1 for _ in _bad_vectors(derived, semantic))
     if bad:
         yield Problem("stored vectors", f"{bad} stored vectors are damaged.", mendable=True)
+    damaged = len(TokenBits(derived.corpus.db).damaged())
+    if damaged:
+        yield Problem("token bits", f"The token bits of {damaged} passages are damaged.", mendable=True)
 
 
 def _bad_vectors(derived: Derived, semantic: Semantic) -> Iterator[int]:
