@@ -208,6 +208,31 @@ def test_totals_are_true_and_facets_count_what_matches(engine: Engine) -> None:
     assert engine.search("honey bees", mode="lexical").total == 1
 
 
+def test_a_folder_counts_what_its_filter_finds(tmp_path: Path, model_folder: Path) -> None:
+    notes = tmp_path / "notes"
+    for name in ("a.md", "garden/b.md", "garden/beds/c.md", "garden/beds/d.md", "kitchen/e.md"):
+        (notes / name).parent.mkdir(parents=True, exist_ok=True)
+        (notes / name).write_text(f"A harbour note, number {name}.")
+    (notes / "kitchen/copy of c.md").write_text((notes / "garden/beds/c.md").read_text())
+    with Engine.open(settings=replace(load(tmp_path / "home", environ={}), models=model_folder)) as engine:
+        engine.index(notes, embed=False)
+        answer = engine.search("harbour", facets=True)
+        assert answer.facets is not None
+        assert answer.facets["folder"] == {
+            str(notes): 5,
+            str(notes / "garden"): 3,
+            str(notes / "garden/beds"): 2,
+            str(notes / "kitchen"): 2,
+        }
+        for folder, number in answer.facets["folder"].items():
+            assert engine.search(f'harbour path:"{folder}/"').total == number
+        (notes / "a.md").unlink()
+        engine.index(notes, embed=False)
+        below = engine.search("harbour", facets=True).facets
+        assert below is not None
+        assert str(notes) not in below["folder"], "it only leads to others"
+
+
 def test_products_stay_on_one_thread_while_a_search_runs_and_the_callers_threads_come_back(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -221,10 +221,20 @@ class Corpus:
 
     def facet_rows(self, document_ids: Iterable[int]) -> list[FacetRow]:
         """What facets are counted from."""
+        listed = _list(document_ids)
+        copies: dict[int, list[str]] = {}
+        for id, path in self.db.query(
+            "SELECT d.id, f.path FROM documents AS d CROSS JOIN files AS f ON f.content_hash = d.content_hash"
+            f" AND f.collection = d.collection AND f.path <> d.path WHERE d.id IN ({listed})"
+        ):
+            copies.setdefault(id, []).append(path)
         rows = self.db.query(
-            f"SELECT type, path, language, tags, modified FROM documents WHERE id IN ({_list(document_ids)})"
+            f"SELECT id, type, path, language, tags, modified FROM documents WHERE id IN ({listed})"
         )
-        return [FacetRow(*row) for row in rows]
+        return [
+            FacetRow(type, (path, *copies.get(id, ())) if path else (), *more)
+            for id, type, path, *more in rows
+        ]
 
     def newest(self, document_ids: Iterable[int], limit: int) -> list[tuple[int, int]]:
         """Those of these documents that changed last, each with its first chunk."""

@@ -84,7 +84,7 @@ export function renderFacets(facets, active, toggle) {
 
 function group(name, values, active, toggle) {
   const short = name === "folder" ? shortFolders(Object.keys(values)) : null;
-  const rows = Object.entries(name === "folder" ? whole(values) : values).map(([value, number]) => {
+  const rows = Object.entries(values).map(([value, number]) => {
     const filter = FILTERS[name](value);
     const label = short?.get(value) ?? (name === "language" ? spoken(value) : value);
     return el("li", {}, el("button", { type: "button", title: plain(value), "data-focus": filter, "aria-pressed": active.includes(filter), onclick: () => toggle(filter) },
@@ -98,13 +98,6 @@ function group(name, values, active, toggle) {
 
 function spoken(code) {
   try { return languages.of(code); } catch { return code; }
-}
-
-// A folder's filter takes in the folders below it, so its number does as well.
-function whole(folders) {
-  const all = Object.entries(folders);
-  const within = (path) => all.filter(([other]) => other === path || other.startsWith(`${path.replace(/\/$/, "")}/`));
-  return Object.fromEntries(all.map(([path]) => [path, within(path).reduce((sum, [, number]) => sum + number, 0)]).sort((a, b) => b[1] - a[1]));
 }
 
 // Folders without the part that all of them share: of /a/notes, /a/notes/garden and /a/notes/kitchen, notes, garden, kitchen.
