@@ -307,7 +307,7 @@ class Engine:
                     told(self.indexer.index(job, cancelled=self._stop.is_set))
                     self._wake.set()
 
-        rules = ScanRules(never=(self.settings.home, self.settings.models))
+        rules = ScanRules.of(self.settings)
         watcher = Watcher([path for _, path, _ in roots], update, rules=rules, on_note=note)
         watcher.start()
         return watcher

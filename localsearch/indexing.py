@@ -233,12 +233,7 @@ class Indexer:
         return compared
 
     def _scan(self, run: _Run, path: Path, indexed_before: bool) -> Iterator[Found]:
-        rules = ScanRules(
-            include=run.job.include,
-            exclude=run.job.exclude,
-            max_bytes=self.settings.extract.max_file_mb * 1_000_000,
-            never=(self.settings.home, self.settings.models),
-        )
+        rules = ScanRules.of(self.settings, run.job.include, run.job.exclude)
         within = run.job.within
         walk = (
             scan_within(path, within, rules) if within else scan(path, rules, indexed_before=indexed_before)
@@ -418,7 +413,9 @@ def _drained(known: list[_Read]) -> Iterator[_Read]:
 
 
 def _same(row: FileRow, found: Found) -> bool:
-    return (row.size, row.mtime_ns) == (found.size, found.mtime_ns)
+    """Whether a file that may be read was dealt with as it is: not if a rule left it out that no longer does."""
+    left_out = row.state == "skipped" and row.rule not in SKIPPING_RULES
+    return not left_out and (row.size, row.mtime_ns) == (found.size, found.mtime_ns)
 
 
 def _row(collection: str, root: str, found: Found) -> FileRow:

@@ -9,7 +9,7 @@ from localsearch.derived import Model, Semantic
 from localsearch.errors import DamagedError, ModelMissingError, ReadOnlyError
 from localsearch.lexical import open_lexical
 from localsearch.models import ModelStore
-from localsearch.settings import Settings
+from localsearch.settings import MB, Settings
 from localsearch.store import Version
 from localsearch.store.tokens import PASSAGE_BYTES
 from localsearch.text import Analyzer
@@ -81,8 +81,8 @@ class Opener:
         caches = self.settings.caches
         return VectorCache(
             None if self.read_only else self.settings.home,
-            memory_bytes=caches.query_vectors_mb << 20,
-            disk_bytes=caches.query_vectors_disk_mb << 20,
+            memory_bytes=caches.query_vectors_mb * MB,
+            disk_bytes=caches.query_vectors_disk_mb * MB,
             ttl_s=caches.query_vectors_days * 86_400,
         )
 
@@ -92,13 +92,13 @@ class Opener:
             return 0
         if self.settings.model.keep_tokens:
             return None
-        return max(self.settings.caches.token_bits_disk_mb << 20, 0) // PASSAGE_BYTES
+        return max(self.settings.caches.token_bits_disk_mb * MB, 0) // PASSAGE_BYTES
 
     def answers(self) -> ResultCache[Answer]:
         """The cache of answers."""
         caches = self.settings.caches
         return ResultCache(
-            caches.results_mb << 20,
+            caches.results_mb * MB,
             _answer_bytes,
             min_ttl_s=caches.results_min_s,
             max_ttl_s=caches.results_max_s,

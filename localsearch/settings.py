@@ -18,6 +18,8 @@ import platformdirs
 from localsearch.errors import SettingsError
 
 HUB = "https://huggingface.co"
+MB = 1_000_000
+"""Bytes in one of the megabytes that settings count, as in `size:>1mb`."""
 Storage = Literal["fp32", "fp16", "int16", "int8"]
 
 
@@ -81,8 +83,28 @@ class VectorSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ScanSettings:
+    """What is taken of the folders that are indexed, beyond what is taken anyway.
+
+    `hidden` takes what has a leading dot; `secrets` what looks like keys, passwords, browser profiles and private
+    histories; `caches` packages, caches and the output of builds. With `ignore_files`, what .gitignore, .ignore and
+    .localsearchignore name is left out. Version control's own data never is taken, and a file that is named itself
+    always; files above `extract.max_file_mb` are not read.
+    """
+
+    hidden: bool = False
+    secrets: bool = False
+    caches: bool = False
+    ignore_files: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class ExtractSettings:
-    """Limits on reading one file: memory, CPU and wall seconds, sizes in bytes, archive depth."""
+    """Limits on reading one file. A megabyte is 1,000,000 bytes, and of text as many characters.
+
+    Memory in megabytes; seconds of processor and of wall time; the size of a file, and of all that an archive unpacks
+    to; its members, and archives within archives.
+    """
 
     workers: int = 0
     memory_mb: int = 1024
@@ -97,7 +119,7 @@ class ExtractSettings:
 
 @dataclass(frozen=True, slots=True)
 class CacheSettings:
-    """Sizes in megabytes, lifetimes in days or seconds.
+    """Sizes in megabytes of 1,000,000 bytes, lifetimes in days or seconds.
 
     `token_bits_disk_mb` bounds what is kept, in the database, of passages that `rerank` has looked at; 0 keeps nothing.
     `remember_queries` keeps the text of frequent searches on disk to warm the caches after a start; `warm` is how
@@ -231,6 +253,7 @@ class Settings:
     chunk: ChunkSettings = field(default_factory=ChunkSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
     vectors: VectorSettings = field(default_factory=VectorSettings)
+    scan: ScanSettings = field(default_factory=ScanSettings)
     extract: ExtractSettings = field(default_factory=ExtractSettings)
     server: ServerSettings = field(default_factory=ServerSettings)
     caches: CacheSettings = field(default_factory=CacheSettings)

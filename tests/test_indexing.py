@@ -81,6 +81,29 @@ def test_changed_removed_and_new_files(open_engine: Open, notes: Path) -> None:
     assert paths_for(engine, "honey") == ["bees.txt"]
 
 
+def test_the_settings_say_what_is_left_out(tmp_path: Path) -> None:
+    notes, home = tmp_path / "notes", tmp_path / "home"
+    for name in ("plain.md", ".hidden.md", "node_modules/package.md", "id_rsa", "ignored.md", "big.md"):
+        (notes / name).parent.mkdir(parents=True, exist_ok=True)
+        (notes / name).write_text(f"A note about {name}.")
+    (notes / ".gitignore").write_text("ignored.md\n")
+    (notes / "big.md").write_text("x" * 1_000_001)
+    home.mkdir()
+
+    def left_out(toml: str) -> dict[str, int]:
+        (home / "settings.toml").write_text(toml)
+        with Engine.open(settings=load(home, environ={})) as engine:
+            return dict(engine.index(notes, embed=False).rules)
+
+    usual = {"hidden": 2, "cache": 1, "secret": 1, "ignored": 1}
+    assert left_out("") == usual
+    assert left_out("[scan]\nhidden = true\n") == {"cache": 1, "secret": 1, "ignored": 1}
+    assert left_out("[scan]\ncaches = true\n") == {"hidden": 2, "secret": 1, "ignored": 1}
+    assert left_out("[scan]\nsecrets = true\n") == {"hidden": 2, "cache": 1, "ignored": 1}
+    assert left_out("[scan]\nignore_files = false\n") == {"hidden": 2, "cache": 1, "secret": 1}
+    assert left_out("[extract]\nmax_file_mb = 1\n") == usual | {"too-large": 1}
+
+
 def test_a_dry_run_tells_and_changes_nothing(open_engine: Open, notes: Path) -> None:
     engine = open_engine()
     assert engine.index(notes, dry_run=True).files.new == 3

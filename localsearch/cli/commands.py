@@ -18,6 +18,14 @@ from localsearch.errors import LockedError, ModelError, NotFoundError, UsageErro
 from localsearch.indexing import IndexReport
 from localsearch.settings import Settings
 
+_SETTINGS = {
+    "hidden": "scan.hidden = true",
+    "secret": "scan.secrets = true",
+    "cache": "scan.caches = true",
+    "ignored": "scan.ignore_files = false",
+}
+"""What takes files that are left out by the rule; docs/SETTINGS.md tells more."""
+
 
 def index(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     """`localsearch index PATH...`; while a server holds the index it is asked to do it."""
@@ -193,6 +201,10 @@ def why(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     within = "" if os.path.abspath(os.path.expanduser(args.file)) == row.path else "in the folder "
     why = f" ({row.rule}): {row.reason}" if row.reason else f", collection {row.collection}, under {row.root}"
     console.out.print(f"{within}{row.path}: {row.state}{why}", markup=False)
+    if row.rule in _SETTINGS:
+        console.say(
+            f"{_SETTINGS[row.rule]} in settings.toml takes such files; so does naming the file itself."
+        )
     if stale:
         console.say("Its last good content is still searchable, and stale.")
     return 0

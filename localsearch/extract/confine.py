@@ -20,6 +20,8 @@ import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
 
+from localsearch.settings import MB
+
 LIBRARIES = ("numpy", "msgspec", "kreuzberg", "pypdfium2", "selectolax", "python_calamine", "striprtf", "olefile",
              "oxmsg", "markdown_it", "yaml", "charset_normalizer")  # fmt: skip
 """What readers import when a file asks for it."""
@@ -102,7 +104,7 @@ def _write_file() -> None:
 
 def _limit_memory(memory_mb: int) -> str:
     """Bound what the process may allocate: private writable memory, and addresses as a second line."""
-    data = memory_mb << 20
+    data = memory_mb * MB
     set_limit(resource.RLIMIT_CORE, 0)
     set_limit(resource.RLIMIT_FSIZE, LONGEST_REPORT)
     set_limit(resource.RLIMIT_AS, data + (1 << 30))

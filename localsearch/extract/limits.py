@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from localsearch.errors import ExtractionError
-from localsearch.settings import ExtractSettings
-
-MB = 1_000_000
+from localsearch.settings import MB, ExtractSettings
 
 HINTS = {
     "empty": "There is nothing to index.",

@@ -18,7 +18,7 @@ import msgspec
 from localsearch.errors import ExtractionError, UnavailableError
 from localsearch.extract import wire
 from localsearch.extract.limits import failure
-from localsearch.settings import ExtractSettings
+from localsearch.settings import MB, ExtractSettings
 from localsearch.types import Extract
 
 Outcome = tuple[Extract, ...] | ExtractionError
@@ -180,7 +180,7 @@ class Worker:
             return failure("cpu", f"reading it took more than {self._settings.cpu_s} s of processor time")
         if status == -SIGALRM:
             return failure("timeout", f"reading it took longer than {self._settings.wall_s} s")
-        full = self._largest > self._settings.memory_mb * 500_000
+        full = self._largest > self._settings.memory_mb * MB / 2
         if (
             "memory allocation" in words
             or "MemoryError" in words

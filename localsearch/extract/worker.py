@@ -19,7 +19,7 @@ from localsearch.extract import wire
 from localsearch.extract.confine import confine, probe
 from localsearch.extract.limits import Limits, failure
 from localsearch.extract.read import read
-from localsearch.settings import ExtractSettings
+from localsearch.settings import MB, ExtractSettings
 from localsearch.types import Extract
 
 RETIRE_AT = 300_000_000
@@ -69,7 +69,7 @@ def answer(job: wire.Job, descriptor: int, settings: ExtractSettings) -> tuple[w
 
 def contents(descriptor: int, settings: ExtractSettings) -> bytes:
     """All bytes of the file; no more than the limit even of a file that grows, or tells no size."""
-    limit = settings.max_file_mb * 1_000_000
+    limit = settings.max_file_mb * MB
     size = os.fstat(descriptor).st_size
     os.lseek(descriptor, 0, os.SEEK_SET)
     with open(descriptor, "rb", closefd=False) as file:

@@ -7,6 +7,8 @@ from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 
+from localsearch.settings import MB, Settings
+
 VCS = frozenset({b".git", b".hg", b".svn", b".bzr", b".jj", b".pijul", b"_darcs", b"CVS"})
 CACHES = frozenset(
     b"""
@@ -101,12 +103,28 @@ class ScanRules:
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
-    max_bytes: int = 200 << 20
+    max_bytes: int = 200 * MB
     hidden: bool = False
     secrets: bool = False
     caches: bool = False
     ignore_files: bool = True
     never: tuple[Path, ...] = ()
+
+    @classmethod
+    def of(
+        cls, settings: Settings, include: tuple[str, ...] = (), exclude: tuple[str, ...] = ()
+    ) -> ScanRules:
+        """The rules that the settings make; localsearch's own folders are never taken."""
+        return cls(
+            include=include,
+            exclude=exclude,
+            max_bytes=settings.extract.max_file_mb * MB,
+            hidden=settings.scan.hidden,
+            secrets=settings.scan.secrets,
+            caches=settings.scan.caches,
+            ignore_files=settings.scan.ignore_files,
+            never=(settings.home, settings.models),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from localsearch.server.keys import Key, Scope
 from localsearch.server.operations import Call, FileReply, Operation, Receive, Reply, Send
 from localsearch.server.problems import JSON, Headers, HttpError
 from localsearch.server.service import Service
+from localsearch.settings import MB
 
 BIG_BODY = 64 * 1024
 """Bytes from which a body is decoded in a worker thread."""
@@ -64,7 +65,7 @@ class Endpoint:
         body, size = None, 0
         if operation.body is not None:
             check_json(scope["localsearch.content_type"])
-            most = limits.documents_mb << 20 if operation.large else limits.body_kb << 10
+            most = limits.documents_mb * MB if operation.large else limits.body_kb * MB // 1000
             raw = await read_body(receive, scope["localsearch.length"], most, limits.body_s)
             body, size = await self._decode(operation, raw), len(raw)
             ceilings.check(body, limits)

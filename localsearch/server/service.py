@@ -25,7 +25,7 @@ from localsearch.server.problems import Headers
 from localsearch.server.vitals import Vitals
 from localsearch.server.watching import Watching
 from localsearch.server.work import works
-from localsearch.settings import Settings
+from localsearch.settings import MB, Settings
 
 WORKERS_BESIDE = 4
 """Threads beyond those for searches: for the other routes, bodies and files."""
@@ -52,7 +52,7 @@ class Service:
         self.pool = ThreadPoolExecutor(limits.concurrent + 2 * WORKERS_BESIDE, "localsearch-request")
         self.jobs = Jobs(self.db, works(engine), limits.queued_jobs)
         self.bodies: ResultCache[bytes] = ResultCache(
-            settings.caches.results_mb << 20,
+            settings.caches.results_mb * MB,
             len,
             min_ttl_s=settings.caches.results_min_s,
             max_ttl_s=settings.caches.results_max_s,
