@@ -9,12 +9,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from localsearch.errors import DamagedError, ModelError, StorageError
+from localsearch.relevance import Calibration
 from localsearch.store import Corpus, Embeddings, Version
 from localsearch.types import Encoder, Ids, LexicalIndex, Progress, Report, no_report
 from localsearch.vectors import VectorIndex
@@ -132,16 +133,21 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Semantic:
-    """What a semantic search needs, swapped as one: a version, its vectors and the model that made them."""
+    """What a semantic search needs, swapped as one: a version, its vectors and the model that made them.
+
+    `calibration` tells what their cosines mean, once that is known.
+    """
 
     version: Version
     model: Model
     vectors: VectorIndex
+    calibration: Calibration | None = None
 
     @property
     def stamp(self) -> Hashable:
-        """What an answer by meaning depends on: the version, how much of it is there, and whether the model is."""
-        return self.version.id, len(self.vectors), self.model.usable
+        """What an answer by meaning depends on: the version, how much of it is there, what its cosines mean, and
+        whether the model is there."""
+        return self.version.id, len(self.vectors), self.calibration, self.model.usable
 
 
 class Derived:
@@ -160,11 +166,11 @@ class Derived:
         self.lexical = lexical
         self._empty_lexical = empty_lexical
         self.catalog = Catalog(corpus)
-        self.semantic = semantic
         self._lock = threading.RLock()
         self._seq = corpus.seq
+        self.semantic: Semantic | None = None
         if semantic:
-            self.load_vectors(semantic)
+            self.adopt(semantic)
 
     @property
     def seq(self) -> int:
@@ -240,7 +246,7 @@ class Derived:
             self._seq = self.corpus.seq
             self.catalog.load()
             if self.semantic:
-                self.load_vectors(self.semantic)
+                self.adopt(self.semantic)
 
     def refresh(self) -> None:
         """See what another process has written: for an index that is open for reading."""
@@ -277,14 +283,26 @@ class Derived:
         """Answer from this version, which the database has as the active one already."""
         with self._lock:
             self.load_vectors(semantic)
-            self.semantic = semantic
+            self.semantic = self._calibrated(semantic)
 
     def switch(self, semantic: Semantic) -> None:
         """Make another version the active one; searches under way finish on the one they began with."""
         with self._lock:
             self.load_vectors(semantic)
             self.embeddings.activate(semantic.version.id)
-            self.semantic = replace(semantic, version=self.embeddings.version(semantic.version.id))
+            semantic = replace(semantic, version=self.embeddings.version(semantic.version.id))
+            self.semantic = self._calibrated(semantic)
+
+    def _calibrated(self, semantic: Semantic) -> Semantic:
+        values = self.embeddings.calibration(semantic.version.id)
+        return semantic if values is None else replace(semantic, calibration=Calibration(**values))
+
+    def calibrate(self, version_id: int, calibration: Calibration) -> None:
+        """Keep what the cosines of a version mean, and judge by it if that version is the active one."""
+        with self._lock:
+            self.embeddings.keep_calibration(version_id, asdict(calibration))
+            if self.semantic and self.semantic.version.id == version_id:
+                self.semantic = replace(self.semantic, calibration=calibration)
 
     def coverage(self) -> float:
         """The share of chunks that semantic search can find, 0..1."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from localsearch.calibration import calibrate_if_due
 from localsearch.derived import Derived, Semantic
 from localsearch.embedding import Embedder, merge_if_needed
 from localsearch.errors import (
@@ -241,7 +242,10 @@ class Engine:
         return self.derived.semantic
 
     def embed_pending(self, report: Report = no_report, cancelled: Cancelled = never) -> int:
-        """Encode every passage that lacks a vector, then merge the vector index if it is due; returns how many."""
+        """Encode every passage that lacks a vector; returns how many.
+
+        Then, where it is due, merge the vector index and learn anew what its cosines mean.
+        """
         if semantic := self.ensure_version():
             semantic.model.try_again()
         return self._embed(report, cancelled)
@@ -251,6 +255,7 @@ class Engine:
         done = self.embedder.run(report, cancelled)
         if not cancelled():
             merge_if_needed(self.derived, report, cancelled)
+            calibrate_if_due(self.derived, cancelled=cancelled)
         return done
 
     def feedback(self, query: str, id: str, relevant: bool, *, collection: str = "default") -> None:
@@ -389,14 +394,28 @@ class Engine:
         cache: bool = True,
         facets: bool = False,
         plain: bool = False,
+        min_relevance: float = 0.0,
     ) -> Answer:
         """Rank documents for a query; the answer iterates over its hits.
 
-        `plain` takes the query as words alone, whatever quotes, colons and minus signs are in it. Raises QueryError
-        for an empty query and FilterError for a filter without meaning.
+        `plain` takes the query as words alone, whatever quotes, colons and minus signs are in it. A hit whose
+        relevance is known and below `min_relevance`, 0 to 1, is neither returned nor counted. Raises QueryError for an
+        empty query and FilterError for a filter without meaning.
         """
         request = Request(
-            query, limit, offset, mode, rerank, collection, filters, explain, budget_ms, cache, facets, plain
+            query,
+            limit,
+            offset,
+            mode,
+            rerank,
+            collection,
+            filters,
+            explain,
+            budget_ms,
+            cache,
+            facets,
+            plain,
+            min_relevance,
         )
         if self.read_only and self.corpus.seq != self.derived.seq:
             self.derived.refresh()

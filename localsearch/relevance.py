@@ -29,19 +29,29 @@ _NEAR, _MATCH, _BASE = 8.0, 4.2, -7.3
 _SLOPE, _SHIFT = 0.47, -1.0
 _DEVIATIONS = 2.5
 _ALL = 0.95
+_SHREDDED = 2.1
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What cosines mean in this corpus: `floor` is unrelated, `ceiling` is as near as neighbours are."""
+    """What cosines mean in this corpus: `floor` is unrelated, `ceiling` is as near as neighbours are.
+
+    `vectors` is how many passages had a vector when it was made, `seq` the last change of the store by then.
+    """
 
     floor: float
     ceiling: float
+    vectors: int = 0
+    seq: int = 0
 
     def nearness(self, cosines: Scores) -> Floats:
         """Cosines in units of the corpus: 0 at the floor, 1 at the ceiling; NaN counts as unrelated."""
         scaled = (np.nan_to_num(cosines, nan=self.floor) - self.floor) / max(self.ceiling - self.floor, 1e-3)
         return np.asarray(scaled, np.float32)
+
+    def is_outdated(self, vectors: int, seq: int, documents: int) -> bool:
+        """Whether the corpus doubled or halved since, or as many documents changed as it has."""
+        return not self.vectors / 2 < vectors < self.vectors * 2 or seq - self.seq > documents
 
 
 def calibrate(pairs: Scores, nearest: Scores) -> Calibration | None:
@@ -65,7 +75,7 @@ def match(lexical: Scores, most: float) -> Floats:
     return np.clip(lexical / most, 0.0, 1.0).astype(np.float32) if most > 0 else np.zeros_like(lexical)
 
 
-def evidence(near: Floats, matched: Floats) -> Floats:
+def evidence(near: Floats | np.float32, matched: Floats | np.float32) -> Floats:
     """Log-odds that a query with such a best hit is about something in this corpus."""
     return np.asarray(_NEAR * near + _MATCH * matched + _BASE, np.float32)
 
@@ -76,14 +86,18 @@ def relevance(lexical: Scores, semantic: Scores, most: float, calibration: Calib
     return np.asarray(1 / (1 + np.exp(-(_SLOPE * logit + _SHIFT))), np.float32)
 
 
-def is_foreign(lexical: Scores, semantic: Scores, most: float, calibration: Calibration | None) -> bool:
-    """Whether nothing in the corpus is about this query: its best hits by meaning and by words are both too far.
+def best(lexical: Scores, semantic: Scores, most: float, calibration: Calibration) -> tuple[float, float]:
+    """How near and how well matched the best of some passages are, each by its own leg; at least one passage."""
+    return float(calibration.nearness(semantic).max()), float(match(lexical, most).max())
 
-    A passage that holds nearly all of the words is never too far. False without a calibration: silence is better than
-    a wrong verdict.
+
+def is_foreign(near: float, matched: float, letters_per_piece: float = np.inf) -> bool:
+    """Whether nothing in the corpus is about a query: its best hits by meaning and by words are both too far.
+
+    A passage that holds nearly all of the words is never too far. Where the model takes the query apart into pieces of
+    few letters, it does not know its language: that the best is far means nothing then, and any word in common is
+    enough.
     """
-    if calibration is None or not len(semantic):
+    if letters_per_piece < _SHREDDED and matched > 0:
         return False
-    matched = match(lexical, most).max(keepdims=True)
-    near = calibration.nearness(semantic).max(keepdims=True)
-    return bool(matched[0] < _ALL and evidence(near, matched)[0] < 0)
+    return matched < _ALL and float(evidence(np.float32(near), np.float32(matched))) < 0

@@ -98,7 +98,11 @@ class Ranking:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A document in an answer, with its best passage."""
+    """A document in an answer, with its best passage.
+
+    `score` orders the hits of one query; `relevance`, how likely the passage is what was asked for, means the same for
+    every query: None where it is not known.
+    """
 
     id: str
     score: float
@@ -111,13 +115,15 @@ class Hit:
     location: Mapping[str, Any]
     scores: Mapping[str, float | None] | None = None
     collection: str = "default"
+    relevance: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A page of hits and how it came about. Iterating gives the hits.
 
-    `total` counts the documents that match: exactly, unless `total_is_estimate`.
+    `total` counts the documents that match: exactly, unless `total_is_estimate`. `nothing_relevant` says that none of
+    the documents searched seems to be about the query.
     """
 
     query: str
@@ -134,6 +140,7 @@ class Answer:
     facets: Mapping[str, Mapping[str, int]] | None = None
     explanation: Mapping[str, Any] | None = None
     total_is_estimate: bool = False
+    nothing_relevant: bool = False
 
     def __iter__(self) -> Iterator[Hit]:
         return iter(self.results)
@@ -267,6 +274,10 @@ class LexicalIndex(Protocol):
 
     def refresh(self) -> None:
         """See what another process has committed."""
+        ...
+
+    def idf(self, query: Any) -> NDArray[np.float32]:
+        """How rare each term of the query is, shape (terms,): Lucene's idf of its commonest form."""
         ...
 
     @property

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from localsearch.calibration import calibrate_if_due
 from localsearch.derived import Derived, Model, Semantic
 from localsearch.embedding import Embedder, rebuild
 from localsearch.errors import ConflictError, NotFoundError
@@ -118,6 +119,7 @@ class Versions:
         self.derived.load_vectors(semantic)
         if semantic.vectors.needs_merge():
             semantic.vectors.publish(rebuild(self.derived, semantic, report, cancelled))
+        calibrate_if_due(self.derived, semantic, cancelled)
 
     def activate(self, name: str | int) -> Version:
         """Answer from this version from now on, in one step. Raises ConflictError while it is incomplete."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localsearch.relevance import Calibration, calibrate, evidence, is_foreign, match, relevance
+from localsearch.relevance import Calibration, best, calibrate, evidence, is_foreign, match, relevance
 
 
 def scores(*values: float) -> np.ndarray:
@@ -27,11 +27,10 @@ def test_the_floor_is_below_random_pairs_and_the_ceiling_is_a_usual_neighbour() 
     assert found.ceiling == pytest.approx(0.6, abs=0.02)
 
 
-def test_too_small_a_corpus_is_not_calibrated_and_never_foreign() -> None:
+def test_too_small_a_corpus_is_not_calibrated() -> None:
     few = np.full(10, 0.3, np.float32)
     assert calibrate(few, few) is None
     assert calibrate(np.full(100, np.nan, np.float32), np.full(100, 0.5, np.float32)) is None
-    assert not is_foreign(scores(0), scores(0.01), 9.0, None)
 
 
 def test_nearness_is_measured_in_units_of_the_corpus() -> None:
@@ -57,10 +56,28 @@ def test_a_worked_example_of_the_curves() -> None:
 
 
 def test_far_in_meaning_and_words_is_foreign_near_in_one_is_not() -> None:
-    assert is_foreign(scores(0.5, 0.2), scores(0.2, 0.25), 6.0, PLAIN)
-    assert not is_foreign(scores(0.0, 0.2), scores(0.58, 0.25), 6.0, PLAIN)
-    assert not is_foreign(scores(5.9), scores(0.1), 6.0, PLAIN)
-    assert not is_foreign(scores(), scores(), 6.0, PLAIN)
+    assert is_foreign(*best(scores(0.5, 0.2), scores(0.2, 0.25), 6.0, PLAIN))
+    assert not is_foreign(*best(scores(0.0, 0.2), scores(0.58, 0.25), 6.0, PLAIN))
+    assert not is_foreign(*best(scores(5.9), scores(0.1), 6.0, PLAIN))
+
+
+def test_a_shredded_query_is_not_foreign_while_it_shares_a_word() -> None:
+    assert is_foreign(0.2, 0.1, letters_per_piece=2.5)
+    assert not is_foreign(0.2, 0.1, letters_per_piece=1.9)
+    assert is_foreign(0.2, 0.0, letters_per_piece=1.9)
+
+
+def test_the_best_by_meaning_and_by_words_may_be_different_passages() -> None:
+    found = best(scores(3.0, 0.0, 1.0), scores(0.0, 0.3, np.nan), 6.0, PLAIN)
+    assert found == pytest.approx((0.5, 0.5))
+
+
+def test_a_calibration_is_outdated_when_the_corpus_has_changed_much() -> None:
+    made = Calibration(0.0, 0.6, vectors=1000, seq=400)
+    assert not made.is_outdated(1900, 450, 100)
+    assert made.is_outdated(2000, 450, 100)
+    assert made.is_outdated(500, 450, 100)
+    assert made.is_outdated(1000, 501, 100)
 
 
 @given(st.floats(0, 20), st.floats(-1, 1), st.floats(0.01, 5), st.floats(0.01, 0.5))

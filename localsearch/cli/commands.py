@@ -125,6 +125,7 @@ def search(args: argparse.Namespace, console: Console, settings: Settings) -> in
             explain=args.explain,
             budget_ms=args.budget,
             cache=not args.no_cache,
+            min_relevance=args.min_relevance,
         )
     if console.json:
         console.result(answer)

@@ -76,11 +76,11 @@ class Console:
 
     def answer(self, answer: Answer) -> None:
         """Ranked hits for people: title, where, score, snippet with the matched words."""
+        for note in answer.notes:
+            self.say(note)
         for number, hit in enumerate(answer.results, 1):
             self.out.print(_headline(number, hit))
             self.out.print(Text("   ").append_text(_marked(hit)))
-        for note in answer.notes:
-            self.say(note)
         if answer.corrections:
             self.say("Did you mean: " + ", ".join(answer.corrections))
         if answer.semantic_coverage < 1 and answer.version:

@@ -111,6 +111,9 @@ def _search(commands: Sub) -> None:
     )
     parser.add_argument("--explain", action="store_true", help="show how the ranking came about")
     parser.add_argument("--budget", type=float, metavar="MS", help="the best answer within this time")
+    parser.add_argument(
+        "--min-relevance", type=float, default=0.0, metavar="R", help="leave out hits below this, from 0 to 1"
+    )
     parser.add_argument("--no-cache", action="store_true", help="compute everything anew")
 
 

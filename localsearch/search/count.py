@@ -8,7 +8,7 @@ import numpy as np
 
 from localsearch.derived import Derived
 from localsearch.search.plan import Plan
-from localsearch.search.rank import Ranked
+from localsearch.search.rank import Found, Ranked
 from localsearch.search.trip import Request
 from localsearch.types import Ids
 
@@ -35,11 +35,16 @@ class Counter:
         self.derived = derived
         self.corpus = derived.corpus
 
-    def matching(self, request: Request, plan: Plan, ranked: list[Ranked]) -> Matching:
+    def matching(self, request: Request, plan: Plan, found: Found) -> Matching:
         """How many documents match, and, when facets are asked for, which.
 
-        By words, a document matches that holds any of them; meaning adds those that were ranked.
+        By words, a document matches that holds any of them; meaning adds those that were ranked. Where a relevance is
+        asked for, those match that have it.
         """
+        ranked = found.documents
+        if request.min_relevance and found.judged:
+            documents = np.sort(_ids(ranked))
+            return Matching(len(documents), documents if request.facets else None, found.more, few=True)
         passages = self.derived.lexical.count(plan.words)
         few = passages <= COUNTED
         if few or request.facets or plan.documents is not None:
@@ -66,5 +71,8 @@ class Counter:
         documents = self.derived.lexical.matching(plan.words)
         if plan.documents is not None:
             documents = np.intersect1d(documents, plan.documents)
-        found = np.array([one.document_id for one in ranked], np.int64)
-        return np.union1d(documents, found)
+        return np.union1d(documents, _ids(ranked))
+
+
+def _ids(ranked: list[Ranked]) -> Ids:
+    return np.array([one.document_id for one in ranked], np.int64)

@@ -70,6 +70,10 @@ class Planner:
         request = trip.request
         if not request.query.strip():
             raise QueryError("The query is empty.", hint="Type at least one word.")
+        if not 0 <= request.min_relevance <= 1:
+            raise QueryError(
+                f"min_relevance is {request.min_relevance:g}.", hint="It is from 0 (all) to 1 (certain)."
+            )
         if len(request.query) > MAX_QUERY:
             trip.notes.append(f"Only the first {MAX_QUERY:,} characters of the query were used.")
         parsed = self._parse(request)

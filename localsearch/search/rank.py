@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from localsearch.embedding import Embedder
 from localsearch.errors import ModelError
 from localsearch.fusion import Candidates, Recipe, Signals, fuse, letters_per_piece, union
 from localsearch.search.closer import CloserLook
+from localsearch.search.judge import Judge, Verdict
 from localsearch.search.plan import Plan
 from localsearch.search.trip import Trip
 from localsearch.settings import SearchSettings
@@ -34,6 +35,7 @@ class Scored:
     lexical: Scores
     semantic: Scores
     why: Mapping[str, Any]
+    verdict: Verdict = field(default_factory=Verdict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,22 @@ class Ranked:
     score: float
     lexical: float
     semantic: float | None
+    relevance: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Documents in order and how the order came about.
+
+    `judged` is whether their relevance is known, `more` whether documents beyond them may have as much as was asked
+    for, `foreign` whether even the best are not about the query.
+    """
+
+    documents: list[Ranked]
+    why: Mapping[str, Any]
+    judged: bool = False
+    more: bool = False
+    foreign: bool = False
 
 
 class Ranker:
@@ -64,28 +82,30 @@ class Ranker:
         self.settings = settings
         self.query_vectors = vectors
         self.closer = CloserLook(derived.corpus, kept_passages)
+        self.judge = Judge(derived)
         self._legs = ThreadPoolExecutor(4, "localsearch-leg")
 
-    def rank(
-        self, trip: Trip, plan: Plan, semantic: Semantic | None
-    ) -> tuple[list[Ranked], Mapping[str, Any]]:
-        """Documents in order, enough for the page asked for, and how the order came about."""
+    def rank(self, trip: Trip, plan: Plan, semantic: Semantic | None) -> Found:
+        """Documents in order, enough for the page asked for, without those below the relevance asked for."""
         request = trip.request
         needed = request.offset + request.limit
         if plan.documents is not None and not plan.words and not plan.text.strip():
-            return self._newest(plan.documents, needed), {"method": "newest first"}
+            return Found(self._newest(plan.documents, needed), {"method": "newest first"})
         ranked: dict[int, Ranked] = {}
-        explanation: Mapping[str, Any] = {}
         vector = self._start_encoding(trip, plan, semantic)
+        found = Found([], {})
         for tier in _TIERS:
-            count = self.settings.candidates * tier
-            found, full = self._candidates(trip, plan, semantic, vector, count)
-            explanation = explanation or found.why
-            for document in self._best_passages(found):
-                ranked.setdefault(document.document_id, document)
-            if len(ranked) >= needed or not full:
+            scored, full = self._candidates(trip, plan, semantic, vector, self.settings.candidates * tier)
+            for document in self._best_passages(scored):
+                if document.relevance is None or document.relevance >= request.min_relevance:
+                    ranked.setdefault(document.document_id, document)
+            verdict = scored.verdict
+            more = full and verdict.beyond >= request.min_relevance
+            why = found.why or {**scored.why, "best": verdict.why}
+            found = Found(list(ranked.values()), why, verdict.known, more, verdict.foreign)
+            if len(ranked) >= needed or not more:
                 break
-        return list(ranked.values()), explanation
+        return found
 
     def _newest(self, documents: Ids, count: int) -> list[Ranked]:
         """What a filter alone asks for: all that it matches, what changed last first."""
@@ -127,7 +147,16 @@ class Ranker:
                 meaning = semantic.vectors.search(query, count, plan.allowed, self._exact(semantic))
         with trip.stage("fuse"):
             found = self._fuse(trip, plan, semantic, query, words, meaning)
+        with trip.stage("judge"):
+            found = replace(found, verdict=self._judged(trip, plan, semantic, found, count))
         return found, len(words) >= count or len(meaning) >= count
+
+    def _judged(
+        self, trip: Trip, plan: Plan, semantic: Semantic | None, found: Scored, count: int
+    ) -> Verdict:
+        scores = found.ids, found.lexical, found.semantic
+        letters = found.why["signals"].get("letters_per_piece", math.inf)
+        return self.judge.verdict(plan.words, semantic, trip.request.mode, *scores, count, letters)
 
     def _finish_encoding(self, trip: Trip, vector: Future[Vectors] | None) -> Vectors | None:
         """The query's vector, unless the model is missing or the budget runs out first; the answer says which."""
@@ -214,12 +243,14 @@ class Ranker:
         for at in np.sort(first).tolist():
             if owners[at]:
                 cosine = float(scored.semantic[at])
+                relevance = float(scored.verdict.relevance[at]) if scored.verdict.known else math.nan
                 yield Ranked(
                     int(owners[at]),
                     int(scored.ids[at]),
                     float(scored.scores[at]),
                     float(scored.lexical[at]),
                     None if math.isnan(cosine) else cosine,
+                    None if math.isnan(relevance) else round(relevance, 4),
                 )
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ the ranking of an earlier one.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import replace
 
 from localsearch.caches import ResultCache, VectorCache, canonical
@@ -19,8 +19,9 @@ from localsearch.embedding import Embedder
 from localsearch.facets import facets
 from localsearch.products import small_products
 from localsearch.search.count import Counter
+from localsearch.search.judge import NOTHING, UNJUDGED
 from localsearch.search.plan import Planner
-from localsearch.search.rank import Ranker
+from localsearch.search.rank import Found, Ranker
 from localsearch.search.show import Presenter
 from localsearch.search.trip import Request, Trip
 from localsearch.settings import SearchSettings
@@ -76,12 +77,13 @@ class Searcher:
         request = trip.request
         with trip.stage("parse"):
             plan = self.planner.plan(trip)
-        ranked, explanation = self.ranker.rank(trip, plan, semantic)
-        if not ranked and plan.filter is not None:
+        found = self.ranker.rank(trip, plan, semantic)
+        trip.notes.extend(_notes(request, found))
+        if not found.documents and plan.filter is not None:
             trip.notes.extend(self.planner.unknown_fields(plan.filter))
-        page = ranked[request.offset : request.offset + request.limit]
+        page = found.documents[request.offset : request.offset + request.limit]
         with trip.stage("count"):
-            matching = self.counter.matching(request, plan, ranked)
+            matching = self.counter.matching(request, plan, found)
         with trip.stage("snippets"):
             hits = tuple(self.presenter.hits(plan, page, request.explain))
         return Answer(
@@ -98,7 +100,8 @@ class Searcher:
             semantic_coverage=self.derived.coverage(),
             corrections=self.planner.corrections(plan) if matching.few else (),
             notes=tuple(trip.notes),
-            explanation=explanation if request.explain else None,
+            explanation=found.why if request.explain else None,
+            nothing_relevant=found.foreign,
         )
 
     def suggest(self, prefix: str, limit: int) -> list[str]:
@@ -110,6 +113,13 @@ class Searcher:
     def close(self) -> None:
         """End the threads."""
         self.ranker.close()
+
+
+def _notes(request: Request, found: Found) -> Iterator[str]:
+    if found.foreign:
+        yield NOTHING
+    if request.min_relevance and not found.judged:
+        yield UNJUDGED
 
 
 def _cache_key(request: Request) -> bytes:

@@ -67,6 +67,7 @@ def _hit(
         location={**place, "start": passage.start, "end": passage.stop},
         scores={"lexical": ranked.lexical, "semantic": ranked.semantic} if with_scores else None,
         collection=document.collection,
+        relevance=ranked.relevance,
     )
 
 

@@ -27,6 +27,7 @@ class Request:
     cache: bool = True
     facets: bool = False
     plain: bool = False
+    min_relevance: float = 0.0
 
 
 @dataclass(slots=True)

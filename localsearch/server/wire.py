@@ -22,6 +22,11 @@ Filters = Annotated[
 ]
 
 
+MinRelevance = Annotated[
+    float, Meta(ge=0, le=1, description="Leave out, and do not count, hits whose relevance is below this.")
+]
+
+
 class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of everything a client sends."""
 
@@ -46,6 +51,7 @@ class SearchRequest(Request, frozen=True, kw_only=True):
         None
     )
     cache: Annotated[bool, Meta(description="False computes the answer anew.")] | None = None
+    min_relevance: MinRelevance | None = None
 
 
 class SearchParameters(Request, frozen=True, kw_only=True):
@@ -62,6 +68,7 @@ class SearchParameters(Request, frozen=True, kw_only=True):
     budget_ms: Annotated[float, Meta(ge=1, le=600_000, description="Milliseconds it may take.")] | None = None
     facets: bool = False
     cache: bool = True
+    min_relevance: MinRelevance = 0.0
 
 
 class SentDocument(Request, frozen=True, kw_only=True):

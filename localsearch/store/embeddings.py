@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -125,6 +127,21 @@ class Embeddings:
         """Delete a version with its vectors."""
         with self.db.write() as connection:
             connection.execute("DELETE FROM versions WHERE id = ?", (version_id,))
+            connection.execute("DELETE FROM settings WHERE name = ?", (_calibration(version_id),))
+
+    def calibration(self, version_id: int) -> dict[str, Any] | None:
+        """What `keep_calibration` was last given for this version."""
+        text = self.db.one("SELECT value FROM settings WHERE name = ?", (_calibration(version_id),))
+        found: dict[str, Any] | None = None if text is None else json.loads(text)
+        return found
+
+    def keep_calibration(self, version_id: int, values: Mapping[str, float]) -> None:
+        """Keep what the cosines of this version mean, derived from its vectors, until they have changed much."""
+        with self.db.write() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO settings VALUES (?, ?)",
+                (_calibration(version_id), json.dumps(dict(values))),
+            )
 
     # -- what lacks a vector
 
@@ -244,3 +261,8 @@ class Embeddings:
             connection.executemany("DELETE FROM vectors WHERE id = ?", [(row,) for row in rows])
             self.expect_all(version_id)
         return len(rows)
+
+
+def _calibration(version_id: int) -> str:
+    """The name among the settings; ids of versions are never reused."""
+    return f"calibration-{version_id}"

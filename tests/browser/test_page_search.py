@@ -84,6 +84,18 @@ def test_facets_narrow_and_chips_widen(page: Page) -> None:
     expect(page.locator("#summary")).to_have_text(re.compile("^" + before.split(" in ")[0]))
 
 
+def test_a_question_about_nothing_here_says_so_above_its_hits(page: Page) -> None:
+    page.goto("/")
+    search(page, "enzyme kinetics of lactate dehydrogenase in rats")
+    expect(page.locator("#summary.doubt")).to_have_text(
+        re.compile(r"^Nothing here seems to be about this\. \d+ documents in ")
+    )
+    assert page.locator(".hit").count() == 10
+    expect(page.locator("#announce")).to_have_text(re.compile("none of which seems to be about this$"))
+    search(page, "sourdough starter")
+    expect(page.locator("#summary")).not_to_have_class("doubt")
+
+
 @pytest.mark.parametrize(
     ("question", "place"),
     [

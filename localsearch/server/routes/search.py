@@ -41,6 +41,7 @@ def question(call: Call) -> SearchRequest:
         budget_ms=sent.budget_ms,
         facets=sent.facets,
         cache=sent.cache,
+        min_relevance=sent.min_relevance,
     )
 
 
@@ -56,6 +57,7 @@ def normal(asked: SearchRequest) -> dict[str, Any]:
         "filters": asked.filters or None,
         "explain": bool(asked.explain),
         "facets": bool(asked.facets),
+        "min_relevance": asked.min_relevance or 0.0,
     }
 
 

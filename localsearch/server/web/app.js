@@ -70,13 +70,14 @@ function show(answer) {
   byId("empty").hidden = answer.results.length > 0;
   byId("empty").replaceChildren(...(answer.results.length ? [] : [nothing()]));
   byId("summary").textContent = summary(answer);
+  byId("summary").classList.toggle("doubt", answer.nothing_relevant);
   byId("corrections").replaceChildren(...corrections(answer));
   renderResults(answer, { choose: (index) => choose(index, true), judge, say });
   renderFacets(answer.facets, state.filters, toggle);
   renderPages(answer, state.page, PAGE, turn);
   if (focused) byId("results").focus({ preventScroll: true });
   if (answer.semantic_coverage < 1 && answer.version) watchCoverage(search);
-  later("announce", () => { byId("announce").textContent = found(answer); }, ANNOUNCE_MS);
+  later("announce", () => { byId("announce").textContent = found(answer) + (answer.nothing_relevant ? ", none of which seems to be about this" : ""); }, ANNOUNCE_MS);
 }
 
 function found(answer) {
@@ -86,7 +87,8 @@ function found(answer) {
 
 function summary(answer) {
   const cached = answer.cached ? ", remembered" : "";
-  return [`${found(answer)} in ${answer.took_ms.toFixed(answer.took_ms < 10 ? 1 : 0)} ms${cached}.`, ...answer.notes].join(" ");
+  const line = `${found(answer)} in ${answer.took_ms.toFixed(answer.took_ms < 10 ? 1 : 0)} ms${cached}.`;
+  return (answer.nothing_relevant ? [...answer.notes, line] : [line, ...answer.notes]).join(" ");
 }
 
 function corrections(answer) {
