@@ -341,7 +341,7 @@ class Engine:
 
     def compare_versions(self, first: str, second: str) -> Comparison:
         """Hold two versions against each other on logged, judged and known-item queries."""
-        logged = [request["query"] for request in self.query_log.frequent(200) if "query" in request]
+        logged = [request["query"] for request in self.query_log.frequent(200) if request.get("query")]
         return self.versions.compare(first, second, logged, self.judgements.grades())
 
     def export(self, target: str | os.PathLike[str], report: Report = no_report) -> int:
@@ -381,7 +381,7 @@ class Engine:
 
     def search(
         self,
-        query: str,
+        query: str = "",
         *,
         limit: int = 5,
         offset: int = 0,
@@ -395,12 +395,15 @@ class Engine:
         facets: bool = False,
         plain: bool = False,
         min_relevance: float = 0.0,
+        like: str | None = None,
     ) -> Answer:
-        """Rank documents for a query; the answer iterates over its hits.
+        """Rank documents for a query, or by how like they are to the document with the id `like`, or both.
+
+        The answer iterates over its hits.
 
         `plain` takes the query as words alone, whatever quotes, colons and minus signs are in it. A hit whose
         relevance is known and below `min_relevance`, 0 to 1, is neither returned nor counted. Raises QueryError for an
-        empty query and FilterError for a filter without meaning.
+        empty query, FilterError for a filter without meaning, NotFoundError for no such document or collection.
         """
         request = Request(
             query,
@@ -416,6 +419,7 @@ class Engine:
             facets,
             plain,
             min_relevance,
+            like,
         )
         if self.read_only and self.corpus.seq != self.derived.seq:
             self.derived.refresh()

@@ -126,6 +126,7 @@ def search(args: argparse.Namespace, console: Console, settings: Settings) -> in
             budget_ms=args.budget,
             cache=not args.no_cache,
             min_relevance=args.min_relevance,
+            like=_named(args.like),
         )
     if console.json:
         console.result(answer)
@@ -134,6 +135,12 @@ def search(args: argparse.Namespace, console: Console, settings: Settings) -> in
     if args.explain:
         console.explanation(answer)
     return 0
+
+
+def _named(like: str | None) -> str | None:
+    """A file by its whole path, as its id is; anything else is an id already."""
+    file = os.path.abspath(os.path.expanduser(like)) if like else ""
+    return file if os.path.isfile(file) else like
 
 
 def serve(args: argparse.Namespace, console: Console, settings: Settings) -> int:

@@ -98,7 +98,8 @@ def _index(commands: Sub) -> None:
 
 def _search(commands: Sub) -> None:
     parser = command(commands, "search", "search, best first")
-    parser.add_argument("query", nargs="+", metavar="QUERY")
+    parser.add_argument("query", nargs="*", metavar="QUERY")
+    parser.add_argument("--like", metavar="ID", help="documents like this one; an id or a file")
     parser.add_argument("-n", "--limit", type=_positive("limit", 1, 1000), default=5, metavar="N")
     parser.add_argument("--offset", type=_positive("offset", 0, 100_000), default=0, metavar="N")
     parser.add_argument("--mode", choices=["hybrid", "lexical", "semantic"], default="hybrid")

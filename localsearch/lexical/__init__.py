@@ -5,14 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from localsearch.lexical.query import LexicalQuery, QueryTerm, analyze_query
+from localsearch.lexical.query import LexicalQuery, QueryTerm, analyze_query, inverse_frequency
 from localsearch.lexical.rank_bm25 import RankBM25Index
+from localsearch.lexical.stream import term_stream
 from localsearch.text import Analyzer
 
 if TYPE_CHECKING:
     from localsearch.lexical.tantivy_index import TantivyIndex
 
-__all__ = ["LexicalQuery", "QueryTerm", "RankBM25Index", "analyze_query", "open_lexical"]
+__all__ = [
+    "LexicalQuery",
+    "QueryTerm",
+    "RankBM25Index",
+    "analyze_query",
+    "inverse_frequency",
+    "open_lexical",
+    "term_stream",
+]
 
 
 def open_lexical(

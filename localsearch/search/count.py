@@ -66,7 +66,7 @@ class Counter:
         return round(documents * (1 - missed))
 
     def _all_matching(self, plan: Plan, ranked: list[Ranked]) -> Ids:
-        if not plan.words and not plan.text.strip() and plan.documents is not None:
+        if plan.lists and plan.documents is not None:
             return plan.documents
         documents = self.derived.lexical.matching(plan.words)
         if plan.documents is not None:

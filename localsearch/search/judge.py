@@ -16,7 +16,8 @@ COVERED = 0.9
 """Share of passages that meaning must reach before it is said that none of them is about a query."""
 NOTHING = "Nothing here seems to be about this."
 UNJUDGED = (
-    "min_relevance was not applied: relevance is not known without meaning, nor in a small or new index."
+    "min_relevance was not applied: relevance is known of questions that meaning takes part in, in an index that is"
+    " neither small nor new."
 )
 
 

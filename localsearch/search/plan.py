@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,9 @@ from localsearch.filters import (
     to_sql,
 )
 from localsearch.lexical import LexicalQuery, analyze_query
+from localsearch.search.alike import telling_terms
 from localsearch.search.trip import Request, Trip
-from localsearch.store import Corpus
+from localsearch.store import Corpus, DocumentRow
 from localsearch.text import Analyzer
 from localsearch.types import Ids
 
@@ -34,11 +35,16 @@ MAX_QUERY = 10_000
 """Characters of a query that are used: more than any question, less than what slows a search down."""
 TYPED = 32
 """Words up to which a query has quotes, colons and minus signs of its own; in a longer one they came with the text."""
+BESIDE = 0.5
+"""Weight of a document's telling words where words were typed as well."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A query taken apart: what each leg is asked, and which documents and chunks may answer (None: all)."""
+    """A query taken apart: what each leg is asked, and which documents and chunks may answer (None: all).
+
+    `like` is the document that others should be like.
+    """
 
     parsed: ParsedQuery
     filter: Filter | None
@@ -46,6 +52,13 @@ class Plan:
     text: str
     documents: Ids | None
     allowed: Mask | None
+    like: int | None = None
+
+    @property
+    def lists(self) -> bool:
+        """Whether nothing is asked but a filter, and all that it matches is the answer."""
+        asked = self.words or self.text.strip() or self.like is not None
+        return self.documents is not None and not asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +81,10 @@ class Planner:
 
     def plan(self, trip: Trip) -> Plan:
         request = trip.request
-        if not request.query.strip():
-            raise QueryError("The query is empty.", hint="Type at least one word.")
+        if not request.query.strip() and not request.like:
+            raise QueryError(
+                "The query is empty.", hint="Type at least one word, or name a document to be like."
+            )
         if not 0 <= request.min_relevance <= 1:
             raise QueryError(
                 f"min_relevance is {request.min_relevance:g}.", hint="It is from 0 (all) to 1 (certain)."
@@ -87,13 +102,43 @@ class Planner:
         )
         chosen = _all_filters(request, parsed)
         documents = self._allowed(request.collection, chosen, words)
+        if request.like:
+            return self._alike(
+                self._liked(request.like, request.collection), parsed, chosen, words, documents
+            )
         allowed = None if documents is None else self.derived.catalog.mask(documents)
         return Plan(parsed, chosen, words, parsed.text, documents, allowed)
+
+    def _liked(self, key: str, collection: str | None) -> DocumentRow:
+        for name in [collection] if collection else self.corpus.collections():
+            if found := self.corpus.find(name, key):
+                return found
+        raise NotFoundError(f"There is no document {key!r} to be like.", hint="Ids are as search gives them.")
+
+    def _alike(
+        self,
+        like: DocumentRow,
+        parsed: ParsedQuery,
+        chosen: Filter | None,
+        words: LexicalQuery,
+        documents: Ids | None,
+    ) -> Plan:
+        """A plan for what is like a document: its telling words beside those typed, and all documents but itself."""
+        if documents is None:
+            documents = np.array(self.corpus.document_ids(), np.int64)
+        others = documents[documents != like.id]
+        passages = self.corpus.lexical_passages([like.id])
+        telling = telling_terms(passages, self.analyzer, self.derived.lexical, BESIDE if words.terms else 1.0)
+        typed = {form for term in words.terms for form in term.forms}
+        more = tuple(term for term in telling if typed.isdisjoint(term.forms))
+        text = parsed.text if parsed.text.strip() else like.title
+        words = replace(words, terms=words.terms + more)
+        return Plan(parsed, chosen, words, text, others, self.derived.catalog.mask(others), like.id)
 
     def _parse(self, request: Request) -> ParsedQuery:
         """Words, phrases and filters; a pasted text is words only, since its punctuation asks for nothing."""
         text = request.query[:MAX_QUERY]
-        if request.plain or len(text.split()) > TYPED:
+        if request.plain or not text.strip() or len(text.split()) > TYPED:
             return ParsedQuery(text, text=text)
         return parse_query(text, _Fields(self.corpus))
 

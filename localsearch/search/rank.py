@@ -15,6 +15,7 @@ from localsearch.derived import Derived, Semantic
 from localsearch.embedding import Embedder
 from localsearch.errors import ModelError
 from localsearch.fusion import Candidates, Recipe, Signals, fuse, letters_per_piece, union
+from localsearch.search.alike import mean_vector, unit
 from localsearch.search.closer import CloserLook
 from localsearch.search.judge import Judge, Verdict
 from localsearch.search.plan import Plan
@@ -89,7 +90,7 @@ class Ranker:
         """Documents in order, enough for the page asked for, without those below the relevance asked for."""
         request = trip.request
         needed = request.offset + request.limit
-        if plan.documents is not None and not plan.words and not plan.text.strip():
+        if plan.lists and plan.documents is not None:
             return Found(self._newest(plan.documents, needed), {"method": "newest first"})
         ranked: dict[int, Ranked] = {}
         vector = self._start_encoding(trip, plan, semantic)
@@ -114,26 +115,43 @@ class Ranker:
             for document, chunk in self.corpus.newest(documents, count)
         ]
 
-    def _start_encoding(self, trip: Trip, plan: Plan, semantic: Semantic | None) -> Future[Vectors] | None:
+    def _start_encoding(
+        self, trip: Trip, plan: Plan, semantic: Semantic | None
+    ) -> Future[Vectors | None] | None:
         """Encode the query in another thread while its words are looked up; None when there is no semantic leg."""
-        if semantic is None or not plan.text.strip():
+        if semantic is None or not (plan.text.strip() or plan.like is not None):
             if trip.request.mode != "lexical" and semantic is None:
                 trip.notes.append(
                     "Words only: nothing is embedded yet. Run `localsearch index` with a model in place."
                 )
             return None
-        return self._legs.submit(self._encode, trip, semantic, plan.text)
+        return self._legs.submit(self._encode, trip, semantic, plan)
 
-    def _encode(self, trip: Trip, semantic: Semantic, text: str) -> Vectors:
+    def _encode(self, trip: Trip, semantic: Semantic, plan: Plan) -> Vectors | None:
+        """What the vectors are compared with: the query, or the document that others should be like, or both alike."""
         with trip.stage("encode"):
-            encoder = semantic.model.encoder()
-            if not trip.request.cache:
-                return encoder.encode_query(text)
-            vector, _ = self.query_vectors.vector(encoder, text)
-        return vector
+            if plan.like is None:
+                return self._encoded(trip, semantic, plan.text)
+            passages = self.derived.catalog.chunks_of(np.array([plan.like], np.int64))
+            liked = mean_vector(semantic.vectors, passages)
+            if not plan.parsed.text.strip():
+                return liked
+            typed = self._encoded(trip, semantic, plan.parsed.text)
+            return typed if liked is None else unit(typed + liked)
+
+    def _encoded(self, trip: Trip, semantic: Semantic, text: str) -> Vectors:
+        encoder = semantic.model.encoder()
+        if not trip.request.cache:
+            return encoder.encode_query(text)
+        return self.query_vectors.vector(encoder, text)[0]
 
     def _candidates(
-        self, trip: Trip, plan: Plan, semantic: Semantic | None, vector: Future[Vectors] | None, count: int
+        self,
+        trip: Trip,
+        plan: Plan,
+        semantic: Semantic | None,
+        vector: Future[Vectors | None] | None,
+        count: int,
     ) -> tuple[Scored, bool]:
         """What each leg finds, scored by both and fused; and whether a leg might have more."""
         words, meaning = Ranking.empty(), Ranking.empty()
@@ -155,10 +173,12 @@ class Ranker:
         self, trip: Trip, plan: Plan, semantic: Semantic | None, found: Scored, count: int
     ) -> Verdict:
         scores = found.ids, found.lexical, found.semantic
+        if plan.like is not None:
+            return Verdict()  # the curves were fitted on questions
         letters = found.why["signals"].get("letters_per_piece", math.inf)
         return self.judge.verdict(plan.words, semantic, trip.request.mode, *scores, count, letters)
 
-    def _finish_encoding(self, trip: Trip, vector: Future[Vectors] | None) -> Vectors | None:
+    def _finish_encoding(self, trip: Trip, vector: Future[Vectors | None] | None) -> Vectors | None:
         """The query's vector, unless the model is missing or the budget runs out first; the answer says which."""
         if vector is None or not trip.has_time("meaning", 0.1):
             return None

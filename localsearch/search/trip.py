@@ -28,6 +28,7 @@ class Request:
     facets: bool = False
     plain: bool = False
     min_relevance: float = 0.0
+    like: str | None = None
 
 
 @dataclass(slots=True)

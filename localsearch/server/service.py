@@ -128,7 +128,8 @@ class Service:
         """Put the questions asked since the last time into the log of the engine."""
         while self._asked:
             request = self._asked.popleft()
-            self.vitals.recall.asked(request["query"])
+            if request["query"]:
+                self.vitals.recall.asked(request["query"])
             self.engine.query_log.record(request)
 
     async def in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:

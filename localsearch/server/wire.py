@@ -26,6 +26,11 @@ MinRelevance = Annotated[
     float, Meta(ge=0, le=1, description="Leave out, and do not count, hits whose relevance is below this.")
 ]
 
+Like = Annotated[
+    str,
+    Meta(min_length=1, max_length=5000, description="The id of a document: others like it, itself left out."),
+]
+
 
 class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of everything a client sends."""
@@ -36,9 +41,12 @@ class Result(Struct, frozen=True, kw_only=True):
 
 
 class SearchRequest(Request, frozen=True, kw_only=True):
-    """A question. `filters` is exact: limit 10 gives 10 hits whenever 10 documents match."""
+    """A question, or a document that others should be like, or both.
 
-    query: Text
+    `filters` is exact: limit 10 gives 10 hits whenever 10 documents match.
+    """
+
+    query: Text = ""
     limit: Annotated[int, Meta(ge=1)] = 5
     filters: Filters = None
     mode: Mode | None = None
@@ -52,12 +60,15 @@ class SearchRequest(Request, frozen=True, kw_only=True):
     )
     cache: Annotated[bool, Meta(description="False computes the answer anew.")] | None = None
     min_relevance: MinRelevance | None = None
+    like: Like | None = None
 
 
 class SearchParameters(Request, frozen=True, kw_only=True):
     """The same question in a query string; `filters` is an expression such as `type:pdf after:2024-01-01`."""
 
-    q: Annotated[str, Meta(pattern=r"\S", description="The question.", examples=["renew the certificate"])]
+    q: Annotated[
+        str, Meta(pattern=r"\S", description="The question.", examples=["renew the certificate"])
+    ] = ""
     limit: Annotated[int, Meta(ge=1)] = 5
     filters: Annotated[str, Meta(description="Such as `type:pdf after:2024-01-01`.")] | None = None
     mode: Mode | None = None
@@ -69,6 +80,7 @@ class SearchParameters(Request, frozen=True, kw_only=True):
     facets: bool = False
     cache: bool = True
     min_relevance: MinRelevance = 0.0
+    like: Like | None = None
 
 
 class SentDocument(Request, frozen=True, kw_only=True):

@@ -96,6 +96,28 @@ def test_a_question_about_nothing_here_says_so_above_its_hits(page: Page) -> Non
     expect(page.locator("#summary")).not_to_have_class("doubt")
 
 
+def test_more_like_one_hit(page: Page) -> None:
+    page.goto("/")
+    search(page, "bicycle brakes")
+    first = page.locator(".hit").first
+    assert "bicycle-brakes.md" in first.locator(".where").inner_text()
+    first.get_by_role("button", name="More like this").click()
+    expect(page.locator(".chip")).to_have_text(["like bicycle-brakes.md ×"])
+    settle(page)
+    assert asked(page)["like"] == [str(SAMPLE / "workshop" / "bicycle-brakes.md")]
+    assert page.title() == "like bicycle-brakes.md – localsearch"
+    wheres = texts(page, ".hit .where")
+    assert any("chain-wear.html" in where for where in wheres)
+    assert not any("bicycle-brakes.md" in where for where in wheres)
+    assert page.locator(".judge").count() == 0
+    page.go_back()
+    expect(page.locator("#query")).to_have_value("bicycle brakes")
+    expect(page.locator(".chip")).to_have_count(0)
+    page.go_forward()
+    page.get_by_role("button", name="No longer like bicycle-brakes.md").click()
+    expect(page.locator("#empty h2")).to_have_text("59 documents are ready")
+
+
 @pytest.mark.parametrize(
     ("question", "place"),
     [

@@ -42,6 +42,7 @@ def question(call: Call) -> SearchRequest:
         facets=sent.facets,
         cache=sent.cache,
         min_relevance=sent.min_relevance,
+        like=sent.like,
     )
 
 
@@ -58,6 +59,7 @@ def normal(asked: SearchRequest) -> dict[str, Any]:
         "explain": bool(asked.explain),
         "facets": bool(asked.facets),
         "min_relevance": asked.min_relevance or 0.0,
+        "like": asked.like,
     }
 
 
@@ -83,7 +85,8 @@ def search(service: Service, call: Call) -> Reply:
 
 def warm(service: Service, request: dict[str, Any]) -> None:
     """Answer a question that was asked often, so that its answer is there when it is asked again."""
-    _answer(service, msgspec.convert(request, SearchRequest), time.perf_counter(), counted=False)
+    asked = {name: value for name, value in request.items() if name != "query" or value}
+    _answer(service, msgspec.convert(asked, SearchRequest), time.perf_counter(), counted=False)
 
 
 def _answer(service: Service, asked: SearchRequest, started: float, counted: bool = True) -> bytes:

@@ -9,6 +9,7 @@ export function readAddress() {
     q: query.get("q") || "",
     mode: MODES.includes(mode) ? mode : "hybrid",
     rerank: query.get("rerank") === "1",
+    like: query.get("like") || "",
     filters: query.getAll("f").filter((filter) => filter.trim()),
     page: Math.max(1, Math.floor(Number(query.get("page"))) || 1),
     view: query.get("view") === "status" ? "status" : "search",
@@ -20,6 +21,7 @@ export function writeAddress(state, replace) {
   if (state.q) query.set("q", state.q);
   if (state.mode !== "hybrid") query.set("mode", state.mode);
   if (state.rerank) query.set("rerank", "1");
+  if (state.like) query.set("like", state.like);
   for (const filter of state.filters) query.append("f", filter);
   if (state.page > 1) query.set("page", state.page);
   if (state.view !== "search") query.set("view", state.view);
@@ -27,8 +29,11 @@ export function writeAddress(state, replace) {
   if (address !== location.pathname + location.search) history[replace ? "replaceState" : "pushState"](null, "", address);
 }
 
+// How a document that others should be like is called in a few letters.
+export const likeness = (id) => `like ${id.split("/").at(-1) || id}`;
+
 export function title(state) {
   if (state.view === "status") return "Status – localsearch";
-  const asked = [state.q.trim(), ...state.filters].filter(Boolean).join(" ");
+  const asked = [state.q.trim(), state.like && likeness(state.like), ...state.filters].filter(Boolean).join(" ");
   return asked ? `${asked} – localsearch` : "localsearch";
 }

@@ -6,7 +6,7 @@ import { watchCoverage } from "./coverage.js";
 import { byId, count, el, plain } from "./dom.js";
 import { folderForm } from "./folder.js";
 import { closePreview, previewed, showPreview } from "./preview.js";
-import { fileActions, renderChips, renderFacets, renderPages, renderResults } from "./results.js";
+import { hitActions, renderChips, renderFacets, renderPages, renderResults } from "./results.js";
 import { startStatus, stopStatus } from "./status.js";
 
 const PAGE = 10;
@@ -37,7 +37,7 @@ function question() {
   const words = state.q.trim();
   const filters = state.filters.join(" ");
   return {
-    query: words || filters, ...(words && filters ? { filters } : {}),
+    ...(words || filters ? { query: words || filters } : {}), ...(words && filters ? { filters } : {}), ...(state.like ? { like: state.like } : {}),
     limit: PAGE, offset: (state.page - 1) * PAGE, mode: state.mode, rerank: state.rerank, facets: true,
   };
 }
@@ -45,10 +45,10 @@ function question() {
 async function search() {
   asking.abort();
   const mine = (asking = new AbortController());
-  if (!renderChips(state.filters, drop, clear)) byId("query").focus();
+  if (!renderChips(state.filters, state.like, drop, unlike, clear)) byId("query").focus();
   const asked = question();
   if (state.view !== "search") return;
-  if (!asked.query) return void await rest(mine.signal);
+  if (!asked.query && !asked.like) return void await rest(mine.signal);
   byId("results").setAttribute("aria-busy", "true");
   try {
     const answer = await post("/search", asked, mine.signal);
@@ -72,7 +72,7 @@ function show(answer) {
   byId("summary").textContent = summary(answer);
   byId("summary").classList.toggle("doubt", answer.nothing_relevant);
   byId("corrections").replaceChildren(...corrections(answer));
-  renderResults(answer, { choose: (index) => choose(index, true), judge, say });
+  renderResults(answer, { choose: (index) => choose(index, true), judge: question().query ? judge : null, say, like });
   renderFacets(answer.facets, state.filters, toggle);
   renderPages(answer, state.page, PAGE, turn);
   if (focused) byId("results").focus({ preventScroll: true });
@@ -135,7 +135,9 @@ function judge(hit, relevant, button) {
 function ask(text) { state.q = text; state.page = 1; update(); byId("query").focus(); }
 function toggle(filter) { if (state.filters.includes(filter)) drop(filter); else { state.filters = [...state.filters, filter]; state.page = 1; update(); } }
 function drop(filter) { state.filters = state.filters.filter((other) => other !== filter); state.page = 1; update(); }
-function clear() { state.filters = []; state.page = 1; update(); byId("query").focus(); }
+function like(hit) { Object.assign(state, { q: "", like: hit.id, page: 1 }); update(); byId("results").focus(); window.scrollTo(0, 0); }
+function unlike() { state.like = ""; state.page = 1; update(); byId("query").focus(); }
+function clear() { state.filters = []; state.like = ""; state.page = 1; update(); byId("query").focus(); }
 function turn(page) { state.page = page; update().then(() => choose(0)); window.scrollTo(0, 0); }
 function update() { settled = true; clearTimeout(timers.input); writeAddress(state, false); showState(); return search(); }
 
@@ -150,7 +152,7 @@ function choose(index, preview = false) {
   back();
   item.scrollIntoView({ block: "nearest" });
   const hit = state.answer.results[state.chosen];
-  if (preview || previewed()) showPreview(hit, fileActions(hit, say), back);
+  if (preview || previewed()) showPreview(hit, hitActions(hit, { say, like }), back);
 }
 
 function say(text) { const banner = byId("banner"); banner.textContent = text; banner.hidden = !text; }
@@ -228,7 +230,7 @@ function start() {
   on("rerank", "change", (event) => { state.rerank = event.target.checked; state.page = 1; update(); });
   on("show-status", "click", () => { state.view = "status"; update(); });
   on("show-search", "click", () => { state.view = "search"; update(); });
-  on("brand", "click", (event) => { event.preventDefault(); Object.assign(state, { q: "", filters: [], page: 1, view: "search" }); update(); byId("query").focus(); });
+  on("brand", "click", (event) => { event.preventDefault(); Object.assign(state, { q: "", like: "", filters: [], page: 1, view: "search" }); update(); byId("query").focus(); });
   document.addEventListener("keydown", onKey);
   window.addEventListener("popstate", () => { clearTimeout(timers.input); settled = true; Object.assign(state, readAddress()); showState(); search(); });
   showState();

@@ -1,5 +1,6 @@
 // The list of hits, the filters in force, and what the results can be narrowed by.
 
+import { likeness } from "./address.js";
 import { openOriginal } from "./api.js";
 import { byId, count, el, marked, plain, swap } from "./dom.js";
 import { where } from "./preview.js";
@@ -27,7 +28,7 @@ function item(hit, index, act) {
     el("h2", {}, title),
     el("p", { class: "where" }, where(hit), about(hit)),
     el("p", { class: "snippet", dir: "auto" }, ...marked(hit.snippet, hit.highlights)),
-    el("p", { class: "actions" }, ...fileActions(hit, act.say), ...judgements(hit, act.judge)));
+    el("p", { class: "actions" }, ...hitActions(hit, act), ...(act.judge ? judgements(hit, act.judge) : [])));
 }
 
 // What a program sends as metadata may be of any type.
@@ -38,10 +39,11 @@ function about(hit) {
   return text ? el("span", { class: "about" }, ` · ${text}`) : null;
 }
 
-export function fileActions(hit, say) {
+export function hitActions(hit, { say, like }) {
   const open = hit.path ? el("button", { type: "button", class: "plain open", onclick: () => openOriginal(hit).catch((error) => say(error.text || error.message)) }, "Open") : null;
   const copy = el("button", { type: "button", class: "plain copy", onclick: () => copyText(copy, hit.path || hit.id) }, hit.path ? "Copy path" : "Copy id");
-  return [open, copy];
+  const more = el("button", { type: "button", class: "plain like", onclick: () => like(hit) }, "More like this");
+  return [open, copy, more];
 }
 
 async function copyText(button, text) {
@@ -71,10 +73,12 @@ function judgements(hit, judge) {
   return [button("Relevant", true), button("Not relevant", false)];
 }
 
-export function renderChips(filters, drop, clear) {
-  const chip = (filter) => el("button", { type: "button", class: "chip", "data-focus": filter, "aria-label": `Remove the filter ${filter}`, onclick: () => drop(filter) }, plain(filter), el("span", { "aria-hidden": "true" }, " ×"));
-  const all = filters.length > 1 ? el("button", { type: "button", class: "plain", onclick: clear }, "Clear all") : null;
-  return swap(byId("chips"), ...filters.map(chip), ...(all ? [all] : []));
+export function renderChips(filters, like, drop, unlike, clear) {
+  const chip = (text, label, act) => el("button", { type: "button", class: "chip", "data-focus": text, "aria-label": label, onclick: act }, plain(text), el("span", { "aria-hidden": "true" }, " ×"));
+  const chips = filters.map((filter) => chip(filter, `Remove the filter ${filter}`, () => drop(filter)));
+  if (like) chips.unshift(chip(likeness(like), `No longer ${likeness(like)}`, unlike));
+  const all = chips.length > 1 ? el("button", { type: "button", class: "plain", onclick: clear }, "Clear all") : null;
+  return swap(byId("chips"), ...chips, ...(all ? [all] : []));
 }
 
 export function renderFacets(facets, active, toggle) {
