@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from localsearch.text import Analyzer
+from localsearch.text import Analyzer, Token
 
 LENGTH = 240
 """Characters of a snippet: two to three lines on a page."""
@@ -19,10 +19,12 @@ _ELLIPSIS = "…"
 
 
 @dataclass(frozen=True, slots=True)
-class _Match:
-    term: str
-    start: int
-    end: int
+class Excerpt:
+    """A snippet with its highlights, and where in the passage the stretch begins that holds most of the query."""
+
+    text: str
+    highlights: Highlights
+    anchor: int = 0
 
 
 def snippet(
@@ -32,22 +34,16 @@ def snippet(
     *,
     language: str = "",
     length: int = LENGTH,
-) -> tuple[str, Highlights]:
+) -> Excerpt:
     """Cut the window out of `passage` that holds most of the query, and say where the matched words stand in it.
 
-    `terms` are all forms of the query's terms (`snippet_terms`). Returns the text, its white space collapsed and
-    `…` where it was cut, and highlights as (start, end) offsets into it. Without a match it is the passage's start.
+    `terms` are all forms of the query's terms (`snippet_terms`). The text has its white space collapsed and `…` where
+    it was cut; highlights are (start, end) offsets into it. Without a match it is the passage's start.
     """
-    wanted = frozenset(terms)
-    matches = [_Match(t.term, t.start, t.end) for t in analyzer.find(passage, wanted, language)]
-    start, end = _window(passage, matches, length)
-    return _render(passage, start, end, _merged(matches, start, end))
-
-
-def anchor(passage: str, terms: Collection[str], analyzer: Analyzer, *, language: str = "") -> int:
-    """Where in `passage` the stretch begins that holds most of the query; 0 without a match."""
-    found = analyzer.find(passage, frozenset(terms), language)
-    return _densest([_Match(t.term, t.start, t.end) for t in found], LENGTH)[0] if found else 0
+    matches = analyzer.find(passage, frozenset(terms), language)
+    first, last = _densest(matches, length) if matches else (0, 0)
+    start, end = _window(passage, first, last, length)
+    return Excerpt(*_render(passage, start, end, _merged(matches, start, end)), first)
 
 
 def snippet_terms(forms: Sequence[Sequence[str]]) -> frozenset[str]:
@@ -55,11 +51,10 @@ def snippet_terms(forms: Sequence[Sequence[str]]) -> frozenset[str]:
     return frozenset(form for term in forms for form in term)
 
 
-def _window(passage: str, matches: list[_Match], length: int) -> tuple[int, int]:
+def _window(passage: str, first: int, last: int, length: int) -> tuple[int, int]:
     """Where the snippet starts and ends: the densest stretch, moved to the start of its sentence when that fits."""
     if len(passage) <= length:
         return 0, len(passage)
-    first, last = _densest(matches, length) if matches else (0, 0)
     slack = max(0, length - (last - first))
     start = _sentence_start(passage, first, earliest=max(0, first - slack))
     if start is None:
@@ -68,7 +63,7 @@ def _window(passage: str, matches: list[_Match], length: int) -> tuple[int, int]
     return start, _word_end(passage, min(len(passage), start + length), last)
 
 
-def _densest(matches: list[_Match], length: int) -> tuple[int, int]:
+def _densest(matches: list[Token], length: int) -> tuple[int, int]:
     """The stretch of at most `length` characters with most different terms, then most matches, then the first."""
     best, best_value = (matches[0].start, matches[0].end), (0, 0)
     low = 0
@@ -103,7 +98,7 @@ def _word_end(passage: str, at: int, least: int) -> int:
     return space if space > max(least - 1, at - 40) else at
 
 
-def _merged(matches: list[_Match], start: int, end: int) -> list[tuple[int, int]]:
+def _merged(matches: list[Token], start: int, end: int) -> list[tuple[int, int]]:
     """Places of matches inside the window, overlapping and touching ones as one."""
     places: list[tuple[int, int]] = []
     for match in matches:

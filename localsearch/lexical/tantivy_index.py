@@ -34,6 +34,8 @@ _ROOM = 64 << 20
 """Free bytes below which a writer that died in a thread of its own, which does not tell why, died of a full disk."""
 _FREE = "Free some space and retry."
 _FORMAT = "1"
+_REMEMBERED = 50_000
+"""Terms whose frequency is remembered."""
 _FEW = 2_000
 """Allowed passages up to which they are named one by one in the query."""
 _NAMED = 256
@@ -45,6 +47,8 @@ class TantivyIndex:
     """The lexical index in a folder. Searching is safe from many threads; writing takes one at a time."""
 
     in_memory = False
+
+    _frequencies: tuple[tantivy.Searcher, dict[str, int]]
 
     def __init__(
         self,
@@ -227,7 +231,17 @@ class TantivyIndex:
 
     def doc_freq(self, term: str) -> int:
         """Passages that hold the term."""
-        return self._searcher.doc_freq("text", term)
+        return self._frequency(self._searcher, term)
+
+    def _frequency(self, searcher: tantivy.Searcher, term: str) -> int:
+        """Asked once for each term of a state of the index: a query asks several times, once for each language."""
+        seen, known = self._frequencies
+        if seen is not searcher or len(known) >= _REMEMBERED:
+            known = {}
+            self._frequencies = searcher, known
+        if term not in known:
+            known[term] = int(searcher.doc_freq("text", term))
+        return known[term]
 
     def documents_with(self, phrase: Iterable[tuple[str, ...]]) -> Ids:
         """Ids of documents with a passage that holds one of the alternatives, ascending."""
@@ -285,6 +299,7 @@ class TantivyIndex:
         self._state: dict[str, Any] = _read_state(self._schema, searcher)
         self._languages = _count_languages(self._schema, searcher)
         self._searcher = searcher
+        self._frequencies = (searcher, {})
 
     def _query(self, searcher: tantivy.Searcher, query: LexicalQuery) -> tantivy.Query | None:
         terms = [built for term in query.terms if (built := self._term(searcher, term)) is not None]
@@ -299,7 +314,7 @@ class TantivyIndex:
         forms = [
             tantivy.Query.term_query(self._schema, "text", form, "freq")
             for form in term.forms
-            if searcher.doc_freq("text", form)
+            if self._frequency(searcher, form)
         ]
         if not forms:
             return None

@@ -11,7 +11,7 @@ import msgspec
 
 from localsearch.search.plan import Plan
 from localsearch.search.rank import Ranked
-from localsearch.snippets import anchor, snippet, snippet_terms
+from localsearch.snippets import Excerpt, snippet, snippet_terms
 from localsearch.store import Corpus, DocumentRow, PassageRow
 from localsearch.text import Analyzer
 from localsearch.types import Hit, Place
@@ -31,28 +31,12 @@ class Presenter:
         for ranked in page:
             document, passage = documents.get(ranked.document_id), passages.get(ranked.chunk_id)
             if document and passage:
-                cut, highlights = snippet(passage.text, terms, self.analyzer, language=document.language)
-                place = self._place(passage, terms, document.language)
-                yield _hit(ranked, document, replace(passage, place=place), cut, highlights, with_scores)
-
-    def _place(self, passage: PassageRow, terms: frozenset[str], language: str) -> Place:
-        """Where the passage stands; in text with lines, the line of what matched rather than the passage's first."""
-        place = passage.place
-        if place.line is None:
-            return place
-        at = anchor(passage.text, terms, self.analyzer, language=language)
-        return replace(place, line=place.line + passage.text.count("\n", 0, at))
+                cut = snippet(passage.text, terms, self.analyzer, language=document.language)
+                yield _hit(ranked, document, passage, cut, with_scores)
 
 
-def _hit(
-    ranked: Ranked,
-    document: DocumentRow,
-    passage: PassageRow,
-    cut: str,
-    highlights: tuple[tuple[int, int], ...],
-    with_scores: bool,
-) -> Hit:
-    place = {name: value for name, value in msgspec.to_builtins(passage.place).items() if value}
+def _hit(ranked: Ranked, document: DocumentRow, passage: PassageRow, cut: Excerpt, with_scores: bool) -> Hit:
+    place = {name: value for name, value in msgspec.to_builtins(_place(passage, cut)).items() if value}
     if document.member:
         place["member"] = document.member
     return Hit(
@@ -62,13 +46,21 @@ def _hit(
         metadata=metadata_of(document),
         title=document.title,
         path=document.path,
-        snippet=cut,
-        highlights=highlights,
+        snippet=cut.text,
+        highlights=cut.highlights,
         location={**place, "start": passage.start, "end": passage.stop},
         scores={"lexical": ranked.lexical, "semantic": ranked.semantic} if with_scores else None,
         collection=document.collection,
         relevance=ranked.relevance,
     )
+
+
+def _place(passage: PassageRow, cut: Excerpt) -> Place:
+    """Where the passage stands; in text with lines, the line of what matched rather than the passage's first."""
+    place = passage.place
+    if place.line is None:
+        return place
+    return replace(place, line=place.line + passage.text.count("\n", 0, cut.anchor))
 
 
 def metadata_of(document: DocumentRow) -> dict[str, Any]:

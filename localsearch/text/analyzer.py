@@ -146,11 +146,12 @@ class Analyzer:
 
     def find(self, text: str, wanted: frozenset[str], language: str = "") -> list[Token]:
         """Those of `tokens_with_offsets` whose term is wanted, sooner: each different word is looked at once."""
-        if _SPECIAL.search(text) is not None:
-            return [token for token in self.tokens_with_offsets(text, language) if token.term in wanted]
-        memo = self._memo(language)
-        words = {word for word in set(_PLAIN_WORD.findall(text)) if not wanted.isdisjoint(memo[word])}
-        matches = (match for match in _PLAIN_WORD.finditer(text) if match.group() in words) if words else ()
+        memo, special = self._memo(language), _SPECIAL.search(text) is not None
+        pattern, terms = (
+            (_WORD, partial(_word_terms, memo=memo)) if special else (_PLAIN_WORD, memo.__getitem__)
+        )
+        words = {word for word in set(pattern.findall(text)) if not wanted.isdisjoint(terms(word))}
+        matches = (match for match in pattern.finditer(text) if match.group() in words) if words else ()
         return [token for match in matches for token in _tokens(match, memo) if token.term in wanted]
 
     def split(self, text: str) -> list[str]:
