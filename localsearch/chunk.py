@@ -321,8 +321,8 @@ class _Lines:
         """The unit's place, with the line or row that it starts on where its block is counted in them."""
         block, place = unit.block, unit.block.place
         by_row = place.row is not None and block.kind == "table"
-        if place.line is None and not by_row:
-            return place
+        if not by_row and (place.line is None or place.row is not None):
+            return place  # a row that is no table stands on one line, however many its text has
         if block is not self._block:
             self._block, self._at, self._passed = block, block.start, 0
         self._passed += self._text.count("\n", self._at, unit.start)

@@ -209,6 +209,82 @@ def test_json_keeps_its_lines_and_writes_out_letters() -> None:
     assert extract.blocks[0].place.line == 1
 
 
+DUMP = [
+    {
+        "_id": "a/1",
+        "title": "Rain",
+        "text": "It rains.\nAll day.",
+        "metadata": {"url": "http://x"},
+        "year": 2020,
+    },
+    {"_id": 7, "title": "", "text": "Snow \u2028 falls."},
+    {"title": "Only a title", "text": ""},
+]
+
+
+def test_each_line_of_a_document_dump_is_a_document() -> None:
+    lines = [json.dumps(one) for one in DUMP]
+    found = read("\n".join([lines[0], "", *lines[1:], ""]).encode(), "corpus.jsonl", LIMITS)
+    assert [(one.member, one.title, one.text) for one in map(check, found)] == [
+        ("a/1", "Rain", "It rains.\nAll day."),
+        ("7", "", "Snow \u2028 falls."),
+        ("4", "Only a title", "Only a title"),
+    ]
+    assert [(one.blocks[0].place.line, one.type) for one in found] == [
+        (1, "jsonl"),
+        (3, "jsonl"),
+        (4, "jsonl"),
+    ]
+    assert found[0].metadata == {"url": "http://x", "year": 2020, "id": "a/1"}
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_each_element_of_an_array_of_documents_is_one(indent: int | None) -> None:
+    source = json.dumps(DUMP, indent=indent)
+    found = read(source.encode(), "corpus.json", LIMITS)
+    assert [(one.member, one.text, one.type) for one in found] == [
+        ("a/1", "It rains.\nAll day.", "json"),
+        ("7", "Snow \u2028 falls.", "json"),
+        ("3", "Only a title", "json"),
+    ]
+    lines = source.split("\n")
+    for one, document in zip(found, DUMP):
+        line = one.blocks[0].place.line
+        assert line is not None
+        assert json.loads(source)[found.index(one)] == document
+        assert "{" in lines[line - 1]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '{"id": 1, "text": "a"}\n{"id": 2}',
+        '{"id": 1, "text": "a"}\n{"id": 2, "text": ["b"]}',
+        '{"text": "neither id nor title"}',
+        '{"id": 1, "text": "a"}\n{"id": 2, "te',
+        '{"id": true, "text": "a"}',
+        '[{"id": 1, "text": "a"}]',
+    ],
+)
+def test_other_json_lines_are_one_document_as_they_stand(source: str) -> None:
+    assert only("data.jsonl", source).text == source
+
+
+@pytest.mark.parametrize(
+    "source",
+    ['[{"id": 1, "text": "a"}', '[{"id": 1, "text": "a"} {}]', "[1]", "[]", '{"text": "a", "id": 1}'],
+)
+def test_other_json_is_one_document_as_it_stands(source: str) -> None:
+    assert only("data.json", source).text == source
+
+
+def test_a_dump_longer_than_the_limit_ends_with_a_whole_document() -> None:
+    line = json.dumps({"id": 1, "text": "word " * 20}) + "\n"
+    found = read((line * 10).encode(), "corpus.jsonl", Limits(len(line) * 3 + 50, 10_000, 10, 3, False))
+    assert [one.member for one in found] == ["1", "1#2", "1#3"]
+    assert [len(one.notes) for one in found] == [0, 0, 1]
+
+
 def test_json_lines() -> None:
     extract = only("log.jsonl", '{"event": "started"}\n{"event": "stopped"}\n')
     assert (extract.type, extract.text.count("\n")) == ("jsonl", 2)

@@ -104,6 +104,23 @@ def test_the_settings_say_what_is_left_out(tmp_path: Path) -> None:
     assert left_out("[extract]\nmax_file_mb = 1\n") == usual | {"too-large": 1}
 
 
+def test_a_document_of_a_dump_is_found_on_its_line(open_engine: Open, tmp_path: Path) -> None:
+    dump = tmp_path / "corpus.jsonl"
+    dump.write_text(
+        '{"_id": "one", "title": "Rain", "text": "It rains."}\n'
+        '{"_id": "two", "title": "Snow", "text": "A first line.\\nSnow falls on the second."}\n'
+    )
+    engine = open_engine()
+    assert engine.index(dump, embed=False).documents == 2
+    (hit,) = engine.search("snow falls")
+    assert (hit.id, hit.title) == (f"{dump}!/two", "Snow")
+    assert (hit.location["line"], hit.location["member"]) == (2, "two")
+    dump.write_text('{"_id": "two", "title": "Snow", "text": "It melts."}\n')
+    engine.index(dump, embed=False)
+    assert [one.location["line"] for one in engine.search("melts")] == [1]
+    assert engine.search("rains").total == 0
+
+
 def test_a_dry_run_tells_and_changes_nothing(open_engine: Open, notes: Path) -> None:
     engine = open_engine()
     assert engine.index(notes, dry_run=True).files.new == 3

@@ -17,6 +17,7 @@ from localsearch.extract.limits import failure
 from localsearch.extract.markdown import read_markdown
 from localsearch.extract.packages import DAMAGE, open_package, part
 from localsearch.extract.plain import cut
+from localsearch.extract.records import read_records
 from localsearch.extract.source import Source
 from localsearch.types import Block, Extract, Place
 
@@ -28,8 +29,11 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/=\s]{400,}")
 
 
 def read_json(source: Source, kind: str) -> list[Extract]:
-    """JSON as it stands, so that lines agree, with escaped letters written out."""
-    text, notes = cut(_ESCAPE.sub(_unescaped, decode(source.data)[0]), source.limits.text)
+    """JSON as it stands, so that lines agree, with escaped letters written out; of a dump, each document in it."""
+    raw = decode(source.data)[0]
+    if records := read_records(raw, kind, source.limits.text):
+        return records
+    text, notes = cut(_ESCAPE.sub(_unescaped, raw), source.limits.text)
     blocks = (Block(0, len(text), "code", Place(line=1)),) if text.strip() else ()
     title, metadata = _describe(text) if kind == "json" and len(text) < PARSED else ("", {})
     return [Extract(text, kind, title, blocks, metadata, notes=notes)]

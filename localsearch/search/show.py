@@ -58,7 +58,7 @@ def _hit(ranked: Ranked, document: DocumentRow, passage: PassageRow, cut: Excerp
 def _place(passage: PassageRow, cut: Excerpt) -> Place:
     """Where the passage stands; in text with lines, the line of what matched rather than the passage's first."""
     place = passage.place
-    if place.line is None:
+    if place.line is None or place.row is not None:
         return place
     return replace(place, line=place.line + passage.text.count("\n", 0, cut.anchor))
 
