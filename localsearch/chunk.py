@@ -189,9 +189,9 @@ def _common(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:
 def _pack(units: Sequence[_Unit], limit: int, overlap: int) -> Iterator[tuple[int, int]]:
     """Ranges of units, each within the limit and of about even cost, later ones starting with what ended the last."""
     left = sum(unit.cost for unit in units)
-    at = 0
+    at, start = 0, -1
     while at < len(units):
-        start = _with_overlap(units, at, limit, overlap)
+        start = _with_overlap(units, start + 1, at, limit, overlap)
         cost = sum(unit.cost for unit in units[start:at])
         repeated = cost
         goal = repeated + left / max(1, ceil(left / (limit - repeated)))
@@ -210,10 +210,13 @@ def _is_full(unit: _Unit, cost: float, goal: float, limit: int) -> bool:
     return cost + unit.cost / 2 > goal or (unit.opens and cost > 0.8 * goal)
 
 
-def _with_overlap(units: Sequence[_Unit], at: int, limit: int, overlap: int) -> int:
-    """Where a passage that has its first new unit at `at` begins, so that it repeats at most `overlap` pieces."""
+def _with_overlap(units: Sequence[_Unit], first: int, at: int, limit: int, overlap: int) -> int:
+    """Where a passage that has its first new unit at `at` begins, so that it repeats at most `overlap` pieces.
+
+    Not before `first`: a passage that began where the one before it does would hold all of that.
+    """
     start, room = at, min(overlap, limit - units[at].cost)
-    while start > 0 and units[start - 1].block.kind in ("paragraph", "list"):
+    while start > first and units[start - 1].block.kind in ("paragraph", "list"):
         room -= units[start - 1].cost
         if room < 0:
             break

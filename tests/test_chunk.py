@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from localsearch.chunk import chunk, estimate
@@ -50,6 +50,7 @@ def test_chunks_cover_everything_but_white_space(extract: Extract) -> None:
 
 
 @given(extracts())
+@example(Extract("The The The sleeping 1. Größe e.g. 1. ", "text"))
 def test_chunks_are_in_order_and_within_the_limit(extract: Extract) -> None:
     found = chunk(extract, SMALL)
     for item in found:
