@@ -209,6 +209,103 @@ def test_json_keeps_its_lines_and_writes_out_letters() -> None:
     assert extract.blocks[0].place.line == 1
 
 
+RST = """.. comment
+
+==========
+The manual
+==========
+
+Words before.
+
+Install
+=======
+Run it::
+
+    code
+    ----
+
+Another paragraph line
+that goes on.
+
+With ``pip``
+------------
+
+- one
+
+Use
+===
+Go.
+"""
+
+
+def test_rst_headings() -> None:
+    extract = only("index.rst", RST)
+    assert (extract.type, extract.title, extract.text) == ("rst", "The manual", RST)
+    assert [(block.kind, block.place.line, block.place.heading) for block in extract.blocks] == [
+        ("paragraph", 1, ()),
+        ("heading", 3, ("The manual",)),
+        ("paragraph", 5, ("The manual",)),
+        ("heading", 9, ("The manual", "Install")),
+        ("paragraph", 10, ("The manual", "Install")),
+        ("heading", 19, ("The manual", "Install", "With pip")),
+        ("paragraph", 20, ("The manual", "Install", "With pip")),
+        ("heading", 24, ("The manual", "Use")),
+        ("paragraph", 25, ("The manual", "Use")),
+    ]
+
+
+TEX = r"""\documentclass{article}
+\title{On \emph{tea} \& \LaTeX{}\\a note}
+% \section{Nothing}
+\section{Leaves}\label{leaves}
+Green.
+\subsection*[short]{A {nested} one}
+Black.
+\section{Water~temperature}
+80 degrees.
+"""
+
+
+def test_tex_headings() -> None:
+    extract = only("tea.tex", TEX)
+    assert (extract.type, extract.title, extract.text) == ("tex", "On tea & LaTeX a note", TEX)
+    assert [(block.kind, block.place.line, block.place.heading) for block in extract.blocks] == [
+        ("paragraph", 1, ()),
+        ("heading", 4, ("Leaves",)),
+        ("paragraph", 4, ("Leaves",)),
+        ("heading", 6, ("Leaves", "A nested one")),
+        ("paragraph", 6, ("Leaves", "A nested one")),
+        ("heading", 8, ("Water temperature",)),
+        ("paragraph", 8, ("Water temperature",)),
+    ]
+    assert only("part.tex", r"\chapter{Two}" + "\nText.").title == "Two"
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "title"),
+    [
+        ("a.txt", "Notes on tea\n\nBoil water.", "Notes on tea"),
+        ("README", "\n\n  The project\n===========\n\nIt works.", "The project"),
+        ("a.txt", "Dear Ann,\n\nBoil water.", ""),
+        ("a.txt", "It rained all day.\n\nThen it stopped.", ""),
+        ("a.txt", "A first line\nthat goes on.\n\nMore.", ""),
+        ("a.txt", "----\n\nMore.", ""),
+        ("a.txt", "word " * 40 + "\n\nMore.", ""),
+        ("a.txt", "Only this\n\n", ""),
+        ("app.log", "Started\n\nStopped", ""),
+        (
+            "a.py",
+            '#!/usr/bin/env python\n"""Send the report.\n\nEvery day.\n"""\nx = 1\n',
+            "Send the report.",
+        ),
+        ("a.py", "x = 1\n", ""),
+        ("a.py", '"""broken', ""),
+    ],
+)
+def test_titles_of_plain_text_and_code(name: str, source: str, title: str) -> None:
+    assert only(name, source).title == title
+
+
 DUMP = [
     {
         "_id": "a/1",

@@ -11,6 +11,8 @@ HEAD = 8192
 
 SUFFIXES = {
     "markdown": "md markdown mdown mkd mdx rmd qmd",
+    "rst": "rst rest",
+    "tex": "tex ltx latex",
     "html": "html htm xhtml xht shtml",
     "pdf": "pdf",
     "docx": "docx docm dotx dotm",
@@ -107,7 +109,7 @@ LANGUAGES = {
     "Terraform": "tf tfvars hcl",
     "Nix": "nix",
     "Dockerfile": "dockerfile",
-    "TeX": "tex sty cls bib ltx",
+    "TeX": "sty cls bib",
     "Tcl": "tcl",
     "Awk": "awk",
     "Vim script": "vim",
@@ -155,7 +157,9 @@ _BINARY = (b"\x7fELF", b"MZ\x90", b"\xca\xfe\xba\xbe", b"SQLite format 3\0", b"\
            b"!<arch>\n", b"\xed\xab\xee\xdb")  # fmt: skip
 _ZIPPED = frozenset(["docx", "pptx", "xlsx", "odt", "ods", "odp", "epub"])
 _OLE_TYPES = frozenset(["doc", "ppt", "xls", "msg"])
-_TEXTUAL = frozenset(["markdown", "html", "csv", "tsv", "json", "jsonl", "xml", "notebook", "eml", "mbox"])
+_TEXTUAL = frozenset(
+    ["markdown", "rst", "tex", "html", "csv", "tsv", "json", "jsonl", "xml", "notebook", "eml", "mbox"]
+)
 
 _MAN_NAME = re.compile(r"\.([1-9][a-z]{0,4}|n|l)$")
 _MAN_HEAD = re.compile(rb"(?:['.](?!TH\s|Dd\s)[^\n]*\n|[ \t]*\n)*+\.(?:TH|Dd)\s")

@@ -3,29 +3,49 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from localsearch.extract.decode import decode
-from localsearch.extract.kinds import language_of
+from localsearch.extract.kinds import language_of, suffix_of
 from localsearch.types import Block, Extract, Place
+
+LONGEST_TITLE = 100
+"""Characters of a first line that may be a title."""
+
+_TITLED = frozenset({"txt", "text", ""})
+_ALONE = re.compile(r"(?:([=~*#-])\1{2,}[ \t]*\n)?[ \t]*\n")
+"""What follows a title: a blank line, or a line under it and then one."""
 
 AST_LIMIT = 2_000_000
 """Characters of Python source beyond which definitions are not looked for: parsing takes 60 times that in memory."""
 
 
-def read_text(data: bytes, limit: int) -> Extract:
+def read_text(data: bytes, name: str, limit: int) -> Extract:
     """Plain text as one block from line 1; passages count their lines on from there."""
     text, notes = cut(decode(data)[0], limit)
     blocks = (Block(0, len(text), "paragraph", Place(line=1)),) if text.strip() else ()
-    return Extract(text, "text", blocks=blocks, notes=notes)
+    title = _first_line(text) if suffix_of(name) in _TITLED else ""
+    return Extract(text, "text", title, blocks, notes=notes)
+
+
+def _first_line(text: str) -> str:
+    """The first line where it stands alone, as a title does, and does not read as the end of a sentence."""
+    line, _, rest = text.lstrip()[: 2 * LONGEST_TITLE].partition("\n")
+    line = line.strip()
+    alone = _ALONE.match(rest) and text.strip() != line
+    titled = len(line) <= LONGEST_TITLE and any(map(str.isalpha, line)) and line[-1] not in ",;:."
+    return line if alone and titled else ""
 
 
 def read_code(data: bytes, name: str, limit: int) -> Extract:
     """Source code: one block per top-level definition where its language is parsed, else one for the file."""
     text, notes = cut(decode(data)[0], limit)
     language = language_of(name, text[:200])
-    blocks = tuple(_code_blocks(text, language)) if text.strip() else ()
-    return Extract(text, "code", blocks=blocks, metadata={"code_language": language}, notes=notes)
+    tree = _parsed(text) if language == "Python" and len(text) < AST_LIMIT else None
+    blocks = tuple(_code_blocks(text, tree)) if text.strip() else ()
+    title = (ast.get_docstring(tree) or "").partition("\n")[0].strip()[:200] if tree else ""
+    return Extract(text, "code", title, blocks, {"code_language": language}, notes=notes)
 
 
 def cut(text: str, limit: int) -> tuple[str, tuple[str, ...]]:
@@ -35,11 +55,18 @@ def cut(text: str, limit: int) -> tuple[str, tuple[str, ...]]:
     return text[:limit], (f"only the first {limit / 1e6:g} million characters were read",)
 
 
-def _code_blocks(text: str, language: str) -> Iterator[Block]:
+def _parsed(text: str) -> ast.Module | None:
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _code_blocks(text: str, tree: ast.Module | None) -> Iterator[Block]:
     starts = line_starts(text)
     edges: list[tuple[int, tuple[str, ...]]] = [(1, ())]
-    if language == "Python" and len(text) < AST_LIMIT:
-        edges += _python_definitions(text)
+    if tree is not None:
+        edges += _definitions(tree, text.count("\n") + 1)
     for index, (line, path) in enumerate(edges):
         start = starts[line - 1]
         end = starts[edges[index + 1][0] - 1] if index + 1 < len(edges) else len(text)
@@ -56,15 +83,10 @@ def line_starts(text: str) -> list[int]:
     return starts
 
 
-def _python_definitions(text: str) -> list[tuple[int, tuple[str, ...]]]:
+def _definitions(tree: ast.Module, lines: int) -> list[tuple[int, tuple[str, ...]]]:
     """Line and path of names where a definition, or what follows one, begins."""
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return []
     edges: dict[int, tuple[str, ...]] = {}
     _walk(tree, (), edges)
-    lines = text.count("\n") + 1
     return [(line, path) for line, path in sorted(edges.items()) if 1 < line <= lines]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from localsearch.errors import ExtractionError
 from localsearch.extract import archive, data, epub, image, mail, odf, office, pdf, rtf, sheets
+from localsearch.extract.headed import read_rst, read_tex
 from localsearch.extract.html import read_html
 from localsearch.extract.kinds import HEAD, detect
 from localsearch.extract.limits import Limits, failure
@@ -66,9 +67,11 @@ _REASONS = {
 }
 
 READERS: Mapping[str, Reader] = {
-    "text": lambda source: [read_text(source.data, source.limits.text)],
+    "text": lambda source: [read_text(source.data, source.name, source.limits.text)],
     "code": lambda source: [read_code(source.data, source.name, source.limits.text)],
     "markdown": lambda source: [read_markdown(source.data, source.limits.text)],
+    "rst": lambda source: [read_rst(source.data, source.limits.text)],
+    "tex": lambda source: [read_tex(source.data, source.limits.text)],
     "html": lambda source: [read_html(source.data, source.limits.text)],
     "man": lambda source: [read_man(source.data, source.limits.text)],
     "pdf": pdf.read_pdf,

@@ -75,7 +75,7 @@ def read_csv(source: Source, kind: str) -> list[Extract]:
         if builder.full:
             break
     if builder.empty:
-        return [replace(read_text(source.data, source.limits.text), type=kind)]
+        return [replace(read_text(source.data, source.name, source.limits.text), type=kind)]
     return [builder.extract(kind)]
 
 
