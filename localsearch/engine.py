@@ -461,7 +461,7 @@ class Engine:
         Raises NotFoundError when it was never seen.
         """
         absolute = _paths(path)[0]
-        places = [absolute, *absolute.parents]
+        places = [absolute, Path(os.path.realpath(absolute)), *absolute.parents]
         for place in places:
             rows = self.ledger.at(display(os.fsencode(place)))
             if rows:

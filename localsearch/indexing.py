@@ -10,15 +10,26 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from localsearch.derived import Derived
-from localsearch.errors import ExtractionError, LocalSearchError
+from localsearch.errors import ExtractionError, LocalSearchError, RootUnreadable
 from localsearch.extract import Extractor
 from localsearch.prepare import from_extract, from_record
-from localsearch.scan import Found, ScanRules, content_hash, display, is_within, scan, scan_within
+from localsearch.scan import (
+    Found,
+    ScanRules,
+    content_hash,
+    display,
+    is_within,
+    path_of,
+    raw_of,
+    reaches,
+    scan,
+    scan_within,
+)
 from localsearch.settings import Settings
 from localsearch.store import Database, FileRow, Ledger, NewDocument
 from localsearch.types import Cancelled, Extract, Progress, Record, Report, never, no_report
@@ -203,8 +214,19 @@ class Indexer:
         if not run.cancelled():
             self._remove(run, compared.gone)
             if not run.job.within:
-                options = {"include": run.job.include, "exclude": run.job.exclude}
-                self.ledger.put_root(run.job.collection, display(os.fsencode(path)), options)
+                self._register(run.job, path)
+
+    def _register(self, job: Job, path: Path) -> None:
+        """Remember a root, unless it lies in another that takes all of it in the same way."""
+        options = {"include": list(job.include), "exclude": list(job.exclude)}
+        rules = ScanRules.of(self.settings, job.include, job.exclude)
+        for collection, name, how in self.ledger.roots():
+            root = path_of(raw_of(name))
+            if (collection, how) == (job.collection, options) and root in path.parents:
+                with suppress(RootUnreadable):
+                    if reaches(root, path, rules):
+                        return
+        self.ledger.put_root(job.collection, display(os.fsencode(path)), options)
 
     # -- compare
 

@@ -121,6 +121,58 @@ def test_a_document_of_a_dump_is_found_on_its_line(open_engine: Open, tmp_path: 
     assert engine.search("rains").total == 0
 
 
+def test_a_folder_in_a_root_is_no_root_of_its_own(open_engine: Open, tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    for name in ("garden/a.md", "kitchen/b.md", ".hidden/c.md"):
+        (notes / name).parent.mkdir(parents=True)
+        (notes / name).write_text(f"A note about {name}.")
+    engine = open_engine()
+    engine.index(notes, embed=False)
+    for again in (notes / "garden", notes / "garden/a.md", notes):
+        assert engine.index(again, embed=False).files.unchanged >= 1
+    assert engine.status().roots == (str(notes),)
+    engine.index(notes / ".hidden", embed=False)
+    engine.index(notes / "kitchen", embed=False, include=["*.md"])
+    engine.index(notes / "kitchen", embed=False, collection="other")
+    assert sorted(engine.ledger.roots(), key=str) == sorted(
+        [
+            ("default", str(notes), {"include": [], "exclude": []}),
+            ("default", str(notes / ".hidden"), {"include": [], "exclude": []}),
+            ("default", str(notes / "kitchen"), {"include": ["*.md"], "exclude": []}),
+            ("other", str(notes / "kitchen"), {"include": [], "exclude": []}),
+        ],
+        key=str,
+    )
+
+
+def test_a_copy_is_shown_where_the_filter_looks(open_engine: Open, tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    for name in ("a/one.md", "b/two.md", "c/three.md"):
+        (notes / name).parent.mkdir(parents=True)
+        (notes / name).write_text("The lighthouse shows its light.")
+    engine = open_engine()
+    engine.index(notes, embed=False)
+
+    def shown(query: str) -> list[str | None]:
+        return [hit.path and os.path.relpath(hit.path, notes) for hit in engine.search(query)]
+
+    own = shown("lighthouse")
+    assert len(own) == 1
+    for name in ("a/one.md", "b/two.md", "c/three.md"):
+        assert shown(f"lighthouse path:{name[0]}/") == [name]
+        assert shown(f"lighthouse path:{name[2:]}") == [name]
+    assert shown("lighthouse path:b/,c/ type:markdown")[0] in ("b/two.md", "c/three.md")
+    assert shown("lighthouse path:notes/") == own
+    assert engine.search("lighthouse path:b/").results[0].id == engine.search("lighthouse").results[0].id
+
+
+def test_why_follows_a_link(open_engine: Open, notes: Path) -> None:
+    (notes.parent / "link.md").symlink_to(notes / "bread.md")
+    engine = open_engine()
+    engine.index(notes.parent / "link.md", embed=False)
+    assert [row.path for row in engine.why(notes.parent / "link.md")] == [str(notes / "bread.md")]
+
+
 def test_a_dry_run_tells_and_changes_nothing(open_engine: Open, notes: Path) -> None:
     engine = open_engine()
     assert engine.index(notes, dry_run=True).files.new == 3

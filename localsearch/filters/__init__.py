@@ -2,7 +2,7 @@
 
 from localsearch.filters.jsonform import from_json
 from localsearch.filters.language import ParsedQuery, parse_expression, parse_filter, parse_query
-from localsearch.filters.sql import field_sql, to_sql
+from localsearch.filters.sql import field_sql, path_sql, to_sql
 from localsearch.filters.tree import (
     And,
     Equals,
@@ -38,6 +38,7 @@ __all__ = [
     "parse_expression",
     "parse_filter",
     "parse_query",
+    "path_sql",
     "to_sql",
     "to_text",
 ]

@@ -218,19 +218,37 @@ def _is_number(text: str) -> bool:
         return False
 
 
+def path_sql(tree: Filter | None, column: str) -> Clause | None:
+    """Whether one path, in this column, passes what a filter says of paths; None when it says nothing of them."""
+    if isinstance(tree, And | Or):
+        found = [clause for part in tree.parts if (clause := path_sql(part, column))]
+        return _join(found, " AND " if isinstance(tree, And) else " OR ") if found else None
+    if isinstance(tree, Not):
+        part = path_sql(tree.part, column)
+        return part and (f"NOT {part[0]}", part[1])
+    if isinstance(tree, Match | Equals) and describe(tree.field).kind == "path":
+        return _join([_path_is(str(value), column) for value in tree.values], " OR ")
+    return None
+
+
 def _under(pattern: str) -> Clause:
     """Documents with a path in this folder or of this name; copies of one file are one document with many paths."""
+    own, params = _path_is(pattern, "d.path")
+    other, more = _path_is(pattern, "f.path")
+    copies = (
+        "SELECT 1 FROM files AS f WHERE f.content_hash = d.content_hash AND f.collection = d.collection AND "
+        + other
+    )
+    return f"({own} OR EXISTS ({copies}))", [*params, *more]
+
+
+def _path_is(pattern: str, column: str) -> Clause:
     anchored = pattern.startswith("/") or pattern[1:3] == ":/"
     body = "".join(_LIKE.get(character, character) for character in pattern.strip("/"))
     start = "/" if pattern.startswith("/") else "" if anchored else "%/"
     like = f"{start}{body}/%" if body else "/%"
     front = "" if anchored else "'/' || "
-    test = f"{front}replace({{}}, '\\', '/') || '/' LIKE ? ESCAPE '\\'"
-    copies = (
-        "SELECT 1 FROM files AS f WHERE f.content_hash = d.content_hash AND f.collection = d.collection AND "
-        + test.format("f.path")
-    )
-    return f"(IFNULL({test.format('d.path')}, 0) OR EXISTS ({copies}))", [like, like]
+    return f"IFNULL({front}replace({column}, '\\', '/') || '/' LIKE ? ESCAPE '\\', 0)", [like]
 
 
 _LIKE = {"%": "\\%", "_": "\\_", "\\": "\\\\", "*": "%", "?": "_"}

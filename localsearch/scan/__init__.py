@@ -3,7 +3,7 @@
 from localsearch.scan.content import content_hash, head
 from localsearch.scan.names import display, is_within, path_of, raw_of
 from localsearch.scan.rules import Found, ScanRules, Skip, decides_folder, secret_head
-from localsearch.scan.walk import folders, scan, scan_within
+from localsearch.scan.walk import folders, reaches, scan, scan_within
 
 __all__ = [
     "Found",
@@ -17,6 +17,7 @@ __all__ = [
     "is_within",
     "path_of",
     "raw_of",
+    "reaches",
     "scan",
     "scan_within",
     "secret_head",

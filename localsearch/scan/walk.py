@@ -52,6 +52,13 @@ def scan_within(root: Path, paths: Iterable[Path], rules: ScanRules | None = Non
     walk.check_same()
 
 
+def reaches(root: Path, path: Path, rules: ScanRules | None = None) -> bool:
+    """Whether `scan` of the root takes what stands at a path below it. Raises RootUnreadable."""
+    walk = Walk(root, rules or ScanRules())
+    found = walk.locate(os.fsencode(path)) if walk.is_folder else None
+    return isinstance(found, Folder) or (found is not None and found.skip is None)
+
+
 def folders(root: Path, rules: ScanRules | None = None, below: Iterable[Path] = ()) -> Iterator[bytes]:
     """Yield each folder that `scan` reads, or only those at and below some paths, each before it is listed.
 

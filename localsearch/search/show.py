@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from localsearch.filters import path_sql
 from localsearch.search.plan import Plan
 from localsearch.search.rank import Ranked
 from localsearch.snippets import Excerpt, snippet, snippet_terms
@@ -27,10 +28,13 @@ class Presenter:
     def hits(self, plan: Plan, page: list[Ranked], with_scores: bool) -> Iterator[Hit]:
         documents = self.corpus.documents(ranked.document_id for ranked in page)
         passages = self.corpus.passages(ranked.chunk_id for ranked in page)
+        matched = path_sql(plan.filter, "f.path")
+        paths = self.corpus.paths_where(documents, *matched) if matched else {}
         terms = snippet_terms([term.forms for term in plan.words.terms])
         for ranked in page:
             document, passage = documents.get(ranked.document_id), passages.get(ranked.chunk_id)
             if document and passage:
+                document = replace(document, path=paths.get(document.id, document.path))
                 cut = snippet(passage.text, terms, self.analyzer, language=document.language)
                 yield _hit(ranked, document, passage, cut, with_scores)
 

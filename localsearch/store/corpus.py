@@ -236,6 +236,16 @@ class Corpus:
             for id, type, path, *more in rows
         ]
 
+    def paths_where(self, document_ids: Iterable[int], clause: str, params: Sequence[Any]) -> dict[int, str]:
+        """A path of each of these documents for which a condition on `f.path` holds, its own if that does."""
+        rows = self.db.query(
+            "SELECT d.id, f.path FROM documents AS d CROSS JOIN files AS f ON f.content_hash = d.content_hash"
+            f" AND f.collection = d.collection WHERE d.id IN ({_list(document_ids)}) AND {clause}"
+            " ORDER BY f.path = d.path, f.path DESC",
+            params,
+        )
+        return dict(rows)
+
     def newest(self, document_ids: Iterable[int], limit: int) -> list[tuple[int, int]]:
         """Those of these documents that changed last, each with its first chunk."""
         return self.db.query(
