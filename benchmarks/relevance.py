@@ -282,9 +282,16 @@ def _pairs(figures: Mapping[str, Any]) -> Table:
     alone = ", ".join(
         f"{name} {_percent(share)}" for name, share in figures["foreign_by_meaning_alone"].items()
     )
-    return Table(
-        "pairs", "Each pair", rows, f"A dash: the two are about the same things. By meaning alone: {alone}."
+    left_out = [
+        f"{queries} queries, {corpus} {_percent(figures['sets'][corpus]['left_out']['foreign'][queries])}"
+        for queries, corpus in GOALS
+        if {queries, corpus} <= set(names)
+    ]
+    note = (
+        f"A dash: the two are about the same things. By meaning alone: {alone}."
+        f" With the corpus left out of the fit: {', '.join(left_out) or 'not measured'}."
     )
+    return Table("pairs", "Each pair", rows, note)
 
 
 def _bins(figures: Mapping[str, Any]) -> Table:

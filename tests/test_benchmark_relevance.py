@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 from benchmarks import relevance
 
 NAMES = ("one", "two", "three")
+
+
+def test_the_page_shows_the_committed_figures() -> None:
+    (file,) = relevance.RESULTS.glob("*.json")
+    figures = json.loads(file.read_text("utf-8"))
+    page = (relevance.machine.ROOT / "docs" / "decisions" / "relevance.md").read_text("utf-8")
+    for table in relevance.tables(figures):
+        assert table.markdown() in page, f"copy the tables of {file.with_suffix('.md')} into the page"
+    assert file.with_suffix(".md").read_text("utf-8") == relevance.markdown(figures)
 
 
 def rows(near: float, share: float, count: int = 50) -> np.ndarray:
