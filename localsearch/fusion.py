@@ -37,10 +37,10 @@ RRF_K = 60
 
 FEEDBACK_DEPTH = 3
 """Best passages towards whose mean the query's vector moves."""
-NEIGHBOURS, SMOOTHING_DEPTH = 5, 30
+NEIGHBOURS, SMOOTHING_DEPTH = 5, 50
 """How many neighbours a score is averaged with, among how many best candidates."""
-CLOSER_DEPTH, CLOSER_SMOOTHING_DEPTH = 30, 100
-"""Candidates that a closer look looks at, and among how many scores are averaged after it."""
+CLOSER_DEPTH = 30
+"""Candidates that a closer look looks at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Recipe:
     power: float = 2.0
     feedback: float = 0.3
     smoothing: float = 0.3
-    closer: float = 1.5
+    closer: float = 2.0
 
 
 RECIPE = Recipe()
@@ -90,7 +90,7 @@ class Signals:
         return float(recipe.words * max(1.0, shredded) ** recipe.power)
 
     def trust(self, recipe: Recipe = RECIPE) -> float:
-        """How far the model's own view of single tokens is believed, 0..1."""
+        """How far the model's view of tokens, and of which passages are alike, is believed, 0..1."""
         return float(min(1.0, self.letters_per_piece / recipe.known) ** recipe.power)
 
 
@@ -139,16 +139,16 @@ def fuse(
         return _ranked(candidates.ids, lexical, {"lexical": 1.0, "semantic": 0.0}, {})
     semantic = _filled(candidates.semantic)
     signals = signals or Signals()
+    trust = signals.trust(recipe)
     if method == "adaptive":
         score, weights = _adaptive(candidates, lexical, semantic, signals, query, recipe)
     else:
         mix = {"convex": convex, "rrf": rrf, "dbsf": dbsf}[method]
         score, weights = mix(lexical, semantic, weight), {"lexical": 1 - weight, "semantic": weight}
     if closer is not None:
-        score = looked_at(score, closer, recipe.closer * signals.trust(recipe))
+        score = looked_at(score, closer, recipe.closer * trust)
     if method == "adaptive" and candidates.vectors is not None:
-        depth = CLOSER_SMOOTHING_DEPTH if closer else SMOOTHING_DEPTH
-        score = smoothed(score, candidates.vectors, recipe.smoothing, depth)
+        score = smoothed(score, candidates.vectors, recipe.smoothing * trust)
     return _ranked(candidates.ids, score, weights, {"letters_per_piece": signals.letters_per_piece})
 
 
@@ -179,9 +179,9 @@ def towards(query: Vectors, vectors: Vectors, scores: Floats, share: float) -> V
     return np.asarray(moved / np.linalg.norm(moved), np.float32)
 
 
-def smoothed(scores: Floats, vectors: Vectors, share: float, depth: int = SMOOTHING_DEPTH) -> Floats:
+def smoothed(scores: Floats, vectors: Vectors, share: float) -> Floats:
     """Take this share of the score of each of the best candidates from its nearest neighbours (Diaz 2007)."""
-    top = np.argsort(-scores, kind="stable")[:depth]
+    top = np.argsort(-scores, kind="stable")[:SMOOTHING_DEPTH]
     top = top[~np.isnan(vectors[top, 0])]
     count = min(NEIGHBOURS, len(top) - 1)
     if count < 1:

@@ -60,7 +60,7 @@ class SearchSettings:
     semantic_weight: float = 0.5
     feedback: float = 0.3
     smoothing: float = 0.3
-    closer: float = 1.5
+    closer: float = 2.0
     candidates: int = 100
     lexical_engine: Literal["tantivy", "rank-bm25"] = "tantivy"
 

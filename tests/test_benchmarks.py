@@ -17,12 +17,28 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import alternate, check, datasets, gemm, machine, passages, report, runs, tables, vectors
+from benchmarks import (
+    alternate,
+    check,
+    datasets,
+    gemm,
+    machine,
+    passages,
+    ranking,
+    report,
+    runs,
+    tables,
+    vectors,
+)
 from benchmarks.context import QUICK, Context, percentiles, ratio
 from benchmarks.peers import environments
 from benchmarks.peers.client import Peer, PeerError, running
+from localsearch import Engine
 from localsearch.errors import LocalSearchError
+from localsearch.evaluate import Dataset, ndcg
+from localsearch.fusion import RECIPE
 from localsearch.models.encoder import OnnxEncoder
+from localsearch.settings import load
 
 RESULTS = machine.ROOT / "benchmarks" / "results"
 TEXTS = [
@@ -30,6 +46,49 @@ TEXTS = [
     ("tides", "Tides follow the moon: twice a day the water of the sea rises and falls."),
     ("bees", "Honey bees dance to tell the others where flowers with nectar are."),
 ]
+
+
+def test_ranking_by_steps_is_what_the_engine_does(tmp_path: Path, model_folder: Path) -> None:
+    """The figures of the table come from gathered candidates; the engine's own answers give the same."""
+    for name, texts in {"seven": TEXTS, "other": TEXTS[::-1]}.items():
+        folder = tmp_path / name
+        (folder / "qrels").mkdir(parents=True)
+        rows = [{"_id": id_, "text": text, "title": ""} for id_, text in texts]
+        (folder / "corpus.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        asked = [{"_id": "q1", "text": "why the sea rises"}, {"_id": "q2", "text": "warm oven: flowers"}]
+        (folder / "queries.jsonl").write_text("".join(json.dumps(row) + "\n" for row in asked))
+        judged = "query-id\tcorpus-id\tscore\nq1\ttides\t1\nq2\tbees\t2\nq2\tbread\t1\n"
+        (folder / "qrels" / "test.tsv").write_text(judged)
+    context = Context(tmp_path / "cache", tmp_path, model_folder, QUICK)
+    reuse = tmp_path / "homes"
+    measured = {name: ranking.measure(context, reuse, name, str) for name in ("seven", "other", "absent")}
+    assert measured["absent"] is None
+    assert measured["seven"] is not None
+    gathered, row = measured["seven"]
+    settings = replace(load(reuse / "seven", environ={}), models=model_folder)
+    dataset = Dataset.load(tmp_path / "seven")
+    with Engine.open(settings=settings) as engine:
+        for stage in ranking.STAGES:
+            engine.searcher.ranker.settings = stage.settings
+            found = [
+                ndcg(
+                    [hit.id for hit in engine.search(text, plain=True, **stage.options)],
+                    dataset.judgements[query],
+                )  # type: ignore[arg-type]
+                for query, text in dataset.queries.items()
+            ]
+            assert row["ndcg"][stage.name] == pytest.approx(np.mean(found)), stage.name
+    assert len(row["ms"]["+ rerank"]) == len(row["cold_ms"]) == 2
+    others = {"other": gathered, "seven": measured["other"][0]}  # type: ignore[index]
+    chosen = ranking.left_out(list(others.values())[::-1], str)
+    for name, grid in ranking.GRID.items():
+        for collection, rest in others.items():
+            one = chosen["constants"][name]["collections"][collection]
+            scores = [
+                ranking.quality(rest, ranking.adaptive(replace(RECIPE, **{name: value}), name == "closer"))
+                for value in grid
+            ]
+            assert scores[grid.index(one["chosen"])] == max(scores), (name, collection)
 
 
 @pytest.fixture

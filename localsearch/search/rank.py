@@ -28,6 +28,15 @@ _TIERS = (1, 5, 25)
 
 
 @dataclass(frozen=True, slots=True)
+class Gathered:
+    """What fusion works on: candidates, and of the query its vector and signals where meaning takes part."""
+
+    candidates: Candidates
+    query: Vectors | None
+    signals: Signals | None
+
+
+@dataclass(frozen=True, slots=True)
 class Scored:
     """Candidates of both legs in fused order, each of shape (n,): ids, fused score, BM25 and cosine (NaN: unknown)."""
 
@@ -96,7 +105,8 @@ class Ranker:
         vector = self._start_encoding(trip, plan, semantic)
         found = Found([], {})
         for tier in _TIERS:
-            scored, full = self._candidates(trip, plan, semantic, vector, self.settings.candidates * tier)
+            gathered, full = self.gather(trip, plan, semantic, vector, self.settings.candidates * tier)
+            scored = self._weighed(trip, plan, semantic, gathered, self.settings.candidates * tier)
             for document in self._best_passages(scored):
                 if document.relevance is None or document.relevance >= request.min_relevance:
                     ranked.setdefault(document.document_id, document)
@@ -145,15 +155,15 @@ class Ranker:
             return encoder.encode_query(text)
         return self.query_vectors.vector(encoder, text)[0]
 
-    def _candidates(
+    def gather(
         self,
         trip: Trip,
         plan: Plan,
         semantic: Semantic | None,
         vector: Future[Vectors | None] | None,
         count: int,
-    ) -> tuple[Scored, bool]:
-        """What each leg finds, scored by both and fused; and whether a leg might have more."""
+    ) -> tuple[Gathered, bool]:
+        """What each leg finds, scored by both; and whether a leg might have more."""
         words, meaning = Ranking.empty(), Ranking.empty()
         if trip.request.mode != "semantic":
             with trip.stage("lexical"):
@@ -164,10 +174,16 @@ class Ranker:
             with trip.stage("semantic"):
                 meaning = semantic.vectors.search(query, count, plan.allowed, self._exact(semantic))
         with trip.stage("fuse"):
-            found = self._fuse(trip, plan, semantic, query, words, meaning)
+            gathered = self._scored_by_both(trip, plan, semantic, query, words, meaning)
+        return gathered, len(words) >= count or len(meaning) >= count
+
+    def _weighed(
+        self, trip: Trip, plan: Plan, semantic: Semantic | None, gathered: Gathered, count: int
+    ) -> Scored:
+        with trip.stage("fuse"):
+            found = self._fuse(trip, plan, semantic, gathered)
         with trip.stage("judge"):
-            found = replace(found, verdict=self._judged(trip, plan, semantic, found, count))
-        return found, len(words) >= count or len(meaning) >= count
+            return replace(found, verdict=self._judged(trip, plan, semantic, found, count))
 
     def _judged(
         self, trip: Trip, plan: Plan, semantic: Semantic | None, found: Scored, count: int
@@ -197,7 +213,7 @@ class Ranker:
     def _exact(self, semantic: Semantic) -> Callable[[Ids], tuple[Ids, Vectors]]:
         return lambda ids: self.derived.embeddings.vectors_of(semantic.version.id, ids)
 
-    def _fuse(
+    def _scored_by_both(
         self,
         trip: Trip,
         plan: Plan,
@@ -205,8 +221,7 @@ class Ranker:
         query: Vectors | None,
         words: Ranking,
         meaning: Ranking,
-    ) -> Scored:
-        """Score what either leg found on both legs, then weigh the legs against each other."""
+    ) -> Gathered:
         ids = union(words, meaning)
         lexical = np.zeros(len(ids), np.float32)
         if trip.request.mode != "semantic":
@@ -214,27 +229,34 @@ class Ranker:
         cosine = np.full(len(ids), np.nan, np.float32)
         if query is not None and semantic is not None:
             cosine = _known(ids, meaning, lambda missing: self._cosines(semantic, query, missing))
+        adaptive = trip.request.mode != "semantic" and self.settings.fusion == "adaptive"
+        vectors = self._vectors(semantic, query, ids) if adaptive else None
+        signals = self._signals(semantic, plan) if semantic is not None and query is not None else None
+        candidates = Candidates(ids, lexical, None if query is None else cosine, vectors)
+        return Gathered(candidates, query, signals)
+
+    def _fuse(self, trip: Trip, plan: Plan, semantic: Semantic | None, gathered: Gathered) -> Scored:
+        """Weigh the legs against each other, and look closer if asked."""
+        candidates = gathered.candidates
         method, weight = self.settings.fusion, self.settings.semantic_weight
         if trip.request.mode == "semantic":
             method, weight = "convex", 1.0
-        vectors = self._vectors(semantic, query, ids) if method == "adaptive" else None
-        signals = self._signals(semantic, plan) if semantic is not None and query is not None else None
         closer = None
-        if trip.request.rerank and semantic is not None and query is not None:
-            closer = self.closer.over(trip, plan.text, semantic, ids)
-        candidates = Candidates(ids, lexical, None if query is None else cosine, vectors)
+        if trip.request.rerank and semantic is not None and gathered.query is not None:
+            closer = self.closer.over(trip, plan.text, semantic, candidates.ids)
         fused = fuse(
             candidates,
             method,
             weight=weight,
-            signals=signals,
-            query=query,
+            signals=gathered.signals,
+            query=gathered.query,
             closer=closer,
             recipe=self._recipe(),
         )
-        order = fused.order
+        order, ids = fused.order, candidates.ids
+        cosine = np.full(len(ids), np.nan, np.float32) if candidates.semantic is None else candidates.semantic
         why = {"method": method, "weights": fused.weights, "signals": fused.why}
-        return Scored(ids[order], fused.ranking.scores, lexical[order], cosine[order], why)
+        return Scored(ids[order], fused.ranking.scores, candidates.lexical[order], cosine[order], why)
 
     def _recipe(self) -> Recipe:
         chosen = self.settings
@@ -252,9 +274,9 @@ class Ranker:
         return None if semantic is None or query is None else semantic.vectors.vectors_of(ids)
 
     def _signals(self, semantic: Semantic, plan: Plan) -> Signals:
-        """How well the model's tokenizer knows the query's words."""
+        """How well the model's tokenizer knows the query's words, if there are any."""
         pieces = semantic.model.encoder().count_tokens([plan.text])[0]
-        return Signals(letters_per_piece(plan.text, pieces))
+        return Signals(letters_per_piece(plan.text, pieces)) if pieces else Signals()
 
     def _best_passages(self, scored: Scored) -> Iterator[Ranked]:
         """Each document once, where its best passage stands in the order."""

@@ -1,0 +1,81 @@
+"""Judged queries taken as far as fusion: candidates with the scores of both legs, and a closer look at all of them."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from localsearch import Engine
+from localsearch.evaluate import Dataset, Grades
+from localsearch.fusion import Candidates, Signals
+from localsearch.search.trip import Request, Trip
+from localsearch.types import Scores, Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A judged query with all that fusion is given: `rows` of the collection's vectors, `nearness` by late interaction."""
+
+    grades: Grades
+    query: Vectors
+    signals: Signals
+    ids: np.ndarray
+    lexical: Scores
+    semantic: Scores
+    rows: np.ndarray
+    nearness: Scores
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A collection's queries and the vectors of all passages that are a candidate of one."""
+
+    name: str
+    queries: tuple[Asked, ...]
+    vectors: Vectors
+
+    def candidates(self, asked: Asked) -> Candidates:
+        return Candidates(asked.ids, asked.lexical, asked.semantic, self.vectors[asked.rows])
+
+
+def gather(engine: Engine, dataset: Dataset) -> Judged:
+    """Take every judged query as far as fusion, and look closer at all its candidates."""
+    semantic = engine.derived.semantic
+    assert semantic is not None
+    asked = [_asked(engine, text, dataset.judgements[query]) for query, text in dataset.queries.items()]
+    known = np.unique(np.concatenate([one.ids for one in asked]))
+    placed = tuple(replace(one, rows=np.searchsorted(known, one.ids)) for one in asked)
+    return Judged(dataset.name, placed, semantic.vectors.vectors_of(known))
+
+
+def _asked(engine: Engine, text: str, grades: Grades) -> Asked:
+    semantic, searcher = engine.derived.semantic, engine.searcher
+    assert semantic is not None
+    trip = Trip(Request(text, plain=True))
+    plan = searcher.planner.plan(trip)
+    vector: Future[Vectors | None] = Future()
+    vector.set_result(semantic.model.encoder().encode_query(plan.text))
+    count = searcher.ranker.settings.candidates
+    gathered, _ = searcher.ranker.gather(trip, plan, semantic, vector, count)
+    found = gathered.candidates
+    look = searcher.ranker.closer.over(trip, plan.text, semantic, found.ids)
+    assert look is not None
+    assert found.semantic is not None
+    assert gathered.query is not None
+    assert gathered.signals is not None
+    owners = engine.derived.catalog.documents_of(found.ids).tolist()
+    rows = engine.corpus.documents(set(owners))
+    return Asked(
+        grades=grades,
+        query=gathered.query,
+        signals=gathered.signals,
+        ids=found.ids,
+        lexical=found.lexical,
+        semantic=found.semantic,
+        rows=np.empty(0, np.intp),
+        nearness=look(np.arange(len(found.ids))),
+        names=tuple(rows[owner].key for owner in owners),
+    )
