@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from localsearch.embedding import BATCH
 from localsearch.engine import Engine
 from localsearch.errors import LockedError, RootUnreadable
 from localsearch.settings import Settings, load
-from localsearch.types import Progress
+from localsearch.types import Progress, Record
 
 Open = Callable[[], Engine]
 
@@ -171,6 +173,22 @@ def test_why_follows_a_link(open_engine: Open, notes: Path) -> None:
     engine = open_engine()
     engine.index(notes.parent / "link.md", embed=False)
     assert [row.path for row in engine.why(notes.parent / "link.md")] == [str(notes / "bread.md")]
+
+
+def test_closing_abandons_the_batch_under_way(open_engine: Open) -> None:
+    engine = open_engine()
+    engine.add([Record(f"Note {n}: " + "the harbour and its lights at night. " * 20) for n in range(BATCH)])
+    engine.start_background()
+    while engine.models.tally.cost.texts == 0:
+        time.sleep(0.01)
+    engine.close()
+    stopped = engine.models.tally.cost.texts
+    assert 0 < stopped < BATCH / 2, "it ended within the batch, not after it"
+    again = open_engine()
+    active = again.embeddings.active()
+    assert active is not None
+    assert again.embeddings.pending_count(active.id) == again.status().chunks > 0
+    assert again.embeddings.spent()[0] > 0, "what was encoded in vain was encoded all the same"
 
 
 def test_a_dry_run_tells_and_changes_nothing(open_engine: Open, notes: Path) -> None:

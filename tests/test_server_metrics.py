@@ -26,7 +26,7 @@ from localsearch.server.alerts import Alerts, tell
 from localsearch.server.metrics import Window, percentile
 from localsearch.server.readings import RecallSample, recall
 from localsearch.settings import RULES, AlertRule, AlertSettings, LimitSettings, load
-from localsearch.types import Ranking, never, no_report
+from localsearch.types import Ranking, Record, never, no_report
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 
@@ -172,6 +172,23 @@ def test_recall_is_measured_on_queries_that_were_asked(sample: Served) -> None:
         measured.measure()
     assert measured.value is not None
     assert 0.9 <= measured.value <= 1.0
+
+
+def test_ready_is_as_of_now(tmp_path: Path, model_folder: Path) -> None:
+    with notes(tmp_path / "home") as served:
+
+        def ready() -> tuple[int, float, str | None]:
+            body = served.client.get("/ready").json()
+            return body["documents"], body["semantic_coverage"], body["version"]
+
+        assert ready() == (5, 0.0, None)
+        served.engine.add([Record("A sixth note.", "sixth")])
+        assert ready() == (6, 0.0, None)
+        served.engine.models.folder.symlink_to(model_folder)
+        served.engine.embed_pending()
+        active = served.engine.embeddings.active()
+        assert active is not None
+        assert ready() == (6, 1.0, active.name)
 
 
 def test_history_and_stats(served: Served) -> None:

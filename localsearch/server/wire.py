@@ -267,7 +267,7 @@ class HealthAnswer(Result, frozen=True, kw_only=True):
 
 
 class ReadyAnswer(Result, frozen=True, kw_only=True):
-    """Searches are answered. `semantic_coverage` is the share of passages that are found by meaning."""
+    """Searches are answered. `semantic_coverage` is the share of passages found by meaning, under this `version`."""
 
     ready: bool
     documents: int

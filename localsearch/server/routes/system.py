@@ -35,14 +35,14 @@ def health(service: Service, call: Call) -> HealthAnswer:
 
 
 def ready(service: Service, call: Call) -> Reply:
-    """Searches are answered; 503 while the server stops."""
-    now = service.vitals.snapshot()
-    version = service.engine.derived.semantic
+    """Searches are answered; 503 while the server stops. As answers have it at this moment, not as last looked at."""
+    derived = service.engine.derived
+    semantic = derived.semantic
     answer = ReadyAnswer(
         ready=not service.stopping.is_set(),
-        documents=now.documents,
-        semantic_coverage=now.coverage,
-        version=version.version.model if version else None,
+        documents=derived.corpus.document_count(),
+        semantic_coverage=round(derived.coverage(), 4),
+        version=semantic.version.name if semantic else None,
     )
     return Reply(answer, 200 if answer.ready else 503)
 
