@@ -29,7 +29,11 @@ def problems(folder: Path) -> list[str]:
         meta = _read(folder)
         if isinstance(meta, str):
             return [meta]
-        found = [line for file in _files(folder, meta) if (line := _problem(file))]
+        try:
+            files = list(_files(folder, meta))
+        except (KeyError, TypeError, AttributeError) as error:
+            return [f"meta.json does not tell its segments: {error}"]
+        found = [line for file in files if (line := _problem(file))]
         if not found or _read(folder) == meta:
             return found
     return []

@@ -63,6 +63,7 @@ def stages(template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 def _make_old(home: Path) -> None:
     """Take the last migrations back, so that opening applies them again."""
     connection = sqlite3.connect(home / "index.db")
+    connection.execute("DROP TABLE tokens")
     connection.execute("DROP TABLE feedback")
     connection.execute("ALTER TABLE documents DROP COLUMN digest")
     connection.execute("ALTER TABLE vectors DROP COLUMN crc")
