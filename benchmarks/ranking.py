@@ -221,13 +221,17 @@ def measure(context: Context, reuse: Path | None, name: str, say: Callable[[str]
         say(f"{name}: index")
         settings = replace(load(folder, environ={}), models=context.models, search=SearchSettings())
         engine = stack.enter_context(Engine.open(settings=settings))
-        if engine.corpus.document_count() == 0:
+        reused = engine.corpus.document_count() > 0
+        if not reused:
             fill(engine, dataset)
         say(f"{name}: candidates of {len(dataset.queries)} queries")
         judged = gather(engine, dataset)
         say(f"{name}: latency")
         texts = list(dataset.queries.values())[:TIMED]
         row = {
+            "commit": machine.commit(),
+            "index_reused": reused,
+            "load_average": list(os.getloadavg()),
             "queries": len(judged.queries),
             "passages": engine.corpus.counts()[1],
             "ndcg": {stage.name: quality(judged, stage.rank) for stage in STAGES},
