@@ -41,11 +41,13 @@ GRID: Mapping[str, tuple[float, ...]] = {
     "words": (0.2, 0.3, 0.4, 0.5, 0.6),
     "known": (2.5, 2.75, 3.0, 3.25, 3.5),
     "power": (1.0, 1.5, 2.0, 2.5, 3.0),
+    "coverage": (0.0, 0.4, 0.5, 0.6, 0.7, 0.8),
     "feedback": (0.0, 0.15, 0.3, 0.45, 0.6),
     "smoothing": (0.0, 0.15, 0.3, 0.45, 0.6),
     "closer": (0.0, 1.0, 1.5, 2.0, 2.5, 3.0),
 }
-PLAIN = replace(RECIPE, feedback=0.0, smoothing=0.0)
+PLAIN = replace(RECIPE, coverage=0.0, feedback=0.0, smoothing=0.0)
+COVERED = replace(RECIPE, feedback=0.0, smoothing=0.0)
 FED = replace(RECIPE, smoothing=0.0)
 
 
@@ -104,7 +106,8 @@ STAGES = (
     Stage("lexical", by_words, SearchSettings(), {"mode": "lexical"}),
     Stage("semantic", by_meaning, SearchSettings(), {"mode": "semantic"}),
     Stage("convex", by_both, SearchSettings(fusion="convex"), {}),
-    Stage("adaptive weight", adaptive(PLAIN), SearchSettings(feedback=0.0, smoothing=0.0), {}),
+    Stage("adaptive weight", adaptive(PLAIN), SearchSettings(coverage=0.0, feedback=0.0, smoothing=0.0), {}),
+    Stage("+ coverage", adaptive(COVERED), SearchSettings(feedback=0.0, smoothing=0.0), {}),
     Stage("+ feedback", adaptive(FED), SearchSettings(smoothing=0.0), {}),
     Stage(HYBRID, adaptive(RECIPE), SearchSettings(), {}),
     Stage("+ rerank", adaptive(RECIPE, rerank=True), SearchSettings(), {"rerank": True}),

@@ -5,7 +5,8 @@ return a passage would have thought of it.
 
 `adaptive` adds the raw cosine to BM25 over the query's best BM25, times a weight that rises where the model's tokenizer
 shreds the query: text in a language it does not know comes apart into pieces of two or three letters, and a cosine
-between such pieces means little. Then two steps that need no judgement: the query's vector moves towards the three best
+between such pieces means little. It falls where even the best hit holds few of the words: a question put in other words
+than the answer. Then two steps that need no judgement: the query's vector moves towards the three best
 passages (Rocchio 1971), and each candidate's score is averaged with those of its nearest neighbours among the
 candidates (score regularization, Diaz 2007), so that a passage surrounded by good ones rises. Between the two, a closer
 look (`rerank`) adds late interaction with the best candidates.
@@ -48,7 +49,8 @@ class Recipe:
     """The constants of `adaptive`, chosen on judged collections: docs/decisions/fusion.md.
 
     `words` weighs BM25 against the cosine in a language that the model knows: one with at least `known` letters per
-    word piece of a query. Below, the weight rises and trust falls by the ratio to the power `power`. `feedback` is how
+    word piece of a query. Below, the weight rises and trust falls by the ratio to the power `power`. `coverage` is the
+    share of all that the query's words could give that the best hit by words needs to count in full. `feedback` is how
     far the query's vector moves, `smoothing` the share of a score that comes from neighbours, `closer` the weight of
     late interaction; 0 leaves the step out.
     """
@@ -56,6 +58,7 @@ class Recipe:
     words: float = 0.4
     known: float = 3.0
     power: float = 2.0
+    coverage: float = 0.6
     feedback: float = 0.3
     smoothing: float = 0.3
     closer: float = 2.0
@@ -80,14 +83,24 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """What is known of a query without judgements: the letters that a word piece of it holds on average."""
+    """What is known of a query without judgements.
+
+    `letters_per_piece` is what a word piece of it holds on average; `most` what a passage would get that holds each of
+    its words once or so: the sum of their idf, each times its weight (0: not known).
+    """
 
     letters_per_piece: float = RECIPE.known
+    most: float = 0.0
 
-    def word_weight(self, recipe: Recipe = RECIPE) -> float:
-        """The weight of BM25, more where the tokenizer shreds the query."""
+    def word_weight(self, best: float, recipe: Recipe = RECIPE) -> float:
+        """The weight of BM25: more where the tokenizer shreds the query, less where the best hit holds little of it."""
         shredded = recipe.known / max(self.letters_per_piece, 0.5)
-        return float(recipe.words * max(1.0, shredded) ** recipe.power)
+        return float(recipe.words * max(1.0, shredded) ** recipe.power * self.covered(best, recipe))
+
+    def covered(self, best: float, recipe: Recipe = RECIPE) -> float:
+        """How much of the query the best hit by words holds, 0..1."""
+        enough = recipe.coverage * self.most
+        return min(1.0, best / enough) if enough > 0 else 1.0
 
     def trust(self, recipe: Recipe = RECIPE) -> float:
         """How far the model's view of tokens, and of which passages are alike, is believed, 0..1."""
@@ -149,7 +162,11 @@ def fuse(
         score = looked_at(score, closer, recipe.closer * trust)
     if method == "adaptive" and candidates.vectors is not None:
         score = smoothed(score, candidates.vectors, recipe.smoothing * trust)
-    return _ranked(candidates.ids, score, weights, {"letters_per_piece": signals.letters_per_piece})
+    why = {
+        "letters_per_piece": signals.letters_per_piece,
+        "covered": signals.covered(float(lexical.max(initial=0.0)), recipe),
+    }
+    return _ranked(candidates.ids, score, weights, why)
 
 
 def _adaptive(
@@ -161,7 +178,7 @@ def _adaptive(
     recipe: Recipe,
 ) -> tuple[Floats, dict[str, float]]:
     best = float(lexical.max(initial=0.0))
-    weight = signals.word_weight(recipe)
+    weight = signals.word_weight(best, recipe)
     by_words = np.float32(weight) * (lexical / best if best > 0 else lexical)
     if query is not None and candidates.vectors is not None:
         moved = towards(query, candidates.vectors, by_words + semantic, recipe.feedback)

@@ -51,13 +51,14 @@ class ChunkSettings:
 class SearchSettings:
     """Defaults of a query. `semantic_weight` is the share of the semantic leg in convex, rrf and dbsf.
 
-    Steps of adaptive fusion, 0 leaves one out: `feedback` is how far the query's vector moves towards the best
-    passages, `smoothing` the share of a score that comes from a passage's neighbours, `closer` the weight of what
-    `rerank` adds.
+    Steps of adaptive fusion, 0 leaves one out: `coverage` is the share of the query that the best hit by words must
+    hold for words to count in full, `feedback` how far the query's vector moves towards the best passages, `smoothing`
+    the share of a score that comes from a passage's neighbours, `closer` the weight of what `rerank` adds.
     """
 
     fusion: Literal["adaptive", "convex", "rrf", "dbsf"] = "adaptive"
     semantic_weight: float = 0.5
+    coverage: float = 0.6
     feedback: float = 0.3
     smoothing: float = 0.3
     closer: float = 2.0

@@ -55,11 +55,15 @@ def test_dbsf_puts_the_mean_at_one_half() -> None:
 def test_words_weigh_more_where_the_tokenizer_shreds_the_query() -> None:
     assert letters_per_piece("winter tyres", 3) == pytest.approx(11 / 3)
     assert letters_per_piece("東京タワー", 5) == pytest.approx((5 + 2 + 0.5 * 3) / 5)
-    assert Signals(4.2).word_weight() == Signals(3.0).word_weight() == pytest.approx(0.4)
-    assert Signals(1.5).word_weight() == pytest.approx(1.6)
+    assert Signals(4.2).word_weight(9.0) == Signals(3.0).word_weight(9.0) == pytest.approx(0.4)
+    assert Signals(1.5).word_weight(9.0) == pytest.approx(1.6)
     assert Signals(1.5).trust() == pytest.approx(0.25)
+    # Half of what is enough, half the weight; enough and more, all of it; 0 leaves the step out.
+    assert Signals(4.2, most=10.0).word_weight(3.0) == pytest.approx(0.2)
+    assert Signals(4.2, most=10.0).word_weight(6.5) == pytest.approx(0.4)
+    assert Signals(4.2, most=10.0).word_weight(0.1, Recipe(coverage=0.0)) == pytest.approx(0.4)
     other = Recipe(words=0.5, known=2.0, power=1.0)
-    assert Signals(1.0).word_weight(other) == pytest.approx(1.0)
+    assert Signals(1.0).word_weight(9.0, other) == pytest.approx(1.0)
     assert Signals(1.0).trust(other) == pytest.approx(0.5)
 
 

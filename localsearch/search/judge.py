@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from localsearch.derived import Derived, Semantic
+from localsearch.fusion import Signals
 from localsearch.lexical import LexicalQuery
 from localsearch.relevance import best, is_foreign, relevance
-from localsearch.types import Ids, Mode, Scores
+from localsearch.types import Ids, LexicalIndex, Mode, Scores
 
 COVERED = 0.9
 """Share of passages that meaning must reach before it is said that none of them is about a query."""
@@ -54,7 +55,7 @@ class Judge:
         lexical: Scores,
         cosines: Scores,
         depth: int,
-        letters_per_piece: float,
+        signals: Signals,
     ) -> Verdict:
         """Judge candidates, each array of shape (n,), that hold the `depth` best of each leg that was asked.
 
@@ -64,7 +65,7 @@ class Judge:
         calibration = semantic.calibration if semantic else None
         if calibration is None or np.isnan(cosines).all():
             return Verdict()
-        most = self._most(words)
+        most = signals.most
         edge = most if mode == "semantic" else _nth(lexical, depth, 0.0)
         if mode == "semantic":
             lexical = self.derived.lexical.score(words, ids)
@@ -76,14 +77,15 @@ class Judge:
             calibration,
         )
         near, matched = best(lexical, cosines, most, calibration)
-        foreign = is_foreign(near, matched, letters_per_piece) and self.derived.coverage() >= COVERED
+        foreign = is_foreign(near, matched, signals.letters_per_piece) and self.derived.coverage() >= COVERED
         each[np.isnan(cosines)] = np.nan
         return Verdict(each, float(beyond[0]), foreign, {"nearness": near, "match": matched})
 
-    def _most(self, words: LexicalQuery) -> float:
-        """The sum of the idf of the query's words, each times its weight."""
-        weights = np.array([term.weight for term in words.terms], np.float32)
-        return float(self.derived.lexical.idf(words) @ weights)
+
+def most_of(lexical: LexicalIndex, words: LexicalQuery) -> float:
+    """What a passage would get that holds each of the words once or so: the sum of their idf, each times its weight."""
+    weights = np.array([term.weight for term in words.terms], np.float32)
+    return float(lexical.idf(words) @ weights)
 
 
 def _nth(scores: Scores, n: int, otherwise: float) -> float:

@@ -17,7 +17,7 @@ from localsearch.errors import ModelError
 from localsearch.fusion import Candidates, Recipe, Signals, fuse, letters_per_piece, union
 from localsearch.search.alike import mean_vector, unit
 from localsearch.search.closer import CloserLook
-from localsearch.search.judge import Judge, Verdict
+from localsearch.search.judge import Judge, Verdict, most_of
 from localsearch.search.plan import Plan
 from localsearch.search.trip import Trip
 from localsearch.settings import SearchSettings
@@ -183,16 +183,21 @@ class Ranker:
         with trip.stage("fuse"):
             found = self._fuse(trip, plan, semantic, gathered)
         with trip.stage("judge"):
-            return replace(found, verdict=self._judged(trip, plan, semantic, found, count))
+            return replace(found, verdict=self._judged(trip, plan, semantic, found, gathered.signals, count))
 
     def _judged(
-        self, trip: Trip, plan: Plan, semantic: Semantic | None, found: Scored, count: int
+        self,
+        trip: Trip,
+        plan: Plan,
+        semantic: Semantic | None,
+        found: Scored,
+        signals: Signals | None,
+        count: int,
     ) -> Verdict:
-        scores = found.ids, found.lexical, found.semantic
-        if plan.like is not None:
+        if plan.like is not None or signals is None:
             return Verdict()  # the curves were fitted on questions
-        letters = found.why["signals"].get("letters_per_piece", math.inf)
-        return self.judge.verdict(plan.words, semantic, trip.request.mode, *scores, count, letters)
+        scores = found.ids, found.lexical, found.semantic
+        return self.judge.verdict(plan.words, semantic, trip.request.mode, *scores, count, signals)
 
     def _finish_encoding(self, trip: Trip, vector: Future[Vectors | None] | None) -> Vectors | None:
         """The query's vector, unless the model is missing or the budget runs out first; the answer says which."""
@@ -228,7 +233,7 @@ class Ranker:
             lexical = _known(ids, words, lambda missing: self.derived.lexical.score(plan.words, missing))
         cosine = np.full(len(ids), np.nan, np.float32)
         if query is not None and semantic is not None:
-            cosine = _known(ids, meaning, lambda missing: self._cosines(semantic, query, missing))
+            cosine = _known(ids, meaning, lambda missing: semantic.vectors.score(query, missing))
         adaptive = trip.request.mode != "semantic" and self.settings.fusion == "adaptive"
         vectors = self._vectors(semantic, query, ids) if adaptive else None
         signals = self._signals(semantic, plan) if semantic is not None and query is not None else None
@@ -260,45 +265,41 @@ class Ranker:
 
     def _recipe(self) -> Recipe:
         chosen = self.settings
-        return Recipe(feedback=chosen.feedback, smoothing=chosen.smoothing, closer=chosen.closer)
-
-    def _cosines(self, semantic: Semantic, query: Vectors, ids: Ids) -> Scores:
-        """The cosine of each chunk to the query, shape (len(ids),); NaN for a chunk without a vector."""
-        have, vectors = self.derived.embeddings.vectors_of(semantic.version.id, ids)
-        cosines = np.full(len(ids), np.nan, np.float32)
-        if len(have):
-            cosines[np.searchsorted(ids, have)] = vectors @ query
-        return cosines
+        return Recipe(
+            coverage=chosen.coverage,
+            feedback=chosen.feedback,
+            smoothing=chosen.smoothing,
+            closer=chosen.closer,
+        )
 
     def _vectors(self, semantic: Semantic | None, query: Vectors | None, ids: Ids) -> Vectors | None:
         return None if semantic is None or query is None else semantic.vectors.vectors_of(ids)
 
     def _signals(self, semantic: Semantic, plan: Plan) -> Signals:
-        """How well the model's tokenizer knows the query's words, if there are any."""
+        """How well the model's tokenizer knows the query's words, if there are any, and what they could give."""
+        most = most_of(self.derived.lexical, plan.words)
         pieces = semantic.model.encoder().count_tokens([plan.text])[0]
-        return Signals(letters_per_piece(plan.text, pieces)) if pieces else Signals()
+        return Signals(letters_per_piece(plan.text, pieces), most) if pieces else Signals(most=most)
 
     def _best_passages(self, scored: Scored) -> Iterator[Ranked]:
         """Each document once, where its best passage stands in the order."""
         owners = self.derived.catalog.documents_of(scored.ids)
         _, first = np.unique(owners, return_index=True)
-        for at in np.sort(first).tolist():
-            if owners[at]:
-                cosine = float(scored.semantic[at])
-                relevance = float(scored.verdict.relevance[at]) if scored.verdict.known else math.nan
-                yield Ranked(
-                    int(owners[at]),
-                    int(scored.ids[at]),
-                    float(scored.scores[at]),
-                    float(scored.lexical[at]),
-                    None if math.isnan(cosine) else cosine,
-                    None if math.isnan(relevance) else round(relevance, 4),
-                )
+        first = np.sort(first[owners[first] != 0])
+        known = np.full(len(first), np.nan) if not scored.verdict.known else scored.verdict.relevance[first]
+        columns = (owners, scored.ids, scored.scores, scored.lexical, scored.semantic)
+        rows = zip(*(column[first].tolist() for column in columns), known.tolist())
+        for owner, chunk, score, lexical, semantic, relevance in rows:
+            yield Ranked(owner, chunk, score, lexical, _or_none(semantic), _or_none(relevance))
 
     def close(self) -> None:
         """End the threads."""
         self.closer.close()
         self._legs.shutdown(wait=True, cancel_futures=True)
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def _known(ids: Ids, ranking: Ranking, score: Callable[[Ids], Scores]) -> Scores:

@@ -55,7 +55,7 @@ def _hit(ranked: Ranked, document: DocumentRow, passage: PassageRow, cut: Excerp
         location={**place, "start": passage.start, "end": passage.stop},
         scores={"lexical": ranked.lexical, "semantic": ranked.semantic} if with_scores else None,
         collection=document.collection,
-        relevance=ranked.relevance,
+        relevance=None if ranked.relevance is None else round(ranked.relevance, 4),
     )
 
 
