@@ -145,13 +145,11 @@ class Analyzer:
         return [token for match in _WORD.finditer(text) for token in _tokens(match, memo)]
 
     def find(self, text: str, wanted: frozenset[str], language: str = "") -> list[Token]:
-        """Those of `tokens_with_offsets` whose term is wanted, sooner: each different word is looked at once."""
+        """Those of `tokens_with_offsets` whose term is wanted, sooner: most words end at a look into the memory."""
         memo, special = self._memo(language), _SPECIAL.search(text) is not None
-        pattern, terms = (
-            (_WORD, partial(_word_terms, memo=memo)) if special else (_PLAIN_WORD, memo.__getitem__)
-        )
-        words = {word for word in set(pattern.findall(text)) if not wanted.isdisjoint(terms(word))}
-        matches = (match for match in pattern.finditer(text) if match.group() in words) if words else ()
+        pattern, terms = (_WORD, partial(_word_terms, memo=memo)) if special else (_PLAIN_WORD, memo.__getitem__)
+        none = wanted.isdisjoint
+        matches = [match for match in pattern.finditer(text) if not none(terms(match[0]))]
         return [token for match in matches for token in _tokens(match, memo) if token.term in wanted]
 
     def split(self, text: str) -> list[str]:
@@ -231,6 +229,13 @@ class _Memo(dict[str, tuple[str, ...]]):
 
 
 def _analyze(raw: str, stem: Callable[[str], str]) -> tuple[str, ...]:
+    """The terms of a word; most words are letters of one case and need no taking apart."""
+    if raw.isascii() and raw.isalpha() and (raw.islower() or raw.isupper() or raw.istitle()):
+        return (normalize(stem(raw.lower()[:LONGEST])),)
+    return _taken_apart(raw, stem)
+
+
+def _taken_apart(raw: str, stem: Callable[[str], str]) -> tuple[str, ...]:
     """The whole, when the word is composed, then its parts; `O'Neill's` is simple, `os.path`, `IL-6` are not."""
     raw = unicodedata.normalize("NFKC", raw).replace("‑", "-")
     if _GROUPED.fullmatch(raw):
