@@ -98,9 +98,10 @@ class Signals:
         return float(recipe.words * max(1.0, shredded) ** recipe.power * self.covered(best, recipe))
 
     def covered(self, best: float, recipe: Recipe = RECIPE) -> float:
-        """How much of the query the best hit by words holds, 0..1."""
+        """How much of the query the best hit by words holds, 0..1; nearer to 1 where there is no meaning to turn to."""
         enough = recipe.coverage * self.most
-        return min(1.0, best / enough) if enough > 0 else 1.0
+        held = min(1.0, best / enough) if enough > 0 else 1.0
+        return 1.0 - self.trust(recipe) * (1.0 - held)
 
     def trust(self, recipe: Recipe = RECIPE) -> float:
         """How far the model's view of tokens, and of which passages are alike, is believed, 0..1."""

@@ -62,6 +62,8 @@ def test_words_weigh_more_where_the_tokenizer_shreds_the_query() -> None:
     assert Signals(4.2, most=10.0).word_weight(3.0) == pytest.approx(0.2)
     assert Signals(4.2, most=10.0).word_weight(6.5) == pytest.approx(0.4)
     assert Signals(4.2, most=10.0).word_weight(0.1, Recipe(coverage=0.0)) == pytest.approx(0.4)
+    # A model that does not know the language is nothing to turn to: of its trust of 1/4 comes a cut of 1/8.
+    assert Signals(1.5, most=10.0).covered(3.0) == pytest.approx(1 - 0.25 * 0.5)
     other = Recipe(words=0.5, known=2.0, power=1.0)
     assert Signals(1.0).word_weight(9.0, other) == pytest.approx(1.0)
     assert Signals(1.0).trust(other) == pytest.approx(0.5)
