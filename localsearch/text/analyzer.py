@@ -146,8 +146,10 @@ class Analyzer:
 
     def find(self, text: str, wanted: frozenset[str], language: str = "") -> list[Token]:
         """Those of `tokens_with_offsets` whose term is wanted, sooner: most words end at a look into the memory."""
-        memo, special = self._memo(language), _SPECIAL.search(text) is not None
-        pattern, terms = (_WORD, partial(_word_terms, memo=memo)) if special else (_PLAIN_WORD, memo.__getitem__)
+        memo, pattern = self._memo(language), _PLAIN_WORD
+        terms: Callable[[str], tuple[str, ...]] = memo.__getitem__
+        if _SPECIAL.search(text) is not None:
+            pattern, terms = _WORD, partial(_word_terms, memo=memo)
         none = wanted.isdisjoint
         matches = [match for match in pattern.finditer(text) if not none(terms(match[0]))]
         return [token for match in matches for token in _tokens(match, memo) if token.term in wanted]
