@@ -28,7 +28,7 @@ class ModelSettings:
     """Which model embeds. `precision` auto is int8 where the processor multiplies 8-bit safely, else fp32.
 
     `keep_tokens` stores, while indexing, what `rerank` needs of every passage: a bit for each dimension of each
-    token's vector, 48 bytes a token of the default model, about 8 kB a passage. Without it a passage's bits are
+    token's vector, 48 bytes a token of the default model, about 9 kB a passage. Without it a passage's bits are
     computed when it is first looked at, and then kept (`caches.token_bits_disk_mb`).
     """
 

@@ -28,7 +28,7 @@ from localsearch.types import Encoder, Ids, Scores
 LOOK_MS = 20.0
 """What a closer look takes when all bits are at hand; with less left it is left out."""
 MEMORY_MB = 64
-"""Memory for bits of passages looked at before: about 8,000 passages."""
+"""Memory for bits of passages looked at before: about 7,000 passages."""
 _AT_ONCE = 4
 """Passages encoded between two looks at the clock, when there is a budget."""
 _FIRST_MS = 60.0

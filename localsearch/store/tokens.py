@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from localsearch.store.database import Database
 
-PASSAGE_BYTES = 8 << 10
-"""About what the bits of one passage take: 170 tokens of 384 dimensions."""
+PASSAGE_BYTES = 9_400
+"""About what the bits of one passage take, as measured on scifact: 195 tokens of 384 dimensions."""
 
 
 class TokenBits:
