@@ -16,7 +16,7 @@ from typing import Any
 
 import world
 
-from localsearch import indexing
+from localsearch import Engine, indexing
 from localsearch.errors import LocalSearchError
 from localsearch.types import Progress, Record
 from localsearch.upkeep.backup import restore
