@@ -100,7 +100,7 @@ def test_from_nothing_to_a_searchable_folder(browser: Browser, empty: Served, tm
         )
         folder.fill(str(tmp_path / "notes"))
         folder.press("Enter")
-        expect(page.locator("#empty h2")).to_have_text("59 documents are ready")
+        expect(page.locator("#empty h2")).to_have_text("66 documents are ready")
         steps = [step for step in page.evaluate("window.steps") if step]
         assert any(
             re.match(r"(Looking for files|Reading|Learning what they mean): \d+", step) for step in steps
@@ -142,8 +142,9 @@ def test_the_status_view_shows_figures_and_charts(page: Page, sample: Served) ->
     page.locator(".hit").first.wait_for()
     page.locator("#show-status").click()
     expect(page).to_have_title("Status – localsearch")
+    page.locator(".figure", has_text="documents").first.wait_for()
     figures = dict(zip(texts(page, ".figure > span"), texts(page, ".figure strong")))
-    assert figures["documents"] == "59"
+    assert figures["documents"] == "66"
     assert figures["found by meaning"] == "100.0 %"
     assert re.fullmatch(r"[\d.]+ ms", figures["search, median"])
     charts = page.locator("#view-status svg")
