@@ -291,3 +291,29 @@ def test_without_caches_the_query_is_encoded_anew(engine: Engine) -> None:
     engine.search("a question asked before", cache=False)
     engine.search("a question never kept", cache=False)
     assert replace(engine.query_vectors.stats(), age_s=0) == before
+
+
+def test_what_a_filter_matched_is_remembered_until_something_is_written(
+    tmp_path: Path, model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Engine.open(settings=replace(load(tmp_path, environ={}), models=model_folder)) as engine:
+        engine.add([Record("A red apple.", id="a", metadata={"colour": "red"})])
+        selected = []
+        select = engine.corpus.select
+
+        def counted(clause: str, params: list[object]) -> object:
+            selected.append(clause)
+            return select(clause, params)
+
+        monkeypatch.setattr(engine.corpus, "select", counted)
+
+        def red(query: str) -> set[str]:
+            return set(ids(engine, query, mode="lexical", filters={"colour": "red"}, cache=False))
+
+        assert red("apple") == red("red") == {"a"}
+        assert len(selected) == 1
+        engine.add([Record("Another apple.", id="b", metadata={"colour": "red"})])
+        assert red("apple") == {"a", "b"}
+        engine.delete("a")
+        assert red("apple") == {"b"}
+        assert len(selected) == 3

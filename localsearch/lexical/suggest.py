@@ -24,7 +24,7 @@ def correct(
     """The likeliest word that was meant, or None when `word` is known well enough or nothing is near.
 
     One slip is a letter left out, put in, changed or two swapped (Damerau 1964); all such words are looked up. Two
-    slips are sought among the words that share the first letter.
+    slips are sought among the words that share the first letter, and the second or the last.
     """
     if len(word) < 3 or not word.isalpha():
         return None
@@ -54,10 +54,13 @@ def _slips(word: str) -> Iterator[str]:
 
 
 def _two_slips(word: str, words_with_prefix: Callable[[str], Iterable[tuple[str, int]]]) -> str | None:
+    second, last = word[:2], word[-1]
     near = [
         (other, count)
         for other, count in words_with_prefix(word[0])
-        if _plausible(word, other) and _distance(word, other, 2) <= 2
+        if (other[-1] == last or other[:2] == second)
+        and _plausible(word, other)
+        and _distance(word, other, 2) <= 2
     ]
     return max(near, key=_commonest)[0] if near else None
 

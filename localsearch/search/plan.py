@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from localsearch.caches import MemoryCache
 from localsearch.derived import Derived, Mask
 from localsearch.errors import NotFoundError, QueryError
 from localsearch.filters import (
@@ -35,6 +36,8 @@ MAX_QUERY = 10_000
 """Characters of a query that are used: more than any question, less than what slows a search down."""
 TYPED = 32
 """Words up to which a query has quotes, colons and minus signs of its own; in a longer one they came with the text."""
+FILTERS_MB = 16
+"""Memory for what filters matched."""
 BESIDE = 0.5
 """Weight of a document's telling words where words were typed as well."""
 
@@ -78,6 +81,7 @@ class Planner:
         self.derived = derived
         self.corpus = derived.corpus
         self.analyzer = analyzer
+        self._matches: MemoryCache[Ids] = MemoryCache(FILTERS_MB * 1_000_000, 3_600.0, lambda ids: ids.nbytes)
 
     def plan(self, trip: Trip) -> Plan:
         request = trip.request
@@ -142,6 +146,18 @@ class Planner:
             return ParsedQuery(text, text=text)
         return parse_query(text, _Fields(self.corpus))
 
+    def _selected(self, clause: str, values: list[Any]) -> Ids:
+        """What a filter matches: it costs a look at every document, and people keep a filter from query to query."""
+        state = self.corpus.db.state
+        if state is None:
+            return self.corpus.select(clause, values)
+        key = (state, clause, tuple(values))
+        documents = self._matches.get(key)
+        if documents is None:
+            documents = self.corpus.select(clause, values)
+            self._matches.put(key, documents)
+        return documents
+
     def _allowed(self, collection: str | None, chosen: Filter | None, words: LexicalQuery) -> Ids | None:
         """Which documents may answer, ascending; None when all may. Raises NotFoundError for no such collection."""
         conditions: list[str] = []
@@ -156,9 +172,7 @@ class Planner:
                 )
             conditions.append("d.collection = ?")
             values.append(collection)
-        documents = (
-            self.corpus.select(" AND ".join(f"({c})" for c in conditions), values) if conditions else None
-        )
+        documents = self._selected(" AND ".join(f"({c})" for c in conditions), values) if conditions else None
         for phrase in words.phrases:
             documents = _both(documents, self.derived.lexical.documents_with(phrase))
         for phrase in words.excluded:

@@ -47,6 +47,7 @@ class Database:
         self._failed: str | None = None
         self._checkpoint_at = WAL_STEP
         self._closed = False
+        self._commits = 0
         if not read_only:
             self._writer = self._open_writer()
 
@@ -118,6 +119,12 @@ class Database:
             row = self.reader.execute(sql, params).fetchone()
         return None if row is None else row[0]
 
+    @property
+    def state(self) -> int | None:
+        """A number that changes with every commit; None where others may write, or this thread is about to."""
+        writing = self._writing_thread == threading.get_ident()
+        return None if self.read_only or writing else self._commits
+
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:
         """Read several statements from one state of the database."""
@@ -150,6 +157,7 @@ class Database:
         try:
             yield self._writer
             self._writer.execute("COMMIT")
+            self._commits += 1
         except BaseException:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
