@@ -233,7 +233,7 @@ def test_the_graph_keeps_its_promise_under_filters_too(
     """As in a large index, where exact search of what is allowed would be the slower way."""
     monkeypatch.setattr("localsearch.vectors.base.is_exact_cheaper", lambda count, wanted, storage: False)
     ids, vectors, queries = corpus
-    for share in (0.1, 0.5):
+    for share in (0.03, 0.1, 0.5):
         kept = np.random.default_rng(2).random(4_000) < share
         allowed = np.zeros(int(ids.max()) + 1, np.bool_)
         allowed[ids[kept]] = True

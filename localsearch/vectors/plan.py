@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, sqrt
 
 VECTORS_PER_BREADTH = {"int8": 20, "int16": 20, "fp16": 8, "fp32": 8}
 """How many vectors are compared exactly in the time that the graph takes for one more of efSearch."""
@@ -11,7 +11,7 @@ WIDEST = 2_048
 
 def breadth(chosen: int, k: int, share: float) -> int:
     """The efSearch for k results when this share of the graph may appear among them."""
-    return min(WIDEST, ceil(max(chosen, 2 * k) / float(max(share, 1e-4) ** 0.4)))
+    return min(WIDEST, ceil(max(chosen, 2 * k) / sqrt(max(share, 1e-4))))
 
 
 def is_exact_cheaper(count: int, wanted: int, storage: str) -> bool:

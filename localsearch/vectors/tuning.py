@@ -13,7 +13,7 @@ from localsearch.vectors.graph import Graph, Nodes, use_threads
 
 SAMPLE = 300
 NEIGHBOURS = 10
-BLEND = 0.54
+BLEND = 0.6
 _BLOCK = 4_096
 BREADTHS = (32, 48, 64, 80, 96, 112, 128, 144, 160, 192, 224, 256, 320, 384, 448, 512)
 
@@ -44,7 +44,7 @@ def choose_breadth(
 
 
 def blends(graph: Graph, nodes: Nodes) -> Vectors:
-    """Unit vectors between two topics, x + 0.54 y: about as hard to answer as what people type."""
+    """Unit vectors between two topics, x + 0.6 y: about as hard to answer as what people type."""
     random = np.random.default_rng(len(graph))
     one, other = (graph.vectors(random.choice(nodes, SAMPLE)) for _ in range(2))
     mixed = one + np.float32(BLEND) * other
