@@ -40,14 +40,14 @@ class Catalog:
         ids, documents = self._corpus.chunk_map()
         owner = np.zeros(int(ids[-1]) + 1024 if len(ids) else 1024, np.int32)
         owner[ids] = documents
-        self._owner = owner
+        self._owner, self._count = owner, len(ids)
 
     @property
     def owner(self) -> NDArray[np.int32]:
         return self._owner
 
     def __len__(self) -> int:
-        return int(np.count_nonzero(self._owner))
+        return self._count
 
     def documents_of(self, chunk_ids: Ids) -> NDArray[np.int32]:
         """The document of each chunk, shape (n,); 0 for a chunk that is gone."""
@@ -76,7 +76,7 @@ class Catalog:
         now = table[:, 0]
         owner[before] = 0
         owner[now] = table[:, 1]
-        self._owner = owner
+        self._owner, self._count = owner, int(np.count_nonzero(owner))
         return np.setdiff1d(before, now), np.setdiff1d(now, before)
 
     def _grown(self, highest: int) -> NDArray[np.int32]:

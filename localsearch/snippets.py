@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from localsearch.text import Analyzer, Token
 
@@ -15,6 +17,7 @@ Highlights = tuple[tuple[int, int], ...]
 
 _BREAK = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|(?<=[。！？])|\n{2,}")
 _SPACE = re.compile(r"\s+")
+_RUN = re.compile(r"\s{2,}")
 _ELLIPSIS = "…"
 
 
@@ -66,12 +69,13 @@ def _window(passage: str, first: int, last: int, length: int) -> tuple[int, int]
 def _densest(matches: list[Token], length: int) -> tuple[int, int]:
     """The stretch of at most `length` characters with most different terms, then most matches, then the first."""
     best, best_value = (matches[0].start, matches[0].end), (0, 0)
-    low = 0
+    low, held = 0, dict.fromkeys((match.term for match in matches), 0)
     for high, match in enumerate(matches):
+        held[match.term] += 1
         while match.end - matches[low].start > length and low < high:
+            held[matches[low].term] -= 1
             low += 1
-        inside = matches[low : high + 1]
-        value = (len({m.term for m in inside}), len(inside))
+        value = (len(held) - list(held.values()).count(0), high - low + 1)
         if value > best_value:
             best, best_value = (matches[low].start, match.end), value
     return best
@@ -113,24 +117,19 @@ def _merged(matches: list[Token], start: int, end: int) -> list[tuple[int, int]]
 
 def _render(passage: str, start: int, end: int, places: list[tuple[int, int]]) -> tuple[str, Highlights]:
     """The window with its white space collapsed; the places follow their words."""
-    out: list[str] = [_ELLIPSIS] if start > 0 else []
-    size = len(out)
-    highlights: list[tuple[int, int]] = []
-    at = start
-    for low, high in places:
-        size = _append(out, size, passage[at:low])
-        begin = size
-        size = _append(out, size, passage[low:high])
-        highlights.append((begin, size))
-        at = high
-    size = _append(out, size, passage[at:end])
-    text = "".join(out).rstrip()
-    return (text + _ELLIPSIS if end < len(passage) else text), tuple(highlights)
+    mark = _ELLIPSIS if start > 0 else ""
+    start += len(passage[start:end]) - len(passage[start:end].lstrip())
+    window = passage[start:end].rstrip()
+    moved = _mover(window, len(mark) - start, start)
+    highlights = tuple((moved(low), moved(high)) for low, high in places)
+    return mark + _SPACE.sub(" ", window) + (_ELLIPSIS if end < len(passage) else ""), highlights
 
 
-def _append(out: list[str], size: int, piece: str) -> int:
-    text = _SPACE.sub(" ", piece)
-    if not out or out[-1].endswith((" ", _ELLIPSIS)):
-        text = text.lstrip()
-    out.append(text)
-    return size + len(text)
+def _mover(window: str, by: int, start: int) -> Callable[[int], int]:
+    """From a place in the passage to the one in the snippet, which a run of white space before it brings nearer."""
+    runs = [match.span() for match in _RUN.finditer(window)]
+    if not runs:
+        return by.__add__
+    ends = [start + end for _, end in runs]
+    lost = [0, *accumulate(end - begin - 1 for begin, end in runs)]
+    return lambda at: at + by - lost[bisect_right(ends, at)]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
 from localsearch.derived import Derived
 from localsearch.search.plan import Plan
-from localsearch.search.rank import Found, Ranked
+from localsearch.search.rank import Found
 from localsearch.search.trip import Request
 from localsearch.types import Ids
 
@@ -28,51 +30,70 @@ class Matching:
     few: bool = False
 
 
-class Counter:
-    """Counts what matches. Safe to share between threads."""
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The documents that hold any of the words: which, or, if they are many, about how many."""
 
-    def __init__(self, derived: Derived) -> None:
+    documents: Ids | None
+    total: int
+    few: bool
+
+
+class Counter:
+    """Counts what matches, beside the search, in threads of the pool given. Safe to share between threads."""
+
+    def __init__(self, derived: Derived, pool: Executor) -> None:
         self.derived = derived
         self.corpus = derived.corpus
+        self._pool = pool
 
-    def matching(self, request: Request, plan: Plan, found: Found) -> Matching:
+    def begin(self, request: Request, plan: Plan) -> Future[Counted]:
+        """Start counting by words: that takes about as long as looking for the best of them."""
+        return self._pool.submit(self._count, request, plan)
+
+    def matching(self, request: Request, found: Found, counting: Future[Counted]) -> Matching:
         """How many documents match, and, when facets are asked for, which.
 
         By words, a document matches that holds any of them; meaning adds those that were ranked. Where a relevance is
         asked for, those match that have it.
         """
-        ranked = found.documents
         if request.min_relevance and found.judged:
-            documents = np.sort(_ids(ranked))
+            documents = np.sort(found.ids)
             return Matching(len(documents), documents if request.facets else None, found.more, few=True)
-        passages = self.derived.lexical.count(plan.words)
+        counted = counting.result()
+        if counted.documents is None:
+            return Matching(max(len(found.ids), counted.total), None, estimated=True)
+        documents = np.union1d(counted.documents, found.ids)
+        return Matching(len(documents), documents if request.facets else None, few=counted.few)
+
+    def _count(self, request: Request, plan: Plan) -> Counted:
+        passages = self._passages(plan)
         few = passages <= COUNTED
         if few or request.facets or plan.documents is not None:
-            documents = self._all_matching(plan, ranked)
-            return Matching(len(documents), documents if request.facets else None, few=few)
-        estimate = self._estimate(plan, passages)
-        return Matching(max(len(ranked), estimate), None, estimated=True)
+            documents = self._documents(plan)
+            return Counted(documents, len(documents), few)
+        if passages <= SKETCHED:
+            return Counted(None, self.derived.lexical.estimate(plan.words), few)
+        return Counted(None, self._by_chance(passages), few)
 
-    def _estimate(self, plan: Plan, passages: int) -> int:
-        """About how many documents hold these passages: counted by sketch, or, for very many, by chance alone.
+    def _passages(self, plan: Plan) -> float:
+        """About how many passages hold any of the words, if they occur independently of each other: 1 - Π (1 - pᵢ)."""
+        lexical, all_passages = self.derived.lexical, max(len(self.derived.lexical), 1)
+        held = [max(map(lexical.doc_freq, term.forms)) for term in plan.words.terms]
+        return all_passages * (1 - prod(1 - min(n / all_passages, 1) for n in held))
+
+    def _by_chance(self, passages: float) -> int:
+        """About how many documents hold these passages, if chance alone spreads them.
 
         With p of all passages matching and c passages a document, a document matches with probability 1 - (1 - p)^c.
         """
-        if passages <= SKETCHED:
-            return self.derived.lexical.estimate(plan.words)
         chunks = max(len(self.derived.catalog), 1)
         documents = self.corpus.document_count()
         missed: float = max(0.0, 1 - passages / chunks) ** (chunks / max(documents, 1))
         return round(documents * (1 - missed))
 
-    def _all_matching(self, plan: Plan, ranked: list[Ranked]) -> Ids:
+    def _documents(self, plan: Plan) -> Ids:
         if plan.lists and plan.documents is not None:
             return plan.documents
         documents = self.derived.lexical.matching(plan.words)
-        if plan.documents is not None:
-            documents = np.intersect1d(documents, plan.documents)
-        return np.union1d(documents, _ids(ranked))
-
-
-def _ids(ranked: list[Ranked]) -> Ids:
-    return np.array([one.document_id for one in ranked], np.int64)
+        return documents if plan.documents is None else np.intersect1d(documents, plan.documents)

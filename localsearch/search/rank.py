@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from localsearch.caches import VectorCache
 from localsearch.derived import Derived, Semantic
@@ -62,13 +63,14 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Documents in order and how the order came about.
+    """The documents asked for in order, and how the order came about; `ids` are all that were ranked, best first.
 
     `judged` is whether their relevance is known, `more` whether documents beyond them may have as much as was asked
     for, `foreign` whether even the best are not about the query.
     """
 
     documents: list[Ranked]
+    ids: Ids
     why: Mapping[str, Any]
     judged: bool = False
     more: bool = False
@@ -76,7 +78,8 @@ class Found:
 
 
 class Ranker:
-    """Ranks what a plan asks for. Safe to share between threads; close it when done."""
+    """Ranks what a plan asks for, and encodes it in a thread of `pool`. Safe to share between threads; close it when
+    done."""
 
     def __init__(
         self,
@@ -84,6 +87,7 @@ class Ranker:
         embedder: Embedder,
         settings: SearchSettings,
         vectors: VectorCache,
+        pool: Executor,
         kept_passages: int | None = 0,
     ) -> None:
         self.derived = derived
@@ -93,28 +97,30 @@ class Ranker:
         self.query_vectors = vectors
         self.closer = CloserLook(derived.corpus, kept_passages)
         self.judge = Judge(derived)
-        self._legs = ThreadPoolExecutor(4, "localsearch-leg")
+        self._pool = pool
 
     def rank(self, trip: Trip, plan: Plan, semantic: Semantic | None) -> Found:
         """Documents in order, enough for the page asked for, without those below the relevance asked for."""
         request = trip.request
         needed = request.offset + request.limit
         if plan.lists and plan.documents is not None:
-            return Found(self._newest(plan.documents, needed), {"method": "newest first"})
-        ranked: dict[int, Ranked] = {}
+            newest = self._newest(plan.documents, needed)
+            return Found(newest, plan.documents, {"method": "newest first"})
+        ranked: list[Ranked] = []
         vector = self._start_encoding(trip, plan, semantic)
-        found = Found([], {})
+        found = Found([], np.empty(0, np.int64), {})
         for tier in _TIERS:
             gathered, full = self.gather(trip, plan, semantic, vector, self.settings.candidates * tier)
             scored = self._weighed(trip, plan, semantic, gathered, self.settings.candidates * tier)
-            for document in self._best_passages(scored):
-                if document.relevance is None or document.relevance >= request.min_relevance:
-                    ranked.setdefault(document.document_id, document)
+            owners, first = self._best_passages(scored, request.min_relevance)
+            new = ~np.isin(owners, found.ids)
+            ranked += _rows(scored, owners[new], first[new], needed - len(ranked))
             verdict = scored.verdict
             more = full and verdict.beyond >= request.min_relevance
             why = found.why or {**scored.why, "best": verdict.why}
-            found = Found(list(ranked.values()), why, verdict.known, more, verdict.foreign)
-            if len(ranked) >= needed or not more:
+            ids = np.concatenate([found.ids, owners[new]])
+            found = Found(ranked, ids, why, verdict.known, more, verdict.foreign)
+            if len(ids) >= needed or not more:
                 break
         return found
 
@@ -135,7 +141,7 @@ class Ranker:
                     "Words only: nothing is embedded yet. Run `localsearch index` with a model in place."
                 )
             return None
-        return self._legs.submit(self._encode, trip, semantic, plan)
+        return self._pool.submit(self._encode, trip, semantic, plan)
 
     def _encode(self, trip: Trip, semantic: Semantic, plan: Plan) -> Vectors | None:
         """What the vectors are compared with: the query, or the document that others should be like, or both alike."""
@@ -231,11 +237,13 @@ class Ranker:
         lexical = np.zeros(len(ids), np.float32)
         if trip.request.mode != "semantic":
             lexical = _known(ids, words, lambda missing: self.derived.lexical.score(plan.words, missing))
-        cosine = np.full(len(ids), np.nan, np.float32)
-        if query is not None and semantic is not None:
-            cosine = _known(ids, meaning, lambda missing: semantic.vectors.score(query, missing))
         adaptive = trip.request.mode != "semantic" and self.settings.fusion == "adaptive"
         vectors = self._vectors(semantic, query, ids) if adaptive else None
+        cosine = np.full(len(ids), np.nan, np.float32)
+        if query is not None and vectors is not None:
+            cosine = vectors @ query
+        elif query is not None and semantic is not None:
+            cosine = _known(ids, meaning, lambda missing: semantic.vectors.score(query, missing))
         signals = self._signals(semantic, plan) if semantic is not None and query is not None else None
         candidates = Candidates(ids, lexical, None if query is None else cosine, vectors)
         return Gathered(candidates, query, signals)
@@ -281,21 +289,31 @@ class Ranker:
         pieces = semantic.model.encoder().count_tokens([plan.text])[0]
         return Signals(letters_per_piece(plan.text, pieces), most) if pieces else Signals(most=most)
 
-    def _best_passages(self, scored: Scored) -> Iterator[Ranked]:
-        """Each document once, where its best passage stands in the order."""
+    def _best_passages(self, scored: Scored, least: float) -> tuple[Ids, NDArray[np.intp]]:
+        """Each document once, in order, and where its best passage is among the candidates; those of known relevance
+        only with `least` of it."""
         owners = self.derived.catalog.documents_of(scored.ids)
         _, first = np.unique(owners, return_index=True)
         first = np.sort(first[owners[first] != 0])
-        known = np.full(len(first), np.nan) if not scored.verdict.known else scored.verdict.relevance[first]
-        columns = (owners, scored.ids, scored.scores, scored.lexical, scored.semantic)
-        rows = zip(*(column[first].tolist() for column in columns), known.tolist())
-        for owner, chunk, score, lexical, semantic, relevance in rows:
-            yield Ranked(owner, chunk, score, lexical, _or_none(semantic), _or_none(relevance))
+        if scored.verdict.known and least > 0:
+            first = first[~(scored.verdict.relevance[first] < least)]
+        return owners[first].astype(np.int64), first
 
     def close(self) -> None:
-        """End the threads."""
+        """End the closer look's threads."""
         self.closer.close()
-        self._legs.shutdown(wait=True, cancel_futures=True)
+
+
+def _rows(scored: Scored, owners: Ids, first: NDArray[np.intp], count: int) -> list[Ranked]:
+    """The first `count` of these documents with their passages."""
+    first = first[:count]
+    judged = scored.verdict.relevance if scored.verdict.known else np.full(len(scored.ids), np.nan)
+    columns = (scored.ids, scored.scores, scored.lexical, scored.semantic, judged)
+    rows = zip(owners[:count].tolist(), *(column[first].tolist() for column in columns))
+    return [
+        Ranked(owner, chunk, score, lexical, _or_none(semantic), _or_none(relevance))
+        for owner, chunk, score, lexical, semantic, relevance in rows
+    ]
 
 
 def _or_none(value: float) -> float | None:

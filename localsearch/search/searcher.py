@@ -11,6 +11,7 @@ the ranking of an earlier one.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from localsearch.caches import ResultCache, VectorCache, canonical
@@ -27,6 +28,9 @@ from localsearch.search.trip import Request, Trip
 from localsearch.settings import SearchSettings
 from localsearch.text import Analyzer, normalize
 from localsearch.types import Answer
+
+_BESIDE = 8
+"""Threads for what a search does beside itself: encoding its text, and counting what matches."""
 
 
 class Searcher:
@@ -47,8 +51,9 @@ class Searcher:
         self.corpus = derived.corpus
         self.answers = answers
         self.planner = Planner(derived, analyzer)
-        self.ranker = Ranker(derived, embedder, settings, vectors, kept_passages)
-        self.counter = Counter(derived)
+        self._beside = ThreadPoolExecutor(_BESIDE, "localsearch-beside")
+        self.ranker = Ranker(derived, embedder, settings, vectors, self._beside, kept_passages)
+        self.counter = Counter(derived, self._beside)
         self.presenter = Presenter(derived.corpus, analyzer)
 
     def search(self, request: Request) -> Answer:
@@ -77,13 +82,14 @@ class Searcher:
         request = trip.request
         with trip.stage("parse"):
             plan = self.planner.plan(trip)
+        counting = self.counter.begin(request, plan)
         found = self.ranker.rank(trip, plan, semantic)
         trip.notes.extend(_notes(request, found))
         if not found.documents and plan.filter is not None:
             trip.notes.extend(self.planner.unknown_fields(plan.filter))
         page = found.documents[request.offset : request.offset + request.limit]
         with trip.stage("count"):
-            matching = self.counter.matching(request, plan, found)
+            matching = self.counter.matching(request, found, counting)
         with trip.stage("snippets"):
             hits = tuple(self.presenter.hits(plan, page, request.explain))
         return Answer(
@@ -113,6 +119,7 @@ class Searcher:
     def close(self) -> None:
         """End the threads."""
         self.ranker.close()
+        self._beside.shutdown(wait=True, cancel_futures=True)
 
 
 def _notes(request: Request, found: Found) -> Iterator[str]:

@@ -34,7 +34,8 @@ class Presenter:
         for ranked in page:
             document, passage = documents.get(ranked.document_id), passages.get(ranked.chunk_id)
             if document and passage:
-                document = replace(document, path=paths.get(document.id, document.path))
+                if (path := paths.get(document.id)) is not None:
+                    document = replace(document, path=path)
                 cut = snippet(passage.text, terms, self.analyzer, language=document.language)
                 yield _hit(ranked, document, passage, cut, with_scores)
 

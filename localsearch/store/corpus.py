@@ -79,6 +79,7 @@ class PassageRow:
     text: str
 
 
+_PLACES = msgspec.json.Decoder(Place)
 _COLUMNS = (
     "id, collection, key, title, path, member, type, language, author, size, created, modified, indexed, tags, "
     "metadata, content_hash"
@@ -207,7 +208,7 @@ class Corpus:
 
     def documents(self, ids: Iterable[int]) -> dict[int, DocumentRow]:
         """Rows by id; what does not exist is left out."""
-        rows = self.db.query(f"SELECT {_COLUMNS} FROM documents WHERE id IN ({_list(ids)})")
+        rows = self.db.among(f"SELECT {_COLUMNS} FROM documents WHERE id IN ({{}})", ids)
         return {row[0]: _document(row) for row in rows}
 
     def select(self, clause: str, params: Sequence[Any]) -> NDArray[np.int64]:
@@ -270,8 +271,8 @@ class Corpus:
 
     def passages(self, chunk_ids: Iterable[int]) -> dict[int, PassageRow]:
         """Chunks with their text, by id; what does not exist is left out."""
-        rows = self.db.query(
-            f"SELECT id, document_id, start, stop, place FROM chunks WHERE id IN ({_list(chunk_ids)})"
+        rows = self.db.among(
+            "SELECT id, document_id, start, stop, place FROM chunks WHERE id IN ({})", chunk_ids
         )
         segments = self._segments_of(rows)
         return {
@@ -282,7 +283,7 @@ class Corpus:
     def _segments_of(self, rows: Sequence[tuple[int, int, int, int, str]]) -> dict[int, str]:
         """The segments of text that these chunks touch, in one look-up."""
         wanted = {key for _, document, start, stop, _ in rows for key in _segment_keys(document, start, stop)}
-        return dict(self.db.query(f"SELECT id, text FROM bodies WHERE id IN ({_list(wanted)})"))
+        return dict(self.db.among("SELECT id, text FROM bodies WHERE id IN ({})", wanted))
 
     def chunks(self, document_id: int) -> list[PassageRow]:
         """All chunks of a document in order."""
@@ -387,7 +388,9 @@ def _segment_range(document_id: int) -> tuple[int, int]:
 
 def _document(row: Sequence[Any]) -> DocumentRow:
     *plain, tags, metadata, content_hash = row
-    return DocumentRow(*plain, tuple(json.loads(tags)), json.loads(metadata), content_hash)  # type: ignore[call-arg]
+    labels = () if tags == "[]" else tuple(json.loads(tags))
+    own = {} if metadata == "{}" else json.loads(metadata)
+    return DocumentRow(*plain, labels, own, content_hash)  # type: ignore[call-arg]
 
 
 def _place_json(place: Place) -> str:
@@ -396,7 +399,7 @@ def _place_json(place: Place) -> str:
 
 
 def _place(text: str) -> Place:
-    return msgspec.json.decode(text, type=Place)
+    return _PLACES.decode(text)
 
 
 def _list(ids: Iterable[int]) -> str:

@@ -12,7 +12,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ WAL_STEP = 4 << 20
 """Bytes of the log after which it is moved into the database, again and again while readers keep it from ending."""
 WAL_LIMIT = 32 << 20
 """Bytes of the log from which a writer waits for readers, so that it can end."""
+_BOUND = 64
+"""Ids up to which a statement is prepared for their number."""
 _WAIT_MS = 30_000
 _WAIT_FOR_READERS_MS = 5_000
 
@@ -112,6 +114,14 @@ class Database:
         """All rows of a reading statement, as tuples."""
         with _explained(self.file):
             return self.reader.execute(sql, params).fetchall()
+
+    def among(self, sql: str, ids: Iterable[int]) -> list[Any]:
+        """All rows of a reading statement in which `{}` stands for a list of ids. A page's worth of them is bound, so
+        that the statement is prepared once for all pages of that size."""
+        listed = [int(i) for i in ids]
+        if len(listed) <= _BOUND:
+            return self.query(sql.format(",".join("?" * len(listed))), listed)
+        return self.query(sql.format(",".join(map(str, listed))))
 
     def one(self, sql: str, params: Sequence[Any] = ()) -> Any:
         """The first column of the first row, or None."""

@@ -6,14 +6,15 @@ import itertools
 import re
 import threading
 import unicodedata
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache, partial
+from typing import NamedTuple, TypeVar
 
 import snowballstemmer
 
 from localsearch.text.stopwords import STOP_WORDS
 
+T = TypeVar("T")
 ANALYSIS = "1"
 """Changes whenever the same text gives other terms, so that an index made before is rebuilt."""
 
@@ -47,6 +48,8 @@ _WORD = re.compile(f"[{_UNSPACED}]+|{_ATOM}(?:[.'’‑-]{_ATOM}|{_GLUE})*(?:\\+
 _PLAIN_WORD = re.compile(rf"\w+(?:[.'’‑-]\w+|{_GLUE})*(?:\+\+|#)?")
 _SPECIAL = re.compile(f"[{_UNSPACED}{_MARKS}\u200d]")
 _HUMP = re.compile("(?<=[a-z][a-z])(?=[A-Z](?:[a-z][a-z]|[A-Z]))|(?<=[A-Z])(?=[A-Z][a-z][a-z])")
+_STRETCH = re.compile(r"\S+")
+_BLANKS = {ord(blank): " " for blank in map(chr, range(128)) if blank.isspace()}
 _JOINT = re.compile("[._-]+")
 _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+")
 _ELISION = re.compile(
@@ -92,8 +95,7 @@ _SCRIPT_LANGUAGES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A term and where it stands: `text[start:end]` is the word it was made from."""
 
     term: str
@@ -121,7 +123,8 @@ class Analyzer:
     def __init__(self, default_language: str = "en", *, stemming: bool = True) -> None:
         self._default = default_language
         self._stemming = stemming
-        self._memos: dict[str, _Memo] = {}
+        self._memos: dict[str, _Memo[str]] = {}
+        self._stretches: dict[str, tuple[_Memo[str], _Memo[Token]]] = {}
         self._surfaces = _Memo(_surface)
         self._lock = threading.Lock()
 
@@ -141,18 +144,23 @@ class Analyzer:
 
     def tokens_with_offsets(self, text: str, language: str = "") -> list[Token]:
         """The same terms with the place of the word in `text` that each came from."""
-        memo = self._memo(language)
-        return [token for match in _WORD.finditer(text) for token in _tokens(match, memo)]
+        memo, pattern = self._memo(language), _WORD if _SPECIAL.search(text) else _PLAIN_WORD
+        return [token for match in pattern.finditer(text) for token in _tokens(match, memo)]
 
     def find(self, text: str, wanted: frozenset[str], language: str = "") -> list[Token]:
-        """Those of `tokens_with_offsets` whose term is wanted, sooner: most words end at a look into the memory."""
-        memo, pattern = self._memo(language), _PLAIN_WORD
-        terms: Callable[[str], tuple[str, ...]] = memo.__getitem__
-        if _SPECIAL.search(text) is not None:
-            pattern, terms = _WORD, partial(_word_terms, memo=memo)
-        none = wanted.isdisjoint
-        matches = [match for match in pattern.finditer(text) if not none(terms(match[0]))]
-        return [token for match in matches for token in _tokens(match, memo) if token.term in wanted]
+        """Those of `tokens_with_offsets` whose term is wanted, much sooner: no word reaches over white space, so what
+        stands between is looked at as a whole, and in English only if it holds how a wanted term begins."""
+        (terms, tokens), none = self._stretches_of(language), wanted.isdisjoint
+        begun = text.isascii() and self._latin(language) == "en"
+        places = _holding(text, wanted) if begun else [match.span() for match in _STRETCH.finditer(text)]
+        found: list[Token] = []
+        for start, end in places:
+            stretch = text[start:end]
+            if not none(terms[stretch]):
+                found += [
+                    Token(t, start + low, start + high) for t, low, high in tokens[stretch] if t in wanted
+                ]
+        return found
 
     def split(self, text: str) -> list[str]:
         """The words of a text as written, runs of an unspaced script whole."""
@@ -166,7 +174,7 @@ class Analyzer:
         """True for a function word of the language; of English when the language is unknown."""
         return word.casefold() in STOP_WORDS.get(language or self._default, ())
 
-    def _memo(self, language: str) -> _Memo:
+    def _memo(self, language: str) -> _Memo[str]:
         memo = self._memos.get(language)
         if memo is None:
             with self._lock:
@@ -175,11 +183,21 @@ class Analyzer:
                 )
         return memo
 
+    def _stretches_of(self, language: str) -> tuple[_Memo[str], _Memo[Token]]:
+        """The terms of what stands between white space, punctuation and all; and, where asked for, their places."""
+        if language not in self._stretches:
+            terms = _Memo(partial(self.terms, language=language))
+            self._stretches[language] = terms, _Memo(partial(self.tokens_with_offsets, language=language))
+        return self._stretches[language]
+
     def _stem_for(self, language: str) -> Callable[[str], str]:
         if not self._stemming:
             return _unstemmed
-        latin = language if language in _LATIN.split() else self._default
-        return _Stemmers(latin, language).stem
+        return _Stemmers(self._latin(language), language).stem
+
+    def _latin(self, language: str) -> str:
+        """The language by which words of the Latin alphabet are stemmed."""
+        return language if language in _LATIN.split() else self._default
 
 
 def _unstemmed(word: str) -> str:
@@ -214,15 +232,15 @@ class _Stemmers:
         return ""
 
 
-class _Memo(dict[str, tuple[str, ...]]):
+class _Memo(dict[str, tuple[T, ...]]):
     """Word to terms, computed once: text repeats its words, and stemming in Python is slow."""
 
-    def __init__(self, compute: Callable[[str], tuple[str, ...]]) -> None:
+    def __init__(self, compute: Callable[[str], Sequence[T]]) -> None:
         super().__init__()
         self._compute = compute
 
-    def __missing__(self, raw: str) -> tuple[str, ...]:
-        terms = self._compute(raw)
+    def __missing__(self, raw: str) -> tuple[T, ...]:
+        terms = tuple(self._compute(raw))
         if len(raw) <= LONGEST:
             if len(self) >= _MEMO:
                 self.clear()
@@ -280,11 +298,11 @@ def _term(part: str, stem: Callable[[str], str]) -> str:
     return folded if word.isascii() else (normalize(stem(folded)) if folded else word)
 
 
-def _word_terms(raw: str, memo: _Memo) -> tuple[str, ...]:
+def _word_terms(raw: str, memo: _Memo[str]) -> tuple[str, ...]:
     return tuple(pair for pair, _, _ in _pairs(raw)) if _RUN.match(raw) else memo[raw]
 
 
-def _tokens(match: re.Match[str], memo: _Memo) -> Iterator[Token]:
+def _tokens(match: re.Match[str], memo: _Memo[str]) -> Iterator[Token]:
     raw, start = match.group(), match.start()
     if _RUN.match(raw):
         for pair, low, high in _pairs(raw):
@@ -292,6 +310,40 @@ def _tokens(match: re.Match[str], memo: _Memo) -> Iterator[Token]:
     else:
         for term in memo[raw]:
             yield Token(term, start, match.end())
+
+
+def _holding(text: str, terms: frozenset[str]) -> list[tuple[int, int]]:
+    """The stretches between white space, ascending, that may hold one of these English terms, in text of ASCII alone.
+
+    English stemming leaves the first two letters of a word as they are, but for three words, and apart from case only
+    a hyphen, an apostrophe or a grouping comma is ever dropped between them. A term begins where a word does, or a part
+    of one: after a sign, or with a capital.
+    """
+    flat = text.translate(_BLANKS).lower()
+    found = set()
+    for beginning in {beginning for term in terms for beginning in _beginnings(term)}:
+        for at in _each(beginning, flat):
+            if not at or text[at].isupper() or not flat[at - 1].isalnum():
+                end = flat.find(" ", at)
+                found.add((flat.rfind(" ", 0, at) + 1, end if end >= 0 else len(flat)))
+    return sorted(found)
+
+
+def _each(part: str, text: str) -> Iterator[int]:
+    at = text.find(part)
+    while at >= 0:
+        yield at
+        at = text.find(part, at + 1)
+
+
+@lru_cache(10_000)
+def _beginnings(term: str) -> tuple[str, ...]:
+    """How a word may begin that gives this English term."""
+    if len(term) < 2:
+        return (term,)
+    first, second = term[0], term[1]
+    dropped = tuple(f"{first}{sign}{second}" for sign in "-',")
+    return (first + second, *dropped, *([f"{first}y"] if term in ("die", "lie", "tie") else []))
 
 
 def _pairs(run: str) -> list[tuple[str, int, int]]:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from localsearch.settings import Storage
-from localsearch.types import Vectors
+from localsearch.types import Scores, Vectors
 
 Bytes = NDArray[np.uint8]
 _MARGIN = 1.1
@@ -90,13 +90,26 @@ class Codec:
         vectors *= np.float32(self.limit / 127)
         return vectors
 
+    def products(self, codes: Codes, query: Vectors) -> Scores:
+        """Each vector times the query, shape (n,): `decode(codes) @ query` to within rounding, without decoding."""
+        if not self.in_bytes:
+            return np.asarray(self.decode(codes) @ query, np.float32)
+        shift = _ZERO * query.sum()
+        total = codes.walk.astype(np.float32) @ query - shift
+        if self.storage == "int16":
+            total += (codes.rest.astype(np.float32) @ query - shift) / _FINE
+        return np.asarray(total * np.float32(self.limit / 127), np.float32)
+
     def for_walking(self, codes: Codes) -> Vectors:
         """Codes as FAISS takes them: numbers that it stores as the very bytes of `walk`."""
         return codes.walk.astype(np.float32) if self.in_bytes else self.decode(codes)
 
     def query(self, query: Vectors) -> Vectors:
         """A query, shape (dimensions,), in the terms of the graph, shape (1, dimensions)."""
-        return self.for_walking(self.encode(query[None, :])) if self.in_bytes else query[None, :]
+        if not self.in_bytes:
+            return query[None, :]
+        walked = np.rint(np.clip(query[None, :] * np.float32(127 / self.limit), -127, 127))
+        return np.asarray(walked + _ZERO, np.float32)
 
     def could_reach(self, distance: float) -> float:
         """The highest cosine that two unit vectors can have whose bytes are this far apart (squared L2, in steps).

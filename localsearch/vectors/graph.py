@@ -176,7 +176,8 @@ class Graph:
         """The cosine of each of these nodes, shape (len(nodes),)."""
         found = np.empty(len(nodes), np.float32)
         for start in range(0, len(nodes), _SCORED):
-            found[start : start + _SCORED] = self.vectors(nodes[start : start + _SCORED]) @ query
+            codes = self.codes().at(nodes[start : start + _SCORED])
+            found[start : start + _SCORED] = self.codec.products(codes, query)
         return found
 
     def vectors(self, nodes: Nodes) -> Vectors:
