@@ -143,15 +143,16 @@ class LimitSettings:
     """What one client may ask of the server. Times in seconds.
 
     `rate` requests a second with bursts of `burst` for every key and every client from elsewhere; 0 is no limit.
-    `local_rate` is the same for keyless clients on this machine. `concurrent` requests run at once and the next waits
-    at most `wait_s`. `job_documents` is the number of documents in one request from which it becomes a job.
+    `local_rate` is the same for keyless clients on this machine. `concurrent` searches run at once, 0 is one more than
+    there are cores, and the next waits at most `wait_s`. `job_documents` is the number of documents in one request from
+    which it becomes a job.
     """
 
     rate: float = 20.0
     burst: int = 100
     local_rate: float = 0.0
     local_burst: int = 1000
-    concurrent: int = 8
+    concurrent: int = 0
     wait_s: float = 2.0
     body_kb: int = 1280
     documents_mb: int = 32

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from golden.tiny_bert import Tiny, make
 
+from localsearch.cores import cores
 from localsearch.errors import (
     ConflictError,
     ModelDamagedError,
@@ -24,7 +25,7 @@ from localsearch.models import Card, ModelStore, Pin
 from localsearch.models.cards import all_cards, find_card, read_card
 from localsearch.models.files import sha256
 from localsearch.models.manifest import Manifest
-from localsearch.models.processor import cores, has_dot_product
+from localsearch.models.processor import has_dot_product
 from localsearch.settings import ModelSettings, Settings
 
 KNOWN = {

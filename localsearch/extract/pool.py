@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 import time
@@ -10,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 
+from localsearch.cores import cores
 from localsearch.errors import ExtractionError, UnavailableError
 from localsearch.extract.process import Outcome, Worker
 from localsearch.settings import ExtractSettings
@@ -41,7 +41,7 @@ class Extractor:
 
     def __init__(self, settings: ExtractSettings) -> None:
         self._settings = settings
-        self._count = settings.workers or min(8, _processors())
+        self._count = settings.workers or min(8, cores())
         self._idle: queue.LifoQueue[Worker] = queue.LifoQueue()
         self._workers = [Worker(settings) for _ in range(self._count)]
         for worker in self._workers:
@@ -125,12 +125,6 @@ class Extractor:
             return worker.read(path)
         finally:
             self._idle.put(worker)
-
-
-def _processors() -> int:
-    """Processors that this process may use, where the system tells; else all."""
-    allowed = getattr(os, "sched_getaffinity", None)
-    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 class _Run:

@@ -1,4 +1,4 @@
-"""What this processor can do: whether 8-bit products are safe, and how many cores there are.
+"""What this processor can do: whether 8-bit products are safe.
 
 Without VNNI, x86 multiplies unsigned by signed bytes with `pmaddubsw`, which adds pairs in 16 bits and saturates; full
 8-bit weights then give wrong sums. VNNI, AMX and ARM's dot product add in 32 bits.
@@ -7,7 +7,6 @@ https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html#wh
 
 from __future__ import annotations
 
-import os
 import platform
 from functools import cache
 from pathlib import Path
@@ -37,19 +36,3 @@ def has_dot_product(cpuinfo: str) -> bool:
     lines = [line for line in cpuinfo.splitlines() if line.lower().startswith(("flags", "features"))]
     names = [set(line.partition(":")[2].split()) for line in lines]
     return bool(names) and all(flags & (_X86 | _ARM) for flags in names)
-
-
-def cores() -> int:
-    """Cores this process may use: its affinity, and the container's CPU quota rounded up."""
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
-    allowed = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return max(1, min(allowed, _quota() or allowed))
-
-
-def _quota() -> int | None:
-    """Cores granted by cgroup v2, or None where there is no limit."""
-    try:
-        limit, period = Path("/sys/fs/cgroup/cpu.max").read_text("ascii").split()
-        return None if limit == "max" else -(-int(limit) // int(period))
-    except (OSError, ValueError):
-        return None

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from localsearch.cores import cores
 from localsearch.errors import (
     ConflictError,
     ModelError,
@@ -21,7 +22,7 @@ from localsearch.models.files import publish, staging, storage_errors
 from localsearch.models.folder import check_name, model_files, read_folder
 from localsearch.models.lock import Lock
 from localsearch.models.manifest import MANIFEST, Manifest, pins
-from localsearch.models.processor import cores, safe_int8
+from localsearch.models.processor import safe_int8
 from localsearch.models.runner import Tally
 from localsearch.settings import Settings
 from localsearch.types import Cancelled, Report, never, no_report

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 
 from localsearch.derived import Derived
+from localsearch.search.beside import Beside
 from localsearch.search.plan import Plan
 from localsearch.search.rank import Found
 from localsearch.search.trip import Request
@@ -40,16 +41,16 @@ class Counted:
 
 
 class Counter:
-    """Counts what matches, beside the search, in threads of the pool given. Safe to share between threads."""
+    """Counts what matches, beside the search. Safe to share between threads."""
 
-    def __init__(self, derived: Derived, pool: Executor) -> None:
+    def __init__(self, derived: Derived, beside: Beside) -> None:
         self.derived = derived
         self.corpus = derived.corpus
-        self._pool = pool
+        self._beside = beside
 
     def begin(self, request: Request, plan: Plan) -> Future[Counted]:
         """Start counting by words: that takes about as long as looking for the best of them."""
-        return self._pool.submit(self._count, request, plan)
+        return self._beside.start(self._count, request, plan)
 
     def matching(self, request: Request, found: Found, counting: Future[Counted]) -> Matching:
         """How many documents match, and, when facets are asked for, which.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from localsearch.embedding import Embedder
 from localsearch.errors import ModelError
 from localsearch.fusion import Candidates, Recipe, Signals, fuse, letters_per_piece, union
 from localsearch.search.alike import mean_vector, unit
+from localsearch.search.beside import Beside
 from localsearch.search.closer import CloserLook
 from localsearch.search.judge import Judge, Verdict, most_of
 from localsearch.search.plan import Plan
@@ -78,8 +79,8 @@ class Found:
 
 
 class Ranker:
-    """Ranks what a plan asks for, and encodes it in a thread of `pool`. Safe to share between threads; close it when
-    done."""
+    """Ranks what a plan asks for, and encodes it beside looking its words up. Safe to share between threads; close it
+    when done."""
 
     def __init__(
         self,
@@ -87,7 +88,7 @@ class Ranker:
         embedder: Embedder,
         settings: SearchSettings,
         vectors: VectorCache,
-        pool: Executor,
+        beside: Beside,
         kept_passages: int | None = 0,
     ) -> None:
         self.derived = derived
@@ -97,7 +98,7 @@ class Ranker:
         self.query_vectors = vectors
         self.closer = CloserLook(derived.corpus, kept_passages)
         self.judge = Judge(derived)
-        self._pool = pool
+        self._beside = beside
 
     def rank(self, trip: Trip, plan: Plan, semantic: Semantic | None) -> Found:
         """Documents in order, enough for the page asked for, without those below the relevance asked for."""
@@ -141,7 +142,7 @@ class Ranker:
                     "Words only: nothing is embedded yet. Run `localsearch index` with a model in place."
                 )
             return None
-        return self._pool.submit(self._encode, trip, semantic, plan)
+        return self._beside.start(self._encode, trip, semantic, plan)
 
     def _encode(self, trip: Trip, semantic: Semantic, plan: Plan) -> Vectors | None:
         """What the vectors are compared with: the query, or the document that others should be like, or both alike."""

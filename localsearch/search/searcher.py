@@ -11,7 +11,6 @@ the ranking of an earlier one.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from localsearch.caches import ResultCache, VectorCache, canonical
@@ -19,6 +18,7 @@ from localsearch.derived import Derived, Semantic
 from localsearch.embedding import Embedder
 from localsearch.facets import facets
 from localsearch.products import small_products
+from localsearch.search.beside import Beside
 from localsearch.search.count import Counter
 from localsearch.search.judge import NOTHING, UNJUDGED
 from localsearch.search.plan import Planner
@@ -28,9 +28,6 @@ from localsearch.search.trip import Request, Trip
 from localsearch.settings import SearchSettings
 from localsearch.text import Analyzer, normalize
 from localsearch.types import Answer
-
-_BESIDE = 8
-"""Threads for what a search does beside itself: encoding its text, and counting what matches."""
 
 
 class Searcher:
@@ -51,7 +48,7 @@ class Searcher:
         self.corpus = derived.corpus
         self.answers = answers
         self.planner = Planner(derived, analyzer)
-        self._beside = ThreadPoolExecutor(_BESIDE, "localsearch-beside")
+        self._beside = Beside()
         self.ranker = Ranker(derived, embedder, settings, vectors, self._beside, kept_passages)
         self.counter = Counter(derived, self._beside)
         self.presenter = Presenter(derived.corpus, analyzer)
@@ -79,6 +76,10 @@ class Searcher:
 
     @small_products
     def _answer(self, trip: Trip, semantic: Semantic | None) -> Answer:
+        with self._beside.search():
+            return self._made(trip, semantic)
+
+    def _made(self, trip: Trip, semantic: Semantic | None) -> Answer:
         request = trip.request
         with trip.stage("parse"):
             plan = self.planner.plan(trip)
@@ -119,7 +120,7 @@ class Searcher:
     def close(self) -> None:
         """End the threads."""
         self.ranker.close()
-        self._beside.shutdown(wait=True, cancel_futures=True)
+        self._beside.close()
 
 
 def _notes(request: Request, found: Found) -> Iterator[str]:

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from localsearch.caches import CacheStats, ResultCache
+from localsearch.cores import cores
 from localsearch.engine import Engine
 from localsearch.server.alerts import Alerts
 from localsearch.server.database import ServiceDatabase
@@ -45,11 +46,12 @@ class Service:
         self.buckets = TokenBuckets()
         self.remote = Allowance(limits.rate, limits.burst)
         self.local = Allowance(limits.local_rate, limits.local_burst)
+        at_once = limits.concurrent or cores() + 1
         self.gates: Mapping[str, Gate] = {
-            "search": Gate(limits.concurrent, limits.wait_s),
+            "search": Gate(at_once, limits.wait_s),
             "work": Gate(WORKERS_BESIDE, limits.wait_s),
         }
-        self.pool = ThreadPoolExecutor(limits.concurrent + 2 * WORKERS_BESIDE, "localsearch-request")
+        self.pool = ThreadPoolExecutor(at_once + 2 * WORKERS_BESIDE, "localsearch-request")
         self.jobs = Jobs(self.db, works(engine), limits.queued_jobs)
         self.bodies: ResultCache[bytes] = ResultCache(
             settings.caches.results_mb * MB,

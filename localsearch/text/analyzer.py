@@ -156,7 +156,7 @@ class Analyzer:
         found: list[Token] = []
         for start, end in places:
             stretch = text[start:end]
-            if not none(terms[stretch]):
+            if begun or not none(terms[stretch]):
                 found += [
                     Token(t, start + low, start + high) for t, low, high in tokens[stretch] if t in wanted
                 ]

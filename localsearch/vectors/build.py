@@ -169,10 +169,3 @@ def yield_to_searches() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
     except (AttributeError, OSError):
         return
-
-
-def threads_or_all(threads: int) -> int:
-    """The threads to build with; 0 is all that this process may use."""
-    return threads or (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )

@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from localsearch.cores import cores
 from localsearch.errors import ConflictError, DamagedError, ReadOnlyError
 from localsearch.settings import VectorSettings
 from localsearch.types import Cancelled, Ids, Ranking, Report, Scores, Vectors, never, no_report
@@ -24,7 +25,6 @@ from localsearch.vectors.build import (
     check_vectors,
     from_base,
     from_stream,
-    threads_or_all,
 )
 from localsearch.vectors.delta import Delta, Mask, best
 from localsearch.vectors.files import Generation
@@ -243,7 +243,7 @@ class VectorIndex:
         self, total: int, queries: Vectors | None, threads: int, report: Report, cancelled: Cancelled
     ) -> Work:
         files.need_room(self.folder, total * bytes_per_vector(self.dimensions, self.settings))
-        return Work(self.settings, threads_or_all(threads), total, queries, report, cancelled)
+        return Work(self.settings, threads or cores(), total, queries, report, cancelled)
 
     @contextmanager
     def _building(self) -> Iterator[None]:
