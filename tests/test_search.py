@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from threading import Barrier, Thread
+from threading import Barrier, Thread, get_ident
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from threadpoolctl import ThreadpoolController
 
 from localsearch.engine import Engine
 from localsearch.errors import FilterError, LocalSearchError, QueryError
+from localsearch.search.beside import Beside
 from localsearch.settings import SearchSettings, load
 from localsearch.types import Record
 
@@ -317,3 +318,19 @@ def test_what_a_filter_matched_is_remembered_until_something_is_written(
         engine.delete("a")
         assert red("apple") == {"b"}
         assert len(selected) == 3
+
+
+def test_work_goes_to_another_thread_only_while_a_core_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("localsearch.search.beside.cores", lambda: 2)
+    beside, here = Beside(), get_ident()
+    try:
+        with beside.search():
+            assert beside.start(get_ident).result() != here
+            with beside.search():
+                assert beside.start(get_ident).result() == here
+                failed = beside.start(int, "no number")
+                with pytest.raises(ValueError, match="no number"):
+                    failed.result()
+            assert beside.start(get_ident).result() != here
+    finally:
+        beside.close()

@@ -146,6 +146,7 @@ def same_but_for_time(first: dict[str, Any], second: dict[str, Any]) -> bool:
         {"query": "kiln"},
         {"query": "Grünspan – naïve “quotes” 窯"},
         {"query": "day", "limit": 1, "explain": True},
+        {"query": '"cached":false,"took_ms":1, kiln'},
         {"query": "day", "filters": {"year": {"$gte": 2021, "$lt": 2024}}, "facets": True},
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from localsearch.text import Analyzer, detect_language, normalize
@@ -189,3 +189,18 @@ def test_finding_wanted_terms_gives_what_the_tokens_say(language: str) -> None:
             frozenset(),
         ):
             assert analyzer.find(sample, wanted, language) == [t for t in tokens if t.term in wanted]
+
+
+ENGLISH = st.text("aeiydltsngsk-',.’_#+ABCD019 \n", min_size=1, max_size=40)
+
+
+@settings(max_examples=300, deadline=None)
+@given(ENGLISH)
+@example(
+    "dying tied lies skies l'eau O'Neill a-b1 x-ray2 i18n-X 1,000,000 don't _foo_bar a.b's C++ readFile HTTPServer"
+)
+def test_no_term_of_an_english_text_is_missed(text: str) -> None:
+    analyzer = Analyzer()
+    tokens = analyzer.tokens_with_offsets(text, "en")
+    for term in {token.term for token in tokens}:
+        assert analyzer.find(text, frozenset({term}), "en") == [t for t in tokens if t.term == term]
