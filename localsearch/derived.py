@@ -165,9 +165,9 @@ class Derived:
         self.embeddings = embeddings
         self.lexical = lexical
         self._empty_lexical = empty_lexical
+        self._seq = corpus.seq
         self.catalog = Catalog(corpus)
         self._lock = threading.RLock()
-        self._seq = corpus.seq
         self.semantic: Semantic | None = None
         if semantic:
             self.adopt(semantic)
@@ -248,11 +248,16 @@ class Derived:
             if self.semantic:
                 self.adopt(self.semantic)
 
+    def fill(self) -> None:
+        """Give a word index that is kept in memory its passages; one in files has them."""
+        if self.lexical.in_memory:
+            with self._lock:
+                self._catch_up_lexical(no_report)
+
     def refresh(self) -> None:
         """See what another process has written: for an index that is open for reading."""
         with self._lock:
-            if self.lexical.in_memory:
-                self._catch_up_lexical(no_report)
+            self.fill()
             try:
                 self.lexical.refresh()
             except DamagedError:

@@ -118,7 +118,7 @@ class Engine:
         semantic = opener.semantic(active) if active else None
         self.derived = Derived(self.corpus, self.embeddings, opener.lexical(), opener.empty_lexical, semantic)
         if self.read_only:
-            self.derived.refresh()
+            self.derived.fill()
         else:
             self.derived.catch_up()
         self.meter = Meter(self.embeddings, self.models.tally, self.settings.cost)

@@ -215,7 +215,7 @@ class Ranker:
         except ModelError as error:
             if trip.request.mode == "semantic":
                 raise
-            trip.notes.append(f"Words only: {error.message}. {error.hint}")
+            trip.notes.append(f"Words only: {error.message.rstrip('.')}. {error.hint}")
         except TimeoutError:
             trip.notes.append(
                 f"Words only: no time to encode the query within {trip.request.budget_ms:g} ms."

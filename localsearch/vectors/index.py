@@ -105,10 +105,10 @@ class VectorIndex:
         """Hide everything but these; what the base has of them counts again."""
         with self._changing:
             state = self._state
-            delta = state.delta.remove(np.setdiff1d(state.delta.live_ids(), live_ids))
-            base = state.base.keep(np.setdiff1d(live_ids, delta.live_ids())) if state.base else None
+            delta = state.delta.remove(_without(state.delta.live_ids(), live_ids))
+            base = state.base.keep(_without(live_ids, delta.live_ids())) if state.base else None
             if self._build:
-                self._build.removed |= set(np.setdiff1d(self.ids(), live_ids).tolist())
+                self._build.removed |= set(_without(self.ids(), live_ids).tolist())
             self._state = _State(base, delta)
 
     def add(self, ids: Ids, vectors: Vectors) -> None:
@@ -384,3 +384,8 @@ def _check_vectors(base: Base) -> list[str]:
                 f"The vector of chunk {some[wrong][0]} has length {lengths[wrong][0]:.3f}, not 1."
             )
     return problems
+
+
+def _without(ids: Ids, others: Ids) -> Ids:
+    """Those of `ids` that are not among `others`; an id occurs once in each."""
+    return np.setdiff1d(ids, others, assume_unique=True)
