@@ -24,7 +24,7 @@ def correct(
     """The likeliest word that was meant, or None when `word` is known well enough or nothing is near.
 
     One slip is a letter left out, put in, changed or two swapped (Damerau 1964); all such words are looked up. Two
-    slips are sought among the words that share the first letter, and the second or the last.
+    slips are sought among the words that begin alike, but for one slip at the second or third letter.
     """
     if len(word) < 3 or not word.isalpha():
         return None
@@ -40,7 +40,7 @@ def _commonest(item: tuple[str, int]) -> tuple[int, str]:
 
 
 def _slips(word: str) -> Iterator[str]:
-    letters = next((a for a in _ALPHABETS if word[0] in a), string.ascii_lowercase)
+    letters = _alphabet(word)
     for i in range(len(word) + 1):
         head, tail = word[:i], word[i:]
         if tail:
@@ -53,16 +53,30 @@ def _slips(word: str) -> Iterator[str]:
                 yield head + letter + tail[1:]
 
 
+def _alphabet(word: str) -> str:
+    return next((a for a in _ALPHABETS if word[0] in a), string.ascii_lowercase)
+
+
 def _two_slips(word: str, words_with_prefix: Callable[[str], Iterable[tuple[str, int]]]) -> str | None:
-    second, last = word[:2], word[-1]
-    near = [
-        (other, count)
-        for other, count in words_with_prefix(word[0])
-        if (other[-1] == last or other[:2] == second)
-        and _plausible(word, other)
-        and _distance(word, other, 2) <= 2
-    ]
-    return max(near, key=_commonest)[0] if near else None
+    near = {
+        other: count
+        for beginning in set(_beginnings(word))
+        for other, count in words_with_prefix(beginning)
+        if _plausible(word, other) and _distance(word, other, 2) <= 2
+    }
+    return max(near.items(), key=_commonest)[0] if near else None
+
+
+def _beginnings(word: str) -> Iterator[str]:
+    """How words begin that are two slips away, at most one of them at the second or third letter."""
+    yield word[:3]
+    for at in (1, 2):
+        head, here, after, beyond = word[:at], word[at], word[at + 1], word[at + 2]
+        yield head + after + beyond
+        yield head + after + here
+        for letter in _alphabet(word):
+            yield head + letter + here
+            yield head + letter + after
 
 
 def _plausible(left: str, right: str) -> bool:
