@@ -33,6 +33,7 @@ class Catalog:
 
     def __init__(self, corpus: Corpus) -> None:
         self._corpus = corpus
+        self._documents: Ids | None = None
         self.load()
 
     def load(self) -> None:
@@ -40,7 +41,7 @@ class Catalog:
         ids, documents = self._corpus.chunk_map()
         owner = np.zeros(int(ids[-1]) + 1024 if len(ids) else 1024, np.int32)
         owner[ids] = documents
-        self._owner, self._count = owner, len(ids)
+        self._owner, self._count, self._documents = owner, len(ids), None
 
     @property
     def owner(self) -> NDArray[np.int32]:
@@ -48,6 +49,15 @@ class Catalog:
 
     def __len__(self) -> int:
         return self._count
+
+    @property
+    def documents(self) -> Ids:
+        """Every document that has a chunk, ascending."""
+        known = self._documents
+        if known is None:
+            owner = self._owner
+            known = self._documents = np.unique(owner[owner > 0]).astype(np.int64)
+        return known
 
     def documents_of(self, chunk_ids: Ids) -> NDArray[np.int32]:
         """The document of each chunk, shape (n,); 0 for a chunk that is gone."""
@@ -76,7 +86,7 @@ class Catalog:
         now = table[:, 0]
         owner[before] = 0
         owner[now] = table[:, 1]
-        self._owner, self._count = owner, int(np.count_nonzero(owner))
+        self._owner, self._count, self._documents = owner, int(np.count_nonzero(owner)), None
         return np.setdiff1d(before, now), np.setdiff1d(now, before)
 
     def _grown(self, highest: int) -> NDArray[np.int32]:

@@ -70,7 +70,7 @@ class Counter:
     def _count(self, request: Request, plan: Plan) -> Counted:
         passages = self._passages(plan)
         few = passages <= COUNTED
-        if few or request.facets or plan.documents is not None:
+        if few or request.facets or plan.narrowed:
             documents = self._documents(plan)
             return Counted(documents, len(documents), few)
         if passages <= SKETCHED:

@@ -46,7 +46,8 @@ BESIDE = 0.5
 class Plan:
     """A query taken apart: what each leg is asked, and which documents and chunks may answer (None: all).
 
-    `like` is the document that others should be like.
+    `like` is the document that others should be like. `narrowed` is whether a filter, a phrase or a likeness chose the
+    documents; what is only excluded leaves nearly all.
     """
 
     parsed: ParsedQuery
@@ -56,6 +57,7 @@ class Plan:
     documents: Ids | None
     allowed: Mask | None
     like: int | None = None
+    narrowed: bool = False
 
     @property
     def lists(self) -> bool:
@@ -105,13 +107,14 @@ class Planner:
             languages=self.derived.lexical.languages,
         )
         chosen = _all_filters(request, parsed)
-        documents = self._allowed(request.collection, chosen, words)
+        chosen_ones = self._allowed(request.collection, chosen, words)
+        narrowed, documents = chosen_ones is not None, self._without(chosen_ones, words)
         if request.like:
             return self._alike(
                 self._liked(request.like, request.collection), parsed, chosen, words, documents
             )
         allowed = None if documents is None else self.derived.catalog.mask(documents)
-        return Plan(parsed, chosen, words, parsed.text, documents, allowed)
+        return Plan(parsed, chosen, words, parsed.text, documents, allowed, narrowed=narrowed)
 
     def _liked(self, key: str, collection: str | None) -> DocumentRow:
         for name in [collection] if collection else self.corpus.collections():
@@ -129,7 +132,7 @@ class Planner:
     ) -> Plan:
         """A plan for what is like a document: its telling words beside those typed, and all documents but itself."""
         if documents is None:
-            documents = np.array(self.corpus.document_ids(), np.int64)
+            documents = self.derived.catalog.documents
         others = documents[documents != like.id]
         passages = self.corpus.lexical_passages([like.id])
         telling = telling_terms(passages, self.analyzer, self.derived.lexical, BESIDE if words.terms else 1.0)
@@ -137,7 +140,8 @@ class Planner:
         more = tuple(term for term in telling if typed.isdisjoint(term.forms))
         text = parsed.text if parsed.text.strip() else like.title
         words = replace(words, terms=words.terms + more)
-        return Plan(parsed, chosen, words, text, others, self.derived.catalog.mask(others), like.id)
+        allowed = self.derived.catalog.mask(others)
+        return Plan(parsed, chosen, words, text, others, allowed, like.id, narrowed=True)
 
     def _parse(self, request: Request) -> ParsedQuery:
         """Words, phrases and filters; a pasted text is words only, since its punctuation asks for nothing."""
@@ -159,7 +163,7 @@ class Planner:
         return documents
 
     def _allowed(self, collection: str | None, chosen: Filter | None, words: LexicalQuery) -> Ids | None:
-        """Which documents may answer, ascending; None when all may. Raises NotFoundError for no such collection."""
+        """Which documents a filter and phrases leave, ascending; None when all. NotFoundError for no such collection."""
         conditions: list[str] = []
         values: list[Any] = []
         if chosen is not None:
@@ -175,10 +179,14 @@ class Planner:
         documents = self._selected(" AND ".join(f"({c})" for c in conditions), values) if conditions else None
         for phrase in words.phrases:
             documents = _both(documents, self.derived.lexical.documents_with(phrase))
+        return documents
+
+    def _without(self, documents: Ids | None, words: LexicalQuery) -> Ids | None:
+        """The same without those that hold what is excluded."""
         for phrase in words.excluded:
-            if documents is None:
-                documents = np.array(self.corpus.document_ids(), np.int64)
-            documents = np.setdiff1d(documents, self.derived.lexical.documents_with(phrase))
+            held = self.derived.lexical.documents_with(phrase)
+            documents = self.derived.catalog.documents if documents is None else documents
+            documents = np.setdiff1d(documents, held, assume_unique=True)
         return documents
 
     def unknown_fields(self, chosen: Filter) -> Iterator[str]:
