@@ -163,7 +163,7 @@ class Planner:
         return documents
 
     def _allowed(self, collection: str | None, chosen: Filter | None, words: LexicalQuery) -> Ids | None:
-        """Which documents a filter and phrases leave, ascending; None when all. NotFoundError for no such collection."""
+        """Which documents a filter and phrases leave, ascending; None for all. NotFoundError for no such collection."""
         conditions: list[str] = []
         values: list[Any] = []
         if chosen is not None:

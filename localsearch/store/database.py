@@ -84,7 +84,6 @@ class Database:
         immutable = self.read_only and not os.access(self.file.parent, os.W_OK) and not self._log_size()
         uri = f"file:{_quoted(self.file)}?mode=ro" + ("&immutable=1" if immutable else "")
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=30)
-        connection.execute("PRAGMA mmap_size=268435456")
         connection.execute("PRAGMA cache_size=-8192")
         check_format(connection)
         return connection
