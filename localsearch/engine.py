@@ -29,7 +29,7 @@ from localsearch.search import Request, Searcher
 from localsearch.settings import Settings, load
 from localsearch.store import Corpus, Database, DocumentRow, Embeddings, Feedback, FileRow, Ledger
 from localsearch.types import Answer, Cancelled, Mode, Record, Report, never, no_report
-from localsearch.upkeep.backup import BackupReport, backup
+from localsearch.upkeep.backup import BackupReport, backup, clear_restored
 from localsearch.upkeep.check import CheckReport, check, repair
 from localsearch.upkeep.exchange import export, import_file
 from localsearch.upkeep.purge import Purged, finish, is_due, purge
@@ -109,6 +109,8 @@ class Engine:
 
     def _open(self) -> None:
         opener = self.opener
+        if not self.read_only:
+            clear_restored(self.settings.home)
         self.db = Database.open(self.settings.home, read_only=self.read_only)
         self.corpus = Corpus(self.db)
         self.embeddings = Embeddings(self.db)

@@ -50,6 +50,18 @@ def test_a_sound_index_has_no_problems(engine: Engine) -> None:
     assert report.ok
 
 
+def test_what_a_restore_left_that_was_killed_at_its_end_goes_when_the_index_is_opened(
+    settings: Settings,
+) -> None:
+    Engine.open(settings=settings).close()
+    remains = settings.home / ".localsearch-restore-killed"
+    remains.mkdir()
+    (remains / "service.db").write_bytes(b"keys")
+    with Engine.open(settings=settings) as engine:
+        assert not remains.exists()
+        assert engine.check().ok
+
+
 def test_a_backup_of_a_live_index_restores_to_the_same_answers(engine: Engine, tmp_path: Path) -> None:
     before = answers(engine)
     outcome = engine.backup(tmp_path / "copy.lsb")

@@ -100,6 +100,13 @@ def restore(source: Path, home: Path, report: Report = no_report) -> BackupRepor
     return BackupReport(str(source), documents, source.stat().st_size, digests[FILE], service)
 
 
+def clear_restored(home: Path) -> None:
+    """Remove what a restore left that was killed after its last step: beside an index, nothing is being restored."""
+    if (home / FILE).exists():
+        for remains in home.glob(_SCRATCH + "*"):
+            shutil.rmtree(remains, ignore_errors=True)
+
+
 def _put(copy: Path, home: Path) -> None:
     os.chmod(copy, 0o600)
     os.rename(copy, home / copy.name)
