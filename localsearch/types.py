@@ -252,10 +252,6 @@ class LexicalIndex(Protocol):
         """The k best chunks; `allowed[chunk_id]` says which may appear."""
         ...
 
-    def count(self, query: Any) -> int:
-        """How many passages match."""
-        ...
-
     def estimate(self, query: Any) -> int:
         """About how many documents match."""
         ...

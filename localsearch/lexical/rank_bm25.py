@@ -82,10 +82,6 @@ class RankBM25Index:
         best = found[np.lexsort((self._ids[found], -scores[found]))][:k]
         return Ranking(self._ids[best], scores[best].astype(np.float32))
 
-    def count(self, query: LexicalQuery) -> int:
-        """How many passages match."""
-        return int(self._scores(query)[1].sum())
-
     def estimate(self, query: LexicalQuery) -> int:
         """How many documents match; exact here."""
         return len(self.matching(query))

@@ -183,13 +183,6 @@ class TantivyIndex:
             return _run(searcher, self._within(built, few), k) if len(few) else Ranking.empty()
         return _fetch_until(searcher, built, k, allowed)
 
-    def count(self, query: LexicalQuery) -> int:
-        """How many passages match."""
-        searcher = self._searcher
-        built = self._query(searcher, query)
-        result: Any = searcher.search(built, 1, count=True) if built is not None else None
-        return int(result.count) if result is not None else 0
-
     def estimate(self, query: LexicalQuery) -> int:
         """About how many documents match, within a few per cent (HyperLogLog), at the cost of a search."""
         searcher = self._searcher
