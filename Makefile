@@ -8,6 +8,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 HOME_DIR ?= data/index
+INSTALLED_FROM := pyproject.toml hatch_build.py $(wildcard localsearch/kernels/*.[ch])
 export LOCALSEARCH_MODELS ?= $(CURDIR)/models
 
 .PHONY: serve test check bench bench-quick faults clean
@@ -40,18 +41,18 @@ clean:
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+$(VENV)/.installed: $(INSTALLED_FROM) | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	@touch $@
 
-$(VENV)/.tested: pyproject.toml | $(VENV)/bin/python
+$(VENV)/.tested: $(INSTALLED_FROM) | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
 	@touch $@ $(VENV)/.installed
 
-$(VENV)/.developed: pyproject.toml | $(VENV)/bin/python
+$(VENV)/.developed: $(INSTALLED_FROM) | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,dev]'
 	@touch $@ $(VENV)/.installed $(VENV)/.tested
 
-$(VENV)/.benched: pyproject.toml | $(VENV)/bin/python
+$(VENV)/.benched: $(INSTALLED_FROM) | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	@touch $@ $(VENV)/.installed

@@ -19,6 +19,7 @@ import onnxruntime
 
 from benchmarks import machine, passages
 from benchmarks.context import default_cache
+from localsearch.models import kernels
 from localsearch.models.manifest import Manifest
 from localsearch.models.tokens import Tokenizer
 
@@ -32,6 +33,8 @@ def profile(folder: Path, precision: str, texts: list[str]) -> tuple[Counter[str
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.enable_profiling = True
+    if library := kernels.library():
+        options.register_custom_ops_library(str(library))
     with tempfile.TemporaryDirectory() as place:
         options.profile_file_prefix = f"{place}/run"
         path = Manifest.read(folder).path(folder, precision)

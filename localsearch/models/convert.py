@@ -1,4 +1,7 @@
-"""A folder with model.safetensors, config.json and tokenizer.json → the same with fp32.onnx and int8.onnx."""
+"""A folder with model.safetensors, config.json and tokenizer.json → the same with fp32.onnx and int8.onnx.
+
+int8.fused.onnx is written beside them where our own operator knows the layers; see localsearch/kernels.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,14 @@ from pathlib import Path
 from localsearch.models.bert import BertWeights, read_config, read_shape, unsupported
 from localsearch.models.calibrate import smoothing
 from localsearch.models.cards import TOKENIZER, WEIGHTS, Card
-from localsearch.models.network import classifier_graph, encoder_graph
+from localsearch.models.network import classifier_graph, encoder_graph, fusable
 from localsearch.models.processor import safe_int8
 from localsearch.models.tokens import Tokenizer
 from localsearch.models.weights import Weights
 
 
 def convert(card: Card, folder: Path) -> tuple[Card, bool]:
-    """Write both graphs; return the card with its sizes made exact, and whether 8-bit weights use 7 bits.
+    """Write the graphs; return the card with its sizes made exact, and whether 8-bit weights use 7 bits.
 
     Raises ModelFormatError when the model is not of the BERT family.
     """
@@ -34,4 +37,6 @@ def convert(card: Card, folder: Path) -> tuple[Card, bool]:
     reduce_range = not safe_int8()
     int8 = graph("int8", smoothing=factors, reduce_range=reduce_range)
     (folder / "int8.onnx").write_bytes(int8.SerializeToString())
+    if fusable(shape) and not reduce_range:
+        (folder / "int8.fused.onnx").write_bytes(graph("int8", fused=True).SerializeToString())
     return card, reduce_range

@@ -16,6 +16,9 @@ Array = NDArray[Any]
 # Opset 23 has the Attention operator.
 OPSET, IR_VERSION = 23, 11
 MICROSOFT = "com.microsoft"
+OWN = "localsearch"
+"""The domain of our own operators, see localsearch/kernels."""
+_PANEL, _GROUP = 64, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,15 @@ class GraphBuilder:
         inputs = [source.values, constants[0], source.scale, constants[1], source.zero, "", constants[2]]
         return self.node("MatMulIntegerToFloat", inputs, stem, MICROSOFT)
 
+    def packed(self, stem: str, weight: Array, bias: Array) -> list[str]:
+        """A weight (in, out) in 8 bits as layer.c reads it: panels of 64 columns, rows by fours; sums, scales, bias."""
+        values, scales = quantize(weight, self.reduce_range)
+        rows, columns = values.shape
+        panels = values.reshape(rows // _GROUP, _GROUP, columns // _PANEL, _PANEL).transpose(2, 0, 3, 1)
+        sums = values.sum(axis=0, dtype=np.int32)
+        parts = {"weight": panels, "sums": sums, "scales": scales, "bias": np.asarray(bias, np.float32)}
+        return [self.constant(f"{stem}.{part}", value) for part, value in parts.items()]
+
     def model(self, inputs: list[str], outputs: dict[str, list[Any]]) -> onnx.ModelProto:
         """The finished model: int32 inputs (batch, length), float outputs of the given shapes."""
         graph = helper.make_graph(
@@ -90,6 +102,8 @@ class GraphBuilder:
             self.initializers,
         )
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
+        if any(node.domain == OWN for node in self.nodes):
+            opsets.append(helper.make_opsetid(OWN, 1))
         return helper.make_model(
             graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="localsearch"
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from localsearch.errors import ModelDamagedError, ModelFormatError, ModelMissingError
+from localsearch.models import kernels
 from localsearch.models.cards import TOKENIZER, WEIGHTS, Card, Pin
 from localsearch.models.files import sha256, write
 
@@ -77,8 +78,9 @@ class Manifest:
         return f"{card.name}:{precision}:{digest}"
 
     def path(self, folder: Path, precision: str) -> Path:
-        """The ONNX file of that precision."""
-        return folder / f"{precision}.onnx"
+        """The ONNX file of that precision: with our own operator where the folder and this machine have it."""
+        fused = f"{precision}.fused.onnx"
+        return folder / (fused if fused in self.files and kernels.library() else f"{precision}.onnx")
 
     def check(self, folder: Path, contents: bool = True) -> None:
         """Compare every file with its size, and with its SHA-256 if `contents`; ModelDamagedError names the first."""

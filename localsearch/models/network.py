@@ -5,12 +5,16 @@ Texts run one at a time or in batches of equal token length, so there is neither
 Layer normalisation is InstanceNormalization over the tokens and a multiplication: five times as fast in ONNX Runtime
 as SkipLayerNormalization or LayerNormalization, whose loops are scalar. In int8 the normalised rows are what is
 multiplied: the layer norm's own weights are folded into the next weights, with the smoothing of calibrate.py.
+
+A fused graph has one operator of our own for each layer, see localsearch/kernels/layer.c; `fusable` says for which
+shapes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -18,8 +22,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from localsearch.models.bert import BertWeights, unsupported
-from localsearch.models.graph import GraphBuilder
+from localsearch.models.bert import BertWeights, Shape, unsupported
+from localsearch.models.graph import OWN, GraphBuilder
 
 Precision = Literal["fp32", "int8"]
 Array = NDArray[np.float32]
@@ -45,10 +49,11 @@ def encoder_graph(
     *,
     smoothing: Smoothing | None = None,
     reduce_range: bool = False,
+    fused: bool = False,
 ) -> onnx.ModelProto:
     """ids (batch, length) int32 → `embedding` (batch, width) and `tokens` (batch, length, width)."""
-    network = _Network(bert, precision, smoothing or {}, reduce_range)
-    network.hidden("tokens", network.layers(first_only=False))
+    network = (_Fused if fused else _Network)(bert, precision, smoothing or {}, reduce_range)
+    network.tokens("tokens", first_only=False)
     pooled = network.pool("tokens", pooling)
     network.build.node("Identity", [network.unit(pooled) if normalize else pooled], "embedding")
     width = bert.shape.width
@@ -56,13 +61,25 @@ def encoder_graph(
 
 
 def classifier_graph(
-    bert: BertWeights, precision: Precision, *, smoothing: Smoothing | None = None, reduce_range: bool = False
+    bert: BertWeights,
+    precision: Precision,
+    *,
+    smoothing: Smoothing | None = None,
+    reduce_range: bool = False,
+    fused: bool = False,
 ) -> onnx.ModelProto:
     """ids and segments (batch, length) int32 → `logits` (batch, labels)."""
-    network = _Network(bert, precision, smoothing or {}, reduce_range, segments=True)
-    network.hidden("tokens", network.layers(first_only=True))
+    kind = _Fused if fused else _Network
+    network = kind(bert, precision, smoothing or {}, reduce_range, segments=True)
+    network.tokens("tokens", first_only=True)
     network.classify(network.pool("tokens", "cls"), "logits")
     return network.build.model(["ids", "segments"], {"logits": ["batch", bert.shape.labels]})
+
+
+def fusable(shape: Shape) -> bool:
+    """Whether layer.c knows such layers: whole registers for every head, whole panels for every product, and GELU."""
+    whole = shape.width % 64 == 0 and shape.inner % 64 == 0 and shape.width % (32 * shape.heads) == 0
+    return whole and shape.activation == "gelu"
 
 
 def normalised_activations(bert: BertWeights) -> dict[str, list[str]]:
@@ -105,13 +122,13 @@ class _Network:
         self.segments = segments
         self.build = GraphBuilder(bert.weights, reduce_range)
 
-    def layers(self, first_only: bool) -> Normed:
+    def tokens(self, name: str, first_only: bool) -> None:
         """All layers; `first_only` computes only the first token of the last one, where nothing else is used."""
         state = self._embed()
         for index in range(self.bert.shape.layers):
             last = first_only and index == self.bert.shape.layers - 1
             state = self._layer(index, state, first_only=last)
-        return state
+        self.hidden(name, state)
 
     def hidden(self, name: str, state: Normed) -> str:
         """The layer norm's whole output."""
@@ -268,3 +285,42 @@ class _Network:
         if kind == "relu":
             return self.build.node("Relu", [source], name)
         return self.build.node("Gelu", [source], name, approximate="none" if kind == "gelu" else "tanh")
+
+
+class _Fused(_Network):
+    """Each layer as one operator, in 8 bits; the embeddings and what follows the layers as ever."""
+
+    def tokens(self, name: str, first_only: bool) -> None:
+        hidden = self.hidden("embeddings.hidden", self._embed())
+        for index in range(self.bert.shape.layers):
+            last = index == self.bert.shape.layers - 1
+            hidden = self._whole_layer(index, hidden, name if last else f"layer{index}.hidden")
+
+    def _whole_layer(self, index: int, source: str, output: str) -> str:
+        build, shape, stem = self.build, self.bert.shape, f"layer{index}"
+        dense = partial(self.bert.dense, index)
+        products = (
+            ("parts", *self._query_key_value(index)),
+            ("attention", *dense("attention.output.dense")),
+            ("up", *dense("intermediate.dense")),
+            ("down", *dense("output.dense")),
+        )
+        inputs = [source]
+        for name, weight, bias in products:
+            inputs += build.packed(f"{stem}.{name}", weight, bias)
+        for role in ("attention.output", "output"):
+            inputs += [self._norm_part(index, role, part) for part in ("weight", "bias")]
+        attributes = {"heads": shape.heads, "epsilon": float(shape.epsilon)}
+        return build.node("TransformerLayer", inputs, output, OWN, **attributes)
+
+    def _query_key_value(self, index: int) -> tuple[Array, Array]:
+        """The three weights side by side, the query's divided by the root of the head size."""
+        parts = [self.bert.dense(index, f"attention.self.{part}") for part in _QKV]
+        shape = self.bert.shape
+        scales = [np.float32((shape.width // shape.heads) ** -0.5), np.float32(1), np.float32(1)]
+        weight = np.concatenate([part[0] * scale for part, scale in zip(parts, scales)], axis=1)
+        return weight, np.concatenate([part[1] * scale for part, scale in zip(parts, scales)])
+
+    def _norm_part(self, index: int, role: str, part: str) -> str:
+        name = f"layer{index}.{role}.norm.{part}"
+        return self.build.constant(name, self.bert.layer(index, f"{role}.LayerNorm.{part}"))

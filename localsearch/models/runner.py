@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from localsearch.errors import ModelDamagedError
+from localsearch.models import kernels
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -64,7 +65,10 @@ class Session:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        library = kernels.library()
         try:
+            if library:
+                options.register_custom_ops_library(str(library))
             self._session = onnxruntime.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"]
             )

@@ -112,9 +112,13 @@ def tokenizer() -> Tokenizer:
 
 
 def hidden(
-    weights: Mapping[str, Array], tiny: Tiny, ids: list[int], segments: list[int] | None = None
+    weights: Mapping[str, Array],
+    tiny: Tiny,
+    ids: list[int],
+    segments: list[int] | None = None,
+    rounded: bool = False,
 ) -> Array:
-    """Token vectors of one text, shape (tokens, width)."""
+    """Token vectors of one text, shape (tokens, width); `rounded` multiplies in 8 bits as localsearch/kernels does."""
     places = _places(ids, tiny)
     state = weights["embeddings.word_embeddings.weight"][ids]
     state = state + weights["embeddings.position_embeddings.weight"][places]
@@ -122,14 +126,12 @@ def hidden(
     state = _norm(state, weights, "embeddings")
     for layer in range(tiny.layers):
         stem = f"encoder.layer.{layer}"
-        mixed = _linear(
-            _attention(state, weights, f"{stem}.attention.self", tiny.heads),
-            weights,
-            f"{stem}.attention.output.dense",
-        )
+        mixed = _attention(state, weights, f"{stem}.attention.self", tiny.heads, rounded)
+        mixed = _linear(mixed, weights, f"{stem}.attention.output.dense", rounded)
         state = _norm(state + mixed, weights, f"{stem}.attention.output")
-        inner = _activate(_linear(state, weights, f"{stem}.intermediate.dense"), tiny.activation)
-        state = _norm(state + _linear(inner, weights, f"{stem}.output.dense"), weights, f"{stem}.output")
+        inner = _activate(_linear(state, weights, f"{stem}.intermediate.dense", rounded), tiny.activation)
+        out = _linear(inner, weights, f"{stem}.output.dense", rounded)
+        state = _norm(state + out, weights, f"{stem}.output")
     return state.astype(np.float32)
 
 
@@ -155,18 +157,37 @@ def logit(weights: Mapping[str, Array], tiny: Tiny, ids: list[int], segments: li
     return float(_linear(pooled, weights, "classifier")[0])
 
 
-def _attention(state: Array, weights: Mapping[str, Array], stem: str, heads: int) -> Array:
+def _attention(state: Array, weights: Mapping[str, Array], stem: str, heads: int, rounded: bool) -> Array:
     query, key, value = (
-        np.stack(np.split(_linear(state, weights, f"{stem}.{part}"), heads, axis=-1))
+        np.stack(np.split(_linear(state, weights, f"{stem}.{part}", rounded), heads, axis=-1))
         for part in ("query", "key", "value")
     )
+    if rounded:
+        query, key = _symmetric(query), _symmetric(key)
     scores = query @ key.transpose(0, 2, 1) / np.sqrt(query.shape[-1])
     scores = np.exp(scores - scores.max(-1, keepdims=True))
     return np.concatenate(scores / scores.sum(-1, keepdims=True) @ value, axis=-1)
 
 
-def _linear(state: Array, weights: Mapping[str, Array], stem: str) -> Array:
-    return state @ weights[f"{stem}.weight"].T + weights[f"{stem}.bias"]
+def _linear(state: Array, weights: Mapping[str, Array], stem: str, rounded: bool = False) -> Array:
+    weight = weights[f"{stem}.weight"]
+    if rounded:
+        state, weight = _bytes(state), _symmetric(weight)
+    return state @ weight.T + weights[f"{stem}.bias"]
+
+
+def _symmetric(rows: Array) -> Array:
+    """Each row in steps of its largest size by 127."""
+    step = np.maximum(np.abs(rows).max(-1, keepdims=True) / 127, 1e-20)
+    return np.rint(rows / step) * step
+
+
+def _bytes(rows: Array) -> Array:
+    """Each row in 255 steps from its least value, or zero, to its largest."""
+    least = np.minimum(rows.min(-1, keepdims=True), 0)
+    step = np.maximum((np.maximum(rows.max(-1, keepdims=True), 0) - least) / 255, 1e-20)
+    zero = np.rint(-least / step)
+    return (np.clip(np.rint(rows / step) + zero, 0, 255) - zero) * step
 
 
 def _norm(state: Array, weights: Mapping[str, Array], stem: str) -> Array:
