@@ -62,7 +62,7 @@ def test_shares_are_per_corpus_and_the_left_out_fit_does_not_see_it(raw: dict[st
     assert row["foreign"] == {"two": 0.96, "three": 0.96}
     assert row["left_out"]["own"] == 0.0
     assert row["left_out"]["foreign"] == {"two": 1.0, "three": 1.0}
-    assert figures["constants"] == [8.0, 4.2, -7.3]
+    assert figures["constants"] == [8.0, 4.2, -7.4]
     assert row["hits"] == [
         {"from": 0.0, "hits": 2, "said": 0.1, "judged": 0.0},
         {"from": 0.7, "hits": 2, "said": 0.875, "judged": 0.5},

@@ -50,7 +50,7 @@ def test_match_is_the_share_of_the_words() -> None:
 
 def test_a_worked_example_of_the_curves() -> None:
     logit = evidence(scores(0.5), scores(0.5))[0]
-    assert logit == pytest.approx(8.0 * 0.5 + 4.2 * 0.5 - 7.3)
+    assert logit == pytest.approx(8.0 * 0.5 + 4.2 * 0.5 - 7.4)
     found = relevance(scores(3), scores(0.3), 6.0, PLAIN)[0]
     assert found == pytest.approx(1 / (1 + np.exp(-(0.47 * logit - 1.0))))
 
