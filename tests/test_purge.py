@@ -16,7 +16,7 @@ from localsearch.errors import NotFoundError
 from localsearch.models.encoder import OnnxEncoder
 from localsearch.server.database import ServiceDatabase
 from localsearch.settings import Settings, VectorSettings
-from localsearch.types import Record
+from localsearch.types import Progress, Record
 from localsearch.upkeep.purge import is_due
 
 SECRET = "zanzibarium"
@@ -55,6 +55,25 @@ def test_a_document_that_came_in_a_large_request(tmp_path: Path) -> None:
         assert served.search("harbours")["total"] == 120
     assert files_with(home, SECRET.encode()) == []
     assert files_with(home, b"secret-id") == []
+
+
+def test_a_query_asked_while_it_is_purged(tmp_path: Path) -> None:
+    """Housekeeping writes the log of queries every second, in another thread, and closing writes what is left."""
+    settings = Settings(home=tmp_path / "home", models=tmp_path / "none", offline=True)
+    with Engine.open(settings=settings) as engine:
+        engine.add([Record(f"The {SECRET} lies under the quay.", "secret-id"), Record("A kiln.", "kiln")])
+
+        def ask(progress: Progress) -> None:
+            if progress.done == progress.total:
+                return
+            engine.query_log.record({"query": SECRET})
+            engine.query_log.flush()
+            engine.query_log.record({"query": f"{SECRET} again"})
+
+        engine.purge(["secret-id"], report=ask)
+        engine.query_log.record({"query": "kiln"})
+    assert files_with(settings.home, SECRET.encode()) == []
+    assert files_with(settings.home, b"kiln"), "the log goes on"
 
 
 def test_jobs_of_an_earlier_server_are_forgotten_too(tmp_path: Path) -> None:

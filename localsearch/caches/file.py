@@ -66,6 +66,7 @@ class LossyFile:
                 db.create_function(function, arguments, body, deterministic=True)
             db.execute("PRAGMA journal_mode = TRUNCATE")
             db.execute("PRAGMA synchronous = OFF")
+            db.execute("PRAGMA secure_delete = ON")
             db.executescript(self._tables)
         except BaseException:
             db.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from pathlib import Path
@@ -15,7 +14,6 @@ from localsearch.caches.file import LossyFile
 from localsearch.caches.memory import Clock
 from localsearch.caches.results import canonical
 
-FLUSH_AT = 64
 HALF_LIFE_S = 7 * 86_400.0
 _LOG = """
     CREATE TABLE IF NOT EXISTS query_log (request BLOB PRIMARY KEY, score REAL NOT NULL) WITHOUT ROWID;
@@ -27,6 +25,7 @@ class QueryLog:
     """How often each request was asked, weighted towards the recent, in `folder`/query-log.db.
 
     A request is any JSON value. Its weight halves every week without being asked. At most `keep` are remembered.
+    What is recorded stays in memory until `flush`, and what is cleared comes from neither.
     """
 
     def __init__(self, folder: Path | None, *, keep: int = 2000, clock: Clock = time.time) -> None:
@@ -34,17 +33,17 @@ class QueryLog:
             LossyFile(folder / "query-log.db", _LOG, {"add_weights": (2, _add_weights)}) if folder else None
         )
         self._keep, self._clock = keep, clock
-        self._fresh: dict[bytes, int] = {}
+        self._fresh: dict[bytes, float] = {}
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
 
     def record(self, request: Any) -> None:
-        """Count one asking of this request."""
-        key = canonical(request)
+        """Count one asking of this request, in memory."""
+        # Instead of fading every old row, a new asking weighs more the later it comes: the order is the same.
+        key, weight = canonical(request), _log_weight(self._clock())
         with self._lock:
-            self._fresh[key] = self._fresh.get(key, 0) + 1
-            full = len(self._fresh) >= FLUSH_AT
-        if full:
-            self.flush()
+            known = self._fresh.get(key)
+            self._fresh[key] = weight if known is None else _add_weights(known, weight)
 
     def frequent(self, limit: int) -> list[Any]:
         """The most frequent recent requests, best first."""
@@ -55,28 +54,31 @@ class QueryLog:
         return [msgspec.json.decode(row[0]) for row in rows]
 
     def flush(self) -> None:
-        with self._lock:
-            fresh, self._fresh = self._fresh, {}
-        if self._file is None or not fresh:
-            return
-        # Instead of fading every old row, a new asking weighs more the later it comes: the order is the same.
-        now = _log_weight(self._clock())
-        weights = [(key, now + math.log2(count)) for key, count in fresh.items()]
-        self._file.write(
+        """Write what was recorded since the last time; no clearing happens between taking it and writing it."""
+        with self._writing:
+            with self._lock:
+                fresh, self._fresh = self._fresh, {}
+            if self._file and fresh:
+                self._write(self._file, fresh)
+
+    def _write(self, file: LossyFile, fresh: dict[bytes, float]) -> None:
+        file.write(
             "INSERT INTO query_log VALUES (?, ?) ON CONFLICT (request) DO UPDATE SET score = add_weights(score, ?)",
-            [(key, weight, weight) for key, weight in weights],
+            [(key, weight, weight) for key, weight in fresh.items()],
         )
-        self._file.write(
+        file.write(
             "DELETE FROM query_log WHERE request IN"
             " (SELECT request FROM query_log ORDER BY score DESC LIMIT -1 OFFSET ?)",
             [(self._keep,)],
         )
 
     def clear(self) -> None:
-        with self._lock:
-            self._fresh.clear()
-        if self._file:
-            self._file.write("DELETE FROM query_log", [()])
+        """Forget every request, written or not."""
+        with self._writing:
+            with self._lock:
+                self._fresh.clear()
+            if self._file:
+                self._file.write("DELETE FROM query_log", [()])
 
     def close(self) -> None:
         self.flush()

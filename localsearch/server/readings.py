@@ -34,7 +34,7 @@ class RecallSample:
         semantic = self._engine.derived.semantic
         if semantic is None or semantic.vectors.generation is None or not self._asked:
             return
-        query = random.choice(list(self._asked))
+        query = random.choice(self._asked)
         try:
             encoder = semantic.model.encoder()
         except ModelError:

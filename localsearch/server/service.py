@@ -7,7 +7,6 @@ import contextvars
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -64,7 +63,6 @@ class Service:
         self.vitals = Vitals(self)
         self.metrics = Metrics(self.vitals.snapshot)
         self.streams = 0
-        self._asked: deque[dict[str, Any]] = deque(maxlen=10_000)
         self.started = time.time()
         self.stopping = threading.Event()
 
@@ -118,21 +116,10 @@ class Service:
         return self.buckets.take(address, self.local if client_is_local(address) else self.remote)
 
     def asked(self, request: dict[str, Any]) -> None:
-        """Remember a question for warming; it is written down later, in another thread."""
-        self._asked.append(request)
-
-    def forget(self) -> None:
-        """Drop what may name a document that was purged: answers, and questions not yet written down."""
-        self._asked.clear()
-        self.clear_caches()
-
-    def write_down(self) -> None:
-        """Put the questions asked since the last time into the log of the engine."""
-        while self._asked:
-            request = self._asked.popleft()
-            if request["query"]:
-                self.vitals.recall.asked(request["query"])
-            self.engine.query_log.record(request)
+        """Remember a question for warming and for the quality of the index; it is written down by housekeeping."""
+        if request["query"]:
+            self.vitals.recall.asked(request["query"])
+        self.engine.query_log.record(request)
 
     async def in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
         """Run in a worker thread with this request's context, so that its log lines carry the request id."""

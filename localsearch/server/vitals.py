@@ -52,7 +52,6 @@ class Vitals:
         self._stop.set()
         if self._thread:
             self._thread.join()
-        self._guarded(self._service.write_down)
 
     def snapshot(self) -> Snapshot:
         """The state of the index and the queues, at most two seconds old."""
@@ -105,7 +104,7 @@ class Vitals:
                 warmed = generation
                 self._guarded(self._warm)
             self._guarded(self._service.keyring.refresh)
-            self._guarded(self._service.write_down)
+            self._guarded(self._service.engine.query_log.flush)
             if self._service.watching and not self._service.jobs.busy:
                 self._guarded(self._service.watching.refresh)
             if time.monotonic() >= due:

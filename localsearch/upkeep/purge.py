@@ -77,6 +77,7 @@ def finish(derived: Derived, forget_queries: Callable[[], None], report: Report 
     report(Progress("purge", 3, _STEPS, "steps", "database"))
     _forget_jobs(db.file.with_name(SERVICE))
     db.shrink()
+    forget_queries()  # again: those asked meanwhile
     with db.write() as connection:
         connection.execute("DELETE FROM settings WHERE name = ?", (_DUE,))
     report(Progress("purge", _STEPS, _STEPS, "steps"))

@@ -99,7 +99,7 @@ def delete(service: Service, call: Call) -> Deleted:
     asked: DeleteParameters = call.query
     service.engine.delete(call.path["id"], collection=asked.collection, purge=asked.purge)
     if asked.purge:
-        service.forget()
+        service.clear_caches()
     return Deleted(id=call.path["id"])
 
 
