@@ -49,7 +49,9 @@ _PLAIN_WORD = re.compile(rf"\w+(?:[.'’‑-]\w+|{_GLUE})*(?:\+\+|#)?")
 _SPECIAL = re.compile(f"[{_UNSPACED}{_MARKS}\u200d]")
 _HUMP = re.compile("(?<=[a-z][a-z])(?=[A-Z](?:[a-z][a-z]|[A-Z]))|(?<=[A-Z])(?=[A-Z][a-z][a-z])")
 _STRETCH = re.compile(r"\S+")
-_BLANKS = {ord(blank): " " for blank in map(chr, range(128)) if blank.isspace()}
+_DROPPED = re.compile(r"[-',](?<=\w[-',])\w")
+_FOREIGN = re.compile(r"[^\x00-\x7f]+")
+_BLANKS = [blank for blank in map(chr, range(128)) if blank.isspace() and blank != " "]
 _JOINT = re.compile("[._-]+")
 _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+")
 _ELISION = re.compile(
@@ -151,12 +153,13 @@ class Analyzer:
         """Those of `tokens_with_offsets` whose term is wanted, much sooner: no word reaches over white space, so what
         stands between is looked at as a whole, and in English only if it holds how a wanted term begins."""
         (terms, tokens), none = self._stretches_of(language), wanted.isdisjoint
-        begun = text.isascii() and self._latin(language) == "en"
-        places = _holding(text, wanted) if begun else [match.span() for match in _STRETCH.finditer(text)]
+        places = _holding(text, wanted) if self._latin(language) == "en" else None
+        if places is None:
+            places = [match.span() for match in _STRETCH.finditer(text)]
         found: list[Token] = []
         for start, end in places:
             stretch = text[start:end]
-            if begun or not none(terms[stretch]):
+            if not none(terms[stretch]):
                 found += [
                     Token(t, start + low, start + high) for t, low, high in tokens[stretch] if t in wanted
                 ]
@@ -312,21 +315,35 @@ def _tokens(match: re.Match[str], memo: _Memo[str]) -> Iterator[Token]:
             yield Token(term, start, match.end())
 
 
-def _holding(text: str, terms: frozenset[str]) -> list[tuple[int, int]]:
-    """The stretches between white space, ascending, that may hold one of these English terms, in text of ASCII alone.
+def _holding(text: str, terms: frozenset[str]) -> list[tuple[int, int]] | None:
+    """The stretches between white space, ascending, that may hold one of these English terms; None if there is no
+    telling, as the letters of the text have no single small form each.
 
-    English stemming leaves the first two letters of a word as they are, but for three words, and apart from case only
-    a hyphen, an apostrophe or a grouping comma is ever dropped between them. A term begins where a word does, or a part
-    of one: after a sign, or with a capital.
+    English stemming leaves a word as it is but for what it cuts off and one letter before that, and never touches the
+    first two; three words are exceptions. Apart from case only a hyphen, an apostrophe or a grouping comma is ever
+    dropped from within. A term begins where a word does, or a part of one: after a sign, or with a capital. What has
+    other letters than those of ASCII may hold anything.
     """
-    flat = text.translate(_BLANKS).lower()
-    found = set()
+    flat = text.lower()
+    if len(flat) != len(text):
+        return None
+    for blank in _BLANKS:
+        if blank in flat:
+            flat = flat.replace(blank, " ")
+    starts = [match.start() for match in _DROPPED.finditer(flat)]
+    if not flat.isascii():
+        starts += [match.start() for match in _FOREIGN.finditer(flat)]
     for beginning in {beginning for term in terms for beginning in _beginnings(term)}:
         for at in _each(beginning, flat):
             if not at or text[at].isupper() or not flat[at - 1].isalnum():
-                end = flat.find(" ", at)
-                found.add((flat.rfind(" ", 0, at) + 1, end if end >= 0 else len(flat)))
-    return sorted(found)
+                starts.append(at)
+    return sorted({_around(at, flat) for at in starts})
+
+
+def _around(at: int, flat: str) -> tuple[int, int]:
+    """The stretch between blanks that this place is in."""
+    end = flat.find(" ", at)
+    return flat.rfind(" ", 0, at) + 1, end if end >= 0 else len(flat)
 
 
 def _each(part: str, text: str) -> Iterator[int]:
@@ -338,12 +355,9 @@ def _each(part: str, text: str) -> Iterator[int]:
 
 @lru_cache(10_000)
 def _beginnings(term: str) -> tuple[str, ...]:
-    """How a word may begin that gives this English term."""
-    if len(term) < 2:
-        return (term,)
-    first, second = term[0], term[1]
-    dropped = tuple(f"{first}{sign}{second}" for sign in "-',")
-    return (first + second, *dropped, *([f"{first}y"] if term in ("die", "lie", "tie") else []))
+    """How a word may begin that gives this English term, unless a sign within it is dropped."""
+    whole = term[: max(2, len(term) - 1)]
+    return (whole, f"{term[0]}y") if term in ("die", "lie", "tie") else (whole,)
 
 
 def _pairs(run: str) -> list[tuple[str, int, int]]:
