@@ -256,8 +256,8 @@ class LexicalIndex(Protocol):
         """About how many documents match."""
         ...
 
-    def matching(self, query: Any) -> Ids:
-        """Ids of all documents with a passage that matches, ascending."""
+    def matching(self, query: Any, among: Ids | None = None) -> Ids:
+        """Ids of the documents, all or among these, with a passage that matches, ascending."""
         ...
 
     def score(self, query: Any, ids: Ids) -> Scores:

@@ -120,6 +120,33 @@ def test_a_mask_over_many_passages_is_exact_too(
     assert index.search(query, 20, allowed).ids.tolist() == everything.ids[-30:-10].tolist()
 
 
+@pytest.mark.parametrize("common", [1, 60, 512])
+@pytest.mark.parametrize("few", [0, 50, 2_000])
+@pytest.mark.parametrize("text", [*QUERIES, "nothing of the kind", "glacier zeppelin"])
+def test_documents_that_match_are_those_of_the_reference(
+    index: TantivyIndex,
+    reference: RankBM25Index,
+    analyzer: Analyzer,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    few: int,
+    common: int,
+) -> None:
+    """Remembered or listed, all or among some, and after a change."""
+    monkeypatch.setattr("localsearch.lexical.holders.COMMON", common)
+    monkeypatch.setattr("localsearch.lexical.tantivy_index._FEW", few)
+    among = [None, np.arange(3, 200, 7), np.array([5, 1_000])]
+    for query in (ask(analyzer, text), ask(analyzer, text, excluded=["river"])):
+        for some in among:
+            assert index.matching(query, some).tolist() == reference.matching(query, some).tolist()
+    index.remove([3, 10, 11])
+    reference.remove([3, 10, 11])
+    index.commit(42)
+    reference.commit(42)
+    for some in among:
+        assert index.matching(query, some).tolist() == reference.matching(query, some).tolist()
+
+
 def test_score_equals_search_and_is_zero_elsewhere(index: TantivyIndex, analyzer: Analyzer) -> None:
     query = ask(analyzer, "violin bicycle")
     found = index.search(query, 1000)

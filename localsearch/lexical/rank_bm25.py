@@ -86,9 +86,10 @@ class RankBM25Index:
         """How many documents match; exact here."""
         return len(self.matching(query))
 
-    def matching(self, query: LexicalQuery) -> Ids:
-        """Ids of all documents with a passage that matches, ascending."""
-        return np.unique(self._documents[self._scores(query)[1]])
+    def matching(self, query: LexicalQuery, among: Ids | None = None) -> Ids:
+        """Ids of the documents, all or among these, with a passage that matches, ascending."""
+        found = np.unique(self._documents[self._scores(query)[1]])
+        return found if among is None else np.intersect1d(found, among, assume_unique=True)
 
     def score(self, query: LexicalQuery, ids: Ids) -> Scores:
         scores, matched = self._scores(query)

@@ -96,5 +96,4 @@ class Counter:
     def _documents(self, plan: Plan) -> Ids:
         if plan.lists and plan.documents is not None:
             return plan.documents
-        documents = self.derived.lexical.matching(plan.words)
-        return documents if plan.documents is None else np.intersect1d(documents, plan.documents)
+        return self.derived.lexical.matching(plan.words, plan.documents)

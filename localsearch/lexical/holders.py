@@ -1,0 +1,62 @@
+"""Which documents hold a term: remembered for common terms, which are few and asked for again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import tantivy
+from numpy.typing import NDArray
+
+from localsearch.types import Ids
+
+COMMON = 512
+"""Passages from which on a term's documents are remembered: listing them takes a microsecond each."""
+ROOM = 32 << 20
+"""Bytes of memory for that; then it starts afresh."""
+Bits = NDArray[np.uint8]
+
+
+class Holders:
+    """Documents by term, for one state of the index at a time. Safe to share between threads."""
+
+    def __init__(self, schema: tantivy.Schema) -> None:
+        self._schema = schema
+        self._known: tuple[tantivy.Searcher | None, dict[str, Bits]] = (None, {})
+
+    def of_any(self, searcher: tantivy.Searcher, frequencies: Mapping[str, int]) -> Ids:
+        """Ids of documents with a passage that holds any of these terms, ascending; `frequencies` counts passages."""
+        rare = [term for term, count in frequencies.items() if 0 < count < COMMON]
+        rows = [_bits(self._listed(searcher, rare, sum(frequencies[term] for term in rare)))]
+        rows += [
+            self._common(searcher, term, count) for term, count in frequencies.items() if count >= COMMON
+        ]
+        either = np.zeros(max(map(len, rows)), np.uint8)
+        for row in rows:
+            either[: len(row)] |= row
+        return np.flatnonzero(np.unpackbits(either, bitorder="little"))
+
+    def _common(self, searcher: tantivy.Searcher, term: str, count: int) -> Bits:
+        seen, known = self._known
+        if seen is not searcher or sum(row.nbytes for row in known.values()) > ROOM:
+            known = {}
+            self._known = searcher, known
+        if term not in known:
+            known[term] = _bits(self._listed(searcher, [term], count))
+        return known[term]
+
+    def _listed(self, searcher: tantivy.Searcher, terms: list[str], most: int) -> Ids:
+        """Ids of documents that hold one of the terms, in no order; `most` passages do at most."""
+        if not terms:
+            return np.empty(0, np.int64)
+        each = [tantivy.Query.term_query(self._schema, "text", term, "basic") for term in terms]
+        either = tantivy.Query.boolean_query([(tantivy.Occur.Should, one) for one in each])
+        hits = searcher.search(either, most, count=False).hits
+        return np.array(searcher.fast_field_values("document_id", [at for _, at in hits]), np.int64)
+
+
+def _bits(ids: Ids) -> Bits:
+    """A bit for each id up to the highest, lowest first."""
+    marked = np.zeros(int(ids.max(initial=-1)) + 1, np.bool_)
+    marked[ids] = True
+    return np.packbits(marked, bitorder="little")
