@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -120,16 +120,18 @@ def _render(passage: str, start: int, end: int, places: list[tuple[int, int]]) -
     mark = _ELLIPSIS if start > 0 else ""
     start += len(passage[start:end]) - len(passage[start:end].lstrip())
     window = passage[start:end].rstrip()
-    moved = _mover(window, len(mark) - start, start)
-    highlights = tuple((moved(low), moved(high)) for low, high in places)
+    highlights = _moved(places, window, len(mark) - start, start)
     return mark + _SPACE.sub(" ", window) + (_ELLIPSIS if end < len(passage) else ""), highlights
 
 
-def _mover(window: str, by: int, start: int) -> Callable[[int], int]:
-    """From a place in the passage to the one in the snippet, which a run of white space before it brings nearer."""
+def _moved(places: list[tuple[int, int]], window: str, by: int, start: int) -> Highlights:
+    """From places in the passage to those in the snippet, which a run of white space before them brings nearer."""
     runs = [match.span() for match in _RUN.finditer(window)]
     if not runs:
-        return by.__add__
+        return tuple((low + by, high + by) for low, high in places)
     ends = [start + end for _, end in runs]
     lost = [0, *accumulate(end - begin - 1 for begin, end in runs)]
-    return lambda at: at + by - lost[bisect_right(ends, at)]
+    return tuple(
+        (low + by - lost[bisect_right(ends, low)], high + by - lost[bisect_right(ends, high)])
+        for low, high in places
+    )

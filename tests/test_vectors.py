@@ -537,6 +537,37 @@ def test_entries_of_nodes_are_expanded_in_order() -> None:
     assert entries.per_node(np.array([False, True, False, True])).tolist() == [True, False, True]
 
 
+# --- the order of nodes
+
+
+@pytest.mark.parametrize("storage", ["int16", "int8", "fp16", "fp32"])
+def test_nodes_that_link_to_each_other_are_put_side_by_side(
+    corpus: tuple[Ids, Vectors, Vectors], storage: Storage
+) -> None:
+    _, vectors, queries = corpus
+    graph = Graph.new(vectors.shape[1], VectorSettings(storage=storage))
+    graph.make_room_for(vectors[:3_000])
+    graph.add(graph.codec.encode(vectors[:3_000]))
+
+    def apart() -> float:
+        links = [np.abs(np.array(graph._neighbours(node)) - node) for node in range(0, 3_000, 10)]
+        return float(np.mean(np.concatenate(links)))
+
+    before = [graph.search(query, 10, 64) for query in queries[:20]]
+    far, held = apart(), graph.vectors(np.arange(3_000))
+    order = graph.nearby()
+    assert np.array_equal(np.sort(order), np.arange(3_000))
+    graph.reorder(order)
+    assert np.array_equal(graph.vectors(np.arange(3_000)), held[order])
+    for query, (nodes, scores) in zip(queries, before):
+        again, same = graph.search(query, 10, 64)
+        assert sorted(order[again].tolist()) == sorted(nodes.tolist())
+        assert np.allclose(np.sort(same), np.sort(scores))
+    assert apart() < 0.95 * far
+    graph.add(graph.codec.encode(vectors[3_000:3_010]))
+    assert np.allclose(graph.vectors(np.arange(3_000, 3_010)), vectors[3_000:3_010], atol=0.01)
+
+
 # --- choosing how widely to search
 
 
@@ -545,7 +576,9 @@ def test_the_chosen_breadth_meets_the_target_and_no_smaller_one_does(
 ) -> None:
     _, vectors, _ = corpus
     index = built(tmp_path, np.arange(4_000), vectors)
-    graph = index._state.base.graph  # type: ignore[union-attr]
+    base = index._state.base
+    assert base is not None
+    graph, ids = base.graph, base.entries.ids
     live = np.ones(4_000, np.bool_)
     real = vectors[:100] + 0.6 * vectors[100:200]
     real /= np.linalg.norm(real, axis=1, keepdims=True)
@@ -553,7 +586,7 @@ def test_the_chosen_breadth_meets_the_target_and_no_smaller_one_does(
     truth = [set(nearest(query, np.arange(4_000), vectors, 10)) for query in real]
 
     def reach(breadth: int) -> float:
-        found = [set(graph.search(query, 10, breadth)[0].tolist()) for query in real]
+        found = [set(ids[graph.search(query, 10, breadth)[0]].tolist()) for query in real]
         return float(np.mean([len(a & b) / 10 for a, b in zip(truth, found)]))
 
     assert reach(chosen) == pytest.approx(reached, abs=0.003)

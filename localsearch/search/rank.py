@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -27,6 +27,8 @@ from localsearch.types import Ids, Ranking, Scores, Vectors
 
 _TIERS = (1, 5, 25)
 """Candidates of each leg, as multiples of the setting, tried in turn until the page is full."""
+_FIRST_BY_WORDS = 0.3
+"""A smaller tier to begin with where words alone decide: how many candidates there are does not change their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +112,9 @@ class Ranker:
         ranked: list[Ranked] = []
         vector = self._start_encoding(trip, plan, semantic)
         found = Found([], np.empty(0, np.int64), {})
-        for tier in _TIERS:
-            gathered, full = self.gather(trip, plan, semantic, vector, self.settings.candidates * tier)
-            scored = self._weighed(trip, plan, semantic, gathered, self.settings.candidates * tier)
+        for depth in self._depths(semantic):
+            gathered, full = self.gather(trip, plan, semantic, vector, depth)
+            scored = self._weighed(trip, plan, semantic, gathered, depth)
             owners, first = self._best_passages(scored, request.min_relevance)
             new = ~np.isin(owners, found.ids)
             ranked += _rows(scored, owners[new], first[new], needed - len(ranked))
@@ -124,6 +126,11 @@ class Ranker:
             if len(ids) >= needed or not more:
                 break
         return found
+
+    def _depths(self, semantic: Semantic | None) -> Iterator[int]:
+        """How many candidates of each leg to look at, in turn."""
+        tiers = _TIERS if semantic else (_FIRST_BY_WORDS, *_TIERS)
+        return (math.ceil(self.settings.candidates * tier) for tier in tiers)
 
     def _newest(self, documents: Ids, count: int) -> list[Ranked]:
         """What a filter alone asks for: all that it matches, what changed last first."""

@@ -146,24 +146,26 @@ class Analyzer:
 
     def tokens_with_offsets(self, text: str, language: str = "") -> list[Token]:
         """The same terms with the place of the word in `text` that each came from."""
-        memo, pattern = self._memo(language), _WORD if _SPECIAL.search(text) else _PLAIN_WORD
-        return [token for match in pattern.finditer(text) for token in _tokens(match, memo)]
+        memo = self._memo(language)
+        if _SPECIAL.search(text) is None:
+            places = ((match.group(), *match.span()) for match in _PLAIN_WORD.finditer(text))
+            return [Token(term, start, end) for word, start, end in places for term in memo[word]]
+        return [token for match in _WORD.finditer(text) for token in _tokens(match, memo)]
 
     def find(self, text: str, wanted: frozenset[str], language: str = "") -> list[Token]:
         """Those of `tokens_with_offsets` whose term is wanted, much sooner: no word reaches over white space, so what
         stands between is looked at as a whole, and in English only if it holds how a wanted term begins."""
-        (terms, tokens), none = self._stretches_of(language), wanted.isdisjoint
+        terms, tokens = self._stretches_of(language)
         places = _holding(text, wanted) if self._latin(language) == "en" else None
         if places is None:
-            places = [match.span() for match in _STRETCH.finditer(text)]
-        found: list[Token] = []
-        for start, end in places:
-            stretch = text[start:end]
-            if not none(terms[stretch]):
-                found += [
-                    Token(t, start + low, start + high) for t, low, high in tokens[stretch] if t in wanted
-                ]
-        return found
+            stretches = (match.span() for match in _STRETCH.finditer(text))
+            places = [(low, high) for low, high in stretches if not wanted.isdisjoint(terms[text[low:high]])]
+        return [
+            Token(term, start + low, start + high)
+            for start, end in places
+            for term, low, high in tokens[text[start:end]]
+            if term in wanted
+        ]
 
     def split(self, text: str) -> list[str]:
         """The words of a text as written, runs of an unspaced script whole."""
@@ -333,24 +335,23 @@ def _holding(text: str, terms: frozenset[str]) -> list[tuple[int, int]] | None:
     starts = [match.start() for match in _DROPPED.finditer(flat)]
     if not flat.isascii():
         starts += [match.start() for match in _FOREIGN.finditer(flat)]
+    held = {_around(at, flat) for at in starts}
     for beginning in {beginning for term in terms for beginning in _beginnings(term)}:
-        for at in _each(beginning, flat):
+        at = flat.find(beginning)
+        while at >= 0:
+            after = at + 1
             if not at or text[at].isupper() or not flat[at - 1].isalnum():
-                starts.append(at)
-    return sorted({_around(at, flat) for at in starts})
+                stretch = _around(at, flat)
+                held.add(stretch)
+                after = stretch[1]
+            at = flat.find(beginning, after)
+    return sorted(held)
 
 
 def _around(at: int, flat: str) -> tuple[int, int]:
     """The stretch between blanks that this place is in."""
     end = flat.find(" ", at)
     return flat.rfind(" ", 0, at) + 1, end if end >= 0 else len(flat)
-
-
-def _each(part: str, text: str) -> Iterator[int]:
-    at = text.find(part)
-    while at >= 0:
-        yield at
-        at = text.find(part, at + 1)
 
 
 @lru_cache(10_000)

@@ -84,11 +84,14 @@ class _Growing:
         self.known = know(self.graph.codes(), np.array(sorted(nodes), np.int64))
 
     def finish(self, work: Work) -> Built:
-        """Haunt nodes that are left without an entry, put entries in the order of nodes, choose efSearch."""
+        """Haunt nodes that are left without an entry, put neighbours side by side, choose efSearch."""
         empty = np.bincount(_joined(self.nodes), minlength=len(self.graph)) == 0
         self.graph.haunt(np.setdiff1d(np.flatnonzero(empty), self.ghosts))
+        nearby = self.graph.nearby()
+        self.graph.reorder(nearby)
+        empty = empty[nearby]
         ids = np.concatenate([*self.ids, np.full(int(empty.sum()), -1, np.int64)])
-        nodes = np.concatenate([*self.nodes, np.flatnonzero(empty)])
+        nodes = np.concatenate([np.argsort(nearby)[_joined(self.nodes)], np.flatnonzero(empty)])
         order = np.argsort(nodes, kind="stable")
         ef_search, recall = choose_breadth(
             self.graph, ~empty, work.settings.recall_target, work.queries, lambda: work.step(len(ids))

@@ -184,6 +184,36 @@ class Graph:
         """The vectors of these nodes as kept, shape (len(nodes), dimensions)."""
         return self.codec.decode(self.codes().at(nodes))
 
+    def nearby(self) -> Nodes:
+        """All nodes in the order that a breadth-first walk from the entry reaches them: what links to each other stands
+        close together in it."""
+        hnsw, count = self._index.hnsw, len(self)
+        starts = _faiss().rev_swig_ptr(hnsw.offsets.data(), count + 1)[:count].astype(np.int64)
+        links = _faiss().rev_swig_ptr(hnsw.neighbors.data(), int(hnsw.neighbors.size()))
+        width = np.arange(int(hnsw.nb_neighbors(0)))
+        order, reached = np.empty(count, np.int64), np.zeros(count, np.bool_)
+        done = known = 0
+        while known < count:
+            if done == known:  # nothing leads on
+                found = np.flatnonzero(~reached)[:1] if known else np.array([hnsw.entry_point])
+            else:
+                block = order[done : min(known, done + _BLOCK)]
+                done += len(block)
+                near = links[starts[block, None] + width]
+                near = near[near >= 0]
+                near = near[~reached[near]]
+                found = near[np.sort(np.unique(near, return_index=True)[1])]
+            order[known : known + len(found)] = found
+            reached[found] = True
+            known += len(found)
+        return order
+
+    def reorder(self, order: Nodes) -> None:
+        """Number the nodes anew: `order[i]` becomes i. Takes memory for a second copy meanwhile."""
+        self._index.permute_entries(order)
+        self._rest = self._rest[order]
+        self._room = len(order)
+
     def haunt(self, nodes: Nodes) -> None:
         """Replace deleted vectors by the mean direction of what they link to: paths lead on, their content is gone."""
         gone = set(nodes.tolist())
