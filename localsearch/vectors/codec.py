@@ -26,6 +26,7 @@ Bytes = NDArray[np.uint8]
 _MARGIN = 1.1
 _FINE = np.float32(255)
 _ZERO = np.float32(128)
+_MIDDLE = np.float32(128 * 255 + 128)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +85,25 @@ class Codec:
         if not self.in_bytes:
             kind = np.float16 if self.storage == "fp16" else np.float32
             return np.ascontiguousarray(codes.walk).view(kind).astype(np.float32)
-        vectors = codes.walk.astype(np.float32) - _ZERO
-        if self.storage == "int16":
-            vectors += (codes.rest.astype(np.float32) - _ZERO) / _FINE
-        vectors *= np.float32(self.limit / 127)
+        if self.storage == "int8":
+            vectors = codes.walk.astype(np.float32)
+            vectors -= _ZERO
+            vectors *= np.float32(self.limit / 127)
+            return vectors
+        vectors = _whole(codes).astype(np.float32)
+        vectors -= _MIDDLE
+        vectors *= np.float32(self.limit / 127 / 255)
         return vectors
 
     def products(self, codes: Codes, query: Vectors) -> Scores:
         """Each vector times the query, shape (n,): `decode(codes) @ query` to within rounding, without decoding."""
         if not self.in_bytes:
             return np.asarray(self.decode(codes) @ query, np.float32)
-        shift = _ZERO * query.sum()
-        total = codes.walk.astype(np.float32) @ query - shift
-        if self.storage == "int16":
-            total += (codes.rest.astype(np.float32) @ query - shift) / _FINE
-        return np.asarray(total * np.float32(self.limit / 127), np.float32)
+        if self.storage == "int8":
+            total = codes.walk.astype(np.float32) @ query - _ZERO * query.sum()
+            return np.asarray(total * np.float32(self.limit / 127), np.float32)
+        total = _whole(codes).astype(np.float32) @ query - _MIDDLE * query.sum()
+        return np.asarray(total * np.float32(self.limit / 127 / 255), np.float32)
 
     def for_walking(self, codes: Codes) -> Vectors:
         """Codes as FAISS takes them: numbers that it stores as the very bytes of `walk`."""
@@ -120,6 +125,13 @@ class Codec:
         step = self.limit / 127
         apart = step * sqrt(distance)
         return 1 - apart * apart / 2 + 6 * sqrt(2 / 12) * step * (apart + step)
+
+
+def _whole(codes: Codes) -> NDArray[np.uint16]:
+    """Both bytes of each component as one number, in 255ths of a step."""
+    whole = np.multiply(codes.walk, np.uint16(255), dtype=np.uint16)
+    whole += codes.rest
+    return whole
 
 
 def bytes_per_dimension(storage: Storage) -> int:
