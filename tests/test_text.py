@@ -191,7 +191,7 @@ def test_finding_wanted_terms_gives_what_the_tokens_say(language: str) -> None:
             assert analyzer.find(sample, wanted, language) == [t for t in tokens if t.term in wanted]
 
 
-ENGLISH = st.text("aeiydltsngsk-',.’_#+ABCD019 \n\u00a0éß²İK‑я京", min_size=1, max_size=40)
+ENGLISH = st.text("aeiydltsngsk-',.’_#+ABCD019 \n\u00a0éß²İK‑я京“—·™", min_size=1, max_size=40)
 
 
 @settings(max_examples=300, deadline=None)
