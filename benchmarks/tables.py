@@ -112,7 +112,9 @@ def _latency(results: Mapping[str, Any]) -> Iterable[Table]:
     rows = [["query", "p50 ms", "p95 ms", "p99 ms"]]
     rows += [_percentile_row(f"{mode}, warm, uncached", suite[mode]) for mode in MODES[:3]]
     rows.append(_percentile_row("hybrid, cached", suite["cached"]))
-    rows.append(_percentile_row("hybrid with rerank", suite["rerank"]))
+    rows.append(
+        _percentile_row("hybrid with rerank, its passages looked at for the first time", suite["rerank"])
+    )
     rows.append(_percentile_row("encoding the query alone", suite["query_encoding"]))
     for length, modes in suite["by_length"].items():
         rows += [_percentile_row(f"{mode}, {length}", row) for mode, row in modes.items()]
@@ -345,6 +347,8 @@ def _peers(results: Mapping[str, Any]) -> Iterable[Table]:
         ]
         for key in NAMES:
             row = systems.get(key, {})
+            if key == "localsearch":
+                row = row | {"filtered": _own_filters(results, int(count))}
             if "cannot" in row:
                 rows.append([NAMES[key], row["cannot"], *[""] * 6])
                 continue
@@ -359,6 +363,13 @@ def _peers(results: Mapping[str, Any]) -> Iterable[Table]:
             "The same passages and the same vectors; queries by turns; each encodes queries by its own means."
         )
         yield Table(f"peers-{count}", f"Side by side, {number(int(count), 0)} passages", rows, note)
+
+
+def _own_filters(results: Mapping[str, Any], count: int) -> Mapping[str, Any]:
+    """Our filtered searches by meaning, of the suite that measures them, if it was at this size."""
+    suite = _suite(results, "latency")
+    shares = suite.get("filtered", {}) if suite.get("passages") == count else {}
+    return {share: {**row["semantic"], "full": row["full"]} for share, row in shares.items()}
 
 
 def _peer_quality(results: Mapping[str, Any]) -> Iterable[Table]:
