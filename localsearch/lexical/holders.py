@@ -24,8 +24,11 @@ class Holders:
         self._schema = schema
         self._known: tuple[tantivy.Searcher | None, dict[str, Bits]] = (None, {})
 
-    def of_any(self, searcher: tantivy.Searcher, frequencies: Mapping[str, int]) -> Ids:
-        """Ids of documents with a passage that holds any of these terms, ascending; `frequencies` counts passages."""
+    def of_any(
+        self, searcher: tantivy.Searcher, frequencies: Mapping[str, int], among: Ids | None = None
+    ) -> Ids:
+        """Ids of the documents, all or among these, with a passage that holds any of these terms, ascending;
+        `frequencies` counts passages."""
         rare = [term for term, count in frequencies.items() if 0 < count < COMMON]
         rows = [_bits(self._listed(searcher, rare, sum(frequencies[term] for term in rare)))]
         rows += [
@@ -34,7 +37,11 @@ class Holders:
         either = np.zeros(max(map(len, rows)), np.uint8)
         for row in rows:
             either[: len(row)] |= row
-        return np.flatnonzero(np.unpackbits(either, bitorder="little"))
+        held = np.unpackbits(either, bitorder="little")
+        if among is None:
+            return np.flatnonzero(held)
+        known = among[among < len(held)]
+        return known[held[known] > 0]
 
     def _common(self, searcher: tantivy.Searcher, term: str, count: int) -> Bits:
         seen, known = self._known

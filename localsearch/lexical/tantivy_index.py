@@ -41,6 +41,8 @@ _FEW = 2_000
 """Allowed passages or documents up to which they are named one by one in the query."""
 _NAMED = 256
 """Ids up to which a term each is several times quicker than a set of terms, which builds an automaton."""
+_SPARE = 1.5
+"""Passages asked for under a mask, as a multiple of those that would do if it were spread evenly."""
 _MUST, _SHOULD, _NOT = tantivy.Occur.Must, tantivy.Occur.Should, tantivy.Occur.MustNot
 
 
@@ -205,10 +207,9 @@ class TantivyIndex:
             return self._owners(searcher, within, searcher.num_docs)
         if query.phrases or query.excluded:
             found = self._owners(searcher, built, searcher.num_docs)
-        else:
-            forms = {form: self._frequency(searcher, form) for term in query.terms for form in term.forms}
-            found = self._holders.of_any(searcher, forms)
-        return found if among is None else np.intersect1d(found, among, assume_unique=True)
+            return found if among is None else np.intersect1d(found, among, assume_unique=True)
+        forms = {form: self._frequency(searcher, form) for term in query.terms for form in term.forms}
+        return self._holders.of_any(searcher, forms, among)
 
     def _owners(self, searcher: tantivy.Searcher, query: tantivy.Query, most: int) -> Ids:
         """Ids of the documents of at most so many passages that match, ascending."""
@@ -405,8 +406,8 @@ def _sorted(ids: Ids, scores: Scores) -> Ranking:
 def _fetch_until(
     searcher: tantivy.Searcher, query: tantivy.Query, k: int, allowed: NDArray[np.bool_]
 ) -> Ranking:
-    """Ask for more and more until k allowed ones are among them or there are no more."""
-    limit = max(64, 4 * k)
+    """Ask for as many as should hold k allowed ones, and for more until they do or there are no more."""
+    limit = max(64, round(_SPARE * k * len(allowed) / max(int(np.count_nonzero(allowed)), 1)))
     while True:
         found = _run(searcher, query, limit)
         inside = found.ids < len(allowed)
