@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,9 @@ import numpy as np
 import tantivy
 from numpy.typing import NDArray
 
-from localsearch.errors import DamagedError, DiskFullError, LocalSearchError, ReadOnlyError, StorageError
+from localsearch.errors import DamagedError, ReadOnlyError
 from localsearch.lexical.borrowed import Borrowed, borrow
+from localsearch.lexical.failures import REBUILD, guard
 from localsearch.lexical.holders import Holders
 from localsearch.lexical.integrity import problems
 from localsearch.lexical.query import LexicalQuery, QueryTerm, inverse_frequency
@@ -31,9 +32,6 @@ from localsearch.types import Ids, Passage, Ranking, Scores
 
 HEAP = 48_000_000
 """Bytes of the writer's one arena: a segment of about 40,000 passages at a time."""
-_ROOM = 64 << 20
-"""Free bytes below which a writer that died in a thread of its own, which does not tell why, died of a full disk."""
-_FREE = "Free some space and retry."
 _FORMAT = "1"
 _REMEMBERED = 50_000
 """Terms whose frequency is remembered."""
@@ -77,7 +75,7 @@ class TantivyIndex:
         """Make an empty index in `folder`, dropping what was there."""
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        with _guard(folder):
+        with guard(folder):
             index = tantivy.Index(_schema(), str(folder), reuse=False)
             created = cls(folder, index, analyzer, writable=True)
         created.commit(0)
@@ -90,15 +88,15 @@ class TantivyIndex:
         Raises DamagedError when it is missing, broken or made by another analyser: rebuild it with `create`.
         """
         if not (folder / "meta.json").is_file():
-            raise DamagedError(f"no word index in {folder}", hint=_REBUILD)
+            raise DamagedError(f"no word index in {folder}", hint=REBUILD)
         if found := problems(folder):
-            raise DamagedError(f"the word index in {folder} is damaged: {found[0]}", hint=_REBUILD)
+            raise DamagedError(f"the word index in {folder} is damaged: {found[0]}", hint=REBUILD)
         borrowed = None if writable else borrow(folder)
-        with _guard(folder):
+        with guard(folder):
             place = borrowed.folder if borrowed else folder
             opened = cls(folder, tantivy.Index.open(str(place)), analyzer, writable, borrowed)
         if opened._state.get("analyzer") != _fingerprint(analyzer):
-            raise DamagedError(f"the word index in {folder} was made by another analyser", hint=_REBUILD)
+            raise DamagedError(f"the word index in {folder} was made by another analyser", hint=REBUILD)
         return opened
 
     @property
@@ -116,14 +114,14 @@ class TantivyIndex:
 
     def add(self, passages: Sequence[Passage]) -> None:
         """Take passages in; they are searchable after `commit`."""
-        with self._lock, _guard(self._folder, self._forget_writer):
+        with self._lock, guard(self._folder, self._forget_writer):
             writer = self._writing()
             for passage in passages:
                 writer.add_document(self._document(passage))
 
     def remove(self, document_ids: Sequence[int]) -> None:
         """Drop all passages of these documents added so far; takes effect at `commit`."""
-        with self._lock, _guard(self._folder, self._forget_writer):
+        with self._lock, guard(self._folder, self._forget_writer):
             gone = [int(document_id) for document_id in document_ids]
             # By query: a delete by term makes a signed term, which never equals an unsigned field's.
             named = tantivy.Query.term_set_query(self._schema, "document_id", gone)
@@ -131,7 +129,7 @@ class TantivyIndex:
 
     def clear(self) -> None:
         """Forget everything, to be filled again; takes effect at `commit`."""
-        with self._lock, _guard(self._folder, self._forget_writer):
+        with self._lock, guard(self._folder, self._forget_writer):
             self._writing().delete_all_documents()
 
     def commit(self, seq: int) -> None:
@@ -140,7 +138,7 @@ class TantivyIndex:
         After an error nothing since the last commit is kept: replay the changes after `seq`.
         """
         state = json.dumps({"seq": seq, "analyzer": _fingerprint(self._analyzer)})
-        with self._lock, _guard(self._folder, self._forget_writer):
+        with self._lock, guard(self._folder, self._forget_writer):
             writer = self._writing()
             writer.delete_documents_by_term("marker", "state")
             marker = tantivy.Document()
@@ -159,14 +157,14 @@ class TantivyIndex:
 
     def refresh(self) -> None:
         """See what another process has committed since."""
-        with self._lock, _guard(self._folder):
+        with self._lock, guard(self._folder):
             if self._borrowed:
                 self._borrowed.renew()
             self._reload()
 
     def close(self) -> None:
         """Wait for merging to end and let go of the folder; what was not committed is lost."""
-        with self._lock, _guard(self._folder):
+        with self._lock, guard(self._folder):
             if self._writer is not None:
                 writer, self._writer = self._writer, None
                 writer.rollback()
@@ -350,9 +348,6 @@ class TantivyIndex:
         return tantivy.Query.boolean_query([(_MUST, filtered), (_MUST, query)])
 
 
-_REBUILD = "It is rebuilt from the database: run `localsearch check --repair`."
-
-
 def _schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
     builder.add_unsigned_field("chunk_id", indexed=True, fast=True)
@@ -415,40 +410,3 @@ def _fetch_until(
         if int(kept.sum()) >= k or len(found) < limit:
             return Ranking(found.ids[kept][:k], found.scores[kept][:k])
         limit *= 8
-
-
-@contextmanager
-def _guard(folder: Path, failed: Any = None) -> Iterator[None]:
-    """Turn what Tantivy raises, its panics included, into our errors."""
-    try:
-        yield
-    except LocalSearchError:
-        raise
-    except (ValueError, OSError, KeyError, RuntimeError) as error:
-        if failed is not None:
-            failed()
-        raise _translated(folder, error) from error
-    except BaseException as error:
-        if type(error).__name__ != "PanicException":
-            raise
-        if failed is not None:
-            failed()
-        raise _translated(folder, error) from error
-
-
-def _translated(folder: Path, error: BaseException) -> StorageError:
-    words = str(error)
-    if "No space left" in words or "StorageFull" in words:
-        return DiskFullError(f"no space left for the word index in {folder}", hint=_FREE)
-    killed = "writer was killed" in words
-    if killed and shutil.disk_usage(folder).free < _ROOM:
-        return DiskFullError(f"no space left for the word index in {folder}", hint=_FREE)
-    if killed or "Input/output error" in words:
-        return StorageError(
-            f"the disk failed under the word index in {folder}", hint="Check the disk.", io=True
-        )
-    if "LockBusy" in words or "acquire Lockfile" in words:
-        return StorageError(f"the word index in {folder} is being written by another", hint="Try again.")
-    if "Too many open files" in words or "Cannot allocate memory" in words:
-        return StorageError(f"the word index in {folder} cannot be used: {words}", hint="Raise the limit.")
-    return DamagedError(f"the word index in {folder} failed: {words}", hint=_REBUILD)

@@ -322,7 +322,7 @@ def _holding(text: str, terms: frozenset[str]) -> list[tuple[int, int]] | None:
     telling, as the letters of the text have no single small form each.
 
     English stemming leaves a word as it is but for what it cuts off and one letter before that, and never touches the
-    first two; three words are exceptions. Apart from case only a hyphen, an apostrophe or a grouping comma is ever
+    first two, but in `dying` and its like. Apart from case only a hyphen, an apostrophe or a grouping comma is ever
     dropped from within. A term begins where a word does, or a part of one: after a sign, or with a capital. What has
     other letters than those of ASCII may hold anything.
     """
@@ -356,9 +356,9 @@ def _around(at: int, flat: str) -> tuple[int, int]:
 
 @lru_cache(10_000)
 def _beginnings(term: str) -> tuple[str, ...]:
-    """How a word may begin that gives this English term, unless a sign within it is dropped."""
+    """How a word may begin that gives this English term, unless a sign within it is dropped: `vying` gives `vie`."""
     whole = term[: max(2, len(term) - 1)]
-    return (whole, f"{term[0]}y") if term in ("die", "lie", "tie") else (whole,)
+    return (whole, f"{term[0]}y") if len(term) == 3 and term.endswith("ie") else (whole,)
 
 
 def _pairs(run: str) -> list[tuple[str, int, int]]:
