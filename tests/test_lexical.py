@@ -147,6 +147,30 @@ def test_documents_that_match_are_those_of_the_reference(
         assert index.matching(query, some).tolist() == reference.matching(query, some).tolist()
 
 
+def test_documents_that_match_are_remembered_within_bounds_by_many_threads(
+    index: TantivyIndex, reference: RankBM25Index, analyzer: Analyzer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("localsearch.lexical.holders.COMMON", 1)
+    monkeypatch.setattr("localsearch.lexical.holders.ROOM", 100)
+    queries = [ask(analyzer, text) for text in [*SUBJECTS, *ACTIONS, *PLACES]]
+    expected = [reference.matching(query).tolist() for query in queries]
+    wrong: list[int] = []
+
+    def look(start: int) -> None:
+        for number in range(start, start + 300):
+            at = number % len(queries)
+            if index.matching(queries[at]).tolist() != expected[at]:
+                wrong.append(at)
+
+    threads = [threading.Thread(target=look, args=(start,)) for start in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert sum(map(len, index._holders._known[1].values())) <= 100 + 8 * 26
+
+
 def test_score_equals_search_and_is_zero_elsewhere(index: TantivyIndex, analyzer: Analyzer) -> None:
     query = ask(analyzer, "violin bicycle")
     found = index.search(query, 1000)

@@ -45,7 +45,8 @@ class Holders:
 
     def _common(self, searcher: tantivy.Searcher, term: str, count: int) -> Bits:
         seen, known = self._known
-        if seen is not searcher or sum(row.nbytes for row in known.values()) > ROOM:
+        # Listed first: another thread may be adding to them.
+        if seen is not searcher or sum(map(len, list(known.values()))) > ROOM:
             known = {}
             self._known = searcher, known
         if term not in known:
