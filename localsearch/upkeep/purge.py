@@ -64,7 +64,6 @@ def is_due(db: Database) -> bool:
 def finish(derived: Derived, forget_queries: Callable[[], None], report: Report = no_report) -> None:
     """Rewrite every file that may still hold bytes of what was deleted."""
     corpus, db = derived.corpus, derived.corpus.db
-    forget_queries()
     derived.catch_up()
     corpus.forget_changes(corpus.seq)
     report(Progress("purge", 1, _STEPS, "steps", "word index"))
@@ -77,7 +76,7 @@ def finish(derived: Derived, forget_queries: Callable[[], None], report: Report 
     report(Progress("purge", 3, _STEPS, "steps", "database"))
     _forget_jobs(db.file.with_name(SERVICE))
     db.shrink()
-    forget_queries()  # again: those asked meanwhile
+    forget_queries()  # last, as questions are asked meanwhile
     with db.write() as connection:
         connection.execute("DELETE FROM settings WHERE name = ?", (_DUE,))
     report(Progress("purge", _STEPS, _STEPS, "steps"))

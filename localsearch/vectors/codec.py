@@ -85,25 +85,28 @@ class Codec:
         if not self.in_bytes:
             kind = np.float16 if self.storage == "fp16" else np.float32
             return np.ascontiguousarray(codes.walk).view(kind).astype(np.float32)
-        if self.storage == "int8":
-            vectors = codes.walk.astype(np.float32)
-            vectors -= _ZERO
-            vectors *= np.float32(self.limit / 127)
-            return vectors
-        vectors = _whole(codes).astype(np.float32)
-        vectors -= _MIDDLE
-        vectors *= np.float32(self.limit / 127 / 255)
+        numbers, middle, step = self._numbers(codes)
+        vectors = numbers.astype(np.float32)
+        vectors -= middle
+        vectors *= step
         return vectors
 
     def products(self, codes: Codes, query: Vectors) -> Scores:
         """Each vector times the query, shape (n,): `decode(codes) @ query` to within rounding, without decoding."""
         if not self.in_bytes:
             return np.asarray(self.decode(codes) @ query, np.float32)
+        numbers, middle, step = self._numbers(codes)
+        total = numbers.astype(np.float32) @ query - middle * query.sum()
+        return np.asarray(total * step, np.float32)
+
+    def _numbers(self, codes: Codes) -> tuple[NDArray[np.uint8 | np.uint16], np.float32, np.float32]:
+        """Codes in bytes as whole numbers, the number that stands for zero, and what one of them is worth."""
+        step = self.limit / 127
         if self.storage == "int8":
-            total = codes.walk.astype(np.float32) @ query - _ZERO * query.sum()
-            return np.asarray(total * np.float32(self.limit / 127), np.float32)
-        total = _whole(codes).astype(np.float32) @ query - _MIDDLE * query.sum()
-        return np.asarray(total * np.float32(self.limit / 127 / 255), np.float32)
+            return codes.walk, _ZERO, np.float32(step)
+        numbers = np.multiply(codes.walk, np.uint16(255), dtype=np.uint16)
+        numbers += codes.rest
+        return numbers, _MIDDLE, np.float32(step / 255)
 
     def for_walking(self, codes: Codes) -> Vectors:
         """Codes as FAISS takes them: numbers that it stores as the very bytes of `walk`."""
@@ -125,13 +128,6 @@ class Codec:
         step = self.limit / 127
         apart = step * sqrt(distance)
         return 1 - apart * apart / 2 + 6 * sqrt(2 / 12) * step * (apart + step)
-
-
-def _whole(codes: Codes) -> NDArray[np.uint16]:
-    """Both bytes of each component as one number, in 255ths of a step."""
-    whole = np.multiply(codes.walk, np.uint16(255), dtype=np.uint16)
-    whole += codes.rest
-    return whole
 
 
 def bytes_per_dimension(storage: Storage) -> int:
