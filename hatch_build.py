@@ -1,8 +1,8 @@
-"""Compiles localsearch/kernels into the shared library that localsearch/models/kernels.py looks for.
+"""Compiles localsearch/kernels into the shared library that localsearch/kernels/__init__.py looks for.
 
 The compiler is Zig's, a package from the package registry that only the build needs, so that one command installs
 everywhere alike. Where it has nothing to offer (not Linux on x86-64) or fails, the package is built without the
-library and computes with ONNX Runtime's own operators. LOCALSEARCH_KERNELS=0 leaves it out.
+library and computes with ONNX Runtime's own operators and FAISS. LOCALSEARCH_KERNELS=0 leaves it out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 FOLDER = Path("localsearch") / "kernels"
 LIBRARY = FOLDER / "fused.so"
-SOURCES = ("layer.c", "operator.c")
+SOURCES = ("layer.c", "operator.c", "walk.c")
 COMPILER = "ziglang>=0.14,<1"
 FLAGS = (
     *("-std=c11", "-D_GNU_SOURCE", "-O3", "-s", "-fPIC", "-shared", "-fvisibility=hidden"),
@@ -42,7 +42,9 @@ class KernelHook(BuildHookInterface[Any]):
         try:
             _compile(Path(self.root), library)
         except (OSError, subprocess.CalledProcessError) as error:
-            self.app.display_warning(f"{LIBRARY} was not built, encoding will be slower: {error}")
+            self.app.display_warning(
+                f"{LIBRARY} was not built, encoding and searching will be slower: {error}"
+            )
             return
         build_data["artifacts"].append(LIBRARY.as_posix())
         build_data["pure_python"] = False

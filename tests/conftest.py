@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from localsearch import kernels, processor
 from localsearch.models import ModelStore
 from localsearch.models.encoder import OnnxEncoder
 from localsearch.settings import Settings
@@ -45,6 +46,17 @@ def encoder(model_folder: Path) -> Iterator[OnnxEncoder]:
     found = ModelStore(Settings(home=model_folder.parent, models=model_folder)).encoder()
     yield found
     found.close()
+
+
+@pytest.fixture
+def fused() -> None:
+    """Skips where our own C does not run."""
+    if not processor.has_avx512_vnni():
+        pytest.skip("needs a processor with AVX-512 VNNI")
+    if kernels.library() is None:
+        pytest.skip(
+            "localsearch/kernels was not built: install from the package registry, without LOCALSEARCH_KERNELS=0"
+        )
 
 
 @pytest.fixture(scope="session")

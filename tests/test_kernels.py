@@ -15,7 +15,8 @@ from golden.texts import TEXTS
 from golden.tiny_bert import Tiny, embedding, hidden, make, tokenizer
 from numpy.typing import NDArray
 
-from localsearch.models import ModelStore, kernels, processor
+from localsearch import kernels, processor
+from localsearch.models import ModelStore
 from localsearch.models.network import fusable
 from localsearch.models.runner import Session
 from localsearch.settings import ModelSettings, Settings
@@ -32,16 +33,6 @@ SHAPES = {
 @pytest.fixture
 def store(tmp_path: Path) -> ModelStore:
     return ModelStore(Settings(home=tmp_path, models=tmp_path / "models", model=ModelSettings(threads=2)))
-
-
-@pytest.fixture
-def fused() -> None:
-    if not processor.has_avx512_vnni():
-        pytest.skip("needs a processor with AVX-512 VNNI")
-    if kernels.library() is None:
-        pytest.skip(
-            "localsearch/kernels was not built: install from the package registry, without LOCALSEARCH_KERNELS=0"
-        )
 
 
 @pytest.fixture

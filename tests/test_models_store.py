@@ -25,7 +25,7 @@ from localsearch.models import Card, ModelStore, Pin
 from localsearch.models.cards import all_cards, find_card, read_card
 from localsearch.models.files import sha256
 from localsearch.models.manifest import Manifest
-from localsearch.models.processor import has_dot_product
+from localsearch.processor import has_dot_product
 from localsearch.settings import ModelSettings, Settings
 
 KNOWN = {

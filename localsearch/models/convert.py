@@ -13,9 +13,9 @@ from localsearch.models.bert import BertWeights, read_config, read_shape, unsupp
 from localsearch.models.calibrate import smoothing
 from localsearch.models.cards import TOKENIZER, WEIGHTS, Card
 from localsearch.models.network import classifier_graph, encoder_graph, fusable
-from localsearch.models.processor import safe_int8
 from localsearch.models.tokens import Tokenizer
 from localsearch.models.weights import Weights
+from localsearch.processor import safe_int8
 
 
 def convert(card: Card, folder: Path) -> tuple[Card, bool]:

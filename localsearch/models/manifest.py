@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+from localsearch import kernels
 from localsearch.errors import ModelDamagedError, ModelFormatError, ModelMissingError
-from localsearch.models import kernels
 from localsearch.models.cards import TOKENIZER, WEIGHTS, Card, Pin
 from localsearch.models.files import sha256, write
 

@@ -19,8 +19,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from localsearch import kernels
 from localsearch.errors import ModelDamagedError
-from localsearch.models import kernels
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -22,8 +22,8 @@ from localsearch.models.files import publish, staging, storage_errors
 from localsearch.models.folder import check_name, model_files, read_folder
 from localsearch.models.lock import Lock
 from localsearch.models.manifest import MANIFEST, Manifest, pins
-from localsearch.models.processor import safe_int8
 from localsearch.models.runner import Tally
+from localsearch.processor import safe_int8
 from localsearch.settings import Settings
 from localsearch.types import Cancelled, Report, never, no_report
 

@@ -93,6 +93,7 @@ class _Growing:
         ids = np.concatenate([*self.ids, np.full(int(empty.sum()), -1, np.int64)])
         nodes = np.concatenate([np.argsort(nearby)[_joined(self.nodes)], np.flatnonzero(empty)])
         order = np.argsort(nodes, kind="stable")
+        self.graph.fix()
         ef_search, recall = choose_breadth(
             self.graph, ~empty, work.settings.recall_target, work.queries, lambda: work.step(len(ids))
         )

@@ -16,6 +16,7 @@ from localsearch.errors import DamagedError
 from localsearch.settings import VectorSettings
 from localsearch.types import Scores, Vectors
 from localsearch.vectors.codec import Bytes, Codec, Codes, bytes_per_dimension
+from localsearch.vectors.walk import Walker, walker
 
 if TYPE_CHECKING:
     from localsearch.vectors.files import HashingFile
@@ -45,6 +46,7 @@ class Graph:
         self._rest = rest
         self._room = len(rest)
         self._fixed: Codes | None = None
+        self._walker: Walker | None = None
 
     @classmethod
     def new(cls, dimensions: int, settings: VectorSettings) -> Graph:
@@ -69,13 +71,17 @@ class Graph:
             width = _rest_width(codec, int(index.d))
             shape = (int(index.ntotal), width)
             if not width or not shape[0]:
-                return cls(index, codec, int(index.d), np.empty(shape, np.uint8))._fix(mapped)
-            kept = np.asarray(np.memmap(rest, np.uint8, "r", shape=shape))
-            return cls(index, codec, int(index.d), kept if mapped else kept.copy())._fix(mapped)
+                graph = cls(index, codec, int(index.d), np.empty(shape, np.uint8))
+            else:
+                kept = np.asarray(np.memmap(rest, np.uint8, "r", shape=shape))
+                graph = cls(index, codec, int(index.d), kept if mapped else kept.copy())
         except (RuntimeError, ValueError) as error:
             raise DamagedError(
                 f"{file} is not a vector index.", hint="Run `localsearch check --repair`."
             ) from error
+        if mapped:
+            graph.fix()
+        return graph
 
     def write(self, file: HashingFile) -> None:
         """Write graph and walking codes in FAISS's own format; errors of the file pass through."""
@@ -90,10 +96,13 @@ class Graph:
     def __len__(self) -> int:
         return int(self._index.ntotal)
 
-    def _fix(self, fixed: bool) -> Graph:
-        """Look the codes up once, where they can no longer move."""
-        self._fixed = self.codes() if fixed else None
-        return self
+    def fix(self) -> None:
+        """Prepare for searching, until something is added: what codes and links are in no longer moves."""
+        self._fixed = self.codes()
+        self._walker = walker(_faiss(), self._index, self._fixed.walk) if self.codec.in_bytes else None
+
+    def _unfix(self) -> None:
+        self._fixed = self._walker = None
 
     def codes(self) -> Codes:
         """All codes, as views of the graph's own memory."""
@@ -126,6 +135,7 @@ class Graph:
     def add(self, codes: Codes, threads: int = 1) -> None:
         """Append nodes, with this many threads for this call."""
         use_threads(threads)
+        self._unfix()
         count = len(self)
         self._index.add(np.ascontiguousarray(self.codec.for_walking(codes)))
         if count + len(codes) > self._room:
@@ -139,13 +149,19 @@ class Graph:
         self, query: Vectors, k: int, breadth: int, allowed: Bytes | None = None
     ) -> tuple[Nodes, Scores]:
         """About the k best nodes with their cosines, in no order; `allowed` has a bit per node, lowest first."""
+        wanted = max(k, min(2 * k + 20, breadth)) if self.codec.in_bytes else k
+        walk = self._walker or self._walk
+        nodes = walk(self.codec.query(query), wanted, breadth, allowed)
+        return top(nodes, self.scores(nodes, query), k)
+
+    def _walk(self, query: Vectors, count: int, breadth: int, allowed: Bytes | None) -> Nodes:
+        """What a walker does, by FAISS: of any storage, and while the graph grows."""
         faiss = _faiss()
         selector = faiss.IDSelectorBitmap(allowed) if allowed is not None else None
         parameters = faiss.SearchParametersHNSW(efSearch=breadth, sel=selector)
-        wanted = min(2 * k + 20, breadth) if self.codec.in_bytes else k
-        _, found = self._index.search(self.codec.query(query), max(k, wanted), params=parameters)
-        nodes = found[0][found[0] >= 0]
-        return top(nodes, self.scores(nodes, query), k)
+        _, found = self._index.search(query, count, params=parameters)
+        nodes: Nodes = found[0][found[0] >= 0]
+        return nodes
 
     def search_exactly(self, query: Vectors, k: int, nodes: Nodes) -> tuple[Nodes, Scores]:
         """The k best of these nodes with their cosines, in no order, by comparing with each."""
@@ -210,6 +226,7 @@ class Graph:
 
     def reorder(self, order: Nodes) -> None:
         """Number the nodes anew: `order[i]` becomes i. Takes memory for a second copy meanwhile."""
+        self._unfix()
         self._index.permute_entries(order)
         self._rest = self._rest[order]
         self._room = len(order)

@@ -1,0 +1,69 @@
+"""FAISS's graph of bytes walked by our own C (kernels/walk.c): the same nodes are found, in little more than half the
+time, since what will be compared is asked of the memory beforehand."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from localsearch import kernels
+from localsearch.types import Vectors
+from localsearch.vectors.codec import Bytes
+
+_NUMBER, _PLACE = ctypes.c_int32, ctypes.c_void_p
+_SIZE = ctypes.c_size_t
+_GRAPH = (_PLACE, _SIZE, _PLACE, _SIZE, _PLACE, _PLACE, _NUMBER, _NUMBER, _NUMBER)
+_SEARCH = (_PLACE, _PLACE, _NUMBER, _NUMBER, _PLACE)
+
+
+class Walker:
+    """Walks one graph that no longer changes. Safe to share between threads.
+
+    `codes` has shape (nodes, dimensions); the `links` of node i begin at starts[i], `levels` says how many of them
+    there are up to each level, `top` is the highest level and `entry` a node that has it (faiss/impl/HNSW.h).
+    """
+
+    def __init__(
+        self,
+        walk: Any,
+        codes: Bytes,
+        links: NDArray[np.int32],
+        starts: NDArray[np.uint64],
+        levels: NDArray[np.int32],
+        top: int,
+        entry: int,
+    ) -> None:
+        self._walk = walk
+        self._held = codes, links, starts, levels
+        places = (links.ctypes.data, len(links), starts.ctypes.data, levels.ctypes.data)
+        self._graph = (codes.ctypes.data, codes.shape[1], *places, top, entry, len(codes))
+
+    def __call__(self, query: Vectors, count: int, breadth: int, allowed: Bytes | None) -> NDArray[np.int64]:
+        """About the `count` nodes nearest to the query in terms of the graph, shape (1, dimensions), nearest first.
+
+        `breadth` is efSearch; `allowed` has a bit for each node, lowest first. Raises MemoryError.
+        """
+        asked, found = query.astype(np.uint8), np.empty(count, np.int32)
+        bits = None if allowed is None else allowed.ctypes.data
+        search = (asked.ctypes.data, bits, max(breadth, count), count, found.ctypes.data)
+        held = self._walk(*self._graph, *search)
+        if held < 0:
+            raise MemoryError("a walk through the graph found no memory")
+        return found[:held].astype(np.int64)
+
+
+def walker(faiss: Any, index: Any, codes: Bytes) -> Walker | None:
+    """For a graph of FAISS with these codes, which must outlive it; None without our own C, or without a node."""
+    library = kernels.loaded()
+    if library is None or not len(codes):
+        return None
+    walk = library.localsearch_walk
+    walk.argtypes, walk.restype = (*_GRAPH, *_SEARCH), _NUMBER
+    hnsw = index.hnsw
+    links = faiss.rev_swig_ptr(hnsw.neighbors.data(), int(hnsw.neighbors.size()))
+    starts = faiss.rev_swig_ptr(hnsw.offsets.data(), len(codes) + 1)
+    levels = faiss.vector_to_array(hnsw.cum_nneighbor_per_level)
+    return Walker(walk, codes, links, starts, levels, int(hnsw.max_level), int(hnsw.entry_point))
