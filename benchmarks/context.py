@@ -122,10 +122,11 @@ class Context:
         finally:
             shutil.rmtree(made, ignore_errors=True)
 
-    def queries(self, count: int) -> list[str]:
-        """Queries of three and of ten words by turns, from passages that are in every size of the corpus."""
-        asked = passages.Queries.of(passages.read(self.passages, (count + 1) // 2)).mixed()
-        return [text for text in asked if text.strip()][:count]
+    def queries(self, count: int, start: int = 0) -> list[str]:
+        """Queries of three and of ten words by turns, from passages that are in every size of the corpus: `count` of
+        them from the given one on, all different for different starts."""
+        asked = passages.Queries.of(passages.read(self.passages, (start + count + 1) // 2)).mixed()
+        return [text for text in asked if text.strip()][start : start + count]
 
     def vectors_file(self, count: int) -> str:
         """A .npy file with the vectors of the first `count` passages, made or completed if need be."""

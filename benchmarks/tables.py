@@ -111,6 +111,7 @@ def _latency(results: Mapping[str, Any]) -> Iterable[Table]:
         return
     rows = [["query", "p50 ms", "p95 ms", "p99 ms"]]
     rows += [_percentile_row(f"{mode}, warm, uncached", suite[mode]) for mode in MODES[:3]]
+    rows.append(_percentile_row("lexical, the first queries of a process", suite["young"]))
     rows.append(_percentile_row("hybrid, cached", suite["cached"]))
     rows.append(
         _percentile_row("hybrid with rerank, its passages looked at for the first time", suite["rerank"])

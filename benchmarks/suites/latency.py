@@ -24,11 +24,15 @@ def run(context: Context) -> dict[str, Any]:
     count = context.sizes.main
     home, _ = context.home(count)
     queries = context.queries(context.sizes.queries)
+    others = context.queries(context.sizes.queries, start=len(queries))
     context.say(f"latency: {count} passages")
     figures: dict[str, Any] = {"passages": count, "limit": LIMIT, "cold": _cold(context, home, queries)}
     with context.ours() as ours:
         ours.open(home=home)
         figures["query_encoding"] = percentiles(ours.query_vectors(texts=queries)["ms"])
+        ours.search(queries=others[:WARM], mode="lexical", limit=LIMIT)
+        # Warm is a process that has answered as many other queries: it remembers the words of the passages it showed.
+        figures["young"] = percentiles(ours.search(queries=others, mode="lexical", limit=LIMIT)["ms"])
         for mode in MODES:
             ours.search(queries=queries[:WARM], mode=mode, limit=LIMIT)
             figures[mode] = percentiles(ours.search(queries=queries, mode=mode, limit=LIMIT)["ms"])

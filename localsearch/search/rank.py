@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,10 +26,21 @@ from localsearch.search.trip import Trip
 from localsearch.settings import SearchSettings
 from localsearch.types import Ids, Ranking, Scores, Vectors
 
+Floats = NDArray[np.float32]
+
 _TIERS = (1, 5, 25)
 """Candidates of each leg, as multiples of the setting, tried in turn until the page is full."""
 _FIRST_BY_WORDS = 0.3
 """A smaller tier to begin with where words alone decide: how many candidates there are does not change their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class ByWords:
+    """What was found by words, with its vectors, shape (n, dimensions), looked up while the query is being encoded;
+    None where fusion needs none."""
+
+    found: Ranking
+    vectors: Vectors | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,18 +190,27 @@ class Ranker:
         count: int,
     ) -> tuple[Gathered, bool]:
         """What each leg finds, scored by both; and whether a leg might have more."""
-        words, meaning = Ranking.empty(), Ranking.empty()
-        if trip.request.mode != "semantic":
-            with trip.stage("lexical"):
-                words = self.derived.lexical.search(plan.words, count, plan.allowed)
-            self.embedder.want(words.ids[:20].tolist())
+        meaning = Ranking.empty()
+        words = self._by_words(trip, plan, None if vector is None else semantic, count)
         query = self._finish_encoding(trip, vector)
         if query is not None and semantic is not None:
             with trip.stage("semantic"):
                 meaning = semantic.vectors.search(query, count, plan.allowed, self._exact(semantic))
         with trip.stage("fuse"):
             gathered = self._scored_by_both(trip, plan, semantic, query, words, meaning)
-        return gathered, len(words) >= count or len(meaning) >= count
+        return gathered, len(words.found) >= count or len(meaning) >= count
+
+    def _by_words(self, trip: Trip, plan: Plan, semantic: Semantic | None, count: int) -> ByWords:
+        words = Ranking.empty()
+        if trip.request.mode != "semantic":
+            with trip.stage("lexical"):
+                words = self.derived.lexical.search(plan.words, count, plan.allowed)
+            self.embedder.want(words.ids[:20].tolist())
+        adaptive = trip.request.mode != "semantic" and self.settings.fusion == "adaptive"
+        if semantic is None or not adaptive:
+            return ByWords(words)
+        with trip.stage("fuse"):
+            return ByWords(words, semantic.vectors.vectors_of(words.ids))
 
     def _weighed(
         self, trip: Trip, plan: Plan, semantic: Semantic | None, gathered: Gathered, count: int
@@ -238,23 +259,28 @@ class Ranker:
         plan: Plan,
         semantic: Semantic | None,
         query: Vectors | None,
-        words: Ranking,
+        words: ByWords,
         meaning: Ranking,
     ) -> Gathered:
-        ids = union(words, meaning)
-        lexical = np.zeros(len(ids), np.float32)
-        if trip.request.mode != "semantic":
-            lexical = _known(ids, words, lambda missing: self.derived.lexical.score(plan.words, missing))
-        adaptive = trip.request.mode != "semantic" and self.settings.fusion == "adaptive"
-        vectors = self._vectors(semantic, query, ids) if adaptive else None
-        cosine = np.full(len(ids), np.nan, np.float32)
-        if query is not None and vectors is not None:
+        """What either leg found with the score of each leg; BM25 of what meaning found is looked up beside the rest."""
+        ids = union(words.found, meaning)
+        lexical = self._beside.start(self._lexical_scores, trip, plan, ids, words.found)
+        if semantic is None or query is None:
+            return Gathered(Candidates(ids, lexical.result()), None, None)
+        if words.vectors is not None:
+            vectors = _completed(ids, words.found.ids, words.vectors, semantic.vectors.vectors_of)
             cosine = vectors @ query
-        elif query is not None and semantic is not None:
-            cosine = _known(ids, meaning, lambda missing: semantic.vectors.score(query, missing))
-        signals = self._signals(semantic, plan) if semantic is not None and query is not None else None
-        candidates = Candidates(ids, lexical, None if query is None else cosine, vectors)
-        return Gathered(candidates, query, signals)
+        else:
+            vectors = None
+            score = partial(semantic.vectors.score, query)
+            cosine = _completed(ids, meaning.ids, meaning.scores, score)
+        signals = self._signals(semantic, plan)
+        return Gathered(Candidates(ids, lexical.result(), cosine, vectors), query, signals)
+
+    def _lexical_scores(self, trip: Trip, plan: Plan, ids: Ids, found: Ranking) -> Scores:
+        if trip.request.mode == "semantic":
+            return np.zeros(len(ids), np.float32)
+        return _completed(ids, found.ids, found.scores, partial(self.derived.lexical.score, plan.words))
 
     def _fuse(self, trip: Trip, plan: Plan, semantic: Semantic | None, gathered: Gathered) -> Scored:
         """Weigh the legs against each other, and look closer if asked."""
@@ -287,9 +313,6 @@ class Ranker:
             smoothing=chosen.smoothing,
             closer=chosen.closer,
         )
-
-    def _vectors(self, semantic: Semantic | None, query: Vectors | None, ids: Ids) -> Vectors | None:
-        return None if semantic is None or query is None else semantic.vectors.vectors_of(ids)
 
     def _signals(self, semantic: Semantic, plan: Plan) -> Signals:
         """How well the model's tokenizer knows the query's words, if there are any, and what they could give."""
@@ -328,11 +351,13 @@ def _or_none(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def _known(ids: Ids, ranking: Ranking, score: Callable[[Ids], Scores]) -> Scores:
-    """Scores of `ids` (ascending), from the ranking where it has them, else by asking."""
-    scores = np.zeros(len(ids), np.float32)
-    scores[np.searchsorted(ids, ranking.ids)] = ranking.scores
-    missing = np.setdiff1d(ids, ranking.ids, assume_unique=True)
-    if len(missing):
-        scores[np.searchsorted(ids, missing)] = score(missing)
-    return scores
+def _completed(ids: Ids, known: Ids, values: Floats, ask: Callable[[Ids], Floats]) -> Floats:
+    """A value, or a row of them, for each of `ids` (ascending): those that are known, the others by asking."""
+    missing = np.setdiff1d(ids, known, assume_unique=True)
+    if not len(missing):
+        return values[np.argsort(known)]
+    asked = ask(missing)
+    completed = np.empty((len(ids), *asked.shape[1:]), np.float32)
+    completed[np.searchsorted(ids, known)] = values
+    completed[np.searchsorted(ids, missing)] = asked
+    return completed

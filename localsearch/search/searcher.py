@@ -89,10 +89,10 @@ class Searcher:
         if not found.documents and plan.filter is not None:
             trip.notes.extend(self.planner.unknown_fields(plan.filter))
         page = found.documents[request.offset : request.offset + request.limit]
-        with trip.stage("count"):
-            matching = self.counter.matching(request, found, counting)
         with trip.stage("snippets"):
             hits = tuple(self.presenter.hits(plan, page, request.explain))
+        with trip.stage("count"):
+            matching = self.counter.matching(request, found, counting)
         return Answer(
             query=request.query,
             total=matching.total,

@@ -377,7 +377,8 @@ def _segment_keys(document_id: int, start: int, stop: int) -> range:
 
 
 def _slice(segments: Mapping[int, str], document_id: int, start: int, stop: int) -> str:
-    text = "".join(segments.get(key, "") for key in _segment_keys(document_id, start, stop))
+    keys = _segment_keys(document_id, start, stop)
+    text = segments.get(keys[0], "") if len(keys) == 1 else "".join(segments.get(key, "") for key in keys)
     skipped = start // SEGMENT * SEGMENT
     return text[start - skipped : stop - skipped]
 
