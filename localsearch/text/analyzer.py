@@ -262,21 +262,27 @@ def _analyze(raw: str, stem: Callable[[str], str]) -> tuple[str, ...]:
 
 def _taken_apart(raw: str, stem: Callable[[str], str]) -> tuple[str, ...]:
     """The whole, when the word is composed, then its parts; `O'Neill's` is simple, `os.path`, `IL-6` are not."""
-    raw = unicodedata.normalize("NFKC", raw).replace("‑", "-")
-    if _GROUPED.fullmatch(raw):
+    if not raw.isascii():
+        raw = unicodedata.normalize("NFKC", raw).replace("‑", "-")
+    if "," in raw and _GROUPED.fullmatch(raw):
         return (raw.replace(",", ""),)
     if raw.endswith(("#", "++")):
         sign = raw.lstrip("".join(set(raw) - {"#", "+"}))
         base = _analyze(raw[: -len(sign)], stem)
         return (raw.casefold(), *base) if len(raw) - len(sign) <= 2 else base
     word = _without_apostrophes(raw)
-    parts = [part for piece in _JOINT.split(word) if piece for part in _HUMP.split(piece)]
+    parts = [part for piece in _JOINT.split(word) if piece for part in _humps(piece)]
     if len(parts) <= 1:
         return tuple(_term(part, stem) for part in parts)
     if not _kept_whole(word):
         return tuple(_term(part, stem) for part in parts)
     whole = normalize(word.replace("-", "").strip("_"))[:LONGEST]
     return (whole, *(_term(part, stem) for part in parts[:LONGEST] if not _small_number(part)))
+
+
+def _humps(piece: str) -> list[str]:
+    """`readFile` gives `read File`; what has no capitals has no humps to look for."""
+    return [piece] if piece.islower() else _HUMP.split(piece)
 
 
 def _without_apostrophes(raw: str) -> str:
@@ -293,7 +299,7 @@ def _small_number(part: str) -> bool:
 
 def _kept_whole(word: str) -> bool:
     """Identifiers, versions, dates and names with numbers are searched as one; hyphenated prose is not."""
-    return "_" in word or "." in word or any(c.isdigit() for c in word) or _HUMP.search(word) is not None
+    return "_" in word or "." in word or any(map(str.isdigit, word)) or _HUMP.search(word) is not None
 
 
 def _term(part: str, stem: Callable[[str], str]) -> str:
