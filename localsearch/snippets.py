@@ -15,7 +15,8 @@ LENGTH = 240
 
 Highlights = tuple[tuple[int, int], ...]
 
-_BREAK = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|(?<=[。！？])|\n{2,}")
+_STOPS = ".!?…。！？"
+_BREAK = re.compile(r"[.!?…][\"'”’)\]]*\s+|[。！？]|\n{2,}")
 _SPACE = re.compile(r"\s+")
 _RUN = re.compile(r"\s{2,}")
 _ELLIPSIS = "…"
@@ -92,7 +93,8 @@ def _drop(held: dict[str, int], term: str) -> None:
 
 def _sentence_start(passage: str, first: int, earliest: int) -> int | None:
     """The start of the sentence that `first` is in, if it is not before `earliest`."""
-    starts = [m.end() for m in _BREAK.finditer(passage, earliest, first)]
+    begin = earliest - 1 if earliest and passage[earliest - 1] in _STOPS else earliest
+    starts = [m.end() for m in _BREAK.finditer(passage, begin, first)]
     return starts[-1] if starts else (0 if earliest == 0 else None)
 
 
@@ -129,15 +131,16 @@ def _render(passage: str, start: int, end: int, places: list[tuple[int, int]]) -
     mark = _ELLIPSIS if start > 0 else ""
     start += len(passage[start:end]) - len(passage[start:end].lstrip())
     window = passage[start:end].rstrip()
-    highlights = _moved(places, window, len(mark) - start, start)
-    return mark + _SPACE.sub(" ", window) + (_ELLIPSIS if end < len(passage) else ""), highlights
+    text = " ".join(window.split())
+    runs = [match.span() for match in _RUN.finditer(window)] if len(text) < len(window) else []
+    highlights = _moved(places, runs, len(mark) - start, start)
+    return mark + text + (_ELLIPSIS if end < len(passage) else ""), highlights
 
 
-def _moved(places: list[tuple[int, int]], window: str, by: int, start: int) -> Highlights:
+def _moved(places: list[tuple[int, int]], runs: list[tuple[int, int]], by: int, start: int) -> Highlights:
     """From places in the passage to those in the snippet, which a run of white space before them brings nearer."""
-    runs = [match.span() for match in _RUN.finditer(window)]
     if not runs:
-        return tuple((low + by, high + by) for low, high in places)
+        return tuple([(low + by, high + by) for low, high in places])
     ends = [start + end for _, end in runs]
     lost = [0, *accumulate(end - begin - 1 for begin, end in runs)]
     return tuple(
