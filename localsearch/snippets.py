@@ -8,14 +8,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from localsearch.text import Analyzer, Token
+from localsearch.text import Analyzer, Found
 
 LENGTH = 240
 """Characters of a snippet: two to three lines on a page."""
 
 Highlights = tuple[tuple[int, int], ...]
 
-_BREAK = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|(?<=[。！？])|\n{2,}")
+_STOPS = ".!?…。！？"
+_BREAK = re.compile(r"[.!?…][\"'”’)\]]*\s+|[。！？]|\n{2,}")
 _SPACE = re.compile(r"\s+")
 _RUN = re.compile(r"\s{2,}")
 _ELLIPSIS = "…"
@@ -44,7 +45,7 @@ def snippet(
     it was cut; highlights are (start, end) offsets into it. Without a match it is the passage's start.
     """
     matches = analyzer.find(passage, frozenset(terms), language)
-    first, last = _densest(matches, length) if matches else (0, 0)
+    first, last = _densest(matches, length)
     start, end = _window(passage, first, last, length)
     return Excerpt(*_render(passage, start, end, _merged(matches, start, end)), first)
 
@@ -66,24 +67,34 @@ def _window(passage: str, first: int, last: int, length: int) -> tuple[int, int]
     return start, _word_end(passage, min(len(passage), start + length), last)
 
 
-def _densest(matches: list[Token], length: int) -> tuple[int, int]:
-    """The stretch of at most `length` characters with most different terms, then most matches, then the first."""
-    best, best_value = (matches[0].start, matches[0].end), (0, 0)
-    low, held = 0, dict.fromkeys((match.term for match in matches), 0)
-    for high, match in enumerate(matches):
-        held[match.term] += 1
-        while match.end - matches[low].start > length and low < high:
-            held[matches[low].term] -= 1
+def _densest(matches: list[Found], length: int) -> tuple[int, int]:
+    """The stretch of at most `length` characters with most different terms, then most matches, then the first.
+
+    Of no matches it is (0, 0); a match that is longer by itself is a stretch of its own.
+    """
+    first = last = low = different = count = 0
+    held: dict[str, int] = {}
+    for high, (term, _, end) in enumerate(matches):
+        held[term] = held.get(term, 0) + 1
+        while end - matches[low][1] > length and low < high:
+            _drop(held, matches[low][0])
             low += 1
-        value = (len(held) - list(held.values()).count(0), high - low + 1)
-        if value > best_value:
-            best, best_value = (matches[low].start, match.end), value
-    return best
+        if len(held) > different or (len(held) == different and high - low >= count):
+            first, last, different, count = matches[low][1], end, len(held), high - low + 1
+    return first, last
+
+
+def _drop(held: dict[str, int], term: str) -> None:
+    if held[term] == 1:
+        del held[term]
+    else:
+        held[term] -= 1
 
 
 def _sentence_start(passage: str, first: int, earliest: int) -> int | None:
     """The start of the sentence that `first` is in, if it is not before `earliest`."""
-    starts = [m.end() for m in _BREAK.finditer(passage, earliest, first)]
+    begin = earliest - 1 if earliest and passage[earliest - 1] in _STOPS else earliest
+    starts = [m.end() for m in _BREAK.finditer(passage, begin, first)]
     return starts[-1] if starts else (0 if earliest == 0 else None)
 
 
@@ -102,16 +113,16 @@ def _word_end(passage: str, at: int, least: int) -> int:
     return space if space > max(least - 1, at - 40) else at
 
 
-def _merged(matches: list[Token], start: int, end: int) -> list[tuple[int, int]]:
+def _merged(matches: list[Found], start: int, end: int) -> list[tuple[int, int]]:
     """Places of matches inside the window, overlapping and touching ones as one."""
     places: list[tuple[int, int]] = []
-    for match in matches:
-        if match.start < start or match.end > end:
+    for _, low, high in matches:
+        if low < start or high > end:
             continue
-        if places and match.start <= places[-1][1]:
-            places[-1] = (places[-1][0], max(places[-1][1], match.end))
+        if places and low <= places[-1][1]:
+            places[-1] = (places[-1][0], max(places[-1][1], high))
         else:
-            places.append((match.start, match.end))
+            places.append((low, high))
     return places
 
 
@@ -120,15 +131,16 @@ def _render(passage: str, start: int, end: int, places: list[tuple[int, int]]) -
     mark = _ELLIPSIS if start > 0 else ""
     start += len(passage[start:end]) - len(passage[start:end].lstrip())
     window = passage[start:end].rstrip()
-    highlights = _moved(places, window, len(mark) - start, start)
-    return mark + _SPACE.sub(" ", window) + (_ELLIPSIS if end < len(passage) else ""), highlights
+    text = " ".join(window.split())
+    runs = [match.span() for match in _RUN.finditer(window)] if len(text) < len(window) else []
+    highlights = _moved(places, runs, len(mark) - start, start)
+    return mark + text + (_ELLIPSIS if end < len(passage) else ""), highlights
 
 
-def _moved(places: list[tuple[int, int]], window: str, by: int, start: int) -> Highlights:
+def _moved(places: list[tuple[int, int]], runs: list[tuple[int, int]], by: int, start: int) -> Highlights:
     """From places in the passage to those in the snippet, which a run of white space before them brings nearer."""
-    runs = [match.span() for match in _RUN.finditer(window)]
     if not runs:
-        return tuple((low + by, high + by) for low, high in places)
+        return tuple([(low + by, high + by) for low, high in places])
     ends = [start + end for _, end in runs]
     lost = [0, *accumulate(end - begin - 1 for begin, end in runs)]
     return tuple(

@@ -7,11 +7,12 @@ import re
 import threading
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 import snowballstemmer
 
+from localsearch.text.finding import holding
 from localsearch.text.stopwords import STOP_WORDS
 
 T = TypeVar("T")
@@ -48,10 +49,6 @@ _WORD = re.compile(f"[{_UNSPACED}]+|{_ATOM}(?:[.'’‑-]{_ATOM}|{_GLUE})*(?:\\+
 _PLAIN_WORD = re.compile(rf"\w+(?:[.'’‑-]\w+|{_GLUE})*(?:\+\+|#)?")
 _SPECIAL = re.compile(f"[{_UNSPACED}{_MARKS}\u200d]")
 _HUMP = re.compile("(?<=[a-z][a-z])(?=[A-Z](?:[a-z][a-z]|[A-Z]))|(?<=[A-Z])(?=[A-Z][a-z][a-z])")
-_STRETCH = re.compile(r"\S+")
-_DROPPED = re.compile(r"[-',](?<=\w[-',])\w")
-_FOREIGN = re.compile(r"[^\x00-\x7f]+")
-_BLANKS = [blank for blank in map(chr, range(128)) if blank.isspace() and blank != " "]
 _JOINT = re.compile("[._-]+")
 _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+")
 _ELISION = re.compile(
@@ -77,7 +74,10 @@ _LETTERS = str.maketrans(
         "’": "'",
     }
 )
-_LATIN = "ca cs da de en eo es et eu fi fr ga hu id it lt nl no pl pt ro sr st sv tr"
+_LATIN = {
+    "ca", "cs", "da", "de", "en", "eo", "es", "et", "eu", "fi", "fr", "ga", "hu", "id", "it", "lt", "nl", "no", "pl",
+    "pt", "ro", "sr", "st", "sv", "tr",
+}  # fmt: skip
 _STEMMERS = {
     "ar": "arabic", "ca": "catalan", "cs": "czech", "da": "danish", "de": "german", "el": "greek", "en": "english",
     "eo": "esperanto", "es": "spanish", "et": "estonian", "eu": "basque", "fa": "persian", "fi": "finnish",
@@ -105,6 +105,10 @@ class Token(NamedTuple):
     end: int
 
 
+Found = tuple[str, int, int]
+"""What a `Token` says without its names, which take time to give."""
+
+
 def normalize(text: str) -> str:
     """NFKC, case folded, accents and vowel points removed: `"Ｃａｆé"` gives `"cafe"`."""
     if text.isascii():
@@ -126,7 +130,7 @@ class Analyzer:
         self._default = default_language
         self._stemming = stemming
         self._memos: dict[str, _Memo[str]] = {}
-        self._stretches: dict[str, tuple[_Memo[str], _Memo[Token]]] = {}
+        self._stretches: dict[str, _Memo[Found]] = {}
         self._surfaces = _Memo(_surface)
         self._lock = threading.Lock()
 
@@ -140,29 +144,24 @@ class Analyzer:
     def terms(self, text: str, language: str = "") -> list[str]:
         """Index terms in reading order, function words included."""
         memo = self._memo(language)
-        if _SPECIAL.search(text) is None:
+        if text.isascii() or _SPECIAL.search(text) is None:
             return [term for word in _PLAIN_WORD.findall(text) for term in memo[word]]
         return [term for word in _WORD.findall(text) for term in _word_terms(word, memo)]
 
     def tokens_with_offsets(self, text: str, language: str = "") -> list[Token]:
         """The same terms with the place of the word in `text` that each came from."""
-        memo = self._memo(language)
-        if _SPECIAL.search(text) is None:
-            places = ((match.group(), *match.span()) for match in _PLAIN_WORD.finditer(text))
-            return [Token(term, start, end) for word, start, end in places for term in memo[word]]
-        return [token for match in _WORD.finditer(text) for token in _tokens(match, memo)]
+        return [Token(*found) for found in _found(text, self._memo(language))]
 
-    def find(self, text: str, wanted: frozenset[str], language: str = "") -> list[Token]:
-        """Those of `tokens_with_offsets` whose term is wanted, much sooner: no word reaches over white space, so what
-        stands between is looked at as a whole, and in English only if it holds how a wanted term begins."""
-        terms, tokens = self._stretches_of(language)
-        places = _holding(text, wanted) if self._latin(language) == "en" else None
-        if places is None:
-            stretches = (match.span() for match in _STRETCH.finditer(text))
-            places = [(low, high) for low, high in stretches if not wanted.isdisjoint(terms[text[low:high]])]
+    def find(self, text: str, wanted: frozenset[str], language: str = "") -> list[Found]:
+        """Those of `tokens_with_offsets` whose term is wanted, much sooner in English: no word reaches over white
+        space, so what stands between is looked at as a whole, and only if it may hold a wanted term."""
+        stretches = holding(text, wanted) if self._latin(language) == "en" else None
+        if stretches is None:
+            return [found for found in _found(text, self._memo(language)) if found[0] in wanted]
+        tokens = self._stretches_of(language)
         return [
-            Token(term, start + low, start + high)
-            for start, end in places
+            (term, start + low, start + high)
+            for start, end in stretches
             for term, low, high in tokens[text[start:end]]
             if term in wanted
         ]
@@ -188,11 +187,10 @@ class Analyzer:
                 )
         return memo
 
-    def _stretches_of(self, language: str) -> tuple[_Memo[str], _Memo[Token]]:
-        """The terms of what stands between white space, punctuation and all; and, where asked for, their places."""
+    def _stretches_of(self, language: str) -> _Memo[Found]:
+        """The terms of what stands between white space, punctuation and all, with their places in it."""
         if language not in self._stretches:
-            terms = _Memo(partial(self.terms, language=language))
-            self._stretches[language] = terms, _Memo(partial(self.tokens_with_offsets, language=language))
+            self._stretches[language] = _Memo(partial(_found, memo=self._memo(language)))
         return self._stretches[language]
 
     def _stem_for(self, language: str) -> Callable[[str], str]:
@@ -202,7 +200,7 @@ class Analyzer:
 
     def _latin(self, language: str) -> str:
         """The language by which words of the Latin alphabet are stemmed."""
-        return language if language in _LATIN.split() else self._default
+        return language if language in _LATIN else self._default
 
 
 def _unstemmed(word: str) -> str:
@@ -262,21 +260,27 @@ def _analyze(raw: str, stem: Callable[[str], str]) -> tuple[str, ...]:
 
 def _taken_apart(raw: str, stem: Callable[[str], str]) -> tuple[str, ...]:
     """The whole, when the word is composed, then its parts; `O'Neill's` is simple, `os.path`, `IL-6` are not."""
-    raw = unicodedata.normalize("NFKC", raw).replace("‑", "-")
-    if _GROUPED.fullmatch(raw):
+    if not raw.isascii():
+        raw = unicodedata.normalize("NFKC", raw).replace("‑", "-")
+    if "," in raw and _GROUPED.fullmatch(raw):
         return (raw.replace(",", ""),)
     if raw.endswith(("#", "++")):
         sign = raw.lstrip("".join(set(raw) - {"#", "+"}))
         base = _analyze(raw[: -len(sign)], stem)
         return (raw.casefold(), *base) if len(raw) - len(sign) <= 2 else base
     word = _without_apostrophes(raw)
-    parts = [part for piece in _JOINT.split(word) if piece for part in _HUMP.split(piece)]
+    parts = [part for piece in _JOINT.split(word) if piece for part in _humps(piece)]
     if len(parts) <= 1:
         return tuple(_term(part, stem) for part in parts)
     if not _kept_whole(word):
         return tuple(_term(part, stem) for part in parts)
     whole = normalize(word.replace("-", "").strip("_"))[:LONGEST]
     return (whole, *(_term(part, stem) for part in parts[:LONGEST] if not _small_number(part)))
+
+
+def _humps(piece: str) -> list[str]:
+    """`readFile` gives `read File`; what has no capitals has no humps to look for."""
+    return [piece] if piece.islower() else _HUMP.split(piece)
 
 
 def _without_apostrophes(raw: str) -> str:
@@ -293,7 +297,7 @@ def _small_number(part: str) -> bool:
 
 def _kept_whole(word: str) -> bool:
     """Identifiers, versions, dates and names with numbers are searched as one; hyphenated prose is not."""
-    return "_" in word or "." in word or any(c.isdigit() for c in word) or _HUMP.search(word) is not None
+    return "_" in word or "." in word or any(map(str.isdigit, word)) or _HUMP.search(word) is not None
 
 
 def _term(part: str, stem: Callable[[str], str]) -> str:
@@ -307,58 +311,22 @@ def _word_terms(raw: str, memo: _Memo[str]) -> tuple[str, ...]:
     return tuple(pair for pair, _, _ in _pairs(raw)) if _RUN.match(raw) else memo[raw]
 
 
-def _tokens(match: re.Match[str], memo: _Memo[str]) -> Iterator[Token]:
+def _found(text: str, memo: _Memo[str]) -> list[Found]:
+    """All terms of a text, each with where its word stands."""
+    if text.isascii() or _SPECIAL.search(text) is None:
+        words = _PLAIN_WORD.finditer(text)
+        return [(term, match.start(), match.end()) for match in words for term in memo[match[0]]]
+    return [found for match in _WORD.finditer(text) for found in _found_in(match, memo)]
+
+
+def _found_in(match: re.Match[str], memo: _Memo[str]) -> Iterator[Found]:
     raw, start = match.group(), match.start()
     if _RUN.match(raw):
         for pair, low, high in _pairs(raw):
-            yield Token(pair, start + low, start + high)
+            yield pair, start + low, start + high
     else:
         for term in memo[raw]:
-            yield Token(term, start, match.end())
-
-
-def _holding(text: str, terms: frozenset[str]) -> list[tuple[int, int]] | None:
-    """The stretches between white space, ascending, that may hold one of these English terms; None if there is no
-    telling, as the letters of the text have no single small form each.
-
-    English stemming leaves a word as it is but for what it cuts off and one letter before that, and never touches the
-    first two, but in `dying` and its like. Apart from case only a hyphen, an apostrophe or a grouping comma is ever
-    dropped from within. A term begins where a word does, or a part of one: after a sign, or with a capital. What has
-    other letters than those of ASCII may hold anything.
-    """
-    flat = text.lower()
-    if len(flat) != len(text):
-        return None
-    for blank in _BLANKS:
-        if blank in flat:
-            flat = flat.replace(blank, " ")
-    starts = [match.start() for match in _DROPPED.finditer(flat)]
-    if not flat.isascii():
-        starts += [match.start() for match in _FOREIGN.finditer(flat)]
-    held = {_around(at, flat) for at in starts}
-    for beginning in {beginning for term in terms for beginning in _beginnings(term)}:
-        at = flat.find(beginning)
-        while at >= 0:
-            after = at + 1
-            if not at or text[at].isupper() or not flat[at - 1].isalnum():
-                stretch = _around(at, flat)
-                held.add(stretch)
-                after = stretch[1]
-            at = flat.find(beginning, after)
-    return sorted(held)
-
-
-def _around(at: int, flat: str) -> tuple[int, int]:
-    """The stretch between blanks that this place is in."""
-    end = flat.find(" ", at)
-    return flat.rfind(" ", 0, at) + 1, end if end >= 0 else len(flat)
-
-
-@lru_cache(10_000)
-def _beginnings(term: str) -> tuple[str, ...]:
-    """How a word may begin that gives this English term, unless a sign within it is dropped: `vying` gives `vie`."""
-    whole = term[: max(2, len(term) - 1)]
-    return (whole, f"{term[0]}y") if len(term) == 3 and term.endswith("ie") else (whole,)
+            yield term, start, match.end()
 
 
 def _pairs(run: str) -> list[tuple[str, int, int]]:
