@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from localsearch.engine import Engine
 from localsearch.errors import FilterError, LocalSearchError, QueryError
+from localsearch.search import count
 from localsearch.search.beside import Beside
 from localsearch.settings import SearchSettings, load
 from localsearch.types import Record
@@ -207,6 +209,29 @@ def test_totals_are_true_and_facets_count_what_matches(engine: Engine) -> None:
     assert engine.search("kind:topic", limit=2).total == len(TOPICS)
     assert engine.search("harbour", mode="lexical", filters={"n": {"$lt": 7}}, limit=2).total == 7
     assert engine.search("honey bees", mode="lexical").total == 1
+
+
+@pytest.mark.parametrize("paragraphs", [1, 8], ids=["short documents", "long documents"])
+def test_a_total_of_very_many_is_an_estimate_near_the_truth(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, paragraphs: int
+) -> None:
+    """By chance where documents are one passage; in longer ones words keep together, and a sketch counts."""
+    monkeypatch.setattr(count, "COUNTED", 20)
+    random = np.random.default_rng(5)
+    holds = random.random((600, 2)) < (0.4, 0.3)
+    filler = "The quick brown foxes of the forest were running along the river for a long while. " * 8
+
+    def text(row: NDArray[np.bool_]) -> str:
+        words = " ".join(word for word, held in zip(("heron", "otter"), row) if held)
+        return "\n\n".join(f"{words} {filler}" for _ in range(paragraphs))
+
+    home = load(tmp_path / "home", environ={})
+    with Engine.open(settings=replace(home, models=tmp_path / "none", offline=True)) as opened:
+        opened.add([Record(text(row), id=str(number)) for number, row in enumerate(holds)])
+        answer = opened.search("heron otter", mode="lexical")
+        assert opened.status().chunks >= paragraphs * 400
+    assert answer.total_is_estimate
+    assert answer.total == pytest.approx(int(holds.any(axis=1).sum()), rel=0.1)
 
 
 def test_a_folder_counts_what_its_filter_finds(tmp_path: Path, model_folder: Path) -> None:

@@ -263,10 +263,10 @@ class Ranker:
         meaning: Ranking,
     ) -> Gathered:
         """What either leg found with the score of each leg; BM25 of what meaning found is looked up beside the rest."""
+        if semantic is None or query is None:
+            return Gathered(Candidates(words.found.ids, words.found.scores), None, None)
         ids = union(words.found, meaning)
         lexical = self._beside.start(self._lexical_scores, trip, plan, ids, words.found)
-        if semantic is None or query is None:
-            return Gathered(Candidates(ids, lexical.result()), None, None)
         if words.vectors is not None:
             vectors = _completed(ids, words.found.ids, words.vectors, semantic.vectors.vectors_of)
             cosine = vectors @ query
