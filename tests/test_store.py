@@ -173,6 +173,21 @@ def test_only_what_came_from_a_file_is_in_the_index_of_contents(db: Database) ->
     )
 
 
+def test_a_new_database_has_pages_of_8192_bytes_and_an_old_one_keeps_its_own(tmp_path: Path) -> None:
+    Database.open(tmp_path).close()
+    assert (tmp_path / "index.db").read_bytes()[16:18] == (8192).to_bytes(2, "big")
+    old = tmp_path / "old"
+    old.mkdir()
+    connection = sqlite3.connect(old / "index.db")
+    connection.executescript("PRAGMA page_size=4096; PRAGMA journal_mode=WAL; CREATE TABLE x (y)")
+    connection.close()
+    db = Database.open(old)
+    db.shrink()
+    assert db.one("PRAGMA page_size") == 4096
+    db.backup_to(tmp_path / "copy.db")
+    assert (tmp_path / "copy.db").read_bytes()[16:18] == (4096).to_bytes(2, "big")
+
+
 def test_token_bits_live_as_long_as_their_version_and_passage(db: Database) -> None:
     corpus, embeddings, tokens = Corpus(db), Embeddings(db), TokenBits(db)
     version = embeddings.begin("m", "int8", "f", 3)
