@@ -29,6 +29,8 @@ Numbers = NDArray[np.uint16]
 
 _ZERO = np.float32(2048)
 _MOST = np.float32(2047)
+_BLOCK = 64
+"""Vectors read at a time: few enough for the memory to be taken from the heap again and again."""
 _STEP_BITS = 13
 """A step of so few bits times a number of 11 is exact in a float32: what was read is written as the same bytes."""
 
@@ -74,18 +76,21 @@ def to_bytes(vectors: Vectors) -> list[bytes]:
 def from_bytes(stored: Sequence[bytes], dimensions: int) -> Vectors:
     """Stored vectors, shape (n, dimensions). An earlier release stored half floats, of 2 bytes: they are longer."""
     found = np.empty((len(stored), dimensions), np.float32)
-    short = np.fromiter((len(row) < 2 * dimensions for row in stored), np.bool_, len(stored))
-    for kind, read in ((short, _twelve_bits), (~short, _half_floats)):
-        at = np.flatnonzero(kind)
-        if len(at):
-            found[at] = read(b"".join([stored[row] for row in at.tolist()]), dimensions)
+    for start in range(0, len(stored), _BLOCK):
+        rows = stored[start : start + _BLOCK]
+        short = np.array([len(row) < 2 * dimensions for row in rows])
+        block = found[start : start + len(rows)]
+        for kind, read in ((short, _twelve_bits), (~short, _half_floats)):
+            if kind.all():
+                block[:] = read(rows, dimensions)
+            elif kind.any():
+                block[kind] = read([rows[at] for at in np.flatnonzero(kind).tolist()], dimensions)
     return found
 
 
 def stored_sizes(dimensions: int) -> tuple[int, ...]:
     """How many bytes a stored vector may have."""
-    short = 4 + dimensions + packed_width(dimensions)
-    return (short, 2 * dimensions) if _is_shorter(dimensions) else (2 * dimensions,)
+    return (_width(dimensions), 2 * dimensions) if _is_shorter(dimensions) else (2 * dimensions,)
 
 
 def rounded(vectors: Vectors) -> Vectors:
@@ -93,8 +98,12 @@ def rounded(vectors: Vectors) -> Vectors:
     return from_bytes(to_bytes(vectors), vectors.shape[1])
 
 
+def _width(dimensions: int) -> int:
+    return 4 + dimensions + packed_width(dimensions)
+
+
 def _is_shorter(dimensions: int) -> bool:
-    return 4 + dimensions + packed_width(dimensions) < 2 * dimensions
+    return _width(dimensions) < 2 * dimensions
 
 
 def _steps(vectors: Vectors) -> Vectors:
@@ -104,8 +113,8 @@ def _steps(vectors: Vectors) -> Vectors:
     return np.asarray(short, np.float32)
 
 
-def _twelve_bits(data: bytes, dimensions: int) -> Vectors:
-    rows = np.frombuffer(data, np.uint8).reshape(-1, stored_sizes(dimensions)[0])
+def _twelve_bits(stored: Sequence[bytes], dimensions: int) -> Vectors:
+    rows = np.frombuffer(b"".join(stored), np.uint8).reshape(len(stored), _width(dimensions))
     steps = np.ascontiguousarray(rows[:, :4]).view("<f4")
     vectors = joined(rows[:, 4 : 4 + dimensions], rows[:, 4 + dimensions :]).astype(np.float32)
     vectors -= _ZERO
@@ -114,5 +123,5 @@ def _twelve_bits(data: bytes, dimensions: int) -> Vectors:
     return vectors
 
 
-def _half_floats(data: bytes, dimensions: int) -> Vectors:
-    return np.frombuffer(data, "<f2").astype(np.float32).reshape(-1, dimensions)
+def _half_floats(stored: Sequence[bytes], dimensions: int) -> Vectors:
+    return np.frombuffer(b"".join(stored), "<f2").astype(np.float32).reshape(len(stored), dimensions)

@@ -52,6 +52,7 @@ class Embeddings:
 
     def __init__(self, db: Database) -> None:
         self.db = db
+        self._sizes: dict[int, int] = {}
 
     # -- versions
 
@@ -230,7 +231,7 @@ class Embeddings:
     def vectors_of(self, version_id: int, chunk_ids: Sequence[int] | Ids) -> tuple[Ids, Vectors]:
         """Vectors of these chunks: ids of shape (n,) that have one, ascending, and vectors (n, dimensions)."""
         listed = ",".join(str(int(i)) for i in chunk_ids)
-        dimensions = int(self.db.one("SELECT dimensions FROM versions WHERE id = ?", (version_id,)) or 0)
+        dimensions = self._dimensions(version_id)
         rows = self.db.query(
             "SELECT c.id, v.vector FROM chunks AS c JOIN vectors AS v ON v.hash = c.hash AND v.version_id = ?"
             f" WHERE c.id IN ({listed}) ORDER BY c.id",
@@ -238,6 +239,15 @@ class Embeddings:
         )
         ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
         return ids, quantize.from_bytes([row[1] for row in rows], dimensions)
+
+    def _dimensions(self, version_id: int) -> int:
+        """Of a version's vectors, looked up once: ids of versions are never reused."""
+        if version_id not in self._sizes:
+            found = self.db.one("SELECT dimensions FROM versions WHERE id = ?", (version_id,))
+            if found is None:
+                return 0
+            self._sizes[version_id] = int(found)
+        return self._sizes[version_id]
 
     def stream(self, version_id: int, chunk_ids: Ids) -> Iterator[tuple[Ids, Vectors]]:
         """Vectors of many chunks in batches of bounded size."""
