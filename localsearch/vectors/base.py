@@ -181,7 +181,10 @@ class Base:
 
 
 def _spare(storage: str, k: int, exact: bool) -> int:
-    """How many more to score in full. By int12 as by int16, 8 sufficed for 200 of 200 queries at k 10, 100, 1,000."""
+    """How many more to score in full.
+
+    By int12 as by int16, 8 sufficed for each of 200 queries at k 10, 50, 100 and 1,000, and for 199 of them at 500.
+    """
     if storage == "int8":
         return k + 20
     return 8 if exact and storage != "fp32" else 0
