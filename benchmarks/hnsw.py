@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from benchmarks.__main__ import _context, _parser
 from benchmarks.vectors import encoder_of
+from localsearch import quantize
 from localsearch.settings import VectorSettings
 from localsearch.types import Ids, Vectors
 from localsearch.vectors import VectorIndex, plan, tuning
@@ -36,6 +37,7 @@ KINDS = (
     VectorSettings(ef_construction=400),
     VectorSettings(m=16),
     VectorSettings(m=24),
+    VectorSettings(storage="int16"),
     VectorSettings(storage="int8"),
     VectorSettings(storage="fp16"),
     VectorSettings(storage="fp32"),
@@ -279,7 +281,7 @@ def run(out: Path, quick: bool, count: int = 100_000, only: tuple[str, ...] = ()
     context = _context(_parser().parse_args(["--quick"] if quick else []))
     count = 10_000 if quick else count
     vectors = np.load(context.vectors_file(count)).astype(np.float32)
-    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16).astype(np.float32)
+    vectors = quantize.rounded(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
     encoder = encoder_of(context)
     queries = np.stack([encoder.encode_query(text) for text in context.queries(QUERIES)])
     figures: dict[str, Any] = json.loads(out.read_text()) if out.exists() else {}

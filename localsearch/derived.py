@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from localsearch import quantize
 from localsearch.errors import DamagedError, ModelError, StorageError
 from localsearch.relevance import Calibration
 from localsearch.store import Corpus, Embeddings, Version
@@ -291,8 +292,8 @@ class Derived:
             alive = self.embeddings.put(version_id, hashes, list(done))
             semantic = self.semantic
             if alive and semantic and semantic.version.id == version_id:
-                matrix = np.stack([hashes[done[i]] for i in alive]).astype(np.float16).astype(np.float32)
-                semantic.vectors.add(np.array(alive, np.int64), matrix)
+                stored = quantize.rounded(np.stack([hashes[done[i]] for i in alive]))
+                semantic.vectors.add(np.array(alive, np.int64), stored)
 
     def adopt(self, semantic: Semantic) -> None:
         """Answer from this version, which the database has as the active one already."""

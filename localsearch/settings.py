@@ -20,7 +20,7 @@ from localsearch.errors import SettingsError
 HUB = "https://huggingface.co"
 MB = 1_000_000
 """Bytes in one of the megabytes that settings count, as in `size:>1mb`."""
-Storage = Literal["fp32", "fp16", "int16", "int8"]
+Storage = Literal["fp32", "fp16", "int16", "int12", "int8"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +70,15 @@ class SearchSettings:
 class VectorSettings:
     """HNSW: M neighbours per node, build and query breadth (0: chosen by measurement), storage of a vector.
 
-    int16 searches by one byte a dimension and scores by two, int8 has only the first; docs/decisions/hnsw.md compares.
+    int12 searches by one byte a dimension and scores by four bits more, int16 by a second byte, int8 has only the
+    first; docs/decisions/hnsw.md compares. Another storage than an index has comes with its next merge.
     `merge_at` is the delta's size that starts a new generation, `tombstone_share` the deleted share.
     """
 
     m: int = 32
     ef_construction: int = 200
     ef_search: int = 0
-    storage: Storage = "int16"
+    storage: Storage = "int12"
     recall_target: float = 0.985
     merge_at: int = 10_000
     tombstone_share: float = 0.1

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from serving import notes, serving
 
+from localsearch import quantize
 from localsearch.cli import main
 from localsearch.engine import Engine
 from localsearch.errors import NotFoundError
@@ -116,8 +117,8 @@ def _vectors(engine: Engine) -> list[bytes]:
     row = engine.corpus.find("default", "secret-id")
     assert row is not None
     ids = np.array([chunk for chunk, _ in engine.corpus.chunk_ids([row.id])])
-    found = [engine.embeddings.vectors_of(version.id, ids)[1][0] for version in engine.embeddings.versions()]
-    return [vector.astype("<f2").tobytes() for vector in found]
+    found = [engine.embeddings.vectors_of(version.id, ids)[1] for version in engine.embeddings.versions()]
+    return [quantize.to_bytes(vector)[0] for vector in found]
 
 
 def test_one_collection_only(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from localsearch import quantize
 from localsearch.errors import DamagedError, FormatError, ReadOnlyError
 from localsearch.store import Corpus, Database, Embeddings, FileRow, Ledger, NewDocument, TokenBits
 from localsearch.store.corpus import SEGMENT
@@ -123,12 +125,67 @@ def test_vectors_are_kept_by_what_was_embedded(db: Database) -> None:
     vector = np.array([0.6, 0.8, 0.0], np.float32)
     assert embeddings.put(version.id, {document.hashes[0]: vector}, [ids[0]]) == [ids[0]]
     assert embeddings.embedded_ids(version.id).tolist() == [ids[0]]
+    assert embeddings.vectors_of(version.id, ids[1:])[1].shape == (0, 3)
     found, matrix = embeddings.vectors_of(version.id, ids)
     assert found.tolist() == [ids[0]]
     np.testing.assert_allclose(matrix[0], vector, atol=5e-4)
     _, again = corpus.put("elsewhere", document)
     embeddings.expect(again, document.hashes)
     assert [chunk.chunk_id for chunk in embeddings.pending(version.id, 10)] == [again[1], ids[1]]
+
+
+def test_vectors_are_read_in_order_whichever_way_they_were_stored(db: Database) -> None:
+    corpus, embeddings = Corpus(db), Embeddings(db)
+    version = embeddings.begin("m", "int8", "f", 21)
+    document = new_document("a", "x" * 1200, parts=1200)
+    _, ids = corpus.put("default", document)
+    vectors = np.random.default_rng(0).standard_normal((1200, 21)).astype(np.float32)
+    embeddings.put(version.id, dict(zip(document.hashes, vectors)), ids)
+    old = [vector.astype("<f2").tobytes() for vector in vectors]
+    with db.write() as connection:
+        for at in range(0, 1200, 3):
+            connection.execute("UPDATE vectors SET vector = ? WHERE hash = ?", (old[at], document.hashes[at]))
+    kept = quantize.rounded(vectors)
+    kept[::3] = vectors[::3].astype(np.float16)
+    streamed = list(embeddings.stream(version.id, np.array(ids)))
+    assert np.concatenate([some for some, _ in streamed]).tolist() == ids
+    assert (np.concatenate([some for _, some in streamed]) == kept).all()
+    found, matrix = embeddings.vectors_of(version.id, ids[5:8])
+    assert found.tolist() == ids[5:8]
+    assert (matrix == kept[5:8]).all()
+
+
+def test_only_what_came_from_a_file_is_in_the_index_of_contents(db: Database) -> None:
+    plans = [
+        "SELECT * FROM documents WHERE collection = ? AND content_hash = ?",
+        "SELECT count(*) FROM documents AS d WHERE d.content_hash = ?",
+    ]
+    for statement in plans:
+        values = ("default", b"x" * 16)[-statement.count("?") :]
+        plan = " ".join(row[3] for row in db.query(f"EXPLAIN QUERY PLAN {statement}", values))
+        assert "documents_by_content" in plan, plan
+    corpus = Corpus(db)
+    corpus.put("default", new_document("record"))
+    corpus.put("default", replace(new_document("file"), content_hash=b"x" * 16))
+    assert [row.key for row in corpus.by_content("default", b"x" * 16)] == ["file"]
+    assert (
+        db.one("SELECT count(*) FROM documents INDEXED BY documents_by_content WHERE content_hash > x''") == 1
+    )
+
+
+def test_a_new_database_has_pages_of_8192_bytes_and_an_old_one_keeps_its_own(tmp_path: Path) -> None:
+    Database.open(tmp_path).close()
+    assert (tmp_path / "index.db").read_bytes()[16:18] == (8192).to_bytes(2, "big")
+    old = tmp_path / "old"
+    old.mkdir()
+    connection = sqlite3.connect(old / "index.db")
+    connection.executescript("PRAGMA page_size=4096; PRAGMA journal_mode=WAL; CREATE TABLE x (y)")
+    connection.close()
+    db = Database.open(old)
+    db.shrink()
+    assert db.one("PRAGMA page_size") == 4096
+    db.backup_to(tmp_path / "copy.db")
+    assert (tmp_path / "copy.db").read_bytes()[16:18] == (4096).to_bytes(2, "big")
 
 
 def test_token_bits_live_as_long_as_their_version_and_passage(db: Database) -> None:

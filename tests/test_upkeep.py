@@ -7,12 +7,15 @@ import shutil
 import sqlite3
 import tarfile
 import time
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from localsearch import quantize
 from localsearch.engine import Engine
 from localsearch.errors import ConflictError, DamagedError, LocalSearchError, NotFoundError, UsageError
 from localsearch.server.database import ServiceDatabase
@@ -169,6 +172,49 @@ def test_repair_rebuilds_what_is_derived_and_nothing_else(engine: Engine) -> Non
     assert answers(engine) == before
 
 
+def test_half_floats_of_an_earlier_release_stay_beside_what_is_stored_now(
+    engine: Engine, settings: Settings, tmp_path: Path
+) -> None:
+    """Searched, checked, backed up and restored; a damaged one of either kind is found and computed again."""
+    as_half_floats(engine, range(1, 21))
+    engine.add([Record(f"Letter {n} is about stamps{n}.", id=f"l{n}") for n in range(5)])
+    engine.embed_pending()
+    before = answers(engine)
+    ids, vectors = engine.embeddings.vectors_of(1, range(1, 46))
+    assert sizes(engine) == {768: 20, 580: 25}
+    assert engine.check().ok
+    engine.backup(tmp_path / "kept.backup")
+    engine.close()
+    restore(tmp_path / "kept.backup", tmp_path / "again")
+    with Engine.open(settings=replace(settings, home=tmp_path / "again")) as again:
+        assert (sizes(again), answers(again)) == ({768: 20, 580: 25}, before)
+        assert (again.embeddings.vectors_of(1, ids)[1] == vectors).all()
+        with again.db.write() as connection:
+            connection.execute("UPDATE vectors SET vector = zeroblob(length(vector)) WHERE id IN (3, 44)")
+            connection.execute("UPDATE vectors SET vector = zeroblob(579), crc = NULL WHERE id = 9")
+        assert [problem.message for problem in again.check().problems] == ["3 stored vectors are damaged."]
+        again.check(repair_=True)
+        again.embed_pending()
+        assert sizes(again) == {768: 18, 580: 27}
+        assert again.check().ok
+        np.testing.assert_allclose(again.embeddings.vectors_of(1, ids)[1], vectors, atol=3e-4)
+
+
+def as_half_floats(engine: Engine, rows: range) -> None:
+    """Store these rows of `vectors` anew, as an earlier release did."""
+    with engine.db.write() as connection:
+        for row, blob in connection.execute("SELECT id, vector FROM vectors").fetchall():
+            if row in rows:
+                old = quantize.from_bytes([blob], 384)[0].astype("<f2").tobytes()
+                connection.execute(
+                    "UPDATE vectors SET vector = ?, crc = ? WHERE id = ?", (old, zlib.crc32(old), row)
+                )
+
+
+def sizes(engine: Engine) -> dict[int, int]:
+    return dict(engine.db.query("SELECT length(vector), count(*) FROM vectors GROUP BY 1"))
+
+
 def test_a_damaged_word_index_or_graph_is_rebuilt_at_opening(engine: Engine, settings: Settings) -> None:
     before = answers(engine)
     engine.close()
@@ -205,7 +251,8 @@ def test_purging_leaves_no_byte(engine: Engine, settings: Settings) -> None:
     vector = engine.embeddings.vectors_of(
         1, [engine.corpus.chunk_ids([engine.corpus.find("default", "secret-id").id])[0][0]]
     )  # type: ignore[union-attr]
-    stored = vector[1][0].astype("<f2").tobytes()
+    (stored,) = quantize.to_bytes(vector[1])
+    assert stored in (settings.home / "index.db").read_bytes() + (settings.home / "index.db-wal").read_bytes()
     assert encoder.dimensions == 384
     assert any(secret.encode() in file.read_bytes() for file in settings.home.rglob("*") if file.is_file())
     outcome = engine.purge(["secret-id"])

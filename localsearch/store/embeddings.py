@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from localsearch import quantize
 from localsearch.store.database import Database
 from localsearch.types import Ids, Vectors
 
@@ -47,10 +48,11 @@ class PendingChunk:
 
 
 class Embeddings:
-    """Versions and vectors. Vectors are stored as float16: cosines change by less than 0.001."""
+    """Versions and vectors. Vectors are stored in 12 bits a component: cosines change by less than 0.001."""
 
     def __init__(self, db: Database) -> None:
         self.db = db
+        self._sizes: dict[int, int] = {}
 
     # -- versions
 
@@ -207,12 +209,11 @@ class Embeddings:
             found = dict(
                 connection.execute(f"SELECT id, hash FROM chunks WHERE id IN ({','.join(map(str, done))})")
             )
-            kept = [
-                (digest, vectors[digest].astype("<f2").tobytes()) for digest in {*found.values()} & {*vectors}
-            ]
+            kept = {digest: vectors[digest] for digest in {*found.values()} & {*vectors}}
+            stored = quantize.to_bytes(np.stack([*kept.values()])) if kept else []
             connection.executemany(
                 "INSERT OR IGNORE INTO vectors (version_id, hash, vector, crc) VALUES (?, ?, ?, ?)",
-                [(version_id, digest, blob, zlib.crc32(blob)) for digest, blob in kept],
+                [(version_id, digest, blob, zlib.crc32(blob)) for digest, blob in zip(kept, stored)],
             )
             connection.executemany(
                 "DELETE FROM pending WHERE version_id = ? AND chunk_id = ?", [(version_id, i) for i in done]
@@ -230,14 +231,23 @@ class Embeddings:
     def vectors_of(self, version_id: int, chunk_ids: Sequence[int] | Ids) -> tuple[Ids, Vectors]:
         """Vectors of these chunks: ids of shape (n,) that have one, ascending, and vectors (n, dimensions)."""
         listed = ",".join(str(int(i)) for i in chunk_ids)
+        dimensions = self._dimensions(version_id)
         rows = self.db.query(
             "SELECT c.id, v.vector FROM chunks AS c JOIN vectors AS v ON v.hash = c.hash AND v.version_id = ?"
             f" WHERE c.id IN ({listed}) ORDER BY c.id",
             (version_id,),
         )
         ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
-        flat = np.frombuffer(b"".join(row[1] for row in rows), "<f2").astype(np.float32)
-        return ids, flat.reshape(len(rows), -1) if rows else np.empty((0, 0), np.float32)
+        return ids, quantize.from_bytes([row[1] for row in rows], dimensions)
+
+    def _dimensions(self, version_id: int) -> int:
+        """Of a version's vectors, looked up once: ids of versions are never reused."""
+        if version_id not in self._sizes:
+            found = self.db.one("SELECT dimensions FROM versions WHERE id = ?", (version_id,))
+            if found is None:
+                return 0
+            self._sizes[version_id] = int(found)
+        return self._sizes[version_id]
 
     def stream(self, version_id: int, chunk_ids: Ids) -> Iterator[tuple[Ids, Vectors]]:
         """Vectors of many chunks in batches of bounded size."""

@@ -11,7 +11,8 @@ bodies     the extracted text in segments, so that a passage is read without rea
            is document_id * 2**20 + the segment's number
 chunks     passages; `hash` names the text that is embedded (title and heading path with the passage)
 versions   embedding versions; one is active
-vectors    fp16 little-endian embeddings by version and hash, with their CRC-32: the cache that embeds nothing twice
+vectors    embeddings by version and hash, with their CRC-32: the cache that embeds nothing twice. In 12 bits a
+           component, or in half floats where an earlier release stored them; localsearch/quantize.py tells them apart
 tokens     sign bits of the vectors of a passage's tokens, row after row, by version and hash, with their CRC-32:
            derived, and made again when they are missing or damaged
 pending    chunks that still lack a vector, per live version
@@ -146,6 +147,14 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
             crc INTEGER NOT NULL,
             UNIQUE (version_id, hash)
         );
+        """,
+    ),
+    (
+        # Vectors in 12 bits, which an earlier release would misread; records have no hash of a file's content.
+        "0005_twelve_bits",
+        """
+        DROP INDEX documents_by_content;
+        CREATE INDEX documents_by_content ON documents (content_hash) WHERE content_hash IS NOT NULL;
         """,
     ),
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from localsearch import quantize
 from localsearch.derived import Derived, Semantic
 from localsearch.embedding import rebuild
 from localsearch.store import Corpus, TokenBits
@@ -19,7 +20,7 @@ KNOWN_FOLDERS = ("lexical", "vectors", "models")
 _STRAY = ("-wal", "-shm", "-journal")
 _BATCH = 2000
 _UNIT = 0.01
-"""How far from 1 the length of a stored vector may be: half precision loses about 0.0005."""
+"""How far from 1 the length of a stored vector may be: half floats lose about 0.0005, 12 bits no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,29 +132,26 @@ def _vectors(derived: Derived, quick: bool) -> Iterator[Problem]:
 
 def _bad_vectors(derived: Derived, semantic: Semantic) -> Iterator[int]:
     """Rows of `vectors` that are not unit vectors of the right size."""
-    size = 2 * semantic.version.dimensions
+    dimensions = semantic.version.dimensions
+    sizes = quantize.stored_sizes(dimensions)
     last = 0
     while rows := derived.corpus.db.query(
         "SELECT id, vector, crc FROM vectors WHERE version_id = ? AND id > ? ORDER BY id LIMIT ?",
         (semantic.version.id, last, _BATCH),
     ):
         last = rows[-1][0]
-        whole = [(row, blob) for row, blob, crc in rows if _is_whole(blob, size, crc)]
-        yield from (row for row, blob, crc in rows if not _is_whole(blob, size, crc))
-        matrix = (
-            np.frombuffer(b"".join(blob for _, blob in whole), "<f2")
-            .astype(np.float32)
-            .reshape(len(whole), -1)
-        )
+        whole = [(row, blob) for row, blob, crc in rows if _is_whole(blob, sizes, crc)]
+        yield from (row for row, blob, crc in rows if not _is_whole(blob, sizes, crc))
         with np.errstate(all="ignore"):
+            matrix = quantize.from_bytes([blob for _, blob in whole], dimensions)
             lengths = np.linalg.norm(matrix, axis=1)
             bad = ~(np.abs(lengths - 1) < _UNIT)
         yield from (whole[at][0] for at in np.flatnonzero(bad).tolist())
 
 
-def _is_whole(blob: object, size: int, crc: object) -> bool:
-    """Whether a stored vector has its size and checksum; those that an earlier release stored have none."""
-    return isinstance(blob, bytes) and len(blob) == size and (crc is None or zlib.crc32(blob) == crc)
+def _is_whole(blob: object, sizes: tuple[int, ...], crc: object) -> bool:
+    """Whether a stored vector has a size it may have and its checksum, which the first release did not store."""
+    return isinstance(blob, bytes) and len(blob) in sizes and (crc is None or zlib.crc32(blob) == crc)
 
 
 def _compare(part: str, name: str, wanted: Ids, held: Ids) -> Iterator[Problem]:

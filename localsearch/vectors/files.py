@@ -2,7 +2,7 @@
 
     FOLDER/manifest.json     which generation is published, with the size and checksums of its files
     FOLDER/7.graph           the HNSW graph and its vectors, as FAISS writes them
-    FOLDER/7.rest            the second byte of each component, where storage has one
+    FOLDER/7.rest            what storage keeps of each component besides: a second byte, or four bits
     FOLDER/7.ids             chunk ids (int64, little-endian; -1 where a vector was deleted), then their nodes (int32)
     FOLDER/damaged-*         what did not match its manifest, set aside
     FOLDER/*.new             being written; left by a crash, removed at the next opening
@@ -30,7 +30,8 @@ import msgspec
 from localsearch.errors import DamagedError, DiskFullError, FormatError, StorageError
 from localsearch.settings import Storage
 
-FORMAT = 1
+FORMAT = 2
+"""1 has no int12, and is read as before."""
 MANIFEST = "manifest.json"
 _BLOCK = 1 << 22
 _HINT = "It was set aside; run `localsearch check --repair`, which rebuilds it from the database."
@@ -179,7 +180,7 @@ def read_manifest(folder: Path) -> Generation | None:
         manifest = msgspec.json.decode(data, type=_Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError, AttributeError, TypeError, RecursionError) as error:
         raise DamagedError(f"{folder / MANIFEST} does not parse.", hint=_HINT) from error
-    if manifest.check != _check(manifest.generation) or manifest.format != FORMAT:
+    if manifest.check != _check(manifest.generation) or not 1 <= manifest.format <= FORMAT:
         raise DamagedError(f"{folder / MANIFEST} does not match its checksum.", hint=_HINT)
     return manifest.generation
 

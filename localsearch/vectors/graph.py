@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from localsearch.errors import DamagedError
+from localsearch.quantize import Bytes
 from localsearch.settings import VectorSettings
 from localsearch.types import Scores, Vectors
-from localsearch.vectors.codec import Bytes, Codec, Codes, bytes_per_dimension
+from localsearch.vectors.codec import Codec, Codes, widths
 from localsearch.vectors.walk import Walker, walker
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Graph:
             metric = faiss.METRIC_L2 if codec.in_bytes else faiss.METRIC_INNER_PRODUCT
             index = faiss.IndexHNSWSQ(dimensions, kind, settings.m, metric)
         index.hnsw.efConstruction = settings.ef_construction
-        return cls(index, codec, dimensions, np.empty((0, _rest_width(codec, dimensions)), np.uint8))
+        return cls(index, codec, dimensions, np.empty((0, widths(settings.storage, dimensions)[1]), np.uint8))
 
     @classmethod
     def open(cls, file: Path, rest: Path, codec: Codec, *, mapped: bool = True) -> Graph:
@@ -68,7 +69,7 @@ class Graph:
         faiss = _faiss()
         try:
             index = faiss.read_index(str(file), faiss.IO_FLAG_MMAP_IFC if mapped else 0)
-            width = _rest_width(codec, int(index.d))
+            width = widths(codec.storage, int(index.d))[1]
             shape = (int(index.ntotal), width)
             if not width or not shape[0]:
                 graph = cls(index, codec, int(index.d), np.empty(shape, np.uint8))
@@ -110,7 +111,7 @@ class Graph:
             return self._fixed
         storage = _faiss().downcast_index(self._index.storage)
         count = len(self)
-        width = self.dimensions * (1 if self.codec.in_bytes else bytes_per_dimension(self.codec.storage))
+        width = widths(self.codec.storage, self.dimensions)[0]
         if not count:
             return Codes(np.empty((0, width), np.uint8), self._rest[:0])
         walk = _faiss().rev_swig_ptr(storage.codes.data(), count * width).reshape(count, width)
@@ -265,11 +266,7 @@ def use_threads(count: int) -> None:
     _faiss().omp_set_num_threads(max(1, count))
 
 
-def _rest_width(codec: Codec, dimensions: int) -> int:
-    return dimensions if codec.storage == "int16" else 0
-
-
 def bytes_per_vector(dimensions: int, settings: VectorSettings) -> int:
     """Disk that a vector takes: its code, 2 M links of 4 bytes and a few above, level, offset, chunk id and node."""
     links = 8 * settings.m + 8 * settings.m // max(1, settings.m - 1)
-    return dimensions * bytes_per_dimension(settings.storage) + links + 32
+    return sum(widths(settings.storage, dimensions)) + links + 32

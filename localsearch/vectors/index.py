@@ -115,17 +115,18 @@ class VectorIndex:
         """Make vectors searchable, shape (len(ids), dimensions), unit length; an id that is there is replaced,
         until the index is opened again: one id means one vector.
 
-        They are kept at half precision, as the database keeps them, so that scores do not change with a restart.
+        They are kept as given until the next merge: give what the database gives back, and scores do not change with a
+        restart.
         """
         ids = np.asarray(ids, np.int64)
-        rounded = np.asarray(vectors).astype(np.float16).astype(np.float32)
-        check_vectors(ids, rounded, self.dimensions)
+        vectors = np.asarray(vectors, np.float32)
+        check_vectors(ids, vectors, self.dimensions)
         if not len(ids):
             return
         with self._changing:
             state = self._state
             base = state.base.remove(ids) if state.base else None
-            self._state = _State(base, state.delta.add(ids, rounded))
+            self._state = _State(base, state.delta.add(ids, vectors))
 
     def remove(self, ids: Ids) -> None:
         """Hide these from the next search on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import ceil, sqrt
 
-VECTORS_PER_BREADTH = {"int8": 20, "int16": 20, "fp16": 8, "fp32": 8}
+VECTORS_PER_BREADTH = {"int8": 20, "int12": 20, "int16": 20, "fp16": 8, "fp32": 8}
 """How many vectors are compared exactly in the time that the graph takes for one more of efSearch."""
 WIDEST = 2_048
 

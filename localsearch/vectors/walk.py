@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from localsearch import kernels
+from localsearch.quantize import Bytes
 from localsearch.types import Vectors
-from localsearch.vectors.codec import Bytes
 
 _NUMBER, _PLACE = ctypes.c_int32, ctypes.c_void_p
 _SIZE = ctypes.c_size_t

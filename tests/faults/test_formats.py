@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 import tarfile
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 import world
 
@@ -56,6 +58,45 @@ def test_an_earlier_format_opens(name: str, tmp_path: Path) -> None:
         for (query, mode), hits in world.answers(fresh).items():
             if mode == "lexical":
                 assert len(hits) == len(before[query, mode])
+
+
+@pytest.mark.parametrize("name", [name for name in STORED if name < "0005"])
+def test_half_floats_and_two_bytes_stay_until_they_are_made_anew(name: str, tmp_path: Path) -> None:
+    """Vectors as releases before 0005 kept them: read as they are, beside new ones; the next merge makes int12."""
+    home = unpacked(name, tmp_path)
+    assert _sizes(home) == {2 * world.DIMENSIONS: 89}
+    old = _stored_halves(home)
+    with world.open_engine(home) as engine:
+        semantic = engine.derived.semantic
+        assert semantic is not None
+        assert semantic.vectors.generation is not None
+        assert (semantic.vectors.generation.storage, len(semantic.vectors)) == ("int16", 89)
+        ids, vectors = engine.embeddings.vectors_of(1, semantic.vectors.ids())
+        assert sorted(vector.astype("<f2").tobytes() for vector in vectors) == sorted(old)
+        np.testing.assert_allclose(semantic.vectors.vectors_of(ids), vectors, atol=2e-5)
+        before = world.answers(engine)
+        engine.add(world.records(10, start=30))
+        engine.embed_pending()
+        assert engine.check().ok
+        assert semantic.vectors.generation.storage == "int16"
+        engine.add(world.records(30, start=50))
+        engine.embed_pending()
+        assert semantic.vectors.generation.storage == "int12"
+        for number in (*range(30, 40), *range(50, 80)):
+            engine.delete(f"d{number}")
+        assert engine.check().ok
+        world.same_answers(world.answers(engine), before)
+    assert {2 * world.DIMENSIONS, 4 + world.DIMENSIONS * 3 // 2} == _sizes(home).keys()
+
+
+def _sizes(home: Path) -> dict[int, int]:
+    with closing(sqlite3.connect(home / "index.db")) as connection:
+        return dict(connection.execute("SELECT length(vector), count(*) FROM vectors GROUP BY 1").fetchall())
+
+
+def _stored_halves(home: Path) -> list[bytes]:
+    with closing(sqlite3.connect(home / "index.db")) as connection:
+        return [blob for (blob,) in connection.execute("SELECT vector FROM vectors")]
 
 
 def test_a_newer_database_is_refused(tmp_path: Path) -> None:
