@@ -199,7 +199,7 @@ def test_a_generation_finds_what_brute_force_finds(
     assert recall(published, queries, ids, vectors, k=100, fetch=fetch) >= 0.97
     found = published.search(queries[0], 10, fetch=fetch)
     exact = {i: float(full[i] @ queries[0]) for i in found.ids.tolist()}
-    tolerance = 6e-4 if published.settings.storage == "int12" else 1e-4
+    tolerance = {"int12": 6e-4, "fp16": 1e-4}.get(published.settings.storage, 2e-5)
     np.testing.assert_allclose(found.scores, list(exact.values()), atol=tolerance)
     assert (np.diff(found.scores) <= 0).all()
 
@@ -707,9 +707,12 @@ def test_searches_go_on_while_generations_change(
     def ask() -> None:
         while not stop.is_set():
             for query in queries[:10]:
+                before = index._state
                 found = index.search(query, 10)
                 scores = index.score(query, found.ids)
-                if len(found) != 10 or not np.allclose(found.scores, scores, atol=1e-4):
+                # Between the two a vector may have moved from the delta, which is exact, into the graph.
+                off = 1e-6 if index._state is before else 6e-4
+                if len(found) != 10 or not np.allclose(found.scores, scores, rtol=0, atol=off):
                     wrong.append(found)
                 done.append(1)
                 time.sleep(0.001)
