@@ -10,17 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from localsearch.derived import Derived, Model, Semantic
-from localsearch.errors import CancelledError
+from localsearch.errors import CancelledError, ModelError
 from localsearch.interaction import sign_bits
 from localsearch.prepare import context
 from localsearch.store import TokenBits, Version
 from localsearch.store.embeddings import PendingChunk
-from localsearch.types import Cancelled, Encoder, Progress, Report, never, no_report
+from localsearch.text import question
+from localsearch.types import Cancelled, Encoder, Progress, Report, Vectors, never, no_report
 from localsearch.usage import Meter
-from localsearch.vectors import Generation
+from localsearch.vectors import SAMPLE, Generation
 
 BATCH = 512
 _WANTED = 2000
+_SEED = 7
 
 
 class Embedder:
@@ -112,7 +114,8 @@ def merge_if_needed(derived: Derived, report: Report = no_report, cancelled: Can
     if semantic is None or not due:
         return False
     if due == "merge":
-        generation = semantic.vectors.merge(report=report, cancelled=cancelled)
+        asked = questions(derived, semantic, cancelled)
+        generation = semantic.vectors.merge(queries=asked, report=report, cancelled=cancelled)
     else:
         generation = rebuild(derived, semantic, report, cancelled)
     semantic.vectors.publish(generation)
@@ -122,5 +125,25 @@ def merge_if_needed(derived: Derived, report: Report = no_report, cancelled: Can
 def rebuild(derived: Derived, semantic: Semantic, report: Report, cancelled: Cancelled) -> Generation:
     """Build a generation from the vectors in SQLite alone; the caller publishes it."""
     ids = derived.embeddings.embedded_ids(semantic.version.id)
+    asked = questions(derived, semantic, cancelled)
     stream = derived.embeddings.stream(semantic.version.id, ids)
-    return semantic.vectors.build(stream, len(ids), report=report, cancelled=cancelled)
+    return semantic.vectors.build(stream, len(ids), queries=asked, report=report, cancelled=cancelled)
+
+
+def questions(derived: Derived, semantic: Semantic, cancelled: Cancelled = never) -> Vectors | None:
+    """Vectors of questions made from passages drawn by lot, shape (n, dimensions), to choose efSearch by; None where
+    the model is not to be had. They cost what encoding a thousand queries does."""
+    chunks = np.flatnonzero(derived.catalog.owner > 0)
+    drawn = np.random.default_rng(_SEED).choice(chunks, min(SAMPLE, len(chunks)), replace=False)
+    try:
+        encoder = semantic.model.encoder()
+    except ModelError:
+        return None
+    found = []
+    for number, chunk_id in enumerate(drawn.tolist()):
+        if cancelled():
+            break
+        text = "".join(question(row.text, number) for row in derived.corpus.passages([chunk_id]).values())
+        if text:
+            found.append(encoder.encode_query(text))
+    return np.stack(found) if found else None

@@ -75,11 +75,11 @@ class VectorSettings:
     `merge_at` is the delta's size that starts a new generation, `tombstone_share` the deleted share.
     """
 
-    m: int = 32
+    m: int = 24
     ef_construction: int = 200
     ef_search: int = 0
     storage: Storage = "int12"
-    recall_target: float = 0.985
+    recall_target: float = 0.99
     merge_at: int = 10_000
     tombstone_share: float = 0.1
 

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import passages
 from benchmarks import vectors as kept
 from benchmarks.context import Context, percentiles
 from localsearch.settings import VectorSettings
+from localsearch.text import question
 from localsearch.types import Ids, Ranking, Vectors
-from localsearch.vectors import VectorIndex
+from localsearch.vectors import VectorIndex, tuning
 
 K = 10
 BREADTHS = (16, 32, 64, 128, 256)
@@ -30,9 +32,10 @@ def run(context: Context) -> dict[str, Any]:
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     encoder = kept.encoder_of(context)
     queries = np.stack([encoder.encode_query(text) for text in context.queries(context.sizes.queries)])
+    asked = _questions(context, encoder, count)
     context.say(f"ann: {count} vectors")
     with context.folder() as folder:
-        index, built = _build(folder, vectors)
+        index, built = _build(folder, vectors, asked)
         return {"vectors": count, "build": built, **_measured(index, vectors, queries), "note": _note(count)}
 
 
@@ -43,12 +46,20 @@ def _note(count: int) -> str:
     )
 
 
-def _build(folder: str, vectors: Vectors) -> tuple[VectorIndex, dict[str, Any]]:
+def _questions(context: Context, encoder: Any, count: int) -> Vectors:
+    """What a build asks to choose efSearch, made as the product makes it, from the last passages: the queries that
+    measure are made from the first."""
+    last = passages.read(context.passages, tuning.SAMPLE, start=max(0, count - tuning.SAMPLE))
+    texts = [question(passage.text, number) for number, passage in enumerate(last)]
+    return np.stack([encoder.encode_query(text) for text in texts if text])
+
+
+def _build(folder: str, vectors: Vectors, asked: Vectors) -> tuple[VectorIndex, dict[str, Any]]:
     from pathlib import Path
 
     index = VectorIndex.open(Path(folder) / "ann", vectors.shape[1], VectorSettings())
     began = time.perf_counter()
-    generation = index.build(_stream(vectors), len(vectors))
+    generation = index.build(_stream(vectors), len(vectors), queries=asked)
     index.publish(generation)
     seconds = time.perf_counter() - began
     graph = sum(file.stat().st_size for file in (Path(folder) / "ann").iterdir())

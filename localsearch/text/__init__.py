@@ -2,5 +2,6 @@
 
 from localsearch.text.analyzer import Analyzer, Found, Token, normalize
 from localsearch.text.detect import detect_language
+from localsearch.text.questions import question
 
-__all__ = ["Analyzer", "Found", "Token", "detect_language", "normalize"]
+__all__ = ["Analyzer", "Found", "Token", "detect_language", "normalize", "question"]

@@ -3,5 +3,6 @@
 from localsearch.vectors.base import Fetch
 from localsearch.vectors.files import Generation
 from localsearch.vectors.index import VectorIndex
+from localsearch.vectors.tuning import SAMPLE
 
-__all__ = ["Fetch", "Generation", "VectorIndex"]
+__all__ = ["SAMPLE", "Fetch", "Generation", "VectorIndex"]

@@ -35,7 +35,7 @@ class Built:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What every step of a build is given. `queries`, shape (n, dimensions), are real ones to tune efSearch by."""
+    """What every step of a build is given. `queries`, shape (n, dimensions), are asked to choose efSearch."""
 
     settings: VectorSettings
     threads: int

@@ -228,7 +228,7 @@ class VectorIndex:
         """Build the next generation from all vectors, beside the published one, in bounded memory.
 
         The stream must start after this is called; changes made meanwhile are kept. `queries`, shape (n, dimensions),
-        are some that were really asked, a hundred or more, to choose efSearch by. Publish the result, or discard it.
+        are a hundred or more such as people ask, to choose efSearch by. Publish the result, or discard it.
         Raises DiskFullError before starting when room is short, CancelledError, ConflictError if one is being built.
         """
         with self._building():

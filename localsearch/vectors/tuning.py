@@ -14,7 +14,7 @@ from localsearch.vectors.graph import Graph, Nodes, use_threads
 SAMPLE = 1_000
 """Queries that recall is measured on: it is then within 0.003, which is what a quarter of efSearch changes."""
 FEWEST = 100
-"""Real queries that are enough; with fewer, blends stand in."""
+"""Queries that are enough; with fewer, blends stand in."""
 NEIGHBOURS = 10
 BLEND = 0.6
 _BLOCK = 4_096
@@ -26,8 +26,9 @@ def choose_breadth(
 ) -> tuple[int, float]:
     """The smallest efSearch whose recall@10 meets the target, and that recall; `step` is called between measurements.
 
-    Without enough real queries, blends of two vectors of the graph stand in for them. A vector of the graph itself
-    would be far too easy a query: efSearch 32 does for it where real ones need 200 (docs/decisions/hnsw.md).
+    `queries` are best what people ask, or what they might (`localsearch.embedding.questions`). Without enough of them
+    blends of two vectors of the graph stand in, which are harder. A vector of the graph itself would be far too easy:
+    efSearch 32 does for it where real queries need 200 (docs/decisions/hnsw.md).
     """
     use_threads(1)
     nodes = np.flatnonzero(live)
