@@ -124,8 +124,8 @@ def merge_if_needed(derived: Derived, report: Report = no_report, cancelled: Can
 
 def rebuild(derived: Derived, semantic: Semantic, report: Report, cancelled: Cancelled) -> Generation:
     """Build a generation from the vectors in SQLite alone; the caller publishes it."""
-    ids = derived.embeddings.embedded_ids(semantic.version.id)
     asked = questions(derived, semantic, cancelled)
+    ids = derived.embeddings.embedded_ids(semantic.version.id)
     stream = derived.embeddings.stream(semantic.version.id, ids)
     return semantic.vectors.build(stream, len(ids), queries=asked, report=report, cancelled=cancelled)
 
