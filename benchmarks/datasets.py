@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.context import Context
 from localsearch.errors import LocalSearchError
-from localsearch.evaluate import Dataset
+from localsearch.evaluation.beir import Dataset
 
 SOURCES = Path(__file__).with_name("datasets.toml")
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from localsearch import Engine
-from localsearch.evaluate import Dataset, Grades
-from localsearch.fusion import Candidates, Signals
-from localsearch.search.trip import Request, Trip
+from localsearch.evaluation.beir import Dataset
+from localsearch.evaluation.metrics import Grades
+from localsearch.ranking.fusion import Candidates, Signals
+from localsearch.search.context import Request, Trip
 from localsearch.types import Scores, Vectors
 
 

@@ -27,9 +27,10 @@ from benchmarks import datasets, machine
 from benchmarks.context import ALL_SETS, FULL, Context, default_cache
 from benchmarks.judged import Asked, Judged, gather
 from localsearch import Engine
-from localsearch.evaluate import fill, ndcg
-from localsearch.fusion import CLOSER_DEPTH, RECIPE, Candidates, Fused, Recipe, fuse
-from localsearch.search.closer import CloserLook
+from localsearch.evaluation.metrics import ndcg
+from localsearch.evaluation.run import fill
+from localsearch.ranking.fusion import CLOSER_DEPTH, RECIPE, Candidates, Fused, Recipe, fuse
+from localsearch.search.reranker import CloserLook
 from localsearch.settings import SearchSettings, load
 from localsearch.store import TokenBits
 

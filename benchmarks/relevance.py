@@ -1,7 +1,7 @@
 """When nothing in an index is about a query: python -m benchmarks.relevance [--data DIR] [--reuse DIR] [--out DIR]
 
 Every judged collection is asked its own queries and those of every other one, through the product. Own queries should be
-answered, foreign ones said to be foreign. From the same answers the constants of localsearch/relevance.py are fitted
+answered, foreign ones said to be foreign. From the same answers the constants of localsearch/ranking/relevance.py are fitted
 again, on all collections and with each left out, both as corpus and as queries; and the relevance of hits is held
 against the judgements. docs/decisions/relevance.md explains.
 
@@ -31,9 +31,10 @@ from numpy.typing import NDArray
 from benchmarks import machine
 from benchmarks.tables import Table
 from localsearch import Engine
-from localsearch.calibration import calibrate_if_due
-from localsearch.evaluate import Dataset, fill
-from localsearch.relevance import evidence, is_foreign
+from localsearch.derived.calibrate import calibrate_if_due
+from localsearch.evaluation.beir import Dataset
+from localsearch.evaluation.run import fill
+from localsearch.ranking.relevance import evidence, is_foreign
 from localsearch.settings import load
 from localsearch.types import Mode
 

@@ -220,8 +220,9 @@ def why(args: argparse.Namespace, console: Console, settings: Settings) -> int:
 
 def evaluate(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     """`localsearch eval DIR`"""
-    from localsearch.evaluate import Dataset, parse_modes, table
-    from localsearch.evaluate import evaluate as run_evaluation
+    from localsearch.evaluation.beir import Dataset
+    from localsearch.evaluation.run import evaluate as run_evaluation
+    from localsearch.evaluation.run import parse_modes, table
 
     if args.feedback:
         return _evaluate_feedback(args, console, settings)
@@ -246,7 +247,7 @@ def evaluate(args: argparse.Namespace, console: Console, settings: Settings) -> 
 
 def _evaluate_feedback(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     """Judge the index as it is by what people said of its answers."""
-    from localsearch.evaluate import EvalReport, parse_modes, score, table
+    from localsearch.evaluation.run import EvalReport, parse_modes, score, table
 
     with Engine.open(settings=settings, read_only=True) as engine, console.progress() as report:
         grades = engine.judgements.grades()

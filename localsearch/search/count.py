@@ -9,10 +9,10 @@ from math import prod
 import numpy as np
 
 from localsearch.derived import Derived
-from localsearch.search.beside import Beside
+from localsearch.search.context import Request
+from localsearch.search.executor import Beside
 from localsearch.search.plan import Plan
 from localsearch.search.rank import Found
-from localsearch.search.trip import Request
 from localsearch.types import Ids
 
 COUNTED = 2_000

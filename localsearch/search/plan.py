@@ -23,8 +23,8 @@ from localsearch.filters import (
     to_sql,
 )
 from localsearch.lexical import LexicalQuery, analyze_query
-from localsearch.search.alike import telling_terms
-from localsearch.search.trip import Request, Trip
+from localsearch.search.context import Request, Trip
+from localsearch.search.more_like_this import telling_terms
 from localsearch.store import Corpus, DocumentRow
 from localsearch.text import Analyzer
 from localsearch.types import Ids

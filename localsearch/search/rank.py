@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 
 from localsearch.caches import VectorCache
 from localsearch.derived import Derived, Semantic
-from localsearch.embedding import Embedder
+from localsearch.derived.embedder import Embedder
 from localsearch.errors import ModelError
-from localsearch.fusion import Candidates, Recipe, Signals, fuse, letters_per_piece, union
-from localsearch.search.alike import mean_vector, unit
-from localsearch.search.beside import Beside
-from localsearch.search.closer import CloserLook
-from localsearch.search.judge import Judge, Verdict, most_of
+from localsearch.ranking.fusion import Candidates, Recipe, Signals, fuse, letters_per_piece, union
+from localsearch.search.context import Trip
+from localsearch.search.executor import Beside
+from localsearch.search.more_like_this import mean_vector, unit
 from localsearch.search.plan import Plan
-from localsearch.search.trip import Trip
+from localsearch.search.relevance import Judge, Verdict, most_of
+from localsearch.search.reranker import CloserLook
 from localsearch.settings import SearchSettings
 from localsearch.types import Ids, Ranking, Scores, Vectors
 

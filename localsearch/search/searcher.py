@@ -15,16 +15,16 @@ from dataclasses import replace
 
 from localsearch.caches import ResultCache, VectorCache, canonical
 from localsearch.derived import Derived, Semantic
-from localsearch.embedding import Embedder
-from localsearch.facets import facets
-from localsearch.products import small_products
-from localsearch.search.beside import Beside
+from localsearch.derived.embedder import Embedder
+from localsearch.platform.blas import small_products
+from localsearch.search.context import Request, Trip
 from localsearch.search.count import Counter
-from localsearch.search.judge import NOTHING, UNJUDGED
+from localsearch.search.executor import Beside
+from localsearch.search.facets import facets
+from localsearch.search.hits import Presenter
 from localsearch.search.plan import Planner
 from localsearch.search.rank import Found, Ranker
-from localsearch.search.show import Presenter
-from localsearch.search.trip import Request, Trip
+from localsearch.search.relevance import NOTHING, UNJUDGED
 from localsearch.settings import SearchSettings
 from localsearch.text import Analyzer, normalize
 from localsearch.types import Answer

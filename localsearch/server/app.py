@@ -15,9 +15,9 @@ from starlette.routing import BaseRoute, Route
 from localsearch.engine import Engine
 from localsearch.errors import NotFoundError
 from localsearch.server import reference
-from localsearch.server.edge import Edge
 from localsearch.server.endpoint import Endpoint
 from localsearch.server.files import Pages
+from localsearch.server.middleware import Edge
 from localsearch.server.openapi import document
 from localsearch.server.operations import Call, Handler, Method, Operation, Reply
 from localsearch.server.routes import ALL

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from localsearch.server import ceilings
+from localsearch.server import request_limits
 from localsearch.server.bodies import decode_body, decode_query, read_body
 from localsearch.server.guards import DATA_HEADERS, PAGE_HEADERS, check_json
 from localsearch.server.keys import Key, Scope
@@ -61,14 +61,14 @@ class Endpoint:
         # A page's address carries what the page was showing; only its own script reads that.
         query = None if operation.tag == "page" else decode_query(operation.query, scope["query_string"])
         if query is not None:
-            ceilings.check(query, limits)
+            request_limits.check(query, limits)
         body, size = None, 0
         if operation.body is not None:
             check_json(scope["localsearch.content_type"])
             most = limits.documents_mb * MB if operation.large else limits.body_kb * MB // 1000
             raw = await read_body(receive, scope["localsearch.length"], most, limits.body_s)
             body, size = await self._decode(operation, raw), len(raw)
-            ceilings.check(body, limits)
+            request_limits.check(body, limits)
         key: Key | None = scope.get("localsearch.key")
         return Call(scope["path_params"], query, body, key, scope["localsearch.started"], size)
 

@@ -12,17 +12,17 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from localsearch.caches import CacheStats, ResultCache
-from localsearch.cores import cores
 from localsearch.engine import Engine
+from localsearch.platform.cores import cores
 from localsearch.server.alerts import Alerts
 from localsearch.server.database import ServiceDatabase
 from localsearch.server.guards import Guards, client_is_local, is_loopback
+from localsearch.server.housekeeping import Vitals
 from localsearch.server.jobs import Jobs
 from localsearch.server.keys import Key, KeyRing
 from localsearch.server.limits import Allowance, Gate, TokenBuckets
 from localsearch.server.metrics import Metrics
 from localsearch.server.problems import Headers
-from localsearch.server.vitals import Vitals
 from localsearch.server.watching import Watching
 from localsearch.server.work import works
 from localsearch.settings import MB, Settings

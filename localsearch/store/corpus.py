@@ -7,13 +7,12 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from localsearch.facets import FacetRow
 from localsearch.store.database import Database
 from localsearch.store.digests import is_as_stored, renew_row_digest, store_digest
 from localsearch.types import Chunk, Ids, Passage, Place
@@ -84,6 +83,16 @@ _COLUMNS = (
     "id, collection, key, title, path, member, type, language, author, size, created, modified, indexed, tags, "
     "metadata, content_hash"
 )
+
+
+class FacetRow(NamedTuple):
+    """What is counted of one document, as the database has it; `paths` are those of all its copies."""
+
+    type: str
+    paths: tuple[str, ...]
+    language: str
+    tags: str
+    modified: float | None
 
 
 class Corpus:

@@ -26,7 +26,7 @@ def choose_breadth(
 ) -> tuple[int, float]:
     """The smallest efSearch whose recall@10 meets the target, and that recall; `step` is called between measurements.
 
-    `queries` are best what people ask, or what they might (`localsearch.embedding.questions`). Without enough of them
+    `queries` are best what people ask, or what they might (`derived.embedder.questions`). Without enough of them
     blends of two vectors of the graph stand in, which are harder. A vector of the graph itself would be far too easy:
     efSearch 32 does for it where real queries need 200 (docs/decisions/hnsw.md).
     """

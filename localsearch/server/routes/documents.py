@@ -5,8 +5,7 @@ from __future__ import annotations
 from localsearch.errors import NotFoundError
 from localsearch.server.files import open_original
 from localsearch.server.operations import Call, FileReply, Operation, Reply
-from localsearch.server.service import Service
-from localsearch.server.wire import (
+from localsearch.server.schemas import (
     Deleted,
     DeleteParameters,
     DocumentAnswer,
@@ -17,6 +16,7 @@ from localsearch.server.wire import (
     PassageAnswer,
     PassageParameters,
 )
+from localsearch.server.service import Service
 from localsearch.server.work import DEFAULT_COLLECTION, records
 from localsearch.store import DocumentRow
 

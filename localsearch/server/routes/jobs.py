@@ -11,8 +11,8 @@ from localsearch.server import events
 from localsearch.server.operations import Call, Operation, Reply
 from localsearch.server.problems import HttpError
 from localsearch.server.routes.documents import started
+from localsearch.server.schemas import IndexRequest, JobAnswer, JobsAnswer, JobsParameters, JobStarted
 from localsearch.server.service import Service
-from localsearch.server.wire import IndexRequest, JobAnswer, JobsAnswer, JobsParameters, JobStarted
 
 
 def index(service: Service, call: Call) -> Reply:

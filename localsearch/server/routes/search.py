@@ -11,8 +11,7 @@ import msgspec
 from localsearch.caches import canonical
 from localsearch.server.endpoint import encode
 from localsearch.server.operations import Call, Operation, Reply
-from localsearch.server.service import Service
-from localsearch.server.wire import (
+from localsearch.server.schemas import (
     FeedbackAnswer,
     FeedbackRequest,
     SearchParameters,
@@ -20,6 +19,7 @@ from localsearch.server.wire import (
     SuggestAnswer,
     SuggestParameters,
 )
+from localsearch.server.service import Service
 from localsearch.server.work import DEFAULT_COLLECTION
 from localsearch.types import Answer
 

@@ -9,8 +9,7 @@ import msgspec
 
 from localsearch.server.metrics import CONTENT_TYPE
 from localsearch.server.operations import Call, Operation, Reply
-from localsearch.server.service import Service
-from localsearch.server.wire import (
+from localsearch.server.schemas import (
     AlertsAnswer,
     CacheAnswer,
     Cleared,
@@ -26,6 +25,7 @@ from localsearch.server.wire import (
     VersionAnswer,
     VersionsAnswer,
 )
+from localsearch.server.service import Service
 from localsearch.store import FileRow
 
 
