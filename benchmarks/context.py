@@ -87,7 +87,7 @@ class Context:
     reuse: bool = False
 
     @property
-    def passages(self) -> Path:
+    def chunk_rows(self) -> Path:
         return passages.build(self.cache)
 
     @property

@@ -10,8 +10,8 @@ import numpy as np
 from localsearch import Engine
 from localsearch.evaluation.beir import Dataset
 from localsearch.evaluation.metrics import Grades
-from localsearch.ranking.fusion import Candidates, Signals
-from localsearch.search.context import Request, Trip
+from localsearch.ranking.fusion import Candidates, QuerySignals
+from localsearch.search.context import QueryContext, Request
 from localsearch.types import Scores, Vectors
 
 
@@ -21,7 +21,7 @@ class Asked:
 
     grades: Grades
     query: Vectors
-    signals: Signals
+    signals: QuerySignals
     ids: np.ndarray
     lexical: Scores
     semantic: Scores
@@ -55,14 +55,14 @@ def gather(engine: Engine, dataset: Dataset) -> Judged:
 def _asked(engine: Engine, text: str, grades: Grades) -> Asked:
     semantic, searcher = engine.derived.semantic, engine.searcher
     assert semantic is not None
-    trip = Trip(Request(text, plain=True))
+    trip = QueryContext(Request(text, plain=True))
     plan = searcher.planner.plan(trip)
     vector: Future[Vectors | None] = Future()
     vector.set_result(semantic.model.encoder().encode_query(plan.text))
     count = searcher.ranker.settings.candidates
     gathered, _ = searcher.ranker.gather(trip, plan, semantic, vector, count)
     found = gathered.candidates
-    look = searcher.ranker.closer.over(trip, plan.text, semantic, found.ids)
+    look = searcher.ranker.rerank_weight.over(trip, plan.text, semantic, found.ids)
     assert look is not None
     assert found.semantic is not None
     assert gathered.query is not None

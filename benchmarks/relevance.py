@@ -34,7 +34,7 @@ from localsearch import Engine
 from localsearch.derived.calibrate import calibrate_if_due
 from localsearch.evaluation.beir import Dataset
 from localsearch.evaluation.run import fill
-from localsearch.ranking.relevance import evidence, is_foreign
+from localsearch.ranking.relevance import evidence, is_out_of_domain
 from localsearch.settings import load
 from localsearch.types import Mode
 
@@ -157,7 +157,7 @@ def _flagged(rows: Rows, constants: Rows) -> NDArray[np.bool_]:
     """As the product decides, with other constants."""
     # That evidence is below 0 is all that the constants decide: there, the rest of the rule is asked with the worst.
     logit = np.column_stack([rows[:, :2], np.ones(len(rows))]) @ constants
-    rest = [is_foreign(-1.0, matched, letters) for _, matched, letters, _ in rows]
+    rest = [is_out_of_domain(-1.0, matched, letters) for _, matched, letters, _ in rows]
     return np.asarray((logit < 0) & np.array(rest))
 
 

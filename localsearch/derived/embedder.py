@@ -97,7 +97,7 @@ class Embedder:
 
     def _texts(self, batch: list[PendingChunk]) -> dict[bytes, str]:
         """What to encode, by hash; a chunk deleted meanwhile is left out."""
-        passages = self.corpus.passages([chunk.chunk_id for chunk in batch])
+        passages = self.corpus.chunk_rows([chunk.chunk_id for chunk in batch])
         documents = self.corpus.documents({chunk.document_id for chunk in batch})
         texts = {}
         for chunk in batch:
@@ -143,7 +143,7 @@ def questions(derived: Derived, semantic: Semantic, cancelled: Cancelled = never
     for number, chunk_id in enumerate(drawn.tolist()):
         if cancelled():
             break
-        text = "".join(question(row.text, number) for row in derived.corpus.passages([chunk_id]).values())
+        text = "".join(question(row.text, number) for row in derived.corpus.chunk_rows([chunk_id]).values())
         if text:
             found.append(encoder.encode_query(text))
     return np.stack(found) if found else None

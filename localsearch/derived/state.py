@@ -160,7 +160,7 @@ class Derived:
     def _feed_lexical(self, changed: list[int], target: int, report: Report) -> None:
         self.lexical.remove(changed)
         for start in range(0, len(changed), _BATCH):
-            self.lexical.add(list(self.corpus.lexical_passages(changed[start : start + _BATCH])))
+            self.lexical.add(list(self.corpus.indexed_chunks(changed[start : start + _BATCH])))
             if len(changed) > _BATCH:
                 report(Progress("words", min(start + _BATCH, len(changed)), len(changed), "documents"))
         self.lexical.commit(target)

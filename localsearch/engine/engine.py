@@ -21,7 +21,7 @@ from localsearch.errors import (
     NotFoundError,
     UsageError,
 )
-from localsearch.indexing import Indexer, IndexReport, Job
+from localsearch.indexing import Indexer, IndexJob, IndexReport
 from localsearch.models import ModelStore
 from localsearch.platform.ownership import Ownership, refused
 from localsearch.release import __version__
@@ -135,7 +135,7 @@ class Engine:
             self.settings.search,
             self.query_vectors,
             self.answers,
-            kept_passages=opener.kept_passages(),
+            kept_chunks=opener.kept_chunks(),
         )
         self.indexer = Indexer(self.db, self.derived, self.settings)
         self.versions = Versions(
@@ -194,7 +194,7 @@ class Engine:
         Whatever interrupts it, what was done stays done and the next call goes on from there. With `embed` false, or
         while background work runs, vectors follow later.
         """
-        job = Job(
+        job = IndexJob(
             _paths(paths),
             collection=collection,
             include=tuple(include),
@@ -304,7 +304,7 @@ class Engine:
         def update(changes: Changes) -> None:
             for collection, path, options in roots:
                 if path == changes.root:
-                    job = Job(
+                    job = IndexJob(
                         (changes.root,),
                         collection,
                         within=() if changes.rescan else changes.paths,

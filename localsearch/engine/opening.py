@@ -11,7 +11,7 @@ from localsearch.lexical import open_lexical
 from localsearch.models import ModelStore
 from localsearch.settings import MB, Settings
 from localsearch.store import Version
-from localsearch.store.tokens import PASSAGE_BYTES
+from localsearch.store.tokens import CHUNK_BYTES
 from localsearch.text import Analyzer
 from localsearch.types import Answer, Encoder, LexicalIndex
 from localsearch.vectors import VectorIndex
@@ -86,13 +86,13 @@ class Opener:
             ttl_s=caches.query_vectors_days * 86_400,
         )
 
-    def kept_passages(self) -> int | None:
-        """Of how many passages the bits computed for a closer look are kept, None: of all. A reader keeps none."""
+    def kept_chunks(self) -> int | None:
+        """Of how many passages the token bits computed by re-ranking are kept, None: of all. A reader keeps none."""
         if self.read_only:
             return 0
         if self.settings.model.keep_tokens:
             return None
-        return max(self.settings.caches.token_bits_disk_mb * MB, 0) // PASSAGE_BYTES
+        return max(self.settings.caches.token_bits_disk_mb * MB, 0) // CHUNK_BYTES
 
     def answers(self) -> ResultCache[Answer]:
         """The cache of answers."""

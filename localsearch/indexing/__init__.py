@@ -3,6 +3,6 @@
 `indexer` tells it top to bottom. The engine and the watcher call it; it writes through `store` and `derived` alone.
 """
 
-from localsearch.indexing.indexer import SKIPPING_RULES, FileCounts, Indexer, IndexReport, Job
+from localsearch.indexing.indexer import SKIPPING_RULES, FileCounts, Indexer, IndexJob, IndexReport
 
-__all__ = ["FileCounts", "IndexReport", "Indexer", "Job", "SKIPPING_RULES"]
+__all__ = ["FileCounts", "IndexReport", "Indexer", "IndexJob", "SKIPPING_RULES"]

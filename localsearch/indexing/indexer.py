@@ -19,7 +19,7 @@ from localsearch.errors import ExtractionError, LocalSearchError, RootUnreadable
 from localsearch.extract import Extractor
 from localsearch.indexing.prepare import from_extract, from_record
 from localsearch.scan import (
-    Found,
+    ScannedFile,
     ScanRules,
     content_hash,
     display,
@@ -41,7 +41,7 @@ SKIPPING_RULES = frozenset({"binary", "empty", "image", "unsupported"})
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class IndexJob:
     """What to index and how. `within` limits it to some paths below its one root, judged by the root's rules."""
 
     paths: tuple[Path, ...]
@@ -86,8 +86,8 @@ class IndexReport:
 class _Compared:
     """A root held against the ledger: what to read, what to skip, what is gone."""
 
-    to_read: list[Found]
-    skipped: list[Found]
+    to_read: list[ScannedFile]
+    skipped: list[ScannedFile]
     gone: list[bytes]
 
 
@@ -95,16 +95,16 @@ class _Compared:
 class _Read:
     """A file after reading: its content's hash and its documents, None when its content is stored already."""
 
-    found: Found
+    found: ScannedFile
     digest: bytes | None
     outcome: tuple[Extract, ...] | ExtractionError | None
 
 
 @dataclass(slots=True)
-class _Run:
+class _IndexRun:
     """The state of one run."""
 
-    job: Job
+    job: IndexJob
     report: Report
     cancelled: Cancelled
     counts: dict[str, int] = field(default_factory=dict)
@@ -175,14 +175,14 @@ class Indexer:
 
     # -- files
 
-    def index(self, job: Job, report: Report = no_report, cancelled: Cancelled = never) -> IndexReport:
+    def index(self, job: IndexJob, report: Report = no_report, cancelled: Cancelled = never) -> IndexReport:
         """Bring the index to the state of the files under the job's paths.
 
         A root that cannot be read deletes nothing: it is told in the report's notes, and raised as the error that it
         is when no root could be read.
         """
         began = time.monotonic()
-        run = _Run(job, report, cancelled)
+        run = _IndexRun(job, report, cancelled)
         errors: list[LocalSearchError] = []
         with ExitStack() as stack:
             extractor = None if job.dry_run else self._readers
@@ -202,7 +202,7 @@ class Indexer:
             counts, run.documents, run.chunks, seconds, cancelled(), tuple(run.notes), run.rules
         )
 
-    def _index_root(self, run: _Run, path: Path, extractor: Extractor | None) -> None:
+    def _index_root(self, run: _IndexRun, path: Path, extractor: Extractor | None) -> None:
         compared = self._compare(run, path)
         if extractor is None:
             self._count_dry(run, compared)
@@ -216,7 +216,7 @@ class Indexer:
             if not run.job.within:
                 self._register(run.job, path)
 
-    def _register(self, job: Job, path: Path) -> None:
+    def _register(self, job: IndexJob, path: Path) -> None:
         """Remember a root, unless it lies in another that takes all of it in the same way."""
         options = {"include": list(job.include), "exclude": list(job.exclude)}
         rules = ScanRules.of(self.settings, job.include, job.exclude)
@@ -230,7 +230,7 @@ class Indexer:
 
     # -- compare
 
-    def _compare(self, run: _Run, path: Path) -> _Compared:
+    def _compare(self, run: _IndexRun, path: Path) -> _Compared:
         known: dict[bytes, FileRow] = {}
         for part in run.job.within or (path,):
             known |= self.ledger.under(run.job.collection, os.fsencode(part))
@@ -254,7 +254,7 @@ class Indexer:
             compared.gone.extend(raw for raw in known if raw not in seen and not is_within(raw, kept))
         return compared
 
-    def _scan(self, run: _Run, path: Path, indexed_before: bool) -> Iterator[Found]:
+    def _scan(self, run: _IndexRun, path: Path, indexed_before: bool) -> Iterator[ScannedFile]:
         rules = ScanRules.of(self.settings, run.job.include, run.job.exclude)
         within = run.job.within
         walk = (
@@ -268,7 +268,7 @@ class Indexer:
                 run.report(Progress("scan", run.scanned, None, "files", found.path))
             yield found
 
-    def _count_dry(self, run: _Run, compared: _Compared) -> None:
+    def _count_dry(self, run: _IndexRun, compared: _Compared) -> None:
         for found in compared.to_read:
             row = self.ledger.get(run.job.collection, found.raw)
             run.count("changed" if row and row.content_hash else "new")
@@ -276,9 +276,9 @@ class Indexer:
 
     # -- read
 
-    def _read(self, run: _Run, todo: list[Found], extractor: Extractor) -> Iterator[_Read]:
+    def _read(self, run: _IndexRun, todo: list[ScannedFile], extractor: Extractor) -> Iterator[_Read]:
         """Read files in parallel, in whatever order they come; those whose content is stored are not read."""
-        waiting: dict[Path, tuple[Found, bytes]] = {}
+        waiting: dict[Path, tuple[ScannedFile, bytes]] = {}
         known: list[_Read] = []
 
         def unread() -> Iterator[Path]:
@@ -306,7 +306,7 @@ class Indexer:
 
     # -- store
 
-    def _store(self, run: _Run, root: Path, batch: list[_Read]) -> None:
+    def _store(self, run: _IndexRun, root: Path, batch: list[_Read]) -> None:
         """Store what was read, up to where the user stops; the rest is read again by the next run."""
         with self.db.write():
             for read in batch:
@@ -317,7 +317,7 @@ class Indexer:
         run.report(Progress("read", run.done, run.to_read, "files", batch[-1].found.path))
         self.derived.catch_up()
 
-    def _store_one(self, run: _Run, root: Path, read: _Read) -> None:
+    def _store_one(self, run: _IndexRun, root: Path, read: _Read) -> None:
         collection, found = run.job.collection, read.found
         old = self.ledger.get(collection, found.raw)
         old_hash = old.content_hash if old else None
@@ -332,7 +332,9 @@ class Indexer:
             self._store_documents(run, found, read.digest, read.outcome or ())
         run.count("unchanged" if old_hash == read.digest else "changed" if old_hash else "new")
 
-    def _store_documents(self, run: _Run, found: Found, digest: bytes, extracts: Sequence[Extract]) -> None:
+    def _store_documents(
+        self, run: _IndexRun, found: ScannedFile, digest: bytes, extracts: Sequence[Extract]
+    ) -> None:
         for extract in extracts:
             key = found.path + (f"!/{extract.member}" if extract.member else "")
             document = from_extract(extract, key, self.settings.chunk)
@@ -348,7 +350,7 @@ class Indexer:
             run.chunks += self._put(run.job.collection, document)
             run.documents += 1
 
-    def _store_failure(self, run: _Run, row: FileRow, old: FileRow | None, outcome: object) -> None:
+    def _store_failure(self, run: _IndexRun, row: FileRow, old: FileRow | None, outcome: object) -> None:
         """A file that could not be read keeps its last good content; one that holds nothing to read does not."""
         error = outcome if isinstance(outcome, ExtractionError) else ExtractionError("could not be read")
         rule = str(error.data.get("rule", "error"))
@@ -367,7 +369,7 @@ class Indexer:
             self._release(row.collection, old.content_hash)
         run.leave_out(row.state, rule)
 
-    def _record_skips(self, run: _Run, skipped: list[Found]) -> None:
+    def _record_skips(self, run: _IndexRun, skipped: list[ScannedFile]) -> None:
         with self.db.write():
             for found in skipped:
                 assert found.skip is not None
@@ -390,7 +392,7 @@ class Indexer:
         if skipped:
             self.derived.catch_up()
 
-    def _remove(self, run: _Run, gone: list[bytes]) -> None:
+    def _remove(self, run: _IndexRun, gone: list[bytes]) -> None:
         collection = run.job.collection
         with self.db.write():
             hashes = {row.content_hash for raw in gone if (row := self.ledger.get(collection, raw))}
@@ -434,11 +436,11 @@ def _drained(known: list[_Read]) -> Iterator[_Read]:
         yield known.pop()
 
 
-def _same(row: FileRow, found: Found) -> bool:
+def _same(row: FileRow, found: ScannedFile) -> bool:
     """Whether a file that may be read was dealt with as it is: not if a rule left it out that no longer does."""
     left_out = row.state == "skipped" and row.rule not in SKIPPING_RULES
     return not left_out and (row.size, row.mtime_ns) == (found.size, found.mtime_ns)
 
 
-def _row(collection: str, root: str, found: Found) -> FileRow:
+def _row(collection: str, root: str, found: ScannedFile) -> FileRow:
     return FileRow(collection, found.raw, found.path, root, found.size, found.mtime_ns, None, "indexed")

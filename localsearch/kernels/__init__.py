@@ -13,7 +13,7 @@ from pathlib import Path
 
 from localsearch.platform.processor import has_avx512_vnni
 
-_LIBRARY = Path(__file__).parent / "fused.so"
+_LIBRARY = Path(__file__).parent / "kernels.so"
 
 
 @cache

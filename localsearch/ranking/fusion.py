@@ -8,8 +8,8 @@ shreds the query: text in a language it does not know comes apart into pieces of
 between such pieces means little. It falls where even the best hit holds few of the words: a question put in other words
 than the answer. Then two steps that need no judgement: the query's vector moves towards the three best
 passages (Rocchio 1971), and each candidate's score is averaged with those of its nearest neighbours among the
-candidates (score regularization, Diaz 2007), so that a passage surrounded by good ones rises. Between the two, a closer
-look (`rerank`) adds late interaction with the best candidates.
+candidates (score regularization, Diaz 2007), so that a passage surrounded by good ones rises. Between the two,
+`rerank` adds the late interaction of the best candidates.
 docs/decisions/fusion.md has the figures.
 """
 
@@ -27,7 +27,7 @@ from localsearch.types import Ids, Ranking, Scores, Vectors
 
 Method = Literal["adaptive", "convex", "rrf", "dbsf"]
 Floats = NDArray[np.float32]
-Closer = Callable[[NDArray[np.intp]], Floats]
+LateInteraction = Callable[[NDArray[np.intp]], Floats]
 
 _IDEOGRAPH = re.compile("[\u3400-\u9fff\uf900-\ufaff]")
 _SYLLABLE = re.compile("[\u3040-\u30ff\uac00-\ud7af]")
@@ -40,19 +40,19 @@ FEEDBACK_DEPTH = 3
 """Best passages towards whose mean the query's vector moves."""
 NEIGHBOURS, SMOOTHING_DEPTH = 5, 50
 """How many neighbours a score is averaged with, among how many best candidates."""
-CLOSER_DEPTH = 30
-"""Candidates that a closer look looks at."""
+RERANK_DEPTH = 30
+"""Best candidates that `rerank` scores."""
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class FusionParameters:
     """The constants of `adaptive`, chosen on judged collections: docs/decisions/fusion.md.
 
     `words` weighs BM25 against the cosine in a language that the model knows: one with at least `known` letters per
     word piece of a query. Below, the weight rises and trust falls by the ratio to the power `power`. `coverage` is the
     share of all that the query's words could give that the best hit by words needs to count in full. `feedback` is how
-    far the query's vector moves, `smoothing` the share of a score that comes from neighbours, `closer` the weight of
-    late interaction; 0 leaves the step out.
+    far the query's vector moves, `smoothing` the share of a score that comes from neighbours, `rerank_weight` the
+    weight of late interaction; 0 leaves the step out.
     """
 
     words: float = 0.4
@@ -61,10 +61,10 @@ class Recipe:
     coverage: float = 0.6
     feedback: float = 0.3
     smoothing: float = 0.3
-    closer: float = 2.0
+    rerank_weight: float = 2.0
 
 
-RECIPE = Recipe()
+DEFAULT_PARAMETERS = FusionParameters()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,30 +82,32 @@ class Candidates:
 
 
 @dataclass(frozen=True, slots=True)
-class Signals:
+class QuerySignals:
     """What is known of a query without judgements.
 
     `letters_per_piece` is what a word piece of it holds on average; `most` what a passage would get that holds each of
     its words once or so: the sum of their idf, each times its weight (0: not known).
     """
 
-    letters_per_piece: float = RECIPE.known
+    letters_per_piece: float = DEFAULT_PARAMETERS.known
     most: float = 0.0
 
-    def word_weight(self, best: float, recipe: Recipe = RECIPE) -> float:
+    def word_weight(self, best: float, parameters: FusionParameters = DEFAULT_PARAMETERS) -> float:
         """The weight of BM25: more where the tokenizer shreds the query, less where the best hit holds little of it."""
-        shredded = recipe.known / max(self.letters_per_piece, 0.5)
-        return float(recipe.words * max(1.0, shredded) ** recipe.power * self.covered(best, recipe))
+        shredded = parameters.known / max(self.letters_per_piece, 0.5)
+        return float(
+            parameters.words * max(1.0, shredded) ** parameters.power * self.covered(best, parameters)
+        )
 
-    def covered(self, best: float, recipe: Recipe = RECIPE) -> float:
+    def covered(self, best: float, parameters: FusionParameters = DEFAULT_PARAMETERS) -> float:
         """How much of the query the best hit by words holds, 0..1; nearer to 1 where there is no meaning to turn to."""
-        enough = recipe.coverage * self.most
+        enough = parameters.coverage * self.most
         held = min(1.0, best / enough) if enough > 0 else 1.0
-        return 1.0 - self.trust(recipe) * (1.0 - held)
+        return 1.0 - self.trust(parameters) * (1.0 - held)
 
-    def trust(self, recipe: Recipe = RECIPE) -> float:
+    def trust(self, parameters: FusionParameters = DEFAULT_PARAMETERS) -> float:
         """How far the model's view of tokens, and of which passages are alike, is believed, 0..1."""
-        return float(min(1.0, self.letters_per_piece / recipe.known) ** recipe.power)
+        return float(min(1.0, self.letters_per_piece / parameters.known) ** parameters.power)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,34 +140,34 @@ def fuse(
     method: Method = "adaptive",
     *,
     weight: float = 0.5,
-    signals: Signals | None = None,
+    signals: QuerySignals | None = None,
     query: Vectors | None = None,
-    closer: Closer | None = None,
-    recipe: Recipe = RECIPE,
+    late_interaction: LateInteraction | None = None,
+    parameters: FusionParameters = DEFAULT_PARAMETERS,
 ) -> Fused:
     """Order the candidates by both legs. `weight` is the share of the semantic leg where the method has one.
 
-    `query`, the unit vector of shape (dimensions,), lets `adaptive` move it towards the best passages. `closer` is
-    asked for the late interaction of the positions given, shape (m,), NaN where there was no time to look.
+    `query`, the unit vector of shape (dimensions,), lets `adaptive` move it towards the best passages.
+    `late_interaction` scores the candidates at the positions given, shape (m,), NaN where there was no time for one.
     """
     lexical = candidates.lexical.astype(np.float32)
     if candidates.semantic is None:
         return _ranked(candidates.ids, lexical, {"lexical": 1.0, "semantic": 0.0}, {})
     semantic = _filled(candidates.semantic)
-    signals = signals or Signals()
-    trust = signals.trust(recipe)
+    signals = signals or QuerySignals()
+    trust = signals.trust(parameters)
     if method == "adaptive":
-        score, weights = _adaptive(candidates, lexical, semantic, signals, query, recipe)
+        score, weights = _adaptive(candidates, lexical, semantic, signals, query, parameters)
     else:
         mix = {"convex": convex, "rrf": rrf, "dbsf": dbsf}[method]
         score, weights = mix(lexical, semantic, weight), {"lexical": 1 - weight, "semantic": weight}
-    if closer is not None:
-        score = looked_at(score, closer, recipe.closer * trust)
+    if late_interaction is not None:
+        score = reranked(score, late_interaction, parameters.rerank_weight * trust)
     if method == "adaptive" and candidates.vectors is not None:
-        score = smoothed(score, candidates.vectors, recipe.smoothing * trust)
+        score = smoothed(score, candidates.vectors, parameters.smoothing * trust)
     why = {
         "letters_per_piece": signals.letters_per_piece,
-        "covered": signals.covered(float(lexical.max(initial=0.0)), recipe),
+        "covered": signals.covered(float(lexical.max(initial=0.0)), parameters),
     }
     return _ranked(candidates.ids, score, weights, why)
 
@@ -174,15 +176,15 @@ def _adaptive(
     candidates: Candidates,
     lexical: Floats,
     semantic: Floats,
-    signals: Signals,
+    signals: QuerySignals,
     query: Vectors | None,
-    recipe: Recipe,
+    parameters: FusionParameters,
 ) -> tuple[Floats, dict[str, float]]:
     best = float(lexical.max(initial=0.0))
-    weight = signals.word_weight(best, recipe)
+    weight = signals.word_weight(best, parameters)
     by_words = np.float32(weight) * (lexical / best if best > 0 else lexical)
     if query is not None and candidates.vectors is not None:
-        moved = towards(query, candidates.vectors, by_words + semantic, recipe.feedback)
+        moved = towards(query, candidates.vectors, by_words + semantic, parameters.feedback)
         semantic = _filled((candidates.vectors @ moved).astype(np.float32))
     return by_words + semantic, {"lexical": weight, "semantic": 1.0}
 
@@ -214,10 +216,10 @@ def smoothed(scores: Floats, vectors: Vectors, share: float) -> Floats:
     return result
 
 
-def looked_at(scores: Floats, closer: Closer, weight: float) -> Floats:
-    """Add late interaction to the best candidates; one not looked at counts as the worst of those that were."""
-    top = np.argsort(-scores, kind="stable")[:CLOSER_DEPTH]
-    found = closer(top)
+def reranked(scores: Floats, late_interaction: LateInteraction, weight: float) -> Floats:
+    """Add late interaction to the best candidates; one without a score counts as the worst of those with one."""
+    top = np.argsort(-scores, kind="stable")[:RERANK_DEPTH]
+    found = late_interaction(top)
     seen = ~np.isnan(found)
     if not seen.any():
         return scores

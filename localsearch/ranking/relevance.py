@@ -91,7 +91,7 @@ def best(lexical: Scores, semantic: Scores, most: float, calibration: Calibratio
     return float(calibration.nearness(semantic).max()), float(match(lexical, most).max())
 
 
-def is_foreign(near: float, matched: float, letters_per_piece: float = np.inf) -> bool:
+def is_out_of_domain(near: float, matched: float, letters_per_piece: float = np.inf) -> bool:
     """Whether nothing in the corpus is about a query: its best hits by meaning and by words are both too far.
 
     A passage that holds nearly all of the words is never too far. Where the model takes the query apart into pieces of

@@ -47,7 +47,7 @@ class Stage:
 
 
 @dataclass(slots=True)
-class Trip:
+class QueryContext:
     """One query under way: its clock, what it did and what it has to say."""
 
     request: Request

@@ -10,9 +10,9 @@ import numpy as np
 
 from localsearch.derived import Derived
 from localsearch.search.context import Request
-from localsearch.search.executor import Beside
+from localsearch.search.executor import SearchExecutor
 from localsearch.search.plan import Plan
-from localsearch.search.rank import Found
+from localsearch.search.rank import RankedDocuments
 from localsearch.types import Ids
 
 COUNTED = 2_000
@@ -46,24 +46,24 @@ class Counted:
 class Counter:
     """Counts what matches, beside the search. Safe to share between threads."""
 
-    def __init__(self, derived: Derived, beside: Beside) -> None:
+    def __init__(self, derived: Derived, executor: SearchExecutor) -> None:
         self.derived = derived
         self.corpus = derived.corpus
-        self._beside = beside
+        self._executor = executor
 
     def begin(self, request: Request, plan: Plan) -> Future[Counted]:
         """Start counting by words: where chance cannot tell, it takes about as long as looking for the best of them."""
         passages = self._passages(plan)
         few = passages <= COUNTED
         if few or request.facets or plan.narrowed:
-            return self._beside.start(self._counted, plan, few)
+            return self._executor.start(self._counted, plan, few)
         if passages <= SKETCHED and len(self.derived.catalog) >= LONG * len(self.derived.catalog.documents):
-            return self._beside.start(self._sketched, plan)
+            return self._executor.start(self._sketched, plan)
         by_chance: Future[Counted] = Future()
         by_chance.set_result(Counted(None, self._by_chance(passages), few))
         return by_chance
 
-    def matching(self, request: Request, found: Found, counting: Future[Counted]) -> Matching:
+    def matching(self, request: Request, found: RankedDocuments, counting: Future[Counted]) -> Matching:
         """How many documents match, and, when facets are asked for, which.
 
         By words, a document matches that holds any of them; meaning adds those that were ranked. Where a relevance is
@@ -87,9 +87,9 @@ class Counter:
 
     def _passages(self, plan: Plan) -> float:
         """About how many passages hold any of the words, if they occur independently of each other: 1 - Π (1 - pᵢ)."""
-        lexical, all_passages = self.derived.lexical, max(len(self.derived.lexical), 1)
+        lexical, all_chunks = self.derived.lexical, max(len(self.derived.lexical), 1)
         held = [max(map(lexical.doc_freq, term.forms)) for term in plan.words.terms]
-        return all_passages * (1 - prod(1 - min(n / all_passages, 1) for n in held))
+        return all_chunks * (1 - prod(1 - min(n / all_chunks, 1) for n in held))
 
     def _by_chance(self, passages: float) -> int:
         """About how many documents hold these passages, if chance alone spreads them.

@@ -18,7 +18,7 @@ R = TypeVar("R")
 _THREADS = 8
 
 
-class Beside:
+class SearchExecutor:
     """Threads shared by all searches. Safe to share between threads; close it when done."""
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ from localsearch.filters import path_sql
 from localsearch.search.plan import Plan
 from localsearch.search.rank import Ranked
 from localsearch.search.snippets import Excerpt, snippet, snippet_terms
-from localsearch.store import Corpus, DocumentRow, PassageRow
+from localsearch.store import ChunkRow, Corpus, DocumentRow
 from localsearch.text import Analyzer
 from localsearch.types import Hit, Place
 
@@ -27,7 +27,7 @@ class Presenter:
 
     def hits(self, plan: Plan, page: list[Ranked], with_scores: bool) -> Iterator[Hit]:
         documents = self.corpus.documents(ranked.document_id for ranked in page)
-        passages = self.corpus.passages(ranked.chunk_id for ranked in page)
+        passages = self.corpus.chunk_rows(ranked.chunk_id for ranked in page)
         matched = path_sql(plan.filter, "f.path")
         paths = self.corpus.paths_where(documents, *matched) if matched else {}
         terms = snippet_terms([term.forms for term in plan.words.terms])
@@ -40,7 +40,7 @@ class Presenter:
                 yield _hit(ranked, document, passage, cut, with_scores)
 
 
-def _hit(ranked: Ranked, document: DocumentRow, passage: PassageRow, cut: Excerpt, with_scores: bool) -> Hit:
+def _hit(ranked: Ranked, document: DocumentRow, passage: ChunkRow, cut: Excerpt, with_scores: bool) -> Hit:
     place = {name: value for name, value in msgspec.to_builtins(_place(passage, cut)).items() if value}
     if document.member:
         place["member"] = document.member
@@ -60,7 +60,7 @@ def _hit(ranked: Ranked, document: DocumentRow, passage: PassageRow, cut: Excerp
     )
 
 
-def _place(passage: PassageRow, cut: Excerpt) -> Place:
+def _place(passage: ChunkRow, cut: Excerpt) -> Place:
     """Where the passage stands; in text with lines, the line of what matched rather than the passage's first."""
     place = passage.place
     if place.line is None or place.row is not None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from localsearch.lexical import QueryTerm, inverse_frequency, term_stream
 from localsearch.text import Analyzer
-from localsearch.types import Ids, LexicalIndex, Passage, Vectors
+from localsearch.types import Ids, IndexedChunk, LexicalIndex, Vectors
 from localsearch.vectors import VectorIndex
 
 TELLING = 12
@@ -18,7 +18,7 @@ TELLING = 12
 
 
 def telling_terms(
-    passages: Iterable[Passage], analyzer: Analyzer, lexical: LexicalIndex, weight: float = 1.0
+    passages: Iterable[IndexedChunk], analyzer: Analyzer, lexical: LexicalIndex, weight: float = 1.0
 ) -> tuple[QueryTerm, ...]:
     """The terms of a document with the highest tf-idf, (1 + ln tf) idf, that occur in another document too."""
     counts: Counter[str] = Counter()

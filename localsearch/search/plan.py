@@ -23,7 +23,7 @@ from localsearch.filters import (
     to_sql,
 )
 from localsearch.lexical import LexicalQuery, analyze_query
-from localsearch.search.context import Request, Trip
+from localsearch.search.context import QueryContext, Request
 from localsearch.search.more_like_this import telling_terms
 from localsearch.store import Corpus, DocumentRow
 from localsearch.text import Analyzer
@@ -85,8 +85,8 @@ class Planner:
         self.analyzer = analyzer
         self._matches: MemoryCache[Ids] = MemoryCache(FILTERS_MB * 1_000_000, 3_600.0, lambda ids: ids.nbytes)
 
-    def plan(self, trip: Trip) -> Plan:
-        request = trip.request
+    def plan(self, context: QueryContext) -> Plan:
+        request = context.request
         if not request.query.strip() and not request.like:
             raise QueryError(
                 "The query is empty.", hint="Type at least one word, or name a document to be like."
@@ -96,9 +96,9 @@ class Planner:
                 f"min_relevance is {request.min_relevance:g}.", hint="It is from 0 (all) to 1 (certain)."
             )
         if len(request.query) > MAX_QUERY:
-            trip.notes.append(f"Only the first {MAX_QUERY:,} characters of the query were used.")
+            context.notes.append(f"Only the first {MAX_QUERY:,} characters of the query were used.")
         parsed = self._parse(request)
-        trip.notes.extend(parsed.notes)
+        context.notes.extend(parsed.notes)
         words = analyze_query(
             parsed.words,
             self.analyzer,
@@ -110,7 +110,7 @@ class Planner:
         chosen_ones = self._allowed(request.collection, chosen, words)
         narrowed, documents = chosen_ones is not None, self._without(chosen_ones, words)
         if request.like:
-            return self._alike(
+            return self._more_like(
                 self._liked(request.like, request.collection), parsed, chosen, words, documents
             )
         allowed = None if documents is None else self.derived.catalog.mask(documents)
@@ -122,7 +122,7 @@ class Planner:
                 return found
         raise NotFoundError(f"There is no document {key!r} to be like.", hint="Ids are as search gives them.")
 
-    def _alike(
+    def _more_like(
         self,
         like: DocumentRow,
         parsed: ParsedQuery,
@@ -134,7 +134,7 @@ class Planner:
         if documents is None:
             documents = self.derived.catalog.documents
         others = documents[documents != like.id]
-        passages = self.corpus.lexical_passages([like.id])
+        passages = self.corpus.indexed_chunks([like.id])
         telling = telling_terms(passages, self.analyzer, self.derived.lexical, BESIDE if words.terms else 1.0)
         typed = {form for term in words.terms for form in term.forms}
         more = tuple(term for term in telling if typed.isdisjoint(term.forms))

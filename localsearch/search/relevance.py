@@ -9,8 +9,8 @@ import numpy as np
 
 from localsearch.derived import Derived, Semantic
 from localsearch.lexical import LexicalQuery
-from localsearch.ranking.fusion import Signals
-from localsearch.ranking.relevance import best, is_foreign, relevance
+from localsearch.ranking.fusion import QuerySignals
+from localsearch.ranking.relevance import best, is_out_of_domain, relevance
 from localsearch.types import Ids, LexicalIndex, Mode, Scores
 
 COVERED = 0.9
@@ -23,16 +23,16 @@ UNJUDGED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RelevanceEstimate:
     """What candidates are worth: `relevance` of each, shape (n,), NaN for one without a vector; empty if not `known`.
 
-    `beyond` is the most that a passage not among them can have; `foreign` is whether even the best are not about it,
-    and `why` how near and how well matched they are.
+    `beyond` is the most that a passage not among them can have; `out_of_domain` is whether even the best are not
+    about it, and `why` how near and how well matched they are.
     """
 
     relevance: Scores = field(default_factory=lambda: np.empty(0, np.float32))
     beyond: float = 1.0
-    foreign: bool = False
+    out_of_domain: bool = False
     why: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -40,13 +40,13 @@ class Verdict:
         return bool(self.why)
 
 
-class Judge:
+class RelevanceEstimator:
     """Judges candidates by both legs' scores and the calibration of the version. Safe to share between threads."""
 
     def __init__(self, derived: Derived) -> None:
         self.derived = derived
 
-    def verdict(
+    def estimate(
         self,
         words: LexicalQuery,
         semantic: Semantic | None,
@@ -55,16 +55,16 @@ class Judge:
         lexical: Scores,
         cosines: Scores,
         depth: int,
-        signals: Signals,
-    ) -> Verdict:
-        """Judge candidates, each array of shape (n,), that hold the `depth` best of each leg that was asked.
+        signals: QuerySignals,
+    ) -> RelevanceEstimate:
+        """Estimate the relevance of candidates, each array of shape (n,), the `depth` best of each leg among them.
 
         Nothing is known without a calibration or where meaning took no part. An answer by meaning alone is judged by
         its words too: what a hit is worth does not depend on how it was found.
         """
         calibration = semantic.calibration if semantic else None
         if calibration is None or np.isnan(cosines).all():
-            return Verdict()
+            return RelevanceEstimate()
         most = signals.most
         edge = most if mode == "semantic" else _nth(lexical, depth, 0.0)
         if mode == "semantic":
@@ -77,9 +77,11 @@ class Judge:
             calibration,
         )
         near, matched = best(lexical, cosines, most, calibration)
-        foreign = is_foreign(near, matched, signals.letters_per_piece) and self.derived.coverage() >= COVERED
+        out_of_domain = (
+            is_out_of_domain(near, matched, signals.letters_per_piece) and self.derived.coverage() >= COVERED
+        )
         each[np.isnan(cosines)] = np.nan
-        return Verdict(each, float(beyond[0]), foreign, {"nearness": near, "match": matched})
+        return RelevanceEstimate(each, float(beyond[0]), out_of_domain, {"nearness": near, "match": matched})
 
 
 def most_of(lexical: LexicalIndex, words: LexicalQuery) -> float:

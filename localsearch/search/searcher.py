@@ -1,7 +1,7 @@
 """A query, top to bottom, in the order it happens.
 
     parse -> filter -> cached answer? -> words and meaning side by side -> fuse -> best passage of each document
-    -> look closer (rerank) if asked -> snippets for the page shown
+    -> rerank if asked -> snippets for the page shown
 
 Two legs find passages: BM25 by words, HNSW by meaning. What either found is scored exactly by both, fused, and each
 document is shown once with its best passage. Candidates come in tiers of fixed size, so that a later page continues
@@ -17,13 +17,13 @@ from localsearch.caches import ResultCache, VectorCache, canonical
 from localsearch.derived import Derived, Semantic
 from localsearch.derived.embedder import Embedder
 from localsearch.platform.blas import small_products
-from localsearch.search.context import Request, Trip
+from localsearch.search.context import QueryContext, Request
 from localsearch.search.count import Counter
-from localsearch.search.executor import Beside
+from localsearch.search.executor import SearchExecutor
 from localsearch.search.facets import facets
 from localsearch.search.hits import Presenter
 from localsearch.search.plan import Planner
-from localsearch.search.rank import Found, Ranker
+from localsearch.search.rank import RankedDocuments, Ranker
 from localsearch.search.relevance import NOTHING, UNJUDGED
 from localsearch.settings import SearchSettings
 from localsearch.text import Analyzer, normalize
@@ -42,26 +42,26 @@ class Searcher:
         vectors: VectorCache,
         answers: ResultCache[Answer],
         *,
-        kept_passages: int | None = 0,
+        kept_chunks: int | None = 0,
     ) -> None:
         self.derived = derived
         self.corpus = derived.corpus
         self.answers = answers
         self.planner = Planner(derived, analyzer)
-        self._beside = Beside()
-        self.ranker = Ranker(derived, embedder, settings, vectors, self._beside, kept_passages)
-        self.counter = Counter(derived, self._beside)
+        self._executor = SearchExecutor()
+        self.ranker = Ranker(derived, embedder, settings, vectors, self._executor, kept_chunks)
+        self.counter = Counter(derived, self._executor)
         self.presenter = Presenter(derived.corpus, analyzer)
 
     def search(self, request: Request) -> Answer:
         """Answer one query. Raises QueryError and FilterError for what cannot be answered."""
-        trip = Trip(request)
+        context = QueryContext(request)
         semantic = self.derived.semantic if request.mode != "lexical" else None
         stamp = self._stamp(semantic)
         key = _cache_key(request)
         if request.cache and (known := self.answers.get(key, stamp)):
-            return replace(known, took_ms=trip.took_ms(), cached=True)
-        answer = self._answer(trip, semantic)
+            return replace(known, took_ms=context.took_ms(), cached=True)
+        answer = self._answer(context, semantic)
         if request.cache and request.budget_ms is None and stamp == self._stamp(semantic):
             self.answers.put(key, stamp, answer)
         return answer
@@ -72,43 +72,43 @@ class Searcher:
 
     def answer(self, request: Request, semantic: Semantic | None) -> Answer:
         """Answer from one version of embeddings, past the cache."""
-        return self._answer(Trip(request), semantic)
+        return self._answer(QueryContext(request), semantic)
 
     @small_products
-    def _answer(self, trip: Trip, semantic: Semantic | None) -> Answer:
-        with self._beside.search():
-            return self._made(trip, semantic)
+    def _answer(self, context: QueryContext, semantic: Semantic | None) -> Answer:
+        with self._executor.search():
+            return self._made(context, semantic)
 
-    def _made(self, trip: Trip, semantic: Semantic | None) -> Answer:
-        request = trip.request
-        with trip.stage("parse"):
-            plan = self.planner.plan(trip)
+    def _made(self, context: QueryContext, semantic: Semantic | None) -> Answer:
+        request = context.request
+        with context.stage("parse"):
+            plan = self.planner.plan(context)
         counting = self.counter.begin(request, plan)
-        found = self.ranker.rank(trip, plan, semantic)
-        trip.notes.extend(_notes(request, found))
+        found = self.ranker.rank(context, plan, semantic)
+        context.notes.extend(_notes(request, found))
         if not found.documents and plan.filter is not None:
-            trip.notes.extend(self.planner.unknown_fields(plan.filter))
+            context.notes.extend(self.planner.unknown_fields(plan.filter))
         page = found.documents[request.offset : request.offset + request.limit]
-        with trip.stage("snippets"):
+        with context.stage("snippets"):
             hits = tuple(self.presenter.hits(plan, page, request.explain))
-        with trip.stage("count"):
+        with context.stage("count"):
             matching = self.counter.matching(request, found, counting)
         return Answer(
             query=request.query,
             total=matching.total,
             total_is_estimate=matching.estimated,
             facets=None if matching.documents is None else facets(self.corpus.facet_rows(matching.documents)),
-            took_ms=trip.took_ms(),
+            took_ms=context.took_ms(),
             mode=request.mode,
             version=semantic.version.name if semantic else None,
-            stages=trip.stages,
+            stages=context.stages,
             cached=False,
             results=hits,
             semantic_coverage=self.derived.coverage(),
             corrections=self.planner.corrections(plan) if matching.few else (),
-            notes=tuple(trip.notes),
+            notes=tuple(context.notes),
             explanation=found.why if request.explain else None,
-            nothing_relevant=found.foreign,
+            nothing_relevant=found.out_of_domain,
         )
 
     def suggest(self, prefix: str, limit: int) -> list[str]:
@@ -120,11 +120,11 @@ class Searcher:
     def close(self) -> None:
         """End the threads."""
         self.ranker.close()
-        self._beside.close()
+        self._executor.close()
 
 
-def _notes(request: Request, found: Found) -> Iterator[str]:
-    if found.foreign:
+def _notes(request: Request, found: RankedDocuments) -> Iterator[str]:
+    if found.out_of_domain:
         yield NOTHING
     if request.min_relevance and not found.judged:
         yield UNJUDGED

@@ -23,10 +23,10 @@ TICK_S = 1.0
 SNAPSHOT_S = 2.0
 HISTORY_S = 3600.0
 
-log = logging.getLogger("localsearch.vitals")
+log = logging.getLogger("localsearch.housekeeping")
 
 
-class Vitals:
+class Housekeeping:
     """How the server is doing, looked at from time to time."""
 
     def __init__(self, service: Service) -> None:
@@ -45,7 +45,7 @@ class Vitals:
         return self._every
 
     def start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="localsearch-vitals", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="localsearch-housekeeping", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:

@@ -66,7 +66,7 @@ class _Trip:
         await self.send(message)
 
 
-class Edge:
+class ServiceMiddleware:
     """A pure ASGI middleware, so that it costs little."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:

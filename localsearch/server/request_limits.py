@@ -10,7 +10,7 @@ from localsearch.server import schemas
 from localsearch.server.problems import bad_request
 from localsearch.settings import LimitSettings
 
-CEILINGS: dict[tuple[str, str], tuple[str, str]] = {
+REQUEST_LIMITS: dict[tuple[str, str], tuple[str, str]] = {
     ("SearchRequest", "query"): ("maxLength", "query_chars"),
     ("SearchRequest", "limit"): ("maximum", "results"),
     ("SearchRequest", "offset"): ("maximum", "offset"),
@@ -25,7 +25,7 @@ CEILINGS: dict[tuple[str, str], tuple[str, str]] = {
 def check(request: Struct, limits: LimitSettings) -> None:
     """Raise 400 naming the first field beyond its limit."""
     name = type(request).__name__
-    for (kind, field), (keyword, setting) in CEILINGS.items():
+    for (kind, field), (keyword, setting) in REQUEST_LIMITS.items():
         if kind != name:
             continue
         value, most = getattr(request, field), getattr(limits, setting)
@@ -43,7 +43,7 @@ def check(request: Struct, limits: LimitSettings) -> None:
 
 def describe(name: str, schema: dict[str, Any], limits: LimitSettings) -> None:
     """Write the limits into the schema of one type."""
-    for (kind, field), (keyword, setting) in CEILINGS.items():
+    for (kind, field), (keyword, setting) in REQUEST_LIMITS.items():
         if kind == name:
             schema["properties"][field][keyword] = getattr(limits, setting)
 

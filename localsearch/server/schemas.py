@@ -32,15 +32,15 @@ Like = Annotated[
 ]
 
 
-class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RequestSchema(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of everything a client sends."""
 
 
-class Result(Struct, frozen=True, kw_only=True):
+class ResponseSchema(Struct, frozen=True, kw_only=True):
     """Base of everything the server answers."""
 
 
-class SearchRequest(Request, frozen=True, kw_only=True):
+class SearchRequest(RequestSchema, frozen=True, kw_only=True):
     """A question, or a document that others should be like, or both.
 
     `filters` is exact: limit 10 gives 10 hits whenever 10 documents match.
@@ -63,7 +63,7 @@ class SearchRequest(Request, frozen=True, kw_only=True):
     like: Like | None = None
 
 
-class SearchParameters(Request, frozen=True, kw_only=True):
+class SearchParameters(RequestSchema, frozen=True, kw_only=True):
     """The same question in a query string; `filters` is an expression such as `type:pdf after:2024-01-01`."""
 
     q: Annotated[
@@ -83,7 +83,7 @@ class SearchParameters(Request, frozen=True, kw_only=True):
     like: Like | None = None
 
 
-class SentDocument(Request, frozen=True, kw_only=True):
+class SentDocument(RequestSchema, frozen=True, kw_only=True):
     """A document. One with the id of another takes its place; without an id, one is made from the content."""
 
     text: Annotated[str, Meta(pattern=r"\S", examples=["The kiln must cool for a day before it is opened."])]
@@ -92,21 +92,21 @@ class SentDocument(Request, frozen=True, kw_only=True):
     metadata: dict[str, Any] | None = None
 
 
-class DocumentsRequest(Request, frozen=True, kw_only=True):
+class DocumentsRequest(RequestSchema, frozen=True, kw_only=True):
     """Documents to store."""
 
     documents: Annotated[list[SentDocument], Meta(min_length=1)]
     collection: Collection | None = None
 
 
-class DocumentsAnswer(Result, frozen=True, kw_only=True):
+class DocumentsAnswer(ResponseSchema, frozen=True, kw_only=True):
     """The ids of the stored documents, in the order sent: durable now, and found by their words."""
 
     ids: list[str]
     collection: str
 
 
-class InCollection(Request, frozen=True, kw_only=True):
+class InCollection(RequestSchema, frozen=True, kw_only=True):
     """Which collection."""
 
     collection: Collection = "default"
@@ -125,7 +125,7 @@ class PassageParameters(InCollection, frozen=True, kw_only=True):
     chars: Annotated[int, Meta(ge=1, le=100_000)] = 4000
 
 
-class DocumentAnswer(Result, frozen=True, kw_only=True):
+class DocumentAnswer(ResponseSchema, frozen=True, kw_only=True):
     """A document with all of its text. Times are seconds since 1970; `size` is in bytes."""
 
     id: str
@@ -144,7 +144,7 @@ class DocumentAnswer(Result, frozen=True, kw_only=True):
     text: str
 
 
-class PassageAnswer(Result, frozen=True, kw_only=True):
+class PassageAnswer(ResponseSchema, frozen=True, kw_only=True):
     """Part of a document's text: the characters from `start` up to `stop`. `more` is whether text follows."""
 
     id: str
@@ -158,14 +158,14 @@ class PassageAnswer(Result, frozen=True, kw_only=True):
     text: str
 
 
-class Deleted(Result, frozen=True, kw_only=True):
+class Deleted(ResponseSchema, frozen=True, kw_only=True):
     """What was deleted."""
 
     id: str
     deleted: bool = True
 
 
-class IndexRequest(Request, frozen=True, kw_only=True):
+class IndexRequest(RequestSchema, frozen=True, kw_only=True):
     """Files and folders on the server's machine to make searchable."""
 
     paths: Annotated[
@@ -186,7 +186,7 @@ class IndexRequest(Request, frozen=True, kw_only=True):
 JobState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 
 
-class JobProgress(Result, frozen=True, kw_only=True):
+class JobProgress(ResponseSchema, frozen=True, kw_only=True):
     """The step a job is at. `total` is null while it is not known."""
 
     stage: str = ""
@@ -196,7 +196,7 @@ class JobProgress(Result, frozen=True, kw_only=True):
     detail: str = ""
 
 
-class JobAnswer(Result, frozen=True, kw_only=True):
+class JobAnswer(ResponseSchema, frozen=True, kw_only=True):
     """Background work. Times are seconds since 1970. An interrupted job is one that stopped the server too often."""
 
     id: int
@@ -211,41 +211,41 @@ class JobAnswer(Result, frozen=True, kw_only=True):
     error: dict[str, str] | None = None
 
 
-class JobStarted(Result, frozen=True, kw_only=True):
+class JobStarted(ResponseSchema, frozen=True, kw_only=True):
     """The work goes on in the background; follow it at `events`."""
 
     job: JobAnswer
     events: str
 
 
-class JobsParameters(Request, frozen=True, kw_only=True):
+class JobsParameters(RequestSchema, frozen=True, kw_only=True):
     """The newest come first."""
 
     state: JobState | None = None
     limit: Annotated[int, Meta(ge=1, le=1000)] = 50
 
 
-class JobsAnswer(Result, frozen=True, kw_only=True):
+class JobsAnswer(ResponseSchema, frozen=True, kw_only=True):
     """Jobs, newest first."""
 
     jobs: list[JobAnswer]
 
 
-class SuggestParameters(Request, frozen=True, kw_only=True):
+class SuggestParameters(RequestSchema, frozen=True, kw_only=True):
     """The beginning of a question."""
 
     q: Annotated[str, Meta(max_length=1000)]
     limit: Annotated[int, Meta(ge=1, le=50)] = 8
 
 
-class SuggestAnswer(Result, frozen=True, kw_only=True):
+class SuggestAnswer(ResponseSchema, frozen=True, kw_only=True):
     """Completions from the corpus's own words, best first."""
 
     query: str
     suggestions: list[str]
 
 
-class FeedbackRequest(Request, frozen=True, kw_only=True):
+class FeedbackRequest(RequestSchema, frozen=True, kw_only=True):
     """A judgement: whether this document answers this question."""
 
     query: Text
@@ -254,19 +254,19 @@ class FeedbackRequest(Request, frozen=True, kw_only=True):
     collection: Collection | None = None
 
 
-class FeedbackAnswer(Result, frozen=True, kw_only=True):
+class FeedbackAnswer(ResponseSchema, frozen=True, kw_only=True):
     """The judgement is kept."""
 
     recorded: bool = True
 
 
-class HealthAnswer(Result, frozen=True, kw_only=True):
+class HealthAnswer(ResponseSchema, frozen=True, kw_only=True):
     """The process is alive."""
 
     status: Literal["ok"] = "ok"
 
 
-class ReadyAnswer(Result, frozen=True, kw_only=True):
+class ReadyAnswer(ResponseSchema, frozen=True, kw_only=True):
     """Searches are answered. `semantic_coverage` is the share of passages found by meaning, under this `version`."""
 
     ready: bool
@@ -275,13 +275,13 @@ class ReadyAnswer(Result, frozen=True, kw_only=True):
     version: str | None
 
 
-class Cleared(Result, frozen=True, kw_only=True):
+class Cleared(ResponseSchema, frozen=True, kw_only=True):
     """How many entries each cache held."""
 
     cleared: dict[str, int]
 
 
-class AlertAnswer(Result, frozen=True, kw_only=True):
+class AlertAnswer(ResponseSchema, frozen=True, kw_only=True):
     """A rule that holds now. It is pending until it has held as long as the rule says, then firing."""
 
     name: str
@@ -293,13 +293,13 @@ class AlertAnswer(Result, frozen=True, kw_only=True):
     help: str
 
 
-class AlertsAnswer(Result, frozen=True, kw_only=True):
+class AlertsAnswer(ResponseSchema, frozen=True, kw_only=True):
     """Firing and pending alerts."""
 
     alerts: list[AlertAnswer]
 
 
-class LedgerParameters(Request, frozen=True, kw_only=True):
+class LedgerParameters(RequestSchema, frozen=True, kw_only=True):
     """Files by state, or one file by its path."""
 
     state: Literal["indexed", "skipped", "failed"] = "failed"
@@ -307,7 +307,7 @@ class LedgerParameters(Request, frozen=True, kw_only=True):
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
 
 
-class LedgerFile(Result, frozen=True, kw_only=True):
+class LedgerFile(ResponseSchema, frozen=True, kw_only=True):
     """A file seen and what became of it. `rule` is a stable word for the reason."""
 
     path: str
@@ -320,7 +320,7 @@ class LedgerFile(Result, frozen=True, kw_only=True):
     stale: bool
 
 
-class LedgerRule(Result, frozen=True, kw_only=True):
+class LedgerRule(ResponseSchema, frozen=True, kw_only=True):
     """How many files one rule left out."""
 
     state: str
@@ -328,7 +328,7 @@ class LedgerRule(Result, frozen=True, kw_only=True):
     files: int
 
 
-class LedgerAnswer(Result, frozen=True, kw_only=True):
+class LedgerAnswer(ResponseSchema, frozen=True, kw_only=True):
     """Files that were not read, and why."""
 
     files: list[LedgerFile]
@@ -336,7 +336,7 @@ class LedgerAnswer(Result, frozen=True, kw_only=True):
     counts: dict[str, int]
 
 
-class CacheAnswer(Result, frozen=True, kw_only=True):
+class CacheAnswer(ResponseSchema, frozen=True, kw_only=True):
     """One cache since the start. `age_s` is that of its oldest entry."""
 
     hits: int
@@ -347,7 +347,7 @@ class CacheAnswer(Result, frozen=True, kw_only=True):
     age_s: float
 
 
-class CostAnswer(Result, frozen=True, kw_only=True):
+class CostAnswer(ResponseSchema, frozen=True, kw_only=True):
     """Embedding done for this index, wherever, and what the same tokens would cost in dollars at each hosted price."""
 
     tokens: int
@@ -355,7 +355,7 @@ class CostAnswer(Result, frozen=True, kw_only=True):
     hosted: dict[str, float]
 
 
-class LatencyAnswer(Result, frozen=True, kw_only=True):
+class LatencyAnswer(ResponseSchema, frozen=True, kw_only=True):
     """Searches of the last five minutes. Times are milliseconds."""
 
     searches: int
@@ -364,7 +364,7 @@ class LatencyAnswer(Result, frozen=True, kw_only=True):
     error_rate: float
 
 
-class StatsAnswer(Result, frozen=True, kw_only=True):
+class StatsAnswer(ResponseSchema, frozen=True, kw_only=True):
     """Counts, sizes, caches, cost. `bytes` is what the index takes on disk."""
 
     documents: int
@@ -389,7 +389,7 @@ class StatsAnswer(Result, frozen=True, kw_only=True):
     recall: float | None
 
 
-class Sample(Result, frozen=True, kw_only=True):
+class Sample(ResponseSchema, frozen=True, kw_only=True):
     """One point of the small charts."""
 
     at: float
@@ -400,14 +400,14 @@ class Sample(Result, frozen=True, kw_only=True):
     semantic_coverage: float
 
 
-class HistoryAnswer(Result, frozen=True, kw_only=True):
+class HistoryAnswer(ResponseSchema, frozen=True, kw_only=True):
     """Samples of the last hour, oldest first."""
 
     samples: list[Sample]
     every_s: float
 
 
-class VersionAnswer(Result, frozen=True, kw_only=True):
+class VersionAnswer(ResponseSchema, frozen=True, kw_only=True):
     """An embedding version: `pending` passages still lack a vector, `bytes` of vector index are on disk."""
 
     id: int
@@ -422,7 +422,7 @@ class VersionAnswer(Result, frozen=True, kw_only=True):
     activated: float | None
 
 
-class VersionsAnswer(Result, frozen=True, kw_only=True):
+class VersionsAnswer(ResponseSchema, frozen=True, kw_only=True):
     """Embedding versions; the one with the state `active` answers."""
 
     versions: list[VersionAnswer] = field(default_factory=list)

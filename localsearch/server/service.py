@@ -17,7 +17,7 @@ from localsearch.platform.cores import cores
 from localsearch.server.alerts import Alerts
 from localsearch.server.database import ServiceDatabase
 from localsearch.server.guards import Guards, client_is_local, is_loopback
-from localsearch.server.housekeeping import Vitals
+from localsearch.server.housekeeping import Housekeeping
 from localsearch.server.jobs import Jobs
 from localsearch.server.keys import Key, KeyRing
 from localsearch.server.limits import Allowance, Gate, TokenBuckets
@@ -60,8 +60,8 @@ class Service:
         )
         self.alerts = Alerts(settings.alerts)
         self.watching = Watching(engine) if watch else None
-        self.vitals = Vitals(self)
-        self.metrics = Metrics(self.vitals.snapshot)
+        self.housekeeping = Housekeeping(self)
+        self.metrics = Metrics(self.housekeeping.snapshot)
         self.streams = 0
         self.started = time.time()
         self.stopping = threading.Event()
@@ -70,12 +70,12 @@ class Service:
         """Begin background work."""
         self.engine.start_background()
         self.jobs.start()
-        self.vitals.start()
+        self.housekeeping.start()
 
     def stop(self) -> None:
         """End background work at its next step. Requests are finished by now."""
         self.stopping.set()
-        self.vitals.stop()
+        self.housekeeping.stop()
         if self.watching:
             self.watching.close()
         self.jobs.stop()
@@ -118,7 +118,7 @@ class Service:
     def asked(self, request: dict[str, Any]) -> None:
         """Remember a question for warming and for the quality of the index; it is written down by housekeeping."""
         if request["query"]:
-            self.vitals.recall.asked(request["query"])
+            self.housekeeping.recall.asked(request["query"])
         self.engine.query_log.record(request)
 
     async def in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:

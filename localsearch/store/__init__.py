@@ -1,6 +1,6 @@
 """SQLite: the truth. Every index is derived from what is here and can be made again from it alone."""
 
-from localsearch.store.corpus import Corpus, DocumentRow, FacetRow, NewDocument, PassageRow
+from localsearch.store.corpus import ChunkRow, Corpus, DocumentRow, FacetRow, NewDocument
 from localsearch.store.database import Database
 from localsearch.store.embeddings import Embeddings, Version
 from localsearch.store.feedback import Feedback, Judgement
@@ -18,7 +18,7 @@ __all__ = [
     "Judgement",
     "Ledger",
     "NewDocument",
-    "PassageRow",
+    "ChunkRow",
     "TokenBits",
     "Version",
 ]

@@ -38,7 +38,7 @@ from localsearch.errors import LocalSearchError
 from localsearch.evaluation.beir import Dataset
 from localsearch.evaluation.metrics import ndcg
 from localsearch.models.encoder import OnnxEncoder
-from localsearch.ranking.fusion import RECIPE
+from localsearch.ranking.fusion import DEFAULT_PARAMETERS
 from localsearch.settings import load
 
 RESULTS = machine.ROOT / "benchmarks" / "results"
@@ -86,7 +86,9 @@ def test_ranking_by_steps_is_what_the_engine_does(tmp_path: Path, model_folder: 
         for collection, rest in others.items():
             one = chosen["constants"][name]["collections"][collection]
             scores = [
-                ranking.quality(rest, ranking.adaptive(replace(RECIPE, **{name: value}), name == "closer"))
+                ranking.quality(
+                    rest, ranking.adaptive(replace(DEFAULT_PARAMETERS, **{name: value}), name == "closer")
+                )
                 for value in grid
             ]
             assert scores[grid.index(one["chosen"])] == max(scores), (name, collection)

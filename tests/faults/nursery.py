@@ -22,7 +22,7 @@ from localsearch.vectors.graph import _faiss
 
 
 def main() -> None:
-    world.passages()
+    world.chunk_rows()
     _faiss()
     numpy.dot(numpy.ones(2), numpy.ones(2))
     for line in sys.stdin:

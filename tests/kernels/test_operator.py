@@ -187,8 +187,8 @@ def test_a_library_that_does_not_load_counts_as_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Built for a newer C library, or cut short."""
-    (tmp_path / "fused.so").write_bytes(b"\x7fELF, but no more")
-    monkeypatch.setattr(kernels, "_LIBRARY", tmp_path / "fused.so")
+    (tmp_path / "kernels.so").write_bytes(b"\x7fELF, but no more")
+    monkeypatch.setattr(kernels, "_LIBRARY", tmp_path / "kernels.so")
     monkeypatch.setattr(kernels, "has_avx512_vnni", lambda: True)
     kernels.library.cache_clear()
     assert kernels.library() is None

@@ -55,10 +55,10 @@ def test_it_finds_what_faiss_finds(dimensions: int) -> None:
     graph = grown(dimensions, 3_000)
     same = total = 0
     for query in queries(graph):
-        for breadth in (1, 10, 40, 200):
-            count = min(breadth, 10)
-            ours = distances(graph, walker_of(graph)(query, count, breadth, None), query)
-            theirs = distances(graph, graph._walk(query, count, breadth, None), query)
+        for ef_search in (1, 10, 40, 200):
+            count = min(ef_search, 10)
+            ours = distances(graph, walker_of(graph)(query, count, ef_search, None), query)
+            theirs = distances(graph, graph._walk(query, count, ef_search, None), query)
             total += count
             same += sum(one == other for one, other in zip(ours, theirs, strict=True))
     assert same >= 0.995 * total

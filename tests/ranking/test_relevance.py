@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localsearch.ranking.relevance import Calibration, best, calibrate, evidence, is_foreign, match, relevance
+from localsearch.ranking.relevance import (
+    Calibration,
+    best,
+    calibrate,
+    evidence,
+    is_out_of_domain,
+    match,
+    relevance,
+)
 
 
 def scores(*values: float) -> np.ndarray:
@@ -56,15 +64,15 @@ def test_a_worked_example_of_the_curves() -> None:
 
 
 def test_far_in_meaning_and_words_is_foreign_near_in_one_is_not() -> None:
-    assert is_foreign(*best(scores(0.5, 0.2), scores(0.2, 0.25), 6.0, PLAIN))
-    assert not is_foreign(*best(scores(0.0, 0.2), scores(0.58, 0.25), 6.0, PLAIN))
-    assert not is_foreign(*best(scores(5.9), scores(0.1), 6.0, PLAIN))
+    assert is_out_of_domain(*best(scores(0.5, 0.2), scores(0.2, 0.25), 6.0, PLAIN))
+    assert not is_out_of_domain(*best(scores(0.0, 0.2), scores(0.58, 0.25), 6.0, PLAIN))
+    assert not is_out_of_domain(*best(scores(5.9), scores(0.1), 6.0, PLAIN))
 
 
 def test_a_shredded_query_is_not_foreign_while_it_shares_a_word() -> None:
-    assert is_foreign(0.2, 0.1, letters_per_piece=2.5)
-    assert not is_foreign(0.2, 0.1, letters_per_piece=1.9)
-    assert is_foreign(0.2, 0.0, letters_per_piece=1.9)
+    assert is_out_of_domain(0.2, 0.1, letters_per_piece=2.5)
+    assert not is_out_of_domain(0.2, 0.1, letters_per_piece=1.9)
+    assert is_out_of_domain(0.2, 0.0, letters_per_piece=1.9)
 
 
 def test_the_best_by_meaning_and_by_words_may_be_different_passages() -> None:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from localsearch.errors import ExtractionError, RootUnreadable
 from localsearch.scan import (
-    Found,
+    ScannedFile,
     ScanRules,
     content_hash,
     display,
@@ -511,7 +511,7 @@ def test_a_root_may_be_one_file_of_any_name(tmp_path: Path) -> None:
     tree(tmp_path, ".env", content="abc")
     (found,) = scan(tmp_path / ".env")
     state = (tmp_path / ".env").stat()
-    assert found == Found(
+    assert found == ScannedFile(
         os.fsencode(tmp_path / ".env"), f"{tmp_path}/.env", 3, state.st_mtime_ns, state.st_ino, None
     )
 

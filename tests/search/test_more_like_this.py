@@ -61,7 +61,7 @@ def test_its_pages_continue_each_other(sample: Served) -> None:
     assert [*alike(sample, like=BREAD, limit=10), *alike(sample, like=BREAD, limit=10, offset=10)] == whole
 
 
-def test_a_closer_look_is_possible(sample: Served) -> None:
+def test_reranking_is_possible(sample: Served) -> None:
     assert CHAIN in alike(sample, like=BRAKES, rerank=True)
 
 
@@ -84,7 +84,7 @@ def test_the_telling_words_are_rare_frequent_here_and_known_elsewhere(sample: Se
     engine = sample.engine
     row = engine.corpus.find("default", BRAKES)
     assert row is not None
-    terms = telling_terms(engine.corpus.lexical_passages([row.id]), Analyzer(), engine.derived.lexical)
+    terms = telling_terms(engine.corpus.indexed_chunks([row.id]), Analyzer(), engine.derived.lexical)
     words = [term.forms[0] for term in terms]
     assert len(words) == 12
     assert {"bicycl", "rim", "pad", "tyre"} <= set(words)

@@ -1,4 +1,4 @@
-"""A closer look: late interaction over sign bits, which are kept, vanish with their passage, and may be damaged."""
+"""Re-ranking by late interaction over sign bits, which are kept, vanish with their passage, and may be damaged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as arrays
 
 from localsearch.engine import Engine
 from localsearch.ranking.late_interaction import maxsim, sign_bits
-from localsearch.search.context import Request, Trip
+from localsearch.search.context import QueryContext, Request
 from localsearch.settings import CacheSettings, ModelSettings, Settings, load
 from localsearch.types import Record
 
@@ -159,8 +159,8 @@ def test_a_database_that_fails_here_costs_only_time(engine: Engine, monkeypatch:
     def damaged(*_: object) -> None:
         raise DamagedError("The disk image is malformed.", hint="Restore a backup.")
 
-    monkeypatch.setattr(engine.searcher.ranker.closer.tokens, "of", damaged)
-    monkeypatch.setattr(engine.searcher.ranker.closer.tokens, "put", damaged)
+    monkeypatch.setattr(engine.searcher.ranker.rerank_weight.tokens, "of", damaged)
+    monkeypatch.setattr(engine.searcher.ranker.rerank_weight.tokens, "put", damaged)
     hits, read = looked(engine)
     assert (hits[0][0], read) == ("bees", len(TEXTS))
     assert looked(engine) == (hits, 0)
@@ -183,7 +183,7 @@ def _holds(home: Path, bits: bytes) -> bool:
     return any(bits in file.read_bytes() for file in home.rglob("*") if file.is_file())
 
 
-class Hasty(Trip):
+class Hasty(QueryContext):
     """A query whose budget is used up after so many looks at the clock."""
 
     __slots__ = ("looks",)
@@ -197,21 +197,21 @@ def test_when_time_runs_out_the_best_were_looked_at(engine: Engine) -> None:
     semantic = engine.derived.semantic
     assert semantic is not None
     ids = np.array([4, 2, 1, 3, 5, 6])
-    closer = engine.searcher.ranker.closer
-    trip = Hasty(Request(QUERY, rerank=True, budget_ms=50))
-    look = closer.over(trip, QUERY, semantic, ids)
+    reranker = engine.searcher.ranker.reranker
+    context = Hasty(Request(QUERY, rerank=True, budget_ms=50))
+    look = reranker.over(context, QUERY, semantic, ids)
     assert look is not None
     found = look(np.arange(6))
     assert np.isnan(found).tolist() == [False] * 4 + [True] * 2
-    assert trip.notes == ["No time for a closer look at 2 of the best passages within 50 ms."]
-    again = closer.over(Trip(Request(QUERY)), QUERY, semantic, ids)
+    assert context.notes == ["No time for re-ranking 2 of the best chunks within 50 ms."]
+    again = reranker.over(QueryContext(Request(QUERY)), QUERY, semantic, ids)
     assert again is not None
     np.testing.assert_array_equal(again(np.arange(6))[:4], found[:4])
 
 
-def test_without_time_there_is_no_closer_look(engine: Engine) -> None:
+def test_without_time_there_is_no_reranking(engine: Engine) -> None:
     semantic = engine.derived.semantic
     assert semantic is not None
-    trip = Trip(Request(QUERY, rerank=True, budget_ms=1e-6))
-    assert engine.searcher.ranker.closer.over(trip, QUERY, semantic, np.array([1])) is None
-    assert "No time for a closer look" in trip.notes[0]
+    context = QueryContext(Request(QUERY, rerank=True, budget_ms=1e-6))
+    assert engine.searcher.ranker.rerank_weight.over(context, QUERY, semantic, np.array([1])) is None
+    assert "No time for re-ranking" in context.notes[0]

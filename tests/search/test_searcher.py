@@ -17,7 +17,7 @@ from threadpoolctl import ThreadpoolController
 from localsearch.engine import Engine
 from localsearch.errors import FilterError, LocalSearchError, QueryError
 from localsearch.search import count
-from localsearch.search.executor import Beside
+from localsearch.search.executor import SearchExecutor
 from localsearch.settings import SearchSettings, load
 from localsearch.types import Record
 
@@ -347,15 +347,15 @@ def test_what_a_filter_matched_is_remembered_until_something_is_written(
 
 def test_work_goes_to_another_thread_only_while_a_core_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("localsearch.search.executor.cores", lambda: 2)
-    beside, here = Beside(), get_ident()
+    executor, here = SearchExecutor(), get_ident()
     try:
-        with beside.search():
-            assert beside.start(get_ident).result() != here
-            with beside.search():
-                assert beside.start(get_ident).result() == here
-                failed = beside.start(int, "no number")
+        with executor.search():
+            assert executor.start(get_ident).result() != here
+            with executor.search():
+                assert executor.start(get_ident).result() == here
+                failed = executor.start(int, "no number")
                 with pytest.raises(ValueError, match="no number"):
                     failed.result()
-            assert beside.start(get_ident).result() != here
+            assert executor.start(get_ident).result() != here
     finally:
-        beside.close()
+        executor.close()

@@ -69,7 +69,7 @@ def test_counters_count(tmp_path: Path) -> None:
         served.client.get("/nowhere")
         served.client.get("/documents/kiln", headers={"Host": "evil.example"})
         served.client.post("/feedback", json={"query": "kiln", "id": "kiln", "relevant": True})
-        served.service.vitals.forget()
+        served.service.housekeeping.forget()
         found = samples(served)
 
     def value(name: str, **labels: str) -> float:
@@ -113,7 +113,7 @@ def test_labels_are_bounded_whatever_clients_send(tmp_path: Path) -> None:
 
 def test_embedding_is_counted_and_priced(sample: Served) -> None:
     sample.search("a query to embed")
-    sample.service.vitals.forget()
+    sample.service.housekeeping.forget()
     stats = sample.client.get("/stats").json()
     cost = stats["cost"]
     assert cost["tokens"] > 5000, "the passages, which were embedded before the server came, count too"
@@ -192,7 +192,7 @@ def test_ready_is_as_of_now(tmp_path: Path, model_folder: Path) -> None:
 
 
 def test_history_and_stats(served: Served) -> None:
-    served.service.vitals._look()
+    served.service.housekeeping._look()
     history = served.client.get("/stats/history").json()
     assert history["every_s"] == 15.0
     assert history["samples"][-1]["semantic_coverage"] == 0.0
@@ -273,10 +273,10 @@ def test_the_users_command_hears_of_changes_and_its_failure_harms_nobody(
 def test_a_firing_alert_is_shown_by_the_server(tmp_path: Path) -> None:
     with notes(tmp_path / "home") as served:
         served.service.alerts._settings = AlertSettings((AlertRule("Tiny", "disk_free", 2.0, above=False),))
-        served.service.vitals._look()
+        served.service.housekeeping._look()
         (alert,) = served.client.get("/alerts").json()["alerts"]
         assert (alert["name"], alert["state"], alert["threshold"]) == ("Tiny", "firing", 2.0)
-        served.service.vitals.forget()
+        served.service.housekeeping.forget()
         assert (
             samples(served)[("localsearch_alert_firing", (("alert", "Tiny"), ("severity", "warning")))] == 1
         )
@@ -314,7 +314,7 @@ def test_rules_and_dashboard_speak_of_metrics_that_exist(sample: Served) -> None
         "/feedback", json={"query": "q", "id": sample.search("water")["results"][0]["id"], "relevant": True}
     )
     sample.client.get("/search", headers={"Host": "evil.example"})
-    sample.service.vitals.forget()
+    sample.service.housekeeping.forget()
     there = {name for name, _ in samples(sample)}
     # Measured only where the vector index is large enough to have a graph.
     there.add("localsearch_vector_recall_ratio")

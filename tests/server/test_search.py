@@ -128,7 +128,7 @@ def test_judgements_are_kept_and_make_the_quality_score(fresh: Served) -> None:
     assert fresh.engine.judgements.grades() == {"firing": {"kiln": 1, "glaze": 1, "bread": 0}}
     missing = fresh.client.post("/feedback", json={"query": "firing", "id": "nobody", "relevant": True})
     assert (missing.status_code, error_of(missing)["code"]) == (404, "not_found")
-    fresh.service.vitals.forget()
+    fresh.service.housekeeping.forget()
     assert fresh.client.get("/stats").json()["quality"] == 0.6667
 
 

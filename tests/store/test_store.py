@@ -39,7 +39,7 @@ def test_a_document_comes_back_as_it_was_stored(db: Database) -> None:
     row = corpus.find("default", "k")
     assert row is not None
     assert (row.id, row.title, row.tags, row.metadata) == (document_id, "Title of k", ("a", "b"), {"n": 1})
-    passages = corpus.passages(chunk_ids)
+    passages = corpus.chunk_rows(chunk_ids)
     assert [passages[i].text for i in chunk_ids] == ["alpha beta ", "gamma delta"]
     assert passages[chunk_ids[1]].place == Place(line=2)
 

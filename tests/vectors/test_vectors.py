@@ -34,8 +34,8 @@ from localsearch.vectors.base import Entries
 from localsearch.vectors.codec import Codec, widths
 from localsearch.vectors.files import FORMAT
 from localsearch.vectors.graph import Graph
-from localsearch.vectors.plan import WIDEST, breadth, is_exact_cheaper
-from localsearch.vectors.tuning import choose_breadth
+from localsearch.vectors.plan import WIDEST, ef_search, is_exact_cheaper
+from localsearch.vectors.tuning import choose_ef_search
 
 STORAGES = get_args(Storage)
 DIMENSIONS = 48
@@ -266,7 +266,7 @@ def test_k_results_come_even_where_the_graph_finds_fewer(
     published: VectorIndex, corpus: tuple[Ids, Vectors, Vectors], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("localsearch.vectors.base.is_exact_cheaper", lambda count, wanted, storage: False)
-    monkeypatch.setattr("localsearch.vectors.base.breadth", lambda chosen, k, share: 1)
+    monkeypatch.setattr("localsearch.vectors.base.ef_search", lambda chosen, k, share: 1)
     ids, _, queries = corpus
     allowed = np.zeros(int(ids.max()) + 1, np.bool_)
     allowed[ids[:25]] = True
@@ -636,17 +636,17 @@ def test_the_chosen_breadth_meets_the_target_and_no_smaller_one_does(
     live = np.ones(4_000, np.bool_)
     real = vectors[:100] + 0.6 * vectors[100:200]
     real /= np.linalg.norm(real, axis=1, keepdims=True)
-    chosen, reached = choose_breadth(graph, live, 0.97, real, lambda: None)
+    chosen, reached = choose_ef_search(graph, live, 0.97, real, lambda: None)
     truth = [set(nearest(query, np.arange(4_000), vectors, 10)) for query in real]
 
-    def reach(breadth: int) -> float:
-        found = [set(ids[graph.search(query, 10, breadth)[0]].tolist()) for query in real]
+    def reach(ef_search: int) -> float:
+        found = [set(ids[graph.search(query, 10, ef_search)[0]].tolist()) for query in real]
         return float(np.mean([len(a & b) / 10 for a, b in zip(truth, found)]))
 
     assert reach(chosen) == pytest.approx(reached, abs=0.003)
     assert reached >= 0.97
     assert chosen == 32 or reach(chosen - 16) < 0.98
-    harder, _ = choose_breadth(graph, live, 0.999, real, lambda: None)
+    harder, _ = choose_ef_search(graph, live, 0.999, real, lambda: None)
     assert harder > chosen
 
 
@@ -660,9 +660,9 @@ def test_a_set_breadth_is_used_and_the_measured_recall_is_kept(
 
 
 def test_the_plan_weighs_exact_search_against_the_graph() -> None:
-    assert breadth(200, 10, 1.0) == 200
-    assert breadth(200, 400, 1.0) == 800
-    assert breadth(200, 10, 1 / 1024) == 2_048 == WIDEST
+    assert ef_search(200, 10, 1.0) == 200
+    assert ef_search(200, 400, 1.0) == 800
+    assert ef_search(200, 10, 1 / 1024) == 2_048 == WIDEST
     assert is_exact_cheaper(4_000, 200, "int12")
     assert is_exact_cheaper(4_000, 200, "int16")
     assert not is_exact_cheaper(4_001, 200, "int16")

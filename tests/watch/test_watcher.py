@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from localsearch.errors import RootUnreadable
-from localsearch.scan import Found, ScanRules, is_within, scan, scan_within
+from localsearch.scan import ScannedFile, ScanRules, is_within, scan, scan_within
 from localsearch.watch import Backend, Changes, Watcher, watch
 from localsearch.watch.mounts import remote_filesystem
 from localsearch.watch.pending import Pending
@@ -54,7 +54,7 @@ class Mirror:
         self.told.append(changes)
 
 
-def facts(found: list[Found]) -> Known:
+def facts(found: list[ScannedFile]) -> Known:
     return {
         one.raw: (
             one.skip.rule if one.skip else "",

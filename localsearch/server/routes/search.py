@@ -10,7 +10,7 @@ import msgspec
 
 from localsearch.caches import canonical
 from localsearch.server.endpoint import encode
-from localsearch.server.operations import Call, Operation, Reply
+from localsearch.server.operations import Call, Operation, Response
 from localsearch.server.schemas import (
     FeedbackAnswer,
     FeedbackRequest,
@@ -82,9 +82,9 @@ def cached(service: Service, call: Call) -> bytes | None:
     return _opening(took * 1000) + body
 
 
-def search(service: Service, call: Call) -> Reply:
+def search(service: Service, call: Call) -> Response:
     """Answer a question, and keep the answer for the next time."""
-    return Reply(_answer(service, question(call), call.started))
+    return Response(_answer(service, question(call), call.started))
 
 
 def warm(service: Service, request: dict[str, Any]) -> None:
