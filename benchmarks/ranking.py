@@ -149,13 +149,13 @@ class _Forgetful(TokenBits):
 def cold(engine: Engine, texts: Sequence[str]) -> list[float]:
     """Milliseconds of queries with rerank when nothing is kept of any passage."""
     ranker, found = engine.searcher.ranker, []
-    usual = ranker.rerank_weight
+    usual = ranker.reranker
     for text in texts:
-        ranker.rerank_weight = LateInteractionReranker(engine.corpus)
-        ranker.rerank_weight.tokens = _Forgetful(engine.db)
+        ranker.reranker = LateInteractionReranker(engine.corpus)
+        ranker.reranker.tokens = _Forgetful(engine.db)
         found.append(_timed(engine, text, {"rerank": True}))
-        ranker.rerank_weight.close()
-    ranker.rerank_weight = usual
+        ranker.reranker.close()
+    ranker.reranker = usual
     return found
 
 

@@ -123,8 +123,8 @@ class Ranker:
 
     def rank(self, context: QueryContext, plan: Plan, semantic: Semantic | None) -> RankedDocuments:
         """Documents in order, enough for the page asked for, without those below the relevance asked for."""
-        request = context.request
-        needed = request.offset + request.limit
+        query = context.query
+        needed = query.offset + query.limit
         if plan.lists and plan.documents is not None:
             newest = self._newest(plan.documents, needed)
             return RankedDocuments(newest, plan.documents, {"method": "newest first"})
@@ -134,11 +134,11 @@ class Ranker:
         for depth in self._depths(semantic):
             gathered, full = self.gather(context, plan, semantic, vector, depth)
             scored = self._weighed(context, plan, semantic, gathered, depth)
-            owners, first = self._best_chunks(scored, request.min_relevance)
+            owners, first = self._best_chunks(scored, query.min_relevance)
             new = ~np.isin(owners, found.ids)
             ranked += _rows(scored, owners[new], first[new], needed - len(ranked))
             estimate = scored.estimate
-            more = full and estimate.beyond >= request.min_relevance
+            more = full and estimate.beyond >= query.min_relevance
             why = found.why or {**scored.why, "best": estimate.why}
             ids = np.concatenate([found.ids, owners[new]])
             found = RankedDocuments(ranked, ids, why, estimate.known, more, estimate.out_of_domain)
@@ -163,7 +163,7 @@ class Ranker:
     ) -> Future[Vectors | None] | None:
         """Encode the query in another thread while its words are looked up; None when there is no semantic leg."""
         if semantic is None or not (plan.text.strip() or plan.like is not None):
-            if context.request.mode != "lexical" and semantic is None:
+            if context.query.mode != "lexical" and semantic is None:
                 context.notes.append(
                     "Words only: nothing is embedded yet. Run `localsearch index` with a model in place."
                 )
@@ -184,7 +184,7 @@ class Ranker:
 
     def _encoded(self, context: QueryContext, semantic: Semantic, text: str) -> Vectors:
         encoder = semantic.model.encoder()
-        if not context.request.cache:
+        if not context.query.cache:
             return encoder.encode_query(text)
         return self.query_vectors.vector(encoder, text)[0]
 
@@ -209,11 +209,11 @@ class Ranker:
 
     def _by_words(self, context: QueryContext, plan: Plan, semantic: Semantic | None, count: int) -> ByWords:
         words = Ranking.empty()
-        if context.request.mode != "semantic":
+        if context.query.mode != "semantic":
             with context.stage("lexical"):
                 words = self.derived.lexical.search(plan.words, count, plan.allowed)
             self.embedder.want(words.ids[:20].tolist())
-        adaptive = context.request.mode != "semantic" and self.settings.fusion == "adaptive"
+        adaptive = context.query.mode != "semantic" and self.settings.fusion == "adaptive"
         if semantic is None or not adaptive:
             return ByWords(words)
         with context.stage("fuse"):
@@ -242,7 +242,7 @@ class Ranker:
         if plan.like is not None or signals is None:
             return RelevanceEstimate()  # the curves were fitted on questions
         scores = found.ids, found.lexical, found.semantic
-        return self.relevance.estimate(plan.words, semantic, context.request.mode, *scores, count, signals)
+        return self.relevance.estimate(plan.words, semantic, context.query.mode, *scores, count, signals)
 
     def _finish_encoding(
         self, context: QueryContext, vector: Future[Vectors | None] | None
@@ -253,12 +253,12 @@ class Ranker:
         try:
             return vector.result(context.left_s())
         except ModelError as error:
-            if context.request.mode == "semantic":
+            if context.query.mode == "semantic":
                 raise
             context.notes.append(f"Words only: {error.message.rstrip('.')}. {error.hint}")
         except TimeoutError:
             context.notes.append(
-                f"Words only: no time to encode the query within {context.request.budget_ms:g} ms."
+                f"Words only: no time to encode the query within {context.query.budget_ms:g} ms."
             )
         return None
 
@@ -290,7 +290,7 @@ class Ranker:
         return Gathered(Candidates(ids, lexical.result(), cosine, vectors), query, signals)
 
     def _lexical_scores(self, context: QueryContext, plan: Plan, ids: Ids, found: Ranking) -> Scores:
-        if context.request.mode == "semantic":
+        if context.query.mode == "semantic":
             return np.zeros(len(ids), np.float32)
         return _completed(ids, found.ids, found.scores, partial(self.derived.lexical.score, plan.words))
 
@@ -300,10 +300,10 @@ class Ranker:
         """Weigh the legs against each other, and re-rank if asked."""
         candidates = gathered.candidates
         method, weight = self.settings.fusion, self.settings.semantic_weight
-        if context.request.mode == "semantic":
+        if context.query.mode == "semantic":
             method, weight = "convex", 1.0
         late_interaction = None
-        if context.request.rerank and semantic is not None and gathered.query is not None:
+        if context.query.rerank and semantic is not None and gathered.query is not None:
             late_interaction = self.reranker.over(context, plan.text, semantic, candidates.ids)
         fused = fuse(
             candidates,
