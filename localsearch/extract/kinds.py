@@ -33,7 +33,9 @@ SUFFIXES = {
     "xml": "xml xsd xsl xslt svg rss atom kml gpx plist dbk docbook",
     "notebook": "ipynb",
     "eml": "eml mht mhtml",
+    "emlx": "emlx",
     "msg": "msg",
+    "pst": "pst ost",
     "mbox": "mbox mbx",
     "zip": "zip jar war apk whl cbz nupkg",
     "tar": "tar",
@@ -150,6 +152,8 @@ _MAGIC = (
     (b"GIF8", "image"),
     (b"II*\0", "image"),
     (b"MM\0*", "image"),
+    (b"!BDN", "pst"),
+    (b"\x78\x9f\x3e\x22", "tnef"),
     (b"\0\0\1\0", "image"),
 )
 _BINARY = (b"\x7fELF", b"MZ\x90", b"\xca\xfe\xba\xbe", b"SQLite format 3\0", b"\xfe\xed\xfa", b"\xcf\xfa\xed\xfe",
@@ -158,7 +162,21 @@ _BINARY = (b"\x7fELF", b"MZ\x90", b"\xca\xfe\xba\xbe", b"SQLite format 3\0", b"\
 _ZIPPED = frozenset(["docx", "pptx", "xlsx", "odt", "ods", "odp", "epub"])
 _OLE_TYPES = frozenset(["doc", "ppt", "xls", "msg"])
 _TEXTUAL = frozenset(
-    ["markdown", "rst", "tex", "html", "csv", "tsv", "json", "jsonl", "xml", "notebook", "eml", "mbox"]
+    [
+        "markdown",
+        "rst",
+        "tex",
+        "html",
+        "csv",
+        "tsv",
+        "json",
+        "jsonl",
+        "xml",
+        "notebook",
+        "eml",
+        "emlx",
+        "mbox",
+    ]
 )
 
 _MAN_NAME = re.compile(r"\.([1-9][a-z]{0,4}|n|l)$")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from localsearch.errors import ExtractionError
-from localsearch.extract import archive, data, epub, image, mail, odf, office, pdf, rtf, sheets
+from localsearch.extract import archive, data, epub, image, mail, msg, odf, office, outlook, pdf, rtf, sheets
 from localsearch.extract.headed import read_rst, read_tex
 from localsearch.extract.html import read_html
 from localsearch.extract.kinds import HEAD, detect
@@ -94,7 +94,10 @@ READERS: Mapping[str, Reader] = {
     "notebook": data.read_notebook,
     "eml": mail.read_eml,
     "mbox": mail.read_mbox,
-    "msg": mail.read_msg,
+    "msg": msg.read_msg,
+    "emlx": mail.read_emlx,
+    "pst": outlook.read_store,
+    "tnef": outlook.read_winmail,
     "zip": archive.read_zip,
     "tar": archive.read_tar,
     "gzip": lambda source: archive.read_compressed(source, "gzip"),
