@@ -16,9 +16,9 @@ from localsearch.caches import VectorCache
 from localsearch.derived import Derived, Semantic
 from localsearch.derived.embedder import Embedder
 from localsearch.errors import ModelError
+from localsearch.ranking.constants import DEFAULT_PARAMETERS
 from localsearch.ranking.fusion import (
     Candidates,
-    FusionParameters,
     QuerySignals,
     fuse,
     letters_per_piece,
@@ -116,6 +116,7 @@ class Ranker:
         self.corpus = derived.corpus
         self.embedder = embedder
         self.settings = settings
+        self.parameters = DEFAULT_PARAMETERS
         self.query_vectors = vectors
         self.reranker = LateInteractionReranker(derived.corpus, kept_chunks)
         self.relevance = RelevanceEstimator(derived)
@@ -312,21 +313,12 @@ class Ranker:
             signals=gathered.signals,
             query=gathered.query,
             late_interaction=late_interaction,
-            parameters=self._parameters(),
+            parameters=self.parameters,
         )
         order, ids = fused.order, candidates.ids
         cosine = np.full(len(ids), np.nan, np.float32) if candidates.semantic is None else candidates.semantic
         why = {"method": method, "weights": fused.weights, "signals": fused.why}
         return Scored(ids[order], fused.ranking.scores, candidates.lexical[order], cosine[order], why)
-
-    def _parameters(self) -> FusionParameters:
-        chosen = self.settings
-        return FusionParameters(
-            coverage=chosen.coverage,
-            feedback=chosen.feedback,
-            smoothing=chosen.smoothing,
-            rerank_weight=chosen.rerank_weight,
-        )
 
     def _signals(self, semantic: Semantic, plan: Plan) -> QuerySignals:
         """How well the model's tokenizer knows the query's words, if there are any, and what they could give."""
