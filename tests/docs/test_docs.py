@@ -5,6 +5,7 @@ With LOCALSEARCH_WRITE_DOCS=1 what is generated is written.
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -23,7 +24,12 @@ from localsearch.settings import Settings
 ROOT = Path(__file__).parents[2]
 SETTINGS = ROOT / "docs" / "SETTINGS.md"
 README = (ROOT / "README.md").read_text("utf-8")
-PAGES = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *(ROOT / "docs").rglob("*.md"),
+    *(ROOT / "benchmarks").glob("*.md"),
+]
 
 
 def render(shape: type, prefix: str = "") -> Iterator[str]:
@@ -96,3 +102,26 @@ def test_importing_the_package_loads_neither_faiss_nor_onnx_runtime() -> None:
     code = f"import sys, localsearch; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_architecture_links_to_every_folder() -> None:
+    page = (ROOT / "docs" / "ARCHITECTURE.md").read_text("utf-8")
+    folders = {path.parent.name for path in (ROOT / "localsearch").glob("*/__init__.py")}
+    linked = set(re.findall(r"\]\(\.\./localsearch/(\w+)\)", page))
+    assert folders == linked
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_modules_that_a_page_names_exist(page: Path) -> None:
+    named = re.findall(
+        r"`((?:localsearch|tests|benchmarks|docs)/[\w./-]+\.(?:py|md|toml|c|h))`", page.read_text("utf-8")
+    )
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_every_module_says_what_it_is() -> None:
+    modules = sorted((ROOT / "localsearch").rglob("*.py"))
+    silent = [
+        path for path in modules if not (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").strip()
+    ]
+    assert silent == []
