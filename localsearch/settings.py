@@ -29,7 +29,8 @@ class ModelSettings:
 
     `keep_tokens` stores, while indexing, what `rerank` needs of every passage: a bit for each dimension of each
     token's vector, 48 bytes a token of the default model, about 9 kB a passage. Without it a passage's bits are
-    computed when it is first looked at, and then kept (`caches.token_bits_disk_mb`).
+    computed when it is first looked at, and then kept (`caches.token_bits_disk_mb`). `reranker` names the cross-encoder
+    that `rerank` takes once it is installed; without one it takes late interaction.
     """
 
     name: str = "all-MiniLM-L6-v2"
