@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +17,11 @@ from serving import serving
 from localsearch.cli import main
 from localsearch.engine import Engine
 from localsearch.models import ModelStore
+from localsearch.models.reranker import CrossEncoder
 from localsearch.search import SearchQuery
 from localsearch.search.context import QueryContext
 from localsearch.search.cross_encoder import CrossEncoderReranker
+from localsearch.search.reranker import LateInteractionReranker
 from localsearch.settings import ModelSettings, Settings, load
 from localsearch.types import Answer, Record
 
@@ -169,8 +173,8 @@ def test_a_model_of_the_other_kind_or_no_name_at_all_is_said(installed: Settings
 
 
 class Hasty(QueryContext):
-    """A query whose budget is used up after three looks at the clock: one at the start, one at the batches' size, one
-    at the first batch."""
+    """A query whose budget is used up after three looks at the clock: at the start, for the size of the batches, and
+    before the first batch."""
 
     __slots__ = ("looks",)
 
@@ -202,23 +206,32 @@ def test_without_time_nothing_is_read_or_claimed(engine: Engine) -> None:
     assert "No time for re-ranking" in " ".join(answer.notes)
 
 
+class Late(QueryContext):
+    """A query whose budget is used up after one look at the clock."""
+
+    __slots__ = ("looks",)
+
+    def left_s(self) -> float | None:
+        self.looks = getattr(self, "looks", 2) - 1
+        return 100.0 if self.looks > 0 else 0.0
+
+
 def test_a_model_that_takes_too_long_to_load_is_ready_for_a_later_query(engine: Engine) -> None:
-    reranker = engine.searcher.ranker.reranker
-    assert isinstance(reranker, CrossEncoderReranker)
-    looks = iter([100.0])
-    context = QueryContext(SearchQuery(QUERY, rerank=True, budget_ms=50))
+    go_on = threading.Event()
 
-    class Late(QueryContext):
-        __slots__ = ()
+    def slow() -> CrossEncoder:
+        assert go_on.wait(60)
+        return engine.models.reranker()
 
-        def left_s(self) -> float | None:
-            return next(looks, 0.0)
-
-    context = Late(SearchQuery(QUERY, rerank=True, budget_ms=50))
-    assert reranker.over(context, QUERY, None, np.array([1])) is None
-    assert context.notes == ["No time to load judge within 50 ms."]
-    assert reranker.model.get().name == "judge"
-    assert reranker.over(QueryContext(SearchQuery(QUERY)), QUERY, None, np.array([1])) is not None
+    reranker = CrossEncoderReranker("judge", slow, engine.corpus, LateInteractionReranker(engine.corpus))
+    with closing(reranker):
+        context = Late(SearchQuery(QUERY, rerank=True, budget_ms=50))
+        assert reranker.over(context, QUERY, None, np.array([1])) is None
+        assert context.notes == ["No time to load judge within 50 ms."]
+        go_on.set()
+        found = reranker.over(QueryContext(SearchQuery(QUERY)), QUERY, None, np.array([1]))
+        assert found is not None
+        assert np.isfinite(found.score(np.arange(1))).all()
 
 
 def test_over_http(installed: Settings, expected: list[str]) -> None:
