@@ -384,9 +384,10 @@ class Engine:
     def search(self, query: str = "", **options: Unpack[SearchOptions]) -> Answer:
         """Rank documents for a query, or by how like they are to the document with the id `like`, or both.
 
-        The answer iterates over its hits. `SearchQuery` describes the options. Raises QueryError for an empty query,
-        UsageError for an option out of its range, FilterError for a filter without meaning, NotFoundError for no such
-        document or collection.
+        The answer iterates over its hits. `SearchQuery` describes the options.
+
+        Raises QueryError for an empty query or an option out of its range, FilterError for a filter without meaning,
+        NotFoundError for no such document or collection.
         """
         return self.answer(SearchQuery(query, **options))
 

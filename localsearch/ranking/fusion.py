@@ -23,6 +23,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from localsearch.ranking.constants import (
+    DEFAULT_PARAMETERS,
+    FEEDBACK_DEPTH,
+    NEIGHBOURS,
+    RERANK_DEPTH,
+    RRF_K,
+    SMOOTHING_DEPTH,
+    FusionParameters,
+)
 from localsearch.types import Ids, Ranking, Scores, Vectors
 
 Method = Literal["adaptive", "convex", "rrf", "dbsf"]
@@ -31,40 +40,6 @@ Scoring = Callable[[NDArray[np.intp]], Floats]
 
 _IDEOGRAPH = re.compile("[\u3400-\u9fff\uf900-\ufaff]")
 _SYLLABLE = re.compile("[\u3040-\u30ff\uac00-\ud7af]")
-
-RRF_K = 60
-"""Cormack, Clarke and Buettcher 2009: damps the difference between the first ranks."""
-
-
-FEEDBACK_DEPTH = 3
-"""Best passages towards whose mean the query's vector moves."""
-NEIGHBOURS, SMOOTHING_DEPTH = 5, 50
-"""How many neighbours a score is averaged with, among how many best candidates."""
-RERANK_DEPTH = 30
-"""Best candidates that `rerank` scores."""
-
-
-@dataclass(frozen=True, slots=True)
-class FusionParameters:
-    """The constants of `adaptive`, chosen on judged collections: docs/decisions/fusion.md.
-
-    `words` weighs BM25 against the cosine in a language that the model knows: one with at least `known` letters per
-    word piece of a query. Below, the weight rises and trust falls by the ratio to the power `power`. `coverage` is the
-    share of all that the query's words could give that the best hit by words needs to count in full. `feedback` is how
-    far the query's vector moves, `smoothing` the share of a score that comes from neighbours, `rerank_weight` the
-    weight of late interaction; 0 leaves the step out.
-    """
-
-    words: float = 0.4
-    known: float = 3.0
-    power: float = 2.0
-    coverage: float = 0.6
-    feedback: float = 0.3
-    smoothing: float = 0.3
-    rerank_weight: float = 2.0
-
-
-DEFAULT_PARAMETERS = FusionParameters()
 
 
 @dataclass(frozen=True, slots=True)

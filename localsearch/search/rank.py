@@ -16,9 +16,9 @@ from localsearch.caches import VectorCache
 from localsearch.derived import Derived, Semantic
 from localsearch.derived.embedder import Embedder
 from localsearch.errors import ModelError
+from localsearch.ranking.constants import DEFAULT_PARAMETERS
 from localsearch.ranking.fusion import (
     Candidates,
-    FusionParameters,
     QuerySignals,
     Reranking,
     fuse,
@@ -117,6 +117,7 @@ class Ranker:
         self.corpus = derived.corpus
         self.embedder = embedder
         self.settings = settings
+        self.parameters = DEFAULT_PARAMETERS
         self.query_vectors = vectors
         self.reranker = reranker
         self.relevance = RelevanceEstimator(derived)
@@ -314,7 +315,7 @@ class Ranker:
             signals=gathered.signals,
             query=gathered.query,
             reranking=reranking,
-            parameters=self._parameters(),
+            parameters=self.parameters,
         )
         order, ids = fused.order, candidates.ids
         cosine = np.full(len(ids), np.nan, np.float32) if candidates.semantic is None else candidates.semantic
@@ -338,15 +339,6 @@ class Ranker:
             return scores
 
         return replace(found, score=remembered)
-
-    def _parameters(self) -> FusionParameters:
-        chosen = self.settings
-        return FusionParameters(
-            coverage=chosen.coverage,
-            feedback=chosen.feedback,
-            smoothing=chosen.smoothing,
-            rerank_weight=chosen.rerank_weight,
-        )
 
     def _signals(self, semantic: Semantic, plan: Plan) -> QuerySignals:
         """How well the model's tokenizer knows the query's words, if there are any, and what they could give."""

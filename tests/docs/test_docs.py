@@ -27,18 +27,20 @@ PAGES = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmark
 
 
 def render(shape: type, prefix: str = "") -> Iterator[str]:
-    """One section per group of settings: the docstring, then name, type and default of each."""
-    yield f"## {prefix[:-1] or 'Top level'}\n\n{_prose(shape)}\n\n| setting | type | default |\n|---|---|---|"
+    """One section per group of settings: the docstring, then name, type, default and meaning of each."""
+    yield f"## {prefix[:-1] or 'Top level'}\n\n{_prose(shape)}\n\n| setting | type | default | meaning |\n|---|---|---|---|"
     inner: list[tuple[type, str]] = []
     for entry, kind in zip(fields(shape), get_type_hints(shape).values(), strict=True):
         if is_dataclass(kind) and isinstance(kind, type):
             inner.append((kind, f"{prefix}{entry.name}."))
             continue
+        if entry.metadata.get("constant"):
+            continue
         default = entry.default if entry.default is not MISSING else _factory(entry.default_factory)
         name = re.sub(
             r"typing\.|collections\.abc\.|pathlib\.|localsearch\.settings\.|<class '|'>", "", str(kind)
         )
-        yield f"| `{prefix}{entry.name}` | `{name.replace('|', ' or ')}` | {default} |"
+        yield f"| `{prefix}{entry.name}` | `{name.replace('|', ' or ')}` | {default} | {entry.metadata['meaning']} |"
     for kind, deeper in inner:
         yield "\n" + "\n".join(render(kind, deeper))
 
@@ -56,7 +58,7 @@ def _factory(factory: Any) -> str:
 def test_the_settings_page_is_what_the_code_says() -> None:
     head = (
         "# Settings\n\nRead from `settings.toml` in the index folder: a setting `model.name` is written\n\n"
-        '    [model]\n    name = "all-MiniLM-L6-v2"\n\nThis page is made from `localsearch/settings.py`.\n'
+        '    [model]\n    name = "all-MiniLM-L6-v2"\n\nA megabyte is 1,000,000 bytes. This page is made from `localsearch/settings.py` by `make docs`.\n'
     )
     text = head + "\n" + "\n".join(render(Settings)) + "\n"
     if os.environ.get("LOCALSEARCH_WRITE_DOCS"):
