@@ -35,6 +35,7 @@ from localsearch.ranking.fusion import (
     Candidates,
     Fused,
     FusionParameters,
+    Reranking,
     fuse,
 )
 from localsearch.search.reranker import LateInteractionReranker
@@ -84,7 +85,7 @@ def adaptive(parameters: FusionParameters, rerank: bool = False) -> Ranker:
             judged.candidates(asked),
             signals=asked.signals,
             query=asked.query,
-            late_interaction=(lambda top: asked.nearness[top]) if rerank else None,
+            reranking=Reranking("late interaction", lambda top: asked.nearness[top]) if rerank else None,
             parameters=parameters,
         )
 
@@ -160,8 +161,8 @@ def cold(engine: Engine, texts: Sequence[str]) -> list[float]:
     ranker, found = engine.searcher.ranker, []
     usual = ranker.reranker
     for text in texts:
-        ranker.reranker = LateInteractionReranker(engine.corpus)
-        ranker.reranker.tokens = _Forgetful(engine.db)
+        ranker.reranker = forgetful = LateInteractionReranker(engine.corpus)
+        forgetful.tokens = _Forgetful(engine.db)
         found.append(_timed(engine, text, {"rerank": True}))
         ranker.reranker.close()
     ranker.reranker = usual

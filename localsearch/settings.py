@@ -41,7 +41,9 @@ class ModelSettings:
         "auto", "of its weights; auto is int8 where the processor multiplies 8-bit safely, else fp32"
     )
     reranker: str = _setting(
-        "", "the cross-encoder that `rerank` asks; empty: late interaction of the embedding model"
+        "",
+        "the cross-encoder that `rerank` asks once it is installed; empty, or until then: late interaction of the"
+        " embedding model",
     )
     keep_tokens: bool = _setting(
         False,

@@ -135,7 +135,7 @@ class Engine:
             self.settings.search,
             self.query_vectors,
             self.answers,
-            kept_chunks=opener.kept_chunks(),
+            opener.reranker(self.corpus),
         )
         self.indexer = Indexer(self.db, self.derived, self.settings)
         self.versions = Versions(
