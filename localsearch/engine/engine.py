@@ -43,7 +43,8 @@ from localsearch.watch import Changes, Watcher
 class Status:
     """What is indexed and how fresh: `changed` is when a document was last stored.
 
-    `bytes` is what the home folder takes on disk, models not counted. `cost` is what embedding has taken so far.
+    `noted` is how many indexed files could not be read whole. `bytes` is what the home folder takes on disk, models not
+    counted. `cost` is what embedding has taken so far.
     """
 
     documents: int
@@ -51,6 +52,7 @@ class Status:
     embedded_chunks: int
     semantic_coverage: float
     files: Mapping[str, int]
+    noted: int
     version: str | None
     home: str
     bytes: int
@@ -419,6 +421,7 @@ class Engine:
             embedded_chunks=embedded,
             semantic_coverage=round(embedded / chunks, 4) if chunks else 1.0,
             files=self.ledger.counts(),
+            noted=self.ledger.noted_count(),
             version=active.name if active else None,
             home=str(self.settings.home),
             bytes=_disk_bytes(self.settings.home),

@@ -325,12 +325,21 @@ class Indexer:
         if isinstance(read.outcome, ExtractionError) or read.digest is None:
             self._store_failure(run, row, old, read.outcome)
             return
-        self.ledger.put(replace(row, content_hash=read.digest, state="indexed"))
+        notes = self._notes(collection, read)
+        self.ledger.put(replace(row, content_hash=read.digest, state="indexed", notes=notes))
         if old_hash and old_hash != read.digest:
             self._release(collection, old_hash)
         if not self.corpus.by_content(collection, read.digest):
             self._store_documents(run, found, read.digest, read.outcome or ())
         run.count("unchanged" if old_hash == read.digest else "changed" if old_hash else "new")
+
+    def _notes(self, collection: str, read: _Read) -> tuple[str, ...]:
+        """What could not be read of a file, with the member it is in; of known content what was noted before."""
+        if isinstance(read.outcome, tuple):
+            named = ((f"{extract.member}: " if extract.member else "", extract) for extract in read.outcome)
+            return tuple(dict.fromkeys(f"{name}{note}" for name, extract in named for note in extract.notes))
+        holders = self.ledger.holders(collection, read.digest) if read.digest else []
+        return holders[0].notes if holders else ()
 
     def _store_documents(
         self, run: _IndexRun, found: ScannedFile, digest: bytes, extracts: Sequence[Extract]

@@ -307,15 +307,15 @@ class AlertsAnswer(ResponseSchema, frozen=True, kw_only=True):
 
 
 class LedgerParameters(RequestSchema, frozen=True, kw_only=True):
-    """Files by state, or one file by its path."""
+    """Files by state, or one file by its path; `noted` are the indexed ones that could not be read whole."""
 
-    state: Literal["indexed", "skipped", "failed"] = "failed"
+    state: Literal["indexed", "skipped", "failed", "noted"] = "failed"
     path: Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"^[^\x00]*\Z")] | None = None
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
 
 
 class LedgerFile(ResponseSchema, frozen=True, kw_only=True):
-    """A file seen and what became of it. `rule` is a stable word for the reason."""
+    """A file seen and what became of it. `rule` is a stable word for the reason; `notes` say what was not read."""
 
     path: str
     collection: str
@@ -325,6 +325,7 @@ class LedgerFile(ResponseSchema, frozen=True, kw_only=True):
     tries: int
     size: int
     stale: bool
+    notes: list[str]
 
 
 class LedgerRule(ResponseSchema, frozen=True, kw_only=True):
@@ -379,6 +380,7 @@ class StatsAnswer(ResponseSchema, frozen=True, kw_only=True):
     embedded_chunks: int
     semantic_coverage: float
     files: dict[str, int]
+    noted: int
     version: str | None
     home: str
     bytes: int

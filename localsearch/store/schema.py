@@ -17,7 +17,7 @@ tokens     sign bits of the vectors of a passage's tokens, row after row, by ver
            derived, and made again when they are missing or damaged
 pending    chunks that still lack a vector, per live version
 changes    the log that derived indexes replay: document ids in order of change
-files      the ledger: every file seen, with its state and the reason
+files      the ledger: every file seen, with its state and the reason, and in `notes` what could not be read of it
 feedback   judgements of people: this document answers this query, or does not
 roots      what was indexed, with its options, so that it can be checked again and watched
 """
@@ -155,6 +155,12 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         """
         DROP INDEX documents_by_content;
         CREATE INDEX documents_by_content ON documents (content_hash) WHERE content_hash IS NOT NULL;
+        """,
+    ),
+    (
+        "0007_notes",
+        """
+        ALTER TABLE files ADD COLUMN notes TEXT NOT NULL DEFAULT '[]';
         """,
     ),
 )

@@ -88,7 +88,7 @@ def ledger(service: Service, call: Call) -> LedgerAnswer:
     return LedgerAnswer(
         files=[_file(row) for row in rows],
         rules=[LedgerRule(state=state, rule=rule, files=count) for state, rule, count in book.by_rule()],
-        counts=book.counts(),
+        counts=book.counts() | {"noted": book.noted_count()},
     )
 
 
@@ -102,6 +102,7 @@ def _file(row: FileRow) -> LedgerFile:
         tries=row.tries,
         size=row.size,
         stale=row.state == "failed" and row.content_hash is not None,
+        notes=list(row.notes),
     )
 
 
