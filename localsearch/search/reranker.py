@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from localsearch.caches import MemoryCache
 from localsearch.derived import Semantic
-from localsearch.derived.embedded_text import embedded_text
 from localsearch.errors import LocalSearchError
 from localsearch.ranking.fusion import LateInteraction
 from localsearch.ranking.late_interaction import maxsim, sign_bits
@@ -96,7 +95,7 @@ class LateInteractionReranker:
         self, context: QueryContext, version: int, encoder: Encoder, chunks: list[int]
     ) -> dict[int, bytes]:
         """Bits made from the text, the best candidates first, until the budget is used up."""
-        texts = self._texts(chunks)
+        texts = self.corpus.embedded_texts(chunks)
         todo = [chunk for chunk in chunks if chunk in texts]
         step = _AT_ONCE if context.left_s() is not None else max(len(todo), 1)
         made: dict[int, bytes] = {}
@@ -111,15 +110,6 @@ class LateInteractionReranker:
             needs_ms = (time.perf_counter() - began) * 1000
         self._keep(version, made)
         return made
-
-    def _texts(self, chunks: list[int]) -> dict[int, str]:
-        passages = self.corpus.chunk_rows(chunks)
-        documents = self.corpus.documents({passage.document_id for passage in passages.values()})
-        return {
-            chunk: embedded_text(documents[passage.document_id].title, passage.place.heading, passage.text)
-            for chunk, passage in passages.items()
-            if passage.document_id in documents
-        }
 
     # -- keep
 

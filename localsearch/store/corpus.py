@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from localsearch.store.database import Database
-from localsearch.store.digests import is_as_stored, renew_row_digest, store_digest
+from localsearch.store.digests import is_as_stored, keeping_digest, renew_row_digest, store_digest
+from localsearch.store.embedded_text import embedded_text, embedding_hash
 from localsearch.types import Chunk, Ids, IndexedChunk, Place
 
 SEGMENT = 32_768
@@ -24,14 +26,13 @@ _SEGMENT_BITS = 20
 
 @dataclass(frozen=True, slots=True)
 class NewDocument:
-    """A document ready to be stored: its text, its chunks, and the hash of what is embedded for each chunk."""
+    """A document ready to be stored, with its text and chunks. Without a title it is called by its file's name."""
 
     key: str
     title: str
     type: str
     text: str
     chunks: tuple[Chunk, ...]
-    hashes: tuple[bytes, ...]
     path: str | None = None
     member: str = ""
     language: str = ""
@@ -109,13 +110,18 @@ class Corpus:
             self.remove_keys(collection, [document.key])
             document_id = _insert_document(connection, collection, document)
             connection.executemany("INSERT INTO bodies VALUES (?, ?)", _segments(document_id, document.text))
-            chunk_ids = _insert_chunks(connection, document_id, document)
+            title = document.title or file_name(document.path, document.member)
+            passages = ((chunk, document.text[chunk.start : chunk.end]) for chunk in document.chunks)
+            chunk_ids = _insert_chunks(connection, document_id, title, passages)
             store_digest(connection, document_id)
             connection.execute("INSERT INTO changes (document_id) VALUES (?)", (document_id,))
         return document_id, chunk_ids
 
-    def rename(self, document_id: int, key: str, path: str) -> None:
-        """Give a document another key and path: its file moved."""
+    def rename(self, document_id: int, key: str, path: str) -> list[int]:
+        """Give a document another key and path: its file moved. Returns the ids of chunks that are to be embedded.
+
+        Those are all of its chunks, made anew, where its title is the name of its file and that changed.
+        """
         with self.db.write() as connection:
             connection.execute(
                 "UPDATE documents SET key = ?, path = ? WHERE id = ?",
@@ -123,6 +129,23 @@ class Corpus:
             )
             renew_row_digest(connection, document_id)
             connection.execute("INSERT INTO changes (document_id) VALUES (?)", (document_id,))
+            title, named, member = connection.execute(
+                "SELECT title, named, member FROM documents WHERE id = ?", (document_id,)
+            ).fetchone()
+            name = file_name(path, member)
+            return self.retitle(document_id, name) if named and name != title else []
+
+    def retitle(self, document_id: int, title: str) -> list[int]:
+        """Give a document this title, and its chunks new ids, with the hashes of what is embedded under it.
+
+        Returns the new ids. An id stands for one embedded text, so no index takes an old vector for a new chunk's.
+        """
+        with self.db.write() as connection, keeping_digest(connection, document_id):
+            passages = [(Chunk(row.start, row.stop, row.place), row.text) for row in self.chunks(document_id)]
+            connection.execute("UPDATE documents SET title = ? WHERE id = ?", (title, document_id))
+            connection.execute("DELETE FROM chunks WHERE document_id = ?", (document_id,))
+            connection.execute("INSERT INTO changes (document_id) VALUES (?)", (document_id,))
+            return _insert_chunks(connection, document_id, title, passages)
 
     def remove_keys(self, collection: str, keys: Sequence[str]) -> list[int]:
         """Delete documents by key; return the ids of those that existed."""
@@ -302,6 +325,16 @@ class Corpus:
         text = self.text(document_id) if rows else ""
         return [ChunkRow(i, document_id, a, b, _place(place), text[a:b]) for i, a, b, place in rows]
 
+    def embedded_texts(self, chunk_ids: Iterable[int]) -> dict[int, str]:
+        """What is embedded for these chunks, by id; what does not exist is left out."""
+        with self.db.snapshot():
+            passages = self.chunk_rows(chunk_ids)
+            documents = self.documents({passage.document_id for passage in passages.values()})
+        return {
+            id: embedded_text(documents[passage.document_id].title, passage.place.heading, passage.text)
+            for id, passage in passages.items()
+        }
+
     def indexed_chunks(self, document_ids: Iterable[int]) -> Iterator[IndexedChunk]:
         """What the lexical index is told about these documents."""
         for document in self.documents(document_ids).values():
@@ -343,7 +376,7 @@ def _insert_document(connection: sqlite3.Connection, collection: str, document: 
     values = (
         collection,
         document.key,
-        document.title,
+        document.title or file_name(document.path, document.member),
         document.path,
         document.member,
         document.type,
@@ -356,16 +389,26 @@ def _insert_document(connection: sqlite3.Connection, collection: str, document: 
         json.dumps(document.tags, ensure_ascii=False),
         json.dumps(document.metadata, ensure_ascii=False, default=str),
         document.content_hash,
+        not document.title and document.path is not None,
     )
-    columns = _COLUMNS.removeprefix("id, ")
+    columns = _COLUMNS.removeprefix("id, ") + ", named"
     marks = ", ".join("?" * len(values))
     cursor = connection.execute(f"INSERT INTO documents ({columns}) VALUES ({marks})", values)
     return int(cursor.lastrowid or 0)
 
 
-def _insert_chunks(connection: sqlite3.Connection, document_id: int, document: NewDocument) -> list[int]:
+def file_name(path: str | None, member: str) -> str:
+    """What a document is called that has no title of its own: the name of its file, if it comes from one."""
+    return PurePosixPath(member or path).name if path else ""
+
+
+def _insert_chunks(
+    connection: sqlite3.Connection, document_id: int, title: str, passages: Iterable[tuple[Chunk, str]]
+) -> list[int]:
+    """Store chunks, each with the hash of what is embedded for it."""
     ids = []
-    for chunk, digest in zip(document.chunks, document.hashes, strict=True):
+    for chunk, text in passages:
+        digest = embedding_hash(embedded_text(title, chunk.place.heading, text))
         cursor = connection.execute(
             "INSERT INTO chunks (document_id, start, stop, place, hash) VALUES (?, ?, ?, ?, ?)",
             (document_id, chunk.start, chunk.end, _place_json(chunk.place), digest),
