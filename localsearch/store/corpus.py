@@ -333,6 +333,7 @@ class Corpus:
         return {
             id: embedded_text(documents[passage.document_id].title, passage.place.heading, passage.text)
             for id, passage in passages.items()
+            if passage.document_id in documents
         }
 
     def indexed_chunks(self, document_ids: Iterable[int]) -> Iterator[IndexedChunk]:

@@ -101,6 +101,22 @@ def test_half_floats_and_two_bytes_stay_until_they_are_made_anew(name: str, tmp_
     assert {2 * world.DIMENSIONS, 4 + world.DIMENSIONS * 3 // 2} == _sizes(home).keys()
 
 
+@pytest.mark.parametrize("name", [name for name in STORED if name < "0006"])
+def test_a_vector_under_a_wrong_hash_leaves_no_byte(name: str, tmp_path: Path) -> None:
+    """It was made with the name of the file that came first, and a purge of that file once left it there."""
+    home = unpacked(name, tmp_path)
+    with closing(sqlite3.connect(home / "index.db")) as connection:
+        ((key, blob),) = connection.execute(
+            "SELECT d.key, v.vector FROM documents AS d JOIN chunks AS c ON c.document_id = d.id"
+            " JOIN vectors AS v ON v.hash = c.hash WHERE d.title = 'substitutions.csv' ORDER BY c.id LIMIT 1"
+        )
+    with world.open_engine(home) as engine:
+        assert engine.db.one("SELECT count(*) FROM vectors WHERE vector = ?", (blob,)) == 0
+        engine.purge([key])
+        assert [file for file in home.rglob("*") if file.is_file() and blob in file.read_bytes()] == []
+        assert engine.check().ok
+
+
 def _sizes(home: Path) -> dict[int, int]:
     with closing(sqlite3.connect(home / "index.db")) as connection:
         return dict(connection.execute("SELECT length(vector), count(*) FROM vectors GROUP BY 1").fetchall())
