@@ -14,9 +14,9 @@ from localsearch.errors import UsageError
 from localsearch.indexing.chunk import chunk
 from localsearch.settings import ChunkSettings
 from localsearch.store import NewDocument
+from localsearch.store.documents import SAID_COLUMNS
 from localsearch.types import Extract, Record
 
-_COLUMNS = ("title", "author", "language", "tags", "created", "modified")
 _LANGUAGE_SAMPLE = 4000
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -70,7 +70,7 @@ def timestamp(value: Any) -> float | None:
 
 
 def _rest(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    return {str(name): value for name, value in metadata.items() if name not in _COLUMNS}
+    return {str(name): value for name, value in metadata.items() if name not in SAID_COLUMNS}
 
 
 def _tags(value: Any) -> tuple[str, ...]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,55 +13,13 @@ from numpy.typing import NDArray
 
 from localsearch.store.database import Database
 from localsearch.store.digests import is_as_stored, keeping_digest, renew_row_digest, store_digest
+from localsearch.store.documents import COLUMNS, DocumentRow, NewDocument, file_name, from_row, insert
 from localsearch.store.embedded_text import embedded_text, embedding_hash
 from localsearch.types import Chunk, Ids, IndexedChunk, Place
 
 SEGMENT = 32_768
 """Characters of text in one row of `bodies`."""
 _SEGMENT_BITS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class NewDocument:
-    """A document ready to be stored, with its text and chunks. Without a title it is called by its file's name."""
-
-    key: str
-    title: str
-    type: str
-    text: str
-    chunks: tuple[Chunk, ...]
-    path: str | None = None
-    member: str = ""
-    language: str = ""
-    author: str = ""
-    size: int = 0
-    created: float | None = None
-    modified: float | None = None
-    tags: tuple[str, ...] = ()
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    content_hash: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentRow:
-    """A stored document without its text."""
-
-    id: int
-    collection: str
-    key: str
-    title: str
-    path: str | None
-    member: str
-    type: str
-    language: str
-    author: str
-    size: int
-    created: float | None
-    modified: float | None
-    indexed: float
-    tags: tuple[str, ...]
-    metadata: Mapping[str, Any]
-    content_hash: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +35,6 @@ class ChunkRow:
 
 
 _PLACES = msgspec.json.Decoder(Place)
-_COLUMNS = (
-    "id, collection, key, title, path, member, type, language, author, size, created, modified, indexed, tags, "
-    "metadata, content_hash"
-)
 
 
 class FacetRow(NamedTuple):
@@ -108,11 +59,10 @@ class Corpus:
         """Store a document in place of any with the same key; return its new id and those of its chunks."""
         with self.db.write() as connection:
             self.remove_keys(collection, [document.key])
-            document_id = _insert_document(connection, collection, document)
+            document_id = insert(connection, collection, document)
             connection.executemany("INSERT INTO bodies VALUES (?, ?)", _segments(document_id, document.text))
-            title = document.title or file_name(document.path, document.member)
             passages = ((chunk, document.text[chunk.start : chunk.end]) for chunk in document.chunks)
-            chunk_ids = _insert_chunks(connection, document_id, title, passages)
+            chunk_ids = _insert_chunks(connection, document_id, document.stored_title, passages)
             store_digest(connection, document_id)
             connection.execute("INSERT INTO changes (document_id) VALUES (?)", (document_id,))
         return document_id, chunk_ids
@@ -213,17 +163,17 @@ class Corpus:
 
     def find(self, collection: str, key: str) -> DocumentRow | None:
         rows = self.db.query(
-            f"SELECT {_COLUMNS} FROM documents WHERE collection = ? AND key = ?", (collection, key)
+            f"SELECT {COLUMNS} FROM documents WHERE collection = ? AND key = ?", (collection, key)
         )
-        return _document(rows[0]) if rows else None
+        return from_row(rows[0]) if rows else None
 
     def by_content(self, collection: str, content_hash: bytes) -> list[DocumentRow]:
         """The documents made from a file with this content."""
         rows = self.db.query(
-            f"SELECT {_COLUMNS} FROM documents WHERE collection = ? AND content_hash = ?",
+            f"SELECT {COLUMNS} FROM documents WHERE collection = ? AND content_hash = ?",
             (collection, content_hash),
         )
-        return [_document(row) for row in rows]
+        return [from_row(row) for row in rows]
 
     def matching(self, targets: Sequence[str], collection: str | None = None) -> list[DocumentRow]:
         """Documents with these ids, or whose file is at or below these paths, in one collection or in all."""
@@ -231,17 +181,17 @@ class Corpus:
         for target in targets:
             below = target.rstrip("/") + "/"
             rows = self.db.query(
-                f"SELECT {_COLUMNS} FROM documents WHERE (key = ? OR path = ? OR substr(path, 1, ?) = ?)"
+                f"SELECT {COLUMNS} FROM documents WHERE (key = ? OR path = ? OR substr(path, 1, ?) = ?)"
                 " AND (? IS NULL OR collection = ?)",
                 (target, target, len(below), below, collection, collection),
             )
-            found.update((row[0], _document(row)) for row in rows)
+            found.update((row.id, row) for row in map(from_row, rows))
         return list(found.values())
 
     def documents(self, ids: Iterable[int]) -> dict[int, DocumentRow]:
         """Rows by id; what does not exist is left out."""
-        rows = self.db.among(f"SELECT {_COLUMNS} FROM documents WHERE id IN ({{}})", ids)
-        return {row[0]: _document(row) for row in rows}
+        rows = self.db.among(f"SELECT {COLUMNS} FROM documents WHERE id IN ({{}})", ids)
+        return {row.id: row for row in map(from_row, rows)}
 
     def select(self, clause: str, params: Sequence[Any]) -> NDArray[np.int64]:
         """Ids of the documents `d` that a WHERE clause matches, ascending."""
@@ -373,36 +323,6 @@ class Corpus:
         ]
 
 
-def _insert_document(connection: sqlite3.Connection, collection: str, document: NewDocument) -> int:
-    values = (
-        collection,
-        document.key,
-        document.title or file_name(document.path, document.member),
-        document.path,
-        document.member,
-        document.type,
-        document.language,
-        document.author,
-        document.size,
-        document.created,
-        document.modified,
-        time.time(),
-        json.dumps(document.tags, ensure_ascii=False),
-        json.dumps(document.metadata, ensure_ascii=False, default=str),
-        document.content_hash,
-        not document.title and document.path is not None,
-    )
-    columns = _COLUMNS.removeprefix("id, ") + ", named"
-    marks = ", ".join("?" * len(values))
-    cursor = connection.execute(f"INSERT INTO documents ({columns}) VALUES ({marks})", values)
-    return int(cursor.lastrowid or 0)
-
-
-def file_name(path: str | None, member: str) -> str:
-    """What a document is called that has no title of its own: the name of its file, if it comes from one."""
-    return PurePosixPath(member or path).name if path else ""
-
-
 def _insert_chunks(
     connection: sqlite3.Connection, document_id: int, title: str, passages: Iterable[tuple[Chunk, str]]
 ) -> list[int]:
@@ -438,13 +358,6 @@ def _slice(segments: Mapping[int, str], document_id: int, start: int, stop: int)
 
 def _segment_range(document_id: int) -> tuple[int, int]:
     return document_id << _SEGMENT_BITS, ((document_id + 1) << _SEGMENT_BITS) - 1
-
-
-def _document(row: Sequence[Any]) -> DocumentRow:
-    *plain, tags, metadata, content_hash = row
-    labels = () if tags == "[]" else tuple(json.loads(tags))
-    own = {} if metadata == "{}" else json.loads(metadata)
-    return DocumentRow(*plain, labels, own, content_hash)  # type: ignore[call-arg]
 
 
 def _place_json(place: Place) -> str:

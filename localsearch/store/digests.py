@@ -14,6 +14,7 @@ _ROW = (
     "collection, key, title, path, member, type, language, author, size, created, modified, indexed, tags, metadata,"
     " content_hash"
 )
+"""What is digested of a row, in this order: stored digests depend on it, so it does not follow new columns."""
 
 
 def store_digest(connection: sqlite3.Connection, document_id: int) -> None:

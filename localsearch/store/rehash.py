@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from localsearch.errors import DamagedError
-from localsearch.store.corpus import ChunkRow, Corpus, file_name
+from localsearch.store.corpus import ChunkRow, Corpus
 from localsearch.store.digests import is_as_stored
+from localsearch.store.documents import file_name
 from localsearch.store.embedded_text import embedded_text, embedding_hash
 from localsearch.store.embeddings import Embeddings
 

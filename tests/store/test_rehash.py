@@ -21,7 +21,8 @@ def db(tmp_path: Path) -> Database:
 
 
 def log(path: str, title: str = "", text: str = PASSAGE, member: str = "") -> NewDocument:
-    return NewDocument(path, title, "text", text, (Chunk(0, len(text)),), path=path, member=member)
+    chunks = (Chunk(0, len(text)),)
+    return NewDocument(key=path, title=title, type="text", text=text, chunks=chunks, path=path, member=member)
 
 
 def put(db: Database, document: NewDocument) -> tuple[int, list[int]]:

@@ -27,7 +27,15 @@ def db(tmp_path: Path) -> Database:
 def new_document(key: str, text: str = "one two three", *, parts: int = 1) -> NewDocument:
     step = max(len(text) // parts, 1)
     chunks = tuple(Chunk(i * step, min((i + 1) * step, len(text)), Place(line=i + 1)) for i in range(parts))
-    return NewDocument(key, f"Title of {key}", "text", text, chunks, tags=("a", "b"), metadata={"n": 1})
+    return NewDocument(
+        key=key,
+        title=f"Title of {key}",
+        type="text",
+        text=text,
+        chunks=chunks,
+        tags=("a", "b"),
+        metadata={"n": 1},
+    )
 
 
 def hashes_of(db: Database, chunk_ids: list[int]) -> list[bytes]:
