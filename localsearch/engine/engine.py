@@ -29,7 +29,7 @@ from localsearch.release import __version__
 from localsearch.scan import ScanRules, display, path_of, raw_of
 from localsearch.search import Searcher, SearchOptions, SearchQuery
 from localsearch.settings import Settings, load
-from localsearch.store import Corpus, Database, DocumentRow, Embeddings, Feedback, FileRow, Ledger
+from localsearch.store import Corpus, Database, DocumentRow, Embeddings, Feedback, FileRow, Ledger, rehash
 from localsearch.types import Answer, Cancelled, Record, Report, never, no_report
 from localsearch.upkeep.backup import BackupReport, backup, clear_restored
 from localsearch.upkeep.check import CheckReport, check, repair
@@ -119,6 +119,8 @@ class Engine:
         self.embeddings = Embeddings(self.db)
         self.ledger = Ledger(self.db)
         self.judgements = Feedback(self.db)
+        if not self.read_only:
+            rehash.finish(self.corpus, self.embeddings)
         active = self.embeddings.active()
         semantic = opener.semantic(active) if active else None
         self.derived = Derived(self.corpus, self.embeddings, opener.lexical(), opener.empty_lexical, semantic)

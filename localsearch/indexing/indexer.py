@@ -1,8 +1,9 @@
 """A document's way in: scan, compare, read, store; then every derived index catches up.
 
 Files are compared by size and time first and by content second. A file's content is one document however many paths
-hold it, so a moved or copied file is neither read nor embedded again. Each batch is one durable transaction: whatever
-stops the work, what was committed is found unchanged next time and the rest is done then.
+hold it, so a moved or copied file is not read again, and embedded again only if its name is its title. Each batch is
+one durable transaction: whatever stops the work, what was committed is found unchanged next time and the rest is done
+then.
 """
 
 from __future__ import annotations
@@ -170,7 +171,7 @@ class Indexer:
 
     def _put(self, collection: str, document: NewDocument) -> int:
         _, chunk_ids = self.corpus.put(collection, document)
-        self.embeddings.expect(chunk_ids, document.hashes)
+        self.embeddings.expect(chunk_ids)
         return len(chunk_ids)
 
     # -- files
@@ -347,10 +348,8 @@ class Indexer:
         for extract in extracts:
             key = found.path + (f"!/{extract.member}" if extract.member else "")
             document = from_extract(extract, key, self.settings.chunk)
-            name = Path(extract.member or found.path).name
             document = replace(
                 document,
-                title=document.title or name,
                 path=found.path,
                 size=found.size,
                 modified=document.modified or found.mtime_ns / 1e9,
@@ -422,9 +421,8 @@ class Indexer:
                 self.corpus.remove([document.id])
             elif document.path not in paths:
                 path = holders[0].path
-                self.corpus.rename(
-                    document.id, path + (f"!/{document.member}" if document.member else ""), path
-                )
+                key = path + (f"!/{document.member}" if document.member else "")
+                self.embeddings.expect(self.corpus.rename(document.id, key, path))
 
 
 def _batches(reads: Iterator[_Read]) -> Iterator[list[_Read]]:

@@ -1,7 +1,8 @@
 """SQLite: the truth. Every index is derived from what is here and can be made again from it alone."""
 
-from localsearch.store.corpus import ChunkRow, Corpus, DocumentRow, FacetRow, NewDocument
+from localsearch.store.corpus import ChunkRow, Corpus, FacetRow
 from localsearch.store.database import Database
+from localsearch.store.documents import DocumentRow, NewDocument
 from localsearch.store.embeddings import Embeddings, Version
 from localsearch.store.feedback import Feedback, Judgement
 from localsearch.store.ledger import FileRow, Ledger

@@ -147,15 +147,15 @@ class Embeddings:
 
     # -- what lacks a vector
 
-    def expect(self, chunk_ids: Sequence[int], hashes: Sequence[bytes]) -> None:
+    def expect(self, chunk_ids: Sequence[int]) -> None:
         """Note new chunks as pending in every live version, except where the cache has their vector."""
         with self.db.write() as connection:
             live = connection.execute("SELECT id FROM versions WHERE state != 'retired'")
             for (version_id,) in live.fetchall():
                 connection.executemany(
-                    "INSERT INTO pending (version_id, chunk_id) SELECT ?1, ?2 WHERE NOT EXISTS"
-                    " (SELECT 1 FROM vectors WHERE version_id = ?1 AND hash = ?3)",
-                    [(version_id, chunk_id, digest) for chunk_id, digest in zip(chunk_ids, hashes)],
+                    "INSERT INTO pending (version_id, chunk_id) SELECT ?1, c.id FROM chunks AS c WHERE c.id = ?2"
+                    " AND NOT EXISTS (SELECT 1 FROM vectors AS v WHERE v.version_id = ?1 AND v.hash = c.hash)",
+                    [(version_id, chunk_id) for chunk_id in chunk_ids],
                 )
 
     def pending(self, version_id: int, limit: int) -> list[PendingChunk]:

@@ -19,6 +19,7 @@ from localsearch.errors import DamagedError, FormatError, UsageError
 from localsearch.indexing import Indexer
 from localsearch.indexing.prepare import from_extract
 from localsearch.store import Corpus, NewDocument
+from localsearch.store.documents import SAID_COLUMNS
 from localsearch.types import Extract, Progress, Report, no_report
 
 FORMAT = "localsearch-export"
@@ -107,9 +108,7 @@ def _check_header(source: Path, line: str) -> None:
 def _document(values: dict[str, Any], number: int, indexer: Indexer) -> tuple[str, NewDocument]:
     if not isinstance(values.get("id"), str) or not isinstance(values.get("text"), str):
         raise DamagedError(f"Line {number} has no id and text.", hint="Export again.")
-    kept: dict[str, Any] = {
-        name: values[name] for name in ("language", "author", "created", "modified", "tags") if name in values
-    }
+    kept = {name: values[name] for name in SAID_COLUMNS if name in values}
     metadata = dict(values.get("metadata", {}))
     extract = Extract(
         values["text"], values.get("type", "text"), values.get("title", ""), metadata={**metadata, **kept}
