@@ -9,7 +9,8 @@ import msgspec
 
 from localsearch.errors import ModelFormatError
 from localsearch.models.cards import Pin
-from localsearch.models.files import storage_errors, write
+from localsearch.models.files import storage_errors
+from localsearch.platform.disk import write_file
 
 
 class Lock:
@@ -29,7 +30,7 @@ class Lock:
         if known.get(model, {}) == entry:
             return
         with storage_errors(self._path.parent):
-            write(self._path, json.dumps(msgspec.to_builtins(known | {model: entry}), indent=1).encode())
+            write_file(self._path, json.dumps(msgspec.to_builtins(known | {model: entry}), indent=1).encode())
 
     def _read(self) -> dict[str, dict[str, Pin]]:
         try:

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from localsearch.errors import DamagedError, DiskFullError, FormatError, StorageError
+from localsearch.errors import DamagedError, FormatError, StorageError
+from localsearch.platform.disk import disk_full
 from localsearch.store.database import SERVICE
 
 MIGRATIONS: tuple[str, ...] = (
@@ -120,9 +121,7 @@ def _explained(file: Path) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         if "full" in str(error):
-            raise DiskFullError(
-                f"{file}: the disk is full.", hint="Free some space and try again."
-            ) from error
+            raise disk_full(file.parent) from error
         raise StorageError(f"{file}: {error}", hint="Check the disk and the folder's permissions.") from error
     except sqlite3.DatabaseError as error:
         raise DamagedError(

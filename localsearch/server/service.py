@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import os
 import threading
 import time
 from collections.abc import Callable, Hashable, Mapping
@@ -14,6 +13,7 @@ from typing import Any
 from localsearch.caches import CacheStats, ResultCache
 from localsearch.engine import Engine
 from localsearch.platform.cores import cores
+from localsearch.platform.disk import free_share
 from localsearch.server.alerts import Alerts
 from localsearch.server.database import ServiceDatabase
 from localsearch.server.guards import Guards, client_is_local, is_loopback
@@ -128,5 +128,4 @@ class Service:
 
     def disk_free(self) -> float:
         """The share of the disk under the home folder that is free, 0..1."""
-        disk = os.statvfs(self.settings.home)
-        return disk.f_bavail / disk.f_blocks if disk.f_blocks else 1.0
+        return free_share(self.settings.home)

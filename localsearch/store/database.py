@@ -19,7 +19,8 @@ from typing import Any
 
 import sqlite_utils
 
-from localsearch.errors import DamagedError, DiskFullError, FormatError, ReadOnlyError, StorageError
+from localsearch.errors import DamagedError, FormatError, ReadOnlyError, StorageError
+from localsearch.platform.disk import disk_full, is_full
 from localsearch.store.schema import MIGRATIONS
 
 FILE = "index.db"
@@ -325,7 +326,7 @@ def _explained(file: Path) -> Iterator[None]:
     except sqlite3.DatabaseError as error:
         raise explain(error, file) from error
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if is_full(error):
             raise disk_full(file.parent) from error
         if error.errno in (errno.EMFILE, errno.ENFILE):
             raise _too_many_open(file) from error
@@ -370,12 +371,6 @@ def _too_many_open(file: Path) -> StorageError:
 
 def _closed() -> StorageError:
     return StorageError("The index is closed.", hint="Open it again.")
-
-
-def disk_full(folder: Path) -> DiskFullError:
-    return DiskFullError(
-        f"The disk of {folder} is full.", hint="Free some space and run it again; it goes on."
-    )
 
 
 def _quoted(file: Path) -> str:

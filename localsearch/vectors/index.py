@@ -14,6 +14,7 @@ import numpy as np
 
 from localsearch.errors import ConflictError, DamagedError, ReadOnlyError
 from localsearch.platform.cores import cores
+from localsearch.platform.disk import write_errors
 from localsearch.settings import VectorSettings
 from localsearch.types import Cancelled, Ids, Ranking, Report, Scores, Vectors, never, no_report
 from localsearch.vectors import files
@@ -72,7 +73,7 @@ class VectorIndex:
         then gives an empty index to rebuild. Raises FormatError for one written by a newer release.
         """
         if writable:
-            with files.storage_errors(folder):
+            with write_errors(folder):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         base = _open_base(folder, dimensions, writable)
         if writable:
@@ -279,7 +280,7 @@ class VectorIndex:
             built.recall,
             files.write_file(self.folder, f"{number}.graph", built.graph.write),
             files.write_file(self.folder, f"{number}.rest", built.graph.write_rest),
-            files.write_file(self.folder, f"{number}.ids", lambda file: files.void(file.write(entries))),
+            files.write_bytes(self.folder, f"{number}.ids", entries),
         )
 
     def publish(self, generation: Generation) -> None:
