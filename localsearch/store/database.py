@@ -201,13 +201,6 @@ class Database:
                 hint="Check the disk, then restart: the index is checked and goes on from its last durable state.",
             )
 
-    def checkpoint(self) -> None:
-        """Move the write-ahead log into the database file and truncate it if no reader needs it."""
-        with self._lock:
-            self._check_writable()
-            with self._noting_failure(), _explained(self.file):
-                self._checkpoint(_WAIT_MS)
-
     def _end_log_if_long(self) -> None:
         """Keep the log short. What was committed is durable in it already, so an error only stops later writes."""
         size = self._log_size()
@@ -246,10 +239,6 @@ class Database:
             with self._noting_failure(), _explained(self.file):
                 self._writer.execute("VACUUM")
                 self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-
-    def tables(self) -> sqlite_utils.Database:
-        """The writing connection through sqlite-utils, for maintenance; hold `write()` while changing."""
-        return sqlite_utils.Database(self._writer)
 
     def backup_to(self, file: Path) -> None:
         """Copy a consistent state into a new file with SQLite's own backup.

@@ -46,18 +46,18 @@ class StoredFile:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class Generation:
+class Generation(msgspec.Struct, frozen=True, rename={"tombstones": "ghosts"}):
     """One immutable HNSW index: its files and how it was built.
 
-    `count` chunks share `nodes` distinct vectors; `ghosts` of the nodes stand where a vector was deleted. `limit` is
-    the largest component of any vector, where they are kept as bytes.
+    `count` chunks share `nodes` distinct vectors. `tombstones` is how many nodes stand where a vector was deleted; the
+    manifest calls it `ghosts`, as earlier releases wrote it. `limit` is the largest component of any vector, where they
+    are kept as bytes.
     """
 
     number: int
     count: int
     nodes: int
-    ghosts: int
+    tombstones: int
     dimensions: int
     storage: Storage
     limit: float
@@ -211,12 +211,9 @@ def next_number(folder: Path) -> int:
 
 
 def remove(folder: Path, generation: Generation) -> None:
-    """Remove a generation's files; one that the system still holds open goes at the next opening."""
+    """Remove a generation's files. Searches that hold them open go on."""
     for entry in generation.files:
-        try:
-            (folder / entry.name).unlink(missing_ok=True)
-        except PermissionError:
-            continue
+        (folder / entry.name).unlink(missing_ok=True)
 
 
 def need_room(folder: Path, size: int) -> None:

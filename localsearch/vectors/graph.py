@@ -243,7 +243,7 @@ class Graph:
 
     @property
     def _nowhere(self) -> Vectors:
-        """A direction for a ghost without neighbours; all components alike, which no text comes near."""
+        """The vector of a tombstone without neighbours: all components are equal, and no text's vector is near it."""
         return np.ones(self.dimensions, np.float32)
 
     def _neighbours(self, node: int) -> list[int]:
