@@ -87,7 +87,7 @@ class Context:
     reuse: bool = False
 
     @property
-    def chunk_rows(self) -> Path:
+    def passages(self) -> Path:
         return passages.build(self.cache)
 
     @property

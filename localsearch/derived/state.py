@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import asdict, dataclass, replace
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ from localsearch.store import Corpus, Embeddings, Version
 from localsearch.types import Encoder, Ids, LexicalIndex, Progress, Report, no_report
 from localsearch.vectors import VectorIndex
 
+M = TypeVar("M")
+
 _BATCH = 500
 _RETRY_S = 30.0
 """Seconds until a model that did not load is tried again."""
@@ -29,36 +32,41 @@ _LOG_KEPT = 10_000
 """Changes kept in the log after every index has them, so that a word index from a copy of the folder can catch up."""
 
 
-class Model:
-    """The encoder of one version, loaded when it is first needed; a failure to load is remembered for a while."""
+class LazyModel(Generic[M]):
+    """A model loaded when it is first needed; a failure to load is remembered for a while."""
 
-    def __init__(self, load: Callable[[], Encoder], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, load: Callable[[], M], clock: Callable[[], float] = time.monotonic) -> None:
         self._load = load
         self._clock = clock
-        self._encoder: Encoder | None = None
+        self._model: M | None = None
         self._failure: tuple[ModelError, float] | None = None
         self._lock = threading.Lock()
 
     @property
     def usable(self) -> bool:
-        """Whether the encoder is there or worth trying for: false while a failure is remembered. Waits for nothing."""
+        """Whether the model is there or worth trying for: false while a failure is remembered. Waits for nothing."""
         return self._remembered() is None
 
-    def encoder(self) -> Encoder:
-        """Raises ModelError, saying how to get it, while the model is missing or not the one of the version.
+    @property
+    def loaded(self) -> M | None:
+        """The model if it is in memory already. Waits for nothing."""
+        return self._model
+
+    def get(self) -> M:
+        """Raises ModelError, saying how to get it, while the model is missing or damaged.
 
         Loading may read the whole model before it fails, so for 30 s after a failure queries are told it at once.
         """
         with self._lock:
-            if self._encoder is None:
-                self._encoder = self._loaded()
-            return self._encoder
+            if self._model is None:
+                self._model = self._tried()
+            return self._model
 
     def try_again(self) -> None:
         """Forget a failure: somebody asks for the model who may just have put it in place."""
         self._failure = None
 
-    def _loaded(self) -> Encoder:
+    def _tried(self) -> M:
         if known := self._remembered():
             raise known.with_traceback(None)
         try:
@@ -70,6 +78,14 @@ class Model:
     def _remembered(self) -> ModelError | None:
         failure = self._failure
         return failure[0] if failure and self._clock() < failure[1] else None
+
+
+class Model(LazyModel[Encoder]):
+    """The encoder of one version."""
+
+    def encoder(self) -> Encoder:
+        """As `get`; raises ModelError as well when the model in place is not the one of the version."""
+        return self.get()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ def cores() -> int:
 def lower_priority() -> None:
     """Let this thread give way to searches. Linux only: elsewhere a priority belongs to the whole process.
 
-    A thread that gives way further already, as in a program started with nice, stays as it is: to raise it is forbidden.
+    A thread that gives way further already, as in a program started with nice, stays: the system forbids to raise it.
     """
     if sys.platform == "linux":
         thread = threading.get_native_id()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from localsearch.errors import LocalSearchError
+from localsearch.search import SearchQuery
 from localsearch.server.metrics import Snapshot, percentile
 from localsearch.server.readings import RecallSample, quality, stale_s
 from localsearch.server.schemas import LatencyAnswer, Sample
@@ -147,7 +148,7 @@ class Housekeeping:
 
     def _hit_rate(self) -> float:
         """The share of searches since the last sample that were answered from a cache."""
-        stats = self._service.caches()["bodies"]
+        stats = self._service.caches()["answers"]
         hits, misses = stats.hits - self._hits[0], stats.misses - self._hits[1]
         self._hits = stats.hits, stats.misses
         return round(hits / (hits + misses), 4) if hits + misses else 0.0
@@ -156,13 +157,12 @@ class Housekeeping:
         """Ask the most frequent recent queries once, so that no person waits for them."""
         from localsearch.server.routes.search import warm
 
-        requests = self._service.engine.query_log.frequent(self._service.settings.caches.warm)
-        for request in requests:
+        for asked in self._service.engine.query_log.frequent(self._service.settings.caches.warm):
             if self._stop.is_set():
                 return
             # Warming may take a while, and a revoked key must end meanwhile.
             self._guarded(self._service.keyring.refresh)
             try:
-                warm(self._service, request)
+                warm(self._service, SearchQuery.of(asked))
             except (LocalSearchError, msgspec.ValidationError) as error:
                 log.debug("not warmed: %s", error)

@@ -32,7 +32,8 @@ def check(request: Struct, limits: LimitSettings) -> None:
         if (len(value) if keyword == "maxLength" else value) > most:
             unit = " characters" if keyword == "maxLength" else ""
             raise bad_request(
-                f"`{field}` may be at most {most}{unit}.", f"The limit is limits.{setting} in settings.toml."
+                f"`{field}` may be at most {most}{unit}.",
+                "Ask for less; a later page has the rest." if keyword == "maximum" else "Send less.",
             )
     if isinstance(request, schemas.SearchRequest) and depth(request.filters) > limits.filter_depth:
         raise bad_request(
