@@ -1,4 +1,4 @@
-"""The queries people ask, to warm the caches with."""
+"""Log the queries that people ask. The server warms the caches with them after a start."""
 
 from __future__ import annotations
 

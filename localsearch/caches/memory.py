@@ -1,4 +1,4 @@
-"""A cache in memory: a byte cap, a time to live, and counters."""
+"""Cache in memory, with a cap in bytes, a time to live in seconds, and counters."""
 
 from __future__ import annotations
 

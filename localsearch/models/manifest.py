@@ -1,4 +1,4 @@
-"""model.json: what an installed model folder holds, each file with its hash."""
+"""Read and write model.json: what an installed model folder holds, each file with its hash. For `models` only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading a file's bytes safely: never a pipe or a device, and noticing a change while it is read."""
+"""Read a file's bytes safely: never from a pipe or a device, and notice a change while reading."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Whether an entry of a folder is taken, and the reason when it is not. The order of the questions is the policy."""
+"""Decide whether an entry of a folder is taken, and give the reason if not. The order of the tests is the policy.
+
+For `scan.walk` only.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Walk a tree: one listing per folder, one stat per file, and a word for everything that is left out."""
+"""Walk a tree: one listing per folder, one stat per file, and a reason for everything left out."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from typing import Any
 from localsearch.errors import DamagedError, FormatError, StorageError
 from localsearch.platform.disk import disk_full
 from localsearch.store.database import SERVICE
+from localsearch.store.migrations import run_script
 
 MIGRATIONS: tuple[str, ...] = (
     """
@@ -99,8 +100,7 @@ def _migrate(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         for number in range(_format(connection), len(MIGRATIONS)):
-            for statement in filter(str.strip, MIGRATIONS[number].split(";")):
-                connection.execute(statement)
+            run_script(connection, MIGRATIONS[number])
             connection.execute(f"PRAGMA user_version = {number + 1}")
         connection.execute("COMMIT")
     except BaseException:

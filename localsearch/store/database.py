@@ -11,7 +11,6 @@ import errno
 import os
 import sqlite3
 import threading
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,9 +18,9 @@ from typing import Any
 
 import sqlite_utils
 
-from localsearch.errors import DamagedError, FormatError, ReadOnlyError, StorageError
+from localsearch.errors import DamagedError, ReadOnlyError, StorageError
 from localsearch.platform.disk import disk_full, is_full
-from localsearch.store.schema import MIGRATIONS
+from localsearch.store.migrations import check_format, migrate
 
 FILE = "index.db"
 SERVICE = "service.db"
@@ -237,7 +236,7 @@ class Database:
         with self._lock:
             self._check_writable()
             with self._noting_failure(), _explained(self.file):
-                self._writer.execute("VACUUM")
+                sqlite_utils.Database(self._writer, execute_plugins=False).vacuum()
                 self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def backup_to(self, file: Path) -> None:
@@ -262,49 +261,6 @@ class Database:
                     connection.close()
             if not self.read_only:
                 self._writer.close()
-
-
-def migrate(connection: sqlite3.Connection) -> list[str]:
-    """Apply the migrations that this database lacks, each with its record in one transaction."""
-    db = sqlite_utils.Database(connection)
-    check_format(connection)
-    connection.execute("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, applied REAL NOT NULL)")
-    done = {row["name"] for row in db["migrations"].rows}
-    applied = []
-    for name, script in MIGRATIONS:
-        if name not in done:
-            _apply(connection, name, script)
-            applied.append(name)
-    return applied
-
-
-def _apply(connection: sqlite3.Connection, name: str, script: str) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        if connection.execute("SELECT 1 FROM migrations WHERE name = ?", (name,)).fetchone():
-            connection.execute("ROLLBACK")  # another process was first
-            return
-        for statement in script.split(";"):
-            if statement.strip():
-                connection.execute(statement)
-        connection.execute("INSERT INTO migrations VALUES (?, ?)", (name, time.time()))
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-
-
-def check_format(connection: sqlite3.Connection) -> None:
-    """Raise FormatError when the database holds a migration that this release does not know."""
-    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'migrations'").fetchone():
-        return
-    known = {name for name, _ in MIGRATIONS}
-    newer = [name for (name,) in connection.execute("SELECT name FROM migrations") if name not in known]
-    if newer:
-        raise FormatError(
-            f"This index was written by a newer release (it has {newer[0]}).",
-            hint="Upgrade localsearch, or index into another --home.",
-        )
 
 
 @contextmanager

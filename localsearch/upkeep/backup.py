@@ -24,7 +24,8 @@ from localsearch.errors import ConflictError, DamagedError, FormatError, UsageEr
 from localsearch.platform.disk import sync_file, sync_path
 from localsearch.release import __version__
 from localsearch.store import Database
-from localsearch.store.database import FILE, SERVICE, check_format, explain
+from localsearch.store.database import FILE, SERVICE, explain
+from localsearch.store.migrations import check_format
 from localsearch.store.schema import MIGRATIONS
 from localsearch.types import Progress, Report, no_report
 

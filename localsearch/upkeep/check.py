@@ -1,4 +1,4 @@
-"""What is wrong with an index, and mending what is derived. The database itself is never changed by a check."""
+"""Find what is wrong with an index, and mend what is derived. A check never changes the database itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A quick look at everything around an index: each finding with what to do about it."""
+"""Look at everything around an index: each finding says what to do about it. Changes nothing."""
 
 from __future__ import annotations
 

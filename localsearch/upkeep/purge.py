@@ -1,4 +1,4 @@
-"""Deleting so that no byte stays: text, title, vectors, words, graph, cached answers and logged queries."""
+"""Delete a document so that none of its bytes stay: in the database, both indexes, the caches and the query log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A published generation, open for searching."""
+"""Search a published generation, which never changes. For `vectors.index` only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Building a graph: from a stream of vectors, or from a base and what was added to it, in the background."""
+"""Build a graph in the background: from a stream of vectors, or from a base and what was added to it.
+
+For `vectors.index` only. It writes no file.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was added since the base was built: a growing block of vectors, searched exactly."""
+"""Hold the vectors added since the base was built, and search them exactly. For `vectors.index` only."""
 
 from __future__ import annotations
 

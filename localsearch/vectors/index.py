@@ -1,4 +1,7 @@
-"""VectorIndex: an immutable HNSW base, an exact delta of what came since, and tombstones of what went."""
+"""VectorIndex: an immutable HNSW base, a delta of vectors added since, and a mask of those removed.
+
+The door of this folder. Searches take no lock; changes take `_changing`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Choosing efSearch for a graph by measuring its recall."""
+"""Choose efSearch for a graph by measuring its recall. For `vectors.build` only."""
 
 from __future__ import annotations
 

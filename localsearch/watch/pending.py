@@ -1,4 +1,4 @@
-"""Changes that wait to be told: gathered by root, handed over when it has been quiet for a moment."""
+"""Gather changes by root, and hand them over after a quiet moment. For `watch.watcher` only."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Keep a consumer told of what changes below some folders, from now until it is closed.
+"""Report changes below some folders to a consumer until closed.
 
-One thread reads events and looks after the roots: those that are missing, replaced or cannot be watched. Another tells
+One thread reads events and looks after the roots: those that are missing, replaced or cannot be watched. Another calls
 the consumer, which may take as long as it likes.
 """
 
