@@ -67,7 +67,7 @@ class Fetcher:
             )
 
     def partial(self, card: Card) -> Path:
-        """Where a download that was cut short waits for the next try."""
+        """The folder in which an interrupted download waits for the next try."""
         return self._settings.models / ".partial" / card.name
 
     def forget(self, card: Card) -> None:

@@ -118,7 +118,7 @@ class Workers:
                 future.cancel()
 
     def close(self) -> None:
-        """Let running work end and drop the rest."""
+        """Wait for running work to end, and drop the rest."""
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None

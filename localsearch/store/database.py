@@ -105,7 +105,7 @@ class Database:
         return connection
 
     def _keep(self, connection: sqlite3.Connection) -> None:
-        """Remember it for closing, and close those of threads that have ended."""
+        """Keep a thread's connection for closing, and close those of threads that have ended."""
         with self._readers_lock:
             for thread in [thread for thread in self._readers if not thread.is_alive()]:
                 self._readers.pop(thread).close()
@@ -213,7 +213,7 @@ class Database:
         self._checkpoint_at = self._log_size() + WAL_STEP
 
     def _checkpoint(self, wait_ms: int) -> None:
-        """Move the log into the database file; end it too when all readers let go of it within this time."""
+        """Move the log into the database file. Empty the log too, if all readers release it within this time."""
         self._writer.execute(f"PRAGMA busy_timeout={wait_ms}")
         try:
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -34,7 +34,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What a check found. `ok` when nothing is wrong, or nothing any more after a repair."""
+    """The findings of a check. `ok` when nothing is wrong, or nothing is left after a repair."""
 
     ok: bool
     problems: tuple[Problem, ...]

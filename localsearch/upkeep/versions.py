@@ -55,7 +55,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two versions on the same queries, semantic mode: how much the first ten agree, and how good each is."""
+    """Two versions on the same queries, in semantic mode: overlap of the first ten hits, and quality of each."""
 
     queries: int
     logged: int
@@ -165,7 +165,7 @@ class Versions:
         logged: Sequence[str] = (),
         judged: Mapping[str, Mapping[str, int]] | None = None,
     ) -> Comparison:
-        """Hold two versions against each other on logged, judged and generated known-item queries."""
+        """Compare two versions on logged, judged and generated known-item queries."""
         judged = judged or {}
         items = self._known_items()
         queries = list(dict.fromkeys([*logged, *judged, *items]))
@@ -194,7 +194,7 @@ class Versions:
         ]
 
     def _known_items(self) -> dict[str, str]:
-        """Queries made from documents themselves: eight words out of the middle of one, and its id."""
+        """Return known-item queries: eight words from the middle of a document, and its id."""
         chosen = random.Random(7)
         ids = self.derived.corpus.document_ids()
         items = {}

@@ -37,7 +37,7 @@ class Built:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What every step of a build is given. `queries`, shape (n, dimensions), are asked to choose efSearch."""
+    """Parameters of a build. `queries`, shape (n, dimensions), are searched for to choose efSearch."""
 
     settings: VectorSettings
     threads: int
@@ -47,7 +47,7 @@ class Work:
     cancelled: Cancelled
 
     def step(self, done: int) -> None:
-        """Say how far the build is; stop it if asked to."""
+        """Report how many vectors are done. Raises CancelledError if asked to stop."""
         if self.cancelled():
             raise CancelledError(
                 "Building the vector index was stopped.", hint="It starts again when next needed."
@@ -128,7 +128,7 @@ def from_stream(stream: Iterable[tuple[Ids, Vectors]], dimensions: int, work: Wo
 def from_base(
     graph: Graph, entries: Entries, live: Mask, stream: Iterable[tuple[Ids, Vectors]], work: Work
 ) -> Built:
-    """Extend a graph read into memory: forget dead entries, add what is new."""
+    """Extend a graph read into memory: drop entries that are not live, add those of the stream."""
     tombstones = entries.nodes[entries.ids < 0]
     known = know(graph.codes(), np.setdiff1d(np.arange(len(graph)), tombstones))
     construction = _Construction(graph, tombstones, known, [entries.ids[live]], [entries.nodes[live]])
@@ -163,7 +163,7 @@ def sliced(stream: Iterable[tuple[Ids, Vectors]], dimensions: int) -> Iterator[t
 
 
 def check_vectors(ids: Ids, vectors: Vectors, dimensions: int) -> None:
-    """Refuse vectors that no search could rank."""
+    """Raise ValueError for a wrong shape, DamagedError for a component that is not finite."""
     if vectors.shape != (len(ids), dimensions):
         raise ValueError(f"{len(ids)} ids with vectors of shape {vectors.shape}; dimensions are {dimensions}")
     fine = np.isfinite(vectors).all(axis=1)

@@ -130,7 +130,7 @@ def write_bytes(folder: Path, name: str, data: bytes) -> StoredFile:
 
 
 def write_manifest(folder: Path, generation: Generation) -> None:
-    """Publish: from here on, opening the folder gives this generation."""
+    """Publish a generation: from now on, opening the folder gives this one."""
     manifest = _Manifest(FORMAT, _check(generation), generation)
     data = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
     write_bytes(folder, MANIFEST, data)
@@ -181,7 +181,7 @@ def _digests(file: BinaryIO, fully: bool) -> tuple[int, str]:
 
 
 def set_aside(folder: Path, generation: Generation | None) -> None:
-    """Rename what is damaged so that it is neither trusted nor lost; an earlier one set aside is replaced."""
+    """Rename damaged files, so that they are neither trusted nor lost. Those set aside earlier are replaced."""
     names = [MANIFEST, *(entry.name for entry in (generation.files if generation else ()))]
     with write_errors(folder, full_hint=_FULL_HINT):
         for name in names:

@@ -39,7 +39,7 @@ _TRIES = 20
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What a search needs, replaced as one: a searcher keeps the one it started with."""
+    """All that a search reads. It is replaced as a whole; a running search keeps the one it started with."""
 
     base: Base | None
     delta: Delta
@@ -85,7 +85,7 @@ class VectorIndex:
 
     @property
     def generation(self) -> Generation | None:
-        """What is published; None before the first merge."""
+        """The published generation; None before the first merge."""
         base = self._state.base
         return base.generation if base else None
 
@@ -106,7 +106,7 @@ class VectorIndex:
         return np.sort(np.concatenate([base, state.delta.live_ids()]))
 
     def set_live(self, live_ids: Ids) -> None:
-        """Hide everything but these; what the base has of them counts again."""
+        """Hide every vector but these. Those of the base that were hidden before are found again."""
         with self._changing:
             state = self._state
             delta = state.delta.remove(_without(state.delta.live_ids(), live_ids))
@@ -133,7 +133,7 @@ class VectorIndex:
             self._state = _State(base, state.delta.add(ids, vectors))
 
     def remove(self, ids: Ids) -> None:
-        """Hide these from the next search on."""
+        """Hide these vectors, from the next search on."""
         ids = np.asarray(ids, np.int64)
         with self._changing:
             state = self._state
@@ -321,7 +321,7 @@ class VectorIndex:
             files.remove(self.folder, generation)
 
     def check(self) -> list[str]:
-        """What is wrong with the files and vectors, as sentences; empty when all is well. Reads everything."""
+        """Return what is wrong with the files and vectors, as sentences; empty when all is well. Reads every byte."""
         base = self._state.base
         if base is None:
             return []

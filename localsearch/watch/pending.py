@@ -40,7 +40,7 @@ class _Waiting:
 
 
 class Pending:
-    """Between the thread that reads events and the one that tells them.
+    """A queue between the thread that reads events and the one that reports them.
 
     A root's changes are due `quiet` seconds after the last of them, at the latest `longest` seconds after the first.
     """
