@@ -24,7 +24,8 @@ from localsearch.errors import (
 )
 from localsearch.indexing import Indexer, IndexJob, IndexReport
 from localsearch.models import ModelStore
-from localsearch.platform.ownership import Ownership, refused
+from localsearch.platform.disk import folder_bytes, open_error
+from localsearch.platform.ownership import Ownership
 from localsearch.release import __version__
 from localsearch.scan import ScanRules, display, path_of, raw_of
 from localsearch.search import Searcher, SearchOptions, SearchQuery
@@ -83,7 +84,7 @@ class Engine:
             self._open()
         except OSError as error:
             self._let_go()
-            raise refused(settings.home, error) from error
+            raise open_error(settings.home, error) from error
         except BaseException:
             self._let_go()
             raise
@@ -426,7 +427,7 @@ class Engine:
             noted=self.ledger.noted_count(),
             version=active.name if active else None,
             home=str(self.settings.home),
-            bytes=_disk_bytes(self.settings.home),
+            bytes=folder_bytes(self.settings.home, without="models"),
             seq=self.corpus.seq,
             collections=tuple(self.corpus.collections()),
             roots=tuple(path for _, path, _ in self.ledger.roots()),
@@ -473,11 +474,3 @@ def _public(row: DocumentRow) -> dict[str, Any]:
     for internal in ("id", "key", "content_hash", "member"):
         values.pop(internal)
     return {"id": row.key, **values}
-
-
-def _disk_bytes(home: Path) -> int:
-    return sum(
-        entry.stat().st_size
-        for entry in home.rglob("*")
-        if entry.is_file() and entry.relative_to(home).parts[0] != "models"
-    )

@@ -161,6 +161,9 @@ _TEXTUAL = frozenset(
     ["markdown", "rst", "tex", "html", "csv", "tsv", "json", "jsonl", "xml", "notebook", "eml", "mbox"]
 )
 
+TEXT_TYPES = _TEXTUAL | {"text", "code", "man"}
+"""Types whose files are plain text as they are, markup included: a browser may show them as text."""
+
 _MAN_NAME = re.compile(r"\.([1-9][a-z]{0,4}|n|l)$")
 _MAN_HEAD = re.compile(rb"(?:['.](?!TH\s|Dd\s)[^\n]*\n|[ \t]*\n)*+\.(?:TH|Dd)\s")
 _MAIL_HEAD = re.compile(

@@ -12,6 +12,7 @@ from typing import Any
 from localsearch import text as language_of
 from localsearch.errors import UsageError
 from localsearch.indexing.chunk import chunk
+from localsearch.numbers import is_number
 from localsearch.settings import ChunkSettings
 from localsearch.store import NewDocument
 from localsearch.store.documents import SAID_COLUMNS
@@ -60,9 +61,9 @@ def timestamp(value: Any) -> float | None:
     >>> timestamp("1970-01-02")
     86400.0
     """
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
     try:
+        if is_number(value):
+            return float(value)
         when = datetime.fromisoformat(str(value).strip())
         return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):

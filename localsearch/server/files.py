@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from localsearch.errors import NotFoundError
+from localsearch.extract.kinds import TEXT_TYPES
 from localsearch.server.guards import COMMON_HEADERS
 from localsearch.server.operations import FileResponse, Response
 from localsearch.server.problems import Headers
@@ -30,7 +31,7 @@ TYPES: Mapping[str, str] = {
 SHOWN = frozenset({"application/pdf", "image/png", "image/jpeg", "image/gif", "image/webp"})
 """Types that a browser may show; text is shown as plain text, everything else is only ever downloaded."""
 FILE_POLICY = b"default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; object-src 'self'"
-_FLAGS = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class Pages:
@@ -109,9 +110,6 @@ def _media(path: str, type: str) -> tuple[str, bool]:
     if encoding is None and (type in TEXT_TYPES or (guessed or "").startswith("text/")):
         return "text/plain; charset=utf-8", True
     return "application/octet-stream", False
-
-
-TEXT_TYPES = frozenset({"text", "markdown", "code", "csv", "tsv", "json", "jsonl", "xml", "html", "rst"})
 
 
 def _gone() -> NotFoundError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from collections import deque
@@ -13,6 +12,7 @@ import numpy as np
 from localsearch.caches import CacheStats
 from localsearch.engine import Engine
 from localsearch.errors import ModelError
+from localsearch.platform.disk import free_share
 from localsearch.types import Ranking
 
 RECALL_AT = 10
@@ -87,5 +87,4 @@ def caches(engine: Engine) -> dict[str, CacheStats]:
 
 def disk_free(engine: Engine) -> float:
     """The share of the disk under the home folder that is free, 0..1."""
-    disk = os.statvfs(engine.settings.home)
-    return disk.f_bavail / disk.f_blocks if disk.f_blocks else 1.0
+    return free_share(engine.settings.home)

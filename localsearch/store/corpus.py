@@ -38,7 +38,7 @@ _PLACES = msgspec.json.Decoder(Place)
 
 
 class FacetRow(NamedTuple):
-    """What is counted of one document, as the database has it; `paths` are those of all its copies."""
+    """The values of one document that facets count. `paths` are those of all its copies."""
 
     type: str
     paths: tuple[str, ...]
@@ -151,7 +151,7 @@ class Corpus:
         return [row[0] for row in rows]
 
     def changed_on_disk(self) -> Iterator[int]:
-        """Ids of documents that are not what was stored. Reads every byte of them."""
+        """Return ids of documents whose digest differs. Reads every byte of them."""
         for document_id in self.document_ids():
             with self.db.snapshot() as connection:
                 whole = is_as_stored(connection, document_id)
@@ -203,7 +203,7 @@ class Corpus:
         return self.db.one(f"SELECT 1 FROM documents AS d WHERE {clause} LIMIT 1", params) is not None
 
     def facet_rows(self, document_ids: Iterable[int]) -> list[FacetRow]:
-        """What facets are counted from."""
+        """Return the rows that facets are counted from."""
         listed = _list(document_ids)
         copies: dict[int, list[str]] = {}
         for id, path in self.db.query(
@@ -287,7 +287,7 @@ class Corpus:
         }
 
     def indexed_chunks(self, document_ids: Iterable[int]) -> Iterator[IndexedChunk]:
-        """What the lexical index is told about these documents."""
+        """Return these documents as the lexical index takes them."""
         for document in self.documents(document_ids).values():
             path = document.key if document.path is None else document.path + document.member
             for chunk in self.chunks(document.id):

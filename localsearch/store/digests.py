@@ -1,4 +1,7 @@
-"""Digests of what is stored, since SQLite keeps no checksums: a byte that changed on the disk is found by `check`."""
+"""Digest what is stored, since SQLite keeps no checksums: `check` finds a byte that changed on the disk.
+
+For `store` only; `upkeep.check` asks through Corpus and Embeddings.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The ledger: every file seen, what became of it and why, and the roots that are kept current."""
+"""Keep the ledger: every file seen, its state and the reason, and the roots that are kept current.
+
+`indexing` writes it. Anything may read it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with an index, and mending what is derived. The database itself is never changed by a check."""
+"""Find what is wrong with an index, and mend what is derived. A check never changes the database itself."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What a check found. `ok` when nothing is wrong, or nothing any more after a repair."""
+    """The findings of a check. `ok` when nothing is wrong, or nothing is left after a repair."""
 
     ok: bool
     problems: tuple[Problem, ...]
