@@ -17,6 +17,9 @@ from msgspec import Struct
 from localsearch.server.problems import bad_request
 from localsearch.settings import LimitSettings
 
+_KEYWORDS = {"string": "maxLength", "integer": "maximum", "number": "maximum"}
+"""The word of JSON schema for the most that a value of a type may be."""
+
 
 @dataclass(frozen=True, slots=True)
 class AtMost:
@@ -34,8 +37,10 @@ class AtMost:
 
     def describe(self, schema: dict[str, Any], limits: LimitSettings) -> None:
         """Write the limit into the schema of a field."""
-        keyword = "maxLength" if schema.get("type") == "string" else "maximum"
-        schema[keyword] = getattr(limits, self.limit)
+        for one in (schema, *schema.get("anyOf", ())):
+            keyword = _KEYWORDS.get(one.get("type", ""))
+            if keyword:
+                one[keyword] = getattr(limits, self.limit)
 
 
 @dataclass(frozen=True, slots=True)
