@@ -1,4 +1,7 @@
-"""The page at /docs: the OpenAPI document for people. Plain HTML made here, without a script or an outside address."""
+"""The page at /docs: the OpenAPI document for people. Plain HTML, without a script or an outside address.
+
+Made once, at the start, from the document alone: it knows no route and no type.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from localsearch.server.operations import Response
+from localsearch.server.responses import Response
 
 Json = dict[str, Any]
 STYLE = Path(__file__).parent / "reference.css"

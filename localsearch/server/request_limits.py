@@ -1,7 +1,8 @@
 """Limits of the settings on single fields of what a client sends.
 
 A field of a request type carries its limit: `Annotated[int, Meta(ge=1), AtMost("results")]`. The endpoint checks it,
-and the OpenAPI document shows it, with the value that `LimitSettings` has.
+and the OpenAPI document shows it, with the value that `LimitSettings` has. This module names no type: a new one
+needs no line here.
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ from localsearch.server.operations import Operation
 from localsearch.server.problems import HttpError
 from localsearch.server.request_limits import AtMost, AtMostDeep, check, limits_of
 from localsearch.server.routes import ALL
-from localsearch.server.schemas import RequestSchema, ResponseSchema, SearchParameters, SearchRequest
+from localsearch.server.schemas.base import RequestSchema, ResponseSchema
+from localsearch.server.schemas.search import SearchParameters, SearchRequest
 from localsearch.server.service import Service
 from localsearch.settings import LimitSettings
 
