@@ -1,4 +1,7 @@
-"""Files that leave the server: the page's own, and originals of indexed documents. Nothing else can be read."""
+"""Files that leave the server: the page's own, and originals of indexed documents. Nothing else can be read.
+
+`Pages` is read at the start and then in memory, for any thread; `open_original` opens a file, in a worker thread.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,9 @@ from urllib.parse import quote
 
 from localsearch.errors import NotFoundError
 from localsearch.extract.kinds import TEXT_TYPES
-from localsearch.server.guards import COMMON_HEADERS
-from localsearch.server.operations import FileResponse, Response
+from localsearch.server.headers import COMMON_HEADERS
 from localsearch.server.problems import Headers
+from localsearch.server.responses import FileResponse, Response
 
 WEB = Path(__file__).parent / "web"
 TYPES: Mapping[str, str] = {

@@ -156,7 +156,9 @@ class Ledger:
 
 
 def _file_row(row: Sequence[Any]) -> FileRow:
-    return FileRow(*row[:-1], tuple(json.loads(row[-1])))
+    *columns, notes = row
+    values = (*columns, tuple(json.loads(notes)))
+    return FileRow(*values)
 
 
 def _notes_json(notes: Sequence[str]) -> str:
