@@ -15,10 +15,12 @@ from localsearch.text.stopwords import STOP_WORDS
 SAMPLE = 64 * 1024
 JUDGED = 3000
 """Bytes of which candidates are held against each other."""
-NEAR = 0.2
-"""Candidates of at least this share of the best confidence are looked at."""
+NEAR, NEARER = 0.05, 0.4
+"""Candidates of at least this share of the best confidence are looked at: where little tells, and where much does."""
+MUCH = 30
+"""Bytes beyond ASCII that tell much."""
 FALLBACK = "cp1252"
-UNSURE = 10
+UNSURE = 6
 """Bytes beyond ASCII that tell as much as is known of an encoding before: with fewer, the common ones lead."""
 
 _SAME = {"ascii": "cp1252", "iso8859-1": "cp1252", "iso8859-9": "cp1254", "iso8859-11": "cp874", "tis-620": "cp874",
@@ -40,6 +42,7 @@ _LONE = frozenset("àáâéèêíóòôúýåöøæąęőиваоуксяієј�
 _INSIDE = re.compile(r"(?<=[^\W\d_])([^\w\s\x00-\x7f])(?=[^\W\d_])")
 _BESIDE = re.compile(r"[^\W\d_]([\u2190-\u25ff¤¦¨´¸¼½¾¹²³ºª†‡‰±µ¶§×÷¬¢£¥])|([\u2190-\u25ff¤¦¨´¸†‡±¶¬])[^\W\d_]")
 _JOINTS = frozenset("’‘'‑–—…\u00ad\u200c\u200d“”«»„‹›")
+_ELISION = re.compile(r"(?<=[^\W\d_])’(?:s|t|re|ll|ve|d|m)\b|\b(?:[cdjlmnst]|qu|un|(?:d|n|s)?[ae]ll)’(?=\w)", re.I)
 _CONTROL = re.compile("[\x80-\x9f\ufffd\ue000-\uf8ff]")
 _OTHER_SCRIPT = re.compile(
     "[\u0370-\u03ff\u1f00-\u1fff]+|[\u0400-\u052f]+|[\u0590-\u05ff]+|[\u0600-\u06ff\ufb50-\ufeff]+|"
@@ -68,9 +71,10 @@ def likeliest(data: bytes) -> str:
             candidates.setdefault(name, found["confidence"])
     if not candidates or max(candidates.values()) <= 0:
         return FALLBACK
-    least = NEAR * max(candidates.values())
     judged = sample[:JUDGED]
-    told = 1 + UNSURE / sum(1 for byte in judged if byte > 127)
+    beyond = sum(1 for byte in judged if byte > 127)
+    least = (NEAR if beyond < MUCH else NEARER) * max(candidates.values())
+    told = 1 + UNSURE / max(1, beyond)
     scores = {
         name: sure * prior(name) ** told * plausibility(judged.decode(name, "replace"))
         for name, sure in candidates.items()
@@ -105,7 +109,7 @@ def plausibility(text: str) -> float:
     if not beyond:
         return 1.0
     odd = 2.0 * len(_CONTROL.findall(text)) + _strange_signs(text) + _strays(text)
-    known = words = 0
+    known = words = len(_ELISION.findall(text))
     for match in _WORD.finditer(text):
         word = match.group()
         if word.isascii():
