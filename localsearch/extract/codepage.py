@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import cache
+from itertools import pairwise
 
 from localsearch.text.stopwords import STOP_WORDS
 
@@ -27,12 +28,12 @@ _SAME = {"ascii": "cp1252", "iso8859-1": "cp1252", "iso8859-9": "cp1254", "iso88
          "euc_kr": "cp949", "iso8859-8": "cp1255", "shift_jis_2004": "cp932", "cp858": "cp850"}  # fmt: skip
 """Candidates that are parts of another one, or its twin with one sign changed."""
 _COMMON = frozenset(
-    "cp1250 cp1251 cp1252 cp1253 cp1254 cp1255 cp1256 cp1257 cp1258 cp874 cp932 cp949 gb18030 big5hkscs".split()
+    """cp1250 cp1251 cp1252 cp1253 cp1254 cp1255 cp1256 cp1257 cp1258 cp874 cp932 cp949 gb18030 big5hkscs""".split()
 )
 _LESS_COMMON = {
-    **dict.fromkeys("iso8859-2 iso8859-5 iso8859-7 iso8859-13 koi8-r koi8-u euc_jis_2004".split(), 0.9799),
-    **dict.fromkeys("cp850 cp852 cp866 mac-roman iso8859-15".split(), 0.97),
-    **dict.fromkeys("cp437 cp1125 johab mac-cyrillic".split(), 0.85),
+    **dict.fromkeys(["iso8859-2", "iso8859-5", "iso8859-7", "iso8859-13", "koi8-r", "koi8-u", "euc_jis_2004"], 0.9799),
+    **dict.fromkeys(["cp850", "cp852", "cp866", "mac-roman", "iso8859-15"], 0.97),
+    **dict.fromkeys(["cp437", "cp1125", "johab", "mac-cyrillic"], 0.85),
 }
 _RARE = 0.7
 """How likely an encoding is before the text is seen, beside the Windows code page of the same letters."""
@@ -128,7 +129,7 @@ def _function_words() -> frozenset[str]:
 
 def _strange_signs(text: str) -> float:
     """Signs inside of words, or right beside them, that stand there in no language."""
-    inside = sum(1 for sign in _INSIDE.findall(text) if sign not in _JOINTS and not unicodedata.category(sign)[0] == "M")
+    inside = sum(1 for sign in _INSIDE.findall(text) if sign not in _JOINTS and unicodedata.category(sign)[0] != "M")
     catalan = text.count("l·l") + text.count("L·L")
     return inside - catalan + 0.5 * len(_BESIDE.findall(text))
 
@@ -146,7 +147,7 @@ def _strange_case(word: str) -> float:
     """Capitals after small letters: 1 for each."""
     if word[1:] == word[1:].lower() or word == word.upper():
         return 0.0
-    return float(sum(1 for one, two in zip(word, word[1:]) if one.islower() and two.isupper() and not two.isascii()))
+    return float(sum(1 for one, two in pairwise(word) if one.islower() and two.isupper() and not two.isascii()))
 
 
 def _mixed(word: str) -> float:

@@ -12,6 +12,7 @@ from localsearch.extract.kinds import HEAD, detect
 from localsearch.extract.limits import Limits, failure
 from localsearch.extract.man import read_man
 from localsearch.extract.markdown import read_markdown
+from localsearch.extract.notebook import read_notebook
 from localsearch.extract.plain import read_code, read_text
 from localsearch.extract.refine import refine
 from localsearch.extract.source import Budget, Source, distinct
@@ -91,7 +92,7 @@ READERS: Mapping[str, Reader] = {
     "json": lambda source: data.read_json(source, "json"),
     "jsonl": lambda source: data.read_json(source, "jsonl"),
     "xml": data.read_xml,
-    "notebook": data.read_notebook,
+    "notebook": read_notebook,
     "eml": mail.read_eml,
     "mbox": mail.read_mbox,
     "msg": mail.read_msg,
