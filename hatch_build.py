@@ -19,7 +19,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 FOLDER = Path("localsearch") / "kernels"
-LIBRARY = FOLDER / "fused.so"
+LIBRARY = FOLDER / "kernels.so"
 SOURCES = ("layer.c", "operator.c", "walk.c")
 COMPILER = "ziglang>=0.14,<1"
 FLAGS = (

@@ -15,21 +15,21 @@ from pathlib import Path
 
 from benchmarks.context import Context
 from localsearch.errors import LocalSearchError
-from localsearch.evaluate import Dataset
+from localsearch.evaluation.beir import Dataset
 
 SOURCES = Path(__file__).with_name("datasets.toml")
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ModelSource:
     """Where a collection is online, and the MD5 that its publisher names for the archive."""
 
     url: str
     md5: str
 
 
-def sources() -> dict[str, Source]:
-    return {name: Source(**row) for name, row in tomllib.loads(SOURCES.read_text()).items()}
+def sources() -> dict[str, ModelSource]:
+    return {name: ModelSource(**row) for name, row in tomllib.loads(SOURCES.read_text()).items()}
 
 
 def find(context: Context, name: str) -> Dataset | None:
@@ -75,7 +75,7 @@ def _digest(file: Path, kind: str) -> str:
         return hashlib.file_digest(stream, kind).hexdigest()
 
 
-def _check(context: Context, name: str, source: Source, archive: Path) -> None:
+def _check(context: Context, name: str, source: ModelSource, archive: Path) -> None:
     """MD5 says that it is what was published; SHA-256, recorded by the first download, that it never changes."""
     lock = context.cache / "datasets.lock"
     recorded = json.loads(lock.read_text()) if lock.exists() else {}

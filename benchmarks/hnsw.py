@@ -102,10 +102,10 @@ def timed(
     return round(hits / truth.size, 4), round(float(np.median(took)) * 1e3, 3)
 
 
-def at_breadth(index: VectorIndex, breadth: int) -> VectorIndex:
+def at_breadth(index: VectorIndex, ef_search: int) -> VectorIndex:
     """The same files searched with another efSearch."""
     assert index.generation is not None
-    index.publish(replace(index.generation, ef_search=breadth))
+    index.publish(replace(index.generation, ef_search=ef_search))
     return index
 
 
@@ -124,12 +124,12 @@ def kinds(study: Study) -> Rows:
             "chosen": index.generation.ef_search,
         }
         fetch = _fetch(study.vectors) if settings.storage == "int8" else None
-        for breadth in (row["chosen"], *BREADTHS):
-            at_breadth(index, breadth)
+        for ef_search in (row["chosen"], *BREADTHS):
+            at_breadth(index, ef_search)
             recall, ms = timed(
                 lambda q: index.search(q, 10, None, fetch).ids, study.queries, study.truth[:, :10]
             )
-            row["default" if "default" not in row else f"ef {breadth}"] = f"{recall:.4f} / {ms:.2f}"
+            row["default" if "default" not in row else f"ef {ef_search}"] = f"{recall:.4f} / {ms:.2f}"
         rows.append(row)
         print(json.dumps(row), flush=True)
     return rows
@@ -153,10 +153,10 @@ def stand_ins(study: Study) -> Rows:
     for name, queries in asked.items():
         truth = tuning.nearest(graph, queries, nodes)
         row: dict[str, Any] = {"queries": name}
-        for breadth in (32, *BREADTHS):
-            found = [graph.search(query, 10, breadth)[0] for query in queries]
+        for ef_search in (32, *BREADTHS):
+            found = [graph.search(query, 10, ef_search)[0] for query in queries]
             recall = sum(len(np.intersect1d(a, b)) for a, b in zip(truth, found)) / (10 * len(queries))
-            row[f"ef {breadth}"] = round(recall, 4)
+            row[f"ef {ef_search}"] = round(recall, 4)
         rows.append(row)
         print(json.dumps(row), flush=True)
     return rows
@@ -172,7 +172,7 @@ def filters(study: Study) -> Rows:
         truth = exact(study.vectors, study.queries, 10, allowed)
         nodes = base.entries.per_node(allowed)
         bits = np.packbits(nodes, bitorder="little")
-        wanted = plan.breadth(base.generation.ef_search, 10, count / len(base.graph))
+        wanted = plan.ef_search(base.generation.ef_search, 10, count / len(base.graph))
         ways: dict[str, Callable[[Vectors], Ids]] = {
             "exact": lambda q: _ids(base, base.graph.search_exactly(q, 10, np.flatnonzero(nodes))[0]),
             "graph": lambda q: _ids(base, base.graph.search(q, 10, wanted, bits)[0]),

@@ -1,4 +1,4 @@
-"""Judged queries taken as far as fusion: candidates with the scores of both legs, and a closer look at all of them."""
+"""Judged queries taken as far as fusion: candidates with the scores of both legs, and the late interaction of all of them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from localsearch import Engine
-from localsearch.evaluate import Dataset, Grades
-from localsearch.fusion import Candidates, Signals
-from localsearch.search.trip import Request, Trip
+from localsearch.evaluation.beir import Dataset
+from localsearch.evaluation.metrics import Grades
+from localsearch.ranking.fusion import Candidates, QuerySignals
+from localsearch.search.context import QueryContext
+from localsearch.search.query import SearchQuery
 from localsearch.types import Scores, Vectors
 
 
@@ -20,7 +22,7 @@ class Asked:
 
     grades: Grades
     query: Vectors
-    signals: Signals
+    signals: QuerySignals
     ids: np.ndarray
     lexical: Scores
     semantic: Scores
@@ -42,7 +44,7 @@ class Judged:
 
 
 def gather(engine: Engine, dataset: Dataset) -> Judged:
-    """Take every judged query as far as fusion, and look closer at all its candidates."""
+    """Take every judged query as far as fusion, and score all its candidates by late interaction."""
     semantic = engine.derived.semantic
     assert semantic is not None
     asked = [_asked(engine, text, dataset.judgements[query]) for query, text in dataset.queries.items()]
@@ -54,15 +56,15 @@ def gather(engine: Engine, dataset: Dataset) -> Judged:
 def _asked(engine: Engine, text: str, grades: Grades) -> Asked:
     semantic, searcher = engine.derived.semantic, engine.searcher
     assert semantic is not None
-    trip = Trip(Request(text, plain=True))
-    plan = searcher.planner.plan(trip)
+    context = QueryContext(SearchQuery(text, plain=True))
+    plan = searcher.planner.plan(context)
     vector: Future[Vectors | None] = Future()
     vector.set_result(semantic.model.encoder().encode_query(plan.text))
     count = searcher.ranker.settings.candidates
-    gathered, _ = searcher.ranker.gather(trip, plan, semantic, vector, count)
+    gathered, _ = searcher.ranker.gather(context, plan, semantic, vector, count)
     found = gathered.candidates
-    look = searcher.ranker.closer.over(trip, plan.text, semantic, found.ids)
-    assert look is not None
+    score = searcher.ranker.reranker.over(context, plan.text, semantic, found.ids)
+    assert score is not None
     assert found.semantic is not None
     assert gathered.query is not None
     assert gathered.signals is not None
@@ -76,6 +78,6 @@ def _asked(engine: Engine, text: str, grades: Grades) -> Asked:
         lexical=found.lexical,
         semantic=found.semantic,
         rows=np.empty(0, np.intp),
-        nearness=look(np.arange(len(found.ids))),
+        nearness=score(np.arange(len(found.ids))),
         names=tuple(rows[owner].key for owner in owners),
     )

@@ -27,9 +27,17 @@ from benchmarks import datasets, machine
 from benchmarks.context import ALL_SETS, FULL, Context, default_cache
 from benchmarks.judged import Asked, Judged, gather
 from localsearch import Engine
-from localsearch.evaluate import fill, ndcg
-from localsearch.fusion import CLOSER_DEPTH, RECIPE, Candidates, Fused, Recipe, fuse
-from localsearch.search.closer import CloserLook
+from localsearch.evaluation.metrics import ndcg
+from localsearch.evaluation.run import fill
+from localsearch.ranking.fusion import (
+    DEFAULT_PARAMETERS,
+    RERANK_DEPTH,
+    Candidates,
+    Fused,
+    FusionParameters,
+    fuse,
+)
+from localsearch.search.reranker import LateInteractionReranker
 from localsearch.settings import SearchSettings, load
 from localsearch.store import TokenBits
 
@@ -44,11 +52,11 @@ GRID: Mapping[str, tuple[float, ...]] = {
     "coverage": (0.0, 0.4, 0.5, 0.6, 0.7, 0.8),
     "feedback": (0.0, 0.15, 0.3, 0.45, 0.6),
     "smoothing": (0.0, 0.15, 0.3, 0.45, 0.6),
-    "closer": (0.0, 1.0, 1.5, 2.0, 2.5, 3.0),
+    "rerank_weight": (0.0, 1.0, 1.5, 2.0, 2.5, 3.0),
 }
-PLAIN = replace(RECIPE, coverage=0.0, feedback=0.0, smoothing=0.0)
-COVERED = replace(RECIPE, feedback=0.0, smoothing=0.0)
-FED = replace(RECIPE, smoothing=0.0)
+PLAIN = replace(DEFAULT_PARAMETERS, coverage=0.0, feedback=0.0, smoothing=0.0)
+COVERED = replace(DEFAULT_PARAMETERS, feedback=0.0, smoothing=0.0)
+FED = replace(DEFAULT_PARAMETERS, smoothing=0.0)
 
 
 # -- how it is ranked
@@ -70,14 +78,14 @@ def by_both(judged: Judged, asked: Asked) -> Fused:
     return fuse(judged.candidates(asked), "convex")
 
 
-def adaptive(recipe: Recipe, rerank: bool = False) -> Ranker:
+def adaptive(parameters: FusionParameters, rerank: bool = False) -> Ranker:
     def rank(judged: Judged, asked: Asked) -> Fused:
         return fuse(
             judged.candidates(asked),
             signals=asked.signals,
             query=asked.query,
-            closer=(lambda top: asked.nearness[top]) if rerank else None,
-            recipe=recipe,
+            late_interaction=(lambda top: asked.nearness[top]) if rerank else None,
+            parameters=parameters,
         )
 
     return rank
@@ -109,8 +117,8 @@ STAGES = (
     Stage("adaptive weight", adaptive(PLAIN), SearchSettings(coverage=0.0, feedback=0.0, smoothing=0.0), {}),
     Stage("+ coverage", adaptive(COVERED), SearchSettings(feedback=0.0, smoothing=0.0), {}),
     Stage("+ feedback", adaptive(FED), SearchSettings(smoothing=0.0), {}),
-    Stage(HYBRID, adaptive(RECIPE), SearchSettings(), {}),
-    Stage("+ rerank", adaptive(RECIPE, rerank=True), SearchSettings(), {"rerank": True}),
+    Stage(HYBRID, adaptive(DEFAULT_PARAMETERS), SearchSettings(), {}),
+    Stage("+ rerank", adaptive(DEFAULT_PARAMETERS, rerank=True), SearchSettings(), {"rerank": True}),
 )
 
 
@@ -120,7 +128,7 @@ STAGES = (
 def latency(engine: Engine, texts: Sequence[str]) -> dict[str, list[float]]:
     """Milliseconds of each query by stage, by turns, nothing taken from a cache of answers or query vectors.
 
-    What a closer look needs of a passage was kept when it was first looked at.
+    The token bits that re-ranking needs were kept when a passage was first re-ranked.
     """
     took: dict[str, list[float]] = {stage.name: [] for stage in STAGES}
     for text in [texts[0], *texts]:
@@ -141,13 +149,13 @@ class _Forgetful(TokenBits):
 def cold(engine: Engine, texts: Sequence[str]) -> list[float]:
     """Milliseconds of queries with rerank when nothing is kept of any passage."""
     ranker, found = engine.searcher.ranker, []
-    usual = ranker.closer
+    usual = ranker.reranker
     for text in texts:
-        ranker.closer = CloserLook(engine.corpus)
-        ranker.closer.tokens = _Forgetful(engine.db)
+        ranker.reranker = LateInteractionReranker(engine.corpus)
+        ranker.reranker.tokens = _Forgetful(engine.db)
         found.append(_timed(engine, text, {"rerank": True}))
-        ranker.closer.close()
-    ranker.closer = usual
+        ranker.reranker.close()
+    ranker.reranker = usual
     return found
 
 
@@ -163,15 +171,18 @@ def _timed(engine: Engine, text: str, options: Mapping[str, Any]) -> float:
 def left_out(found: Sequence[Judged], say: Callable[[str], None]) -> dict[str, Any]:
     """Each constant chosen from its grid on all collections but one, and what that one then has; alone and together.
 
-    `closer` is chosen on the ranking with rerank, the others on the one without. Figures are nDCG@10.
+    `rerank_weight` is chosen on the ranking with rerank, the others on the one without. Figures are nDCG@10.
     """
     chosen: dict[str, dict[str, float]] = {judged.name: {} for judged in found}
     constants = {}
     for name, grid in GRID.items():
         say(f"choosing {name}")
-        rerank = name == "closer"
+        rerank = name == "rerank_weight"
         scores = {
-            value: [quality(judged, adaptive(replace(RECIPE, **{name: value}), rerank)) for judged in found]
+            value: [
+                quality(judged, adaptive(replace(DEFAULT_PARAMETERS, **{name: value}), rerank))
+                for judged in found
+            ]
             for value in grid
         }
         rows = {}
@@ -180,14 +191,16 @@ def left_out(found: Sequence[Judged], say: Callable[[str], None]) -> dict[str, A
             chosen[judged.name][name] = best
             rows[judged.name] = {"chosen": best, "left_out": scores[best][at]}
         constants[name] = {
-            "fitted": getattr(RECIPE, name),
+            "fitted": getattr(DEFAULT_PARAMETERS, name),
             "means": {str(value): statistics.fmean(figures) for value, figures in scores.items()},
             "collections": rows,
             "mean": statistics.fmean(row["left_out"] for row in rows.values()),
         }
     together = {
         mode: {
-            judged.name: quality(judged, adaptive(replace(RECIPE, **chosen[judged.name]), mode == "rerank"))
+            judged.name: quality(
+                judged, adaptive(replace(DEFAULT_PARAMETERS, **chosen[judged.name]), mode == "rerank")
+            )
             for judged in found
         }
         for mode in ("hybrid", "rerank")
@@ -296,10 +309,10 @@ def markdown(figures: Mapping[str, Any]) -> str:
         )
     lines += [
         "",
-        f"rerank looks at {CLOSER_DEPTH} passages and adds {figures['rerank_adds_ms']:.1f} ms (median) where their"
+        f"rerank looks at {RERANK_DEPTH} passages and adds {figures['rerank_adds_ms']:.1f} ms (median) where their"
         f" bits are kept; where none is, a query takes {figures['cold_ms']:.0f} ms.",
         "",
-        "Each constant chosen on the other collections, and nDCG@10 on the one left out (`closer` and `together` with"
+        "Each constant chosen on the other collections, and nDCG@10 on the one left out (`rerank_weight` and `together` with"
         " rerank, the rest without); in brackets what was chosen:",
         "",
     ]
@@ -316,7 +329,7 @@ def _left_out_rows(figures: Mapping[str, Any]) -> Iterator[str]:
             f"{one['left_out']:.4f} ({one['chosen']:g})"
             for one in (row["collections"][collection] for collection in names)
         ]
-        as_fitted = figures["mean"]["+ rerank" if name == "closer" else HYBRID]
+        as_fitted = figures["mean"]["+ rerank" if name == "rerank_weight" else HYBRID]
         yield f"| {name} | {row['fitted']:g} | {' | '.join(cells)} | {row['mean']:.4f} | {as_fitted:.4f} |"
     for mode, scores in found["together"].items():
         as_fitted = figures["mean"]["+ rerank" if mode == "rerank" else HYBRID]

@@ -1,7 +1,7 @@
 """When nothing in an index is about a query: python -m benchmarks.relevance [--data DIR] [--reuse DIR] [--out DIR]
 
 Every judged collection is asked its own queries and those of every other one, through the product. Own queries should be
-answered, foreign ones said to be foreign. From the same answers the constants of localsearch/relevance.py are fitted
+answered, foreign ones said to be foreign. From the same answers the constants of localsearch/ranking/relevance.py are fitted
 again, on all collections and with each left out, both as corpus and as queries; and the relevance of hits is held
 against the judgements. docs/decisions/relevance.md explains.
 
@@ -31,9 +31,10 @@ from numpy.typing import NDArray
 from benchmarks import machine
 from benchmarks.tables import Table
 from localsearch import Engine
-from localsearch.calibration import calibrate_if_due
-from localsearch.evaluate import Dataset, fill
-from localsearch.relevance import evidence, is_foreign
+from localsearch.derived.calibrate import calibrate_if_due
+from localsearch.evaluation.beir import Dataset
+from localsearch.evaluation.run import fill
+from localsearch.ranking.relevance import evidence, is_out_of_domain
 from localsearch.settings import load
 from localsearch.types import Mode
 
@@ -156,7 +157,7 @@ def _flagged(rows: Rows, constants: Rows) -> NDArray[np.bool_]:
     """As the product decides, with other constants."""
     # That evidence is below 0 is all that the constants decide: there, the rest of the rule is asked with the worst.
     logit = np.column_stack([rows[:, :2], np.ones(len(rows))]) @ constants
-    rest = [is_foreign(-1.0, matched, letters) for _, matched, letters, _ in rows]
+    rest = [is_out_of_domain(-1.0, matched, letters) for _, matched, letters, _ in rows]
     return np.asarray((logit < 0) & np.array(rest))
 
 

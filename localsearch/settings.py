@@ -53,7 +53,7 @@ class SearchSettings:
 
     Steps of adaptive fusion, 0 leaves one out: `coverage` is the share of the query that the best hit by words must
     hold for words to count in full, `feedback` how far the query's vector moves towards the best passages, `smoothing`
-    the share of a score that comes from a passage's neighbours, `closer` the weight of what `rerank` adds.
+    the share of a score that comes from a passage's neighbours, `rerank_weight` the weight of what `rerank` adds.
     """
 
     fusion: Literal["adaptive", "convex", "rrf", "dbsf"] = "adaptive"
@@ -61,14 +61,14 @@ class SearchSettings:
     coverage: float = 0.6
     feedback: float = 0.3
     smoothing: float = 0.3
-    closer: float = 2.0
+    rerank_weight: float = 2.0
     candidates: int = 100
     lexical_engine: Literal["tantivy", "rank-bm25"] = "tantivy"
 
 
 @dataclass(frozen=True, slots=True)
 class VectorSettings:
-    """HNSW: M neighbours per node, build and query breadth (0: chosen by measurement), storage of a vector.
+    """HNSW: M neighbours per node, efConstruction and efSearch (0: chosen by measurement), storage of a vector.
 
     int12 searches by one byte a dimension and scores by four bits more, int16 by a second byte, int8 has only the
     first; docs/decisions/hnsw.md compares. Another storage than an index has comes with its next merge.

@@ -69,7 +69,7 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class IndexedChunk:
     """What the lexical index is told about one chunk."""
 
     chunk_id: int
@@ -240,7 +240,7 @@ class LexicalIndex(Protocol):
 
     def __len__(self) -> int: ...
 
-    def add(self, passages: Sequence[Passage]) -> None: ...
+    def add(self, passages: Sequence[IndexedChunk]) -> None: ...
 
     def remove(self, document_ids: Sequence[int]) -> None: ...
 

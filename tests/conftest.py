@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from localsearch import kernels, processor
+from localsearch import kernels
 from localsearch.models import ModelStore
 from localsearch.models.encoder import OnnxEncoder
+from localsearch.platform import processor
 from localsearch.settings import Settings
 
 CHECKOUT = Path(__file__).parents[1]

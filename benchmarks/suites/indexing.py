@@ -93,7 +93,7 @@ def _rates(rounds: list[dict[str, float]], count: int, tokens: int) -> dict[str,
 
 def _peak(context: Context, length: float, tokens_per_s: float) -> dict[str, Any]:
     """What share of the int8 products that the processor can do the encoder turns into embeddings."""
-    from localsearch.cores import cores
+    from localsearch.platform.cores import cores
 
     shape = json.loads((context.models / "all-MiniLM-L6-v2" / "config.json").read_text())
     measured = gemm.multiplications_per_second(cores())

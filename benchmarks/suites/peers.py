@@ -13,7 +13,8 @@ from benchmarks.context import Context, ratio
 from benchmarks.peers import environments
 from benchmarks.peers.client import Peer, PeerError, Running
 from benchmarks.suites.indexing import _rows
-from localsearch.evaluate import Dataset, mrr, ndcg, recall
+from localsearch.evaluation.beir import Dataset
+from localsearch.evaluation.metrics import mrr, ndcg, recall
 
 MODES = ("lexical", "semantic", "hybrid")
 SHARES = {"10%": 100, "1%": 10, "0.1%": 1}

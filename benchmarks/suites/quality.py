@@ -11,7 +11,8 @@ from benchmarks import datasets
 from benchmarks.context import Context
 from localsearch import Engine
 from localsearch.errors import LocalSearchError
-from localsearch.evaluate import DEFAULT_MODES, Dataset, EvalMode, evaluate
+from localsearch.evaluation.beir import Dataset
+from localsearch.evaluation.run import DEFAULT_MODES, EvalMode, evaluate
 from localsearch.settings import load
 
 RERANKED_UP_TO = 100
@@ -44,7 +45,7 @@ def _evaluated(context: Context, dataset: Dataset) -> dict[str, Any]:
 
 
 def _reranked(engine: Engine, dataset: Dataset) -> dict[str, Any]:
-    from localsearch.evaluate import score
+    from localsearch.evaluation.run import score
 
     modes: tuple[EvalMode, ...] = ("rerank",)
     try:

@@ -6,7 +6,7 @@ import argparse
 import os
 import tempfile
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from localsearch.cli.remote import Remote
 from localsearch.engine import Engine, Status
 from localsearch.errors import LockedError, ModelError, NotFoundError, UsageError
 from localsearch.indexing import IndexReport
+from localsearch.search import SearchQuery
 from localsearch.settings import Settings
 
 _SETTINGS = {
@@ -114,19 +115,13 @@ def _tell_index(console: Console, outcome: IndexReport, status: Status, dry_run:
 def search(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     """`localsearch search QUERY`"""
     with Engine.open(settings=settings, read_only=True) as engine:
-        answer = engine.search(
-            " ".join(args.query),
-            limit=args.limit,
-            offset=args.offset,
-            mode=args.mode,
-            rerank=args.rerank,
-            collection=args.collection,
-            filters=args.filters,
-            explain=args.explain,
-            budget_ms=args.budget,
-            cache=not args.no_cache,
-            min_relevance=args.min_relevance,
-            like=_named(args.like),
+        options = {
+            field.name: getattr(args, field.name)
+            for field in fields(SearchQuery)
+            if hasattr(args, field.name)
+        }
+        answer = engine.answer(
+            SearchQuery(**options | {"query": " ".join(args.query), "like": _named(args.like)})
         )
     if console.json:
         console.result(answer)
@@ -220,8 +215,9 @@ def why(args: argparse.Namespace, console: Console, settings: Settings) -> int:
 
 def evaluate(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     """`localsearch eval DIR`"""
-    from localsearch.evaluate import Dataset, parse_modes, table
-    from localsearch.evaluate import evaluate as run_evaluation
+    from localsearch.evaluation.beir import Dataset
+    from localsearch.evaluation.run import evaluate as run_evaluation
+    from localsearch.evaluation.run import parse_modes, table
 
     if args.feedback:
         return _evaluate_feedback(args, console, settings)
@@ -246,7 +242,7 @@ def evaluate(args: argparse.Namespace, console: Console, settings: Settings) -> 
 
 def _evaluate_feedback(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     """Judge the index as it is by what people said of its answers."""
-    from localsearch.evaluate import EvalReport, parse_modes, score, table
+    from localsearch.evaluation.run import EvalReport, parse_modes, score, table
 
     with Engine.open(settings=settings, read_only=True) as engine, console.progress() as report:
         grades = engine.judgements.grades()

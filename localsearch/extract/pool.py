@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 
-from localsearch.cores import cores
 from localsearch.errors import ExtractionError, UnavailableError
 from localsearch.extract.process import Outcome, Worker
+from localsearch.platform.cores import cores
 from localsearch.settings import ExtractSettings
 from localsearch.types import Cancelled, Extract, never
 

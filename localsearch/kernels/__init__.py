@@ -11,9 +11,9 @@ import ctypes
 from functools import cache
 from pathlib import Path
 
-from localsearch.processor import has_avx512_vnni
+from localsearch.platform.processor import has_avx512_vnni
 
-_LIBRARY = Path(__file__).parent / "fused.so"
+_LIBRARY = Path(__file__).parent / "kernels.so"
 
 
 @cache

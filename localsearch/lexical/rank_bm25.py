@@ -13,7 +13,7 @@ from rank_bm25 import BM25Okapi
 from localsearch.lexical.query import LexicalQuery, QueryTerm, inverse_frequency
 from localsearch.lexical.stream import K1, B, term_stream
 from localsearch.text import Analyzer
-from localsearch.types import Ids, Passage, Ranking, Scores
+from localsearch.types import Ids, IndexedChunk, Ranking, Scores
 
 
 class _Bm25(BM25Okapi):  # type: ignore[misc]
@@ -42,7 +42,7 @@ class RankBM25Index:
     def __len__(self) -> int:
         return len(self._ids)
 
-    def add(self, passages: Sequence[Passage]) -> None:
+    def add(self, passages: Sequence[IndexedChunk]) -> None:
         for passage in passages:
             terms = term_stream(passage, self._analyzer)
             self._passages[passage.chunk_id] = (passage.document_id, passage.language, terms)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from localsearch.text import Analyzer
-from localsearch.types import Passage
+from localsearch.types import IndexedChunk
 
 K1 = 1.2
 B = 0.75
 """Tantivy's constants, which it does not let one change."""
 
 
-def term_stream(passage: Passage, analyzer: Analyzer) -> list[str]:
+def term_stream(passage: IndexedChunk, analyzer: Analyzer) -> list[str]:
     """Title, heading path, body and file name as one list of terms.
 
     One stream with one length norm is BM25F with equal field lengths norms (Robertson, Zaragoza and Taylor 2004)

@@ -28,7 +28,7 @@ from localsearch.lexical.query import LexicalQuery, QueryTerm, inverse_frequency
 from localsearch.lexical.stream import term_stream
 from localsearch.lexical.suggest import correct
 from localsearch.text import Analyzer, normalize
-from localsearch.types import Ids, Passage, Ranking, Scores
+from localsearch.types import Ids, IndexedChunk, Ranking, Scores
 
 HEAP = 48_000_000
 """Bytes of the writer's one arena: a segment of about 40,000 passages at a time."""
@@ -112,7 +112,7 @@ class TantivyIndex:
         """Passages by the language they were analysed in ('' is unknown)."""
         return self._languages
 
-    def add(self, passages: Sequence[Passage]) -> None:
+    def add(self, passages: Sequence[IndexedChunk]) -> None:
         """Take passages in; they are searchable after `commit`."""
         with self._lock, guard(self._folder, self._forget_writer):
             writer = self._writing()
@@ -272,7 +272,7 @@ class TantivyIndex:
             lambda prefix: searcher.terms_with_prefix("words", prefix),
         )
 
-    def _document(self, passage: Passage) -> tantivy.Document:
+    def _document(self, passage: IndexedChunk) -> tantivy.Document:
         document = tantivy.Document()
         document.add_unsigned("chunk_id", passage.chunk_id)
         document.add_unsigned("document_id", passage.document_id)

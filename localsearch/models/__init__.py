@@ -5,8 +5,8 @@ Importing this package loads neither ONNX Runtime nor onnx nor tokenizers; loadi
 
 from __future__ import annotations
 
-from localsearch.models.cards import Card, Pin, Source
+from localsearch.models.cards import Card, ModelSource, Pin
 from localsearch.models.runner import Tally
 from localsearch.models.store import ModelStore
 
-__all__ = ["Card", "ModelStore", "Pin", "Source", "Tally"]
+__all__ = ["Card", "ModelStore", "Pin", "ModelSource", "Tally"]

@@ -25,7 +25,7 @@ class Pin:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ModelSource:
     """Where files come from: `wheel` (package, version, its size, folder inside it) or `hub` (repo, revision)."""
 
     kind: Literal["wheel", "hub"]
@@ -62,7 +62,7 @@ class Card:
     query_prefix: str = ""
     document_prefix: str = ""
     files: dict[str, Pin] = field(default_factory=dict)
-    sources: tuple[Source, ...] = ()
+    sources: tuple[ModelSource, ...] = ()
 
 
 def cards_folder() -> Path:

@@ -15,7 +15,7 @@ from localsearch.models.cards import TOKENIZER, WEIGHTS, Card
 from localsearch.models.network import classifier_graph, encoder_graph, fusable
 from localsearch.models.tokens import Tokenizer
 from localsearch.models.weights import Weights
-from localsearch.processor import safe_int8
+from localsearch.platform.processor import safe_int8
 
 
 def convert(card: Card, folder: Path) -> tuple[Card, bool]:

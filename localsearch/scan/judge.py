@@ -38,7 +38,7 @@ _SPECIAL = Skip("special", "a pipe, socket or device, which is never opened")
 Entry = os.DirEntry[bytes]
 
 
-class Judge:
+class ScanFilter:
     """Fixed rules on entries below a root, whose include and exclude patterns are relative to it."""
 
     def __init__(self, root: bytes, rules: ScanRules) -> None:

@@ -136,7 +136,7 @@ class Skip:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ScannedFile:
     """A file, or a folder that is skipped as a whole. `raw` is its absolute path, `path` the same for people.
 
     Sizes in bytes, times in nanoseconds since 1970.

@@ -10,13 +10,15 @@ from operator import attrgetter
 from pathlib import Path
 
 from localsearch.errors import RootUnreadable
-from localsearch.scan.judge import Entry, Judge
+from localsearch.scan.judge import Entry, ScanFilter
 from localsearch.scan.layers import NO_LAYERS, Layers, inner_layers, outer_layers
 from localsearch.scan.names import display, is_within
-from localsearch.scan.rules import Found, ScanRules, Skip
+from localsearch.scan.rules import ScannedFile, ScanRules, Skip
 
 
-def scan(root: Path, rules: ScanRules | None = None, *, indexed_before: bool = False) -> Iterator[Found]:
+def scan(
+    root: Path, rules: ScanRules | None = None, *, indexed_before: bool = False
+) -> Iterator[ScannedFile]:
     """Yield every file below a folder, or the one file, and each folder that is skipped as a whole.
 
     Raises RootUnreadable when the root is missing or unreadable, when it is empty though files were `indexed_before`
@@ -31,7 +33,7 @@ def scan(root: Path, rules: ScanRules | None = None, *, indexed_before: bool = F
     walk.check_same()
 
 
-def scan_within(root: Path, paths: Iterable[Path], rules: ScanRules | None = None) -> Iterator[Found]:
+def scan_within(root: Path, paths: Iterable[Path], rules: ScanRules | None = None) -> Iterator[ScannedFile]:
     """Yield what `scan` of the root would yield at and below these paths, listing only the folders on the way.
 
     A path that is gone yields nothing; one in a skipped folder yields that folder. Raises ValueError for a path
@@ -116,7 +118,7 @@ class Walk:
         self._state = self._root_state()
         self.is_folder = stat.S_ISDIR(self._state.st_mode)
         self._real = os.path.realpath(self.root).rstrip(b"/")
-        self._judge = Judge(self.root, rules)
+        self._judge = ScanFilter(self.root, rules)
         self._ignore_files = rules.ignore_files
         self._levels: dict[bytes, Level | Skip | None] = {}
 
@@ -125,7 +127,7 @@ class Walk:
         layers = outer_layers(self.root) if self._ignore_files else NO_LAYERS
         return Folder(self.root, layers, self._judge.takes_all)
 
-    def single(self) -> Found:
+    def single(self) -> ScannedFile:
         """The root as the one file that was named."""
         return _found(os.path.realpath(self.root), self._state, self._judge.named(self._state))
 
@@ -135,7 +137,7 @@ class Walk:
         if (now.st_dev, now.st_ino) != (self._state.st_dev, self._state.st_ino):
             raise self._unreadable("was replaced while it was read")
 
-    def below(self, top: Folder, *, indexed_before: bool = False) -> Iterator[Found]:
+    def below(self, top: Folder, *, indexed_before: bool = False) -> Iterator[ScannedFile]:
         """Everything below a folder, or the folder itself when what it holds tells that it is skipped."""
         pending = [top]
         while pending:
@@ -150,7 +152,7 @@ class Walk:
                 yield from self._entries(level, inner)
                 pending.extend(reversed(inner))
 
-    def _entries(self, level: Level, inner: list[Folder]) -> Iterator[Found]:
+    def _entries(self, level: Level, inner: list[Folder]) -> Iterator[ScannedFile]:
         for entry in level.entries.values():
             one = self.entry(entry, level)
             if isinstance(one, Folder):
@@ -163,16 +165,16 @@ class Walk:
         entries = [self.entry(entry, level) for entry in level.entries.values() if _is_folder(entry)]
         return [one for one in entries if isinstance(one, Folder)]
 
-    def locate(self, raw: bytes) -> Folder | Found | None:
+    def locate(self, raw: bytes) -> Folder | ScannedFile | None:
         """What stands at a path below the root: a folder to read, a file, the skipped folder around it, or None."""
-        at: Folder | Found | None = self.top()
+        at: Folder | ScannedFile | None = self.top()
         for part in raw[len(self.root) :].split(b"/"):
             if part and isinstance(at, Folder):
                 at = self._step(at, part)
-        gone = isinstance(at, Found) and not at.folder and at.raw != raw
+        gone = isinstance(at, ScannedFile) and not at.folder and at.raw != raw
         return None if gone else at
 
-    def _step(self, folder: Folder, name: bytes) -> Folder | Found | None:
+    def _step(self, folder: Folder, name: bytes) -> Folder | ScannedFile | None:
         """From a folder to an entry of it, listing each folder once."""
         if folder.raw not in self._levels:
             self._levels[folder.raw] = self.open(folder)
@@ -199,7 +201,7 @@ class Walk:
             layers = inner_layers(folder.raw, layers, entries.keys())
         return Level(folder, entries, layers)
 
-    def entry(self, entry: Entry, level: Level) -> Folder | Found | None:
+    def entry(self, entry: Entry, level: Level) -> Folder | ScannedFile | None:
         """A folder to go on with, a file or a skipped folder, or None for what is gone by now."""
         try:
             if entry.is_symlink():
@@ -211,18 +213,18 @@ class Walk:
             return None
         except OSError as error:
             reason = f"it cannot be examined: {error.strerror}"
-            return Found(entry.path, display(entry.path), 0, 0, 0, Skip("unreadable", reason))
+            return ScannedFile(entry.path, display(entry.path), 0, 0, 0, Skip("unreadable", reason))
         skip = self._judge.file(entry, state, level.layers, level.folder.included)
         return _found(entry.path, state, skip)
 
-    def _folder(self, entry: Entry, level: Level) -> Folder | Found:
+    def _folder(self, entry: Entry, level: Level) -> Folder | ScannedFile:
         skip = self._judge.folder(entry, level.layers, level.names)
         if skip is not None:
             return _folder_found(entry.path, skip)
         included = level.folder.included or self._judge.is_included(entry, True)
         return Folder(entry.path, level.layers, included)
 
-    def _link(self, entry: Entry) -> Found:
+    def _link(self, entry: Entry) -> ScannedFile:
         """A link is never followed: what it leads to inside the root is found there, under its own name."""
         target = os.path.realpath(entry.path)
         if not os.path.exists(target):
@@ -254,13 +256,13 @@ def _is_folder(entry: Entry) -> bool:
         return False
 
 
-def _found(raw: bytes, state: os.stat_result, skip: Skip | None) -> Found:
-    return Found(raw, display(raw), state.st_size, state.st_mtime_ns, state.st_ino, skip)
+def _found(raw: bytes, state: os.stat_result, skip: Skip | None) -> ScannedFile:
+    return ScannedFile(raw, display(raw), state.st_size, state.st_mtime_ns, state.st_ino, skip)
 
 
-def _folder_found(raw: bytes, skip: Skip) -> Found:
+def _folder_found(raw: bytes, skip: Skip) -> ScannedFile:
     try:
         state = os.lstat(raw)
     except OSError:
-        return Found(raw, display(raw), 0, 0, 0, skip, folder=True)
-    return Found(raw, display(raw), 0, state.st_mtime_ns, state.st_ino, skip, folder=True)
+        return ScannedFile(raw, display(raw), 0, 0, 0, skip, folder=True)
+    return ScannedFile(raw, display(raw), 0, state.st_mtime_ns, state.st_ino, skip, folder=True)

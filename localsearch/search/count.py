@@ -9,10 +9,10 @@ from math import prod
 import numpy as np
 
 from localsearch.derived import Derived
-from localsearch.search.beside import Beside
+from localsearch.search.executor import SearchExecutor
 from localsearch.search.plan import Plan
-from localsearch.search.rank import Found
-from localsearch.search.trip import Request
+from localsearch.search.query import SearchQuery
+from localsearch.search.rank import RankedDocuments
 from localsearch.types import Ids
 
 COUNTED = 2_000
@@ -26,7 +26,7 @@ within 9% nine times in ten (2,000 to 20,000 of 100,000 passages of manuals, eac
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """How many documents match, and which, where that was asked for."""
+    """How many documents match, and which, where that was query for."""
 
     total: int
     documents: Ids | None
@@ -46,37 +46,37 @@ class Counted:
 class Counter:
     """Counts what matches, beside the search. Safe to share between threads."""
 
-    def __init__(self, derived: Derived, beside: Beside) -> None:
+    def __init__(self, derived: Derived, executor: SearchExecutor) -> None:
         self.derived = derived
         self.corpus = derived.corpus
-        self._beside = beside
+        self._executor = executor
 
-    def begin(self, request: Request, plan: Plan) -> Future[Counted]:
+    def begin(self, query: SearchQuery, plan: Plan) -> Future[Counted]:
         """Start counting by words: where chance cannot tell, it takes about as long as looking for the best of them."""
         passages = self._passages(plan)
         few = passages <= COUNTED
-        if few or request.facets or plan.narrowed:
-            return self._beside.start(self._counted, plan, few)
+        if few or query.facets or plan.narrowed:
+            return self._executor.start(self._counted, plan, few)
         if passages <= SKETCHED and len(self.derived.catalog) >= LONG * len(self.derived.catalog.documents):
-            return self._beside.start(self._sketched, plan)
+            return self._executor.start(self._sketched, plan)
         by_chance: Future[Counted] = Future()
         by_chance.set_result(Counted(None, self._by_chance(passages), few))
         return by_chance
 
-    def matching(self, request: Request, found: Found, counting: Future[Counted]) -> Matching:
-        """How many documents match, and, when facets are asked for, which.
+    def matching(self, query: SearchQuery, found: RankedDocuments, counting: Future[Counted]) -> Matching:
+        """How many documents match, and, when facets are query for, which.
 
         By words, a document matches that holds any of them; meaning adds those that were ranked. Where a relevance is
-        asked for, those match that have it.
+        query for, those match that have it.
         """
-        if request.min_relevance and found.judged:
+        if query.min_relevance and found.judged:
             documents = np.sort(found.ids)
-            return Matching(len(documents), documents if request.facets else None, found.more, few=True)
+            return Matching(len(documents), documents if query.facets else None, found.more, few=True)
         counted = counting.result()
         if counted.documents is None:
             return Matching(max(len(found.ids), counted.total), None, estimated=True)
         documents = np.union1d(counted.documents, found.ids)
-        return Matching(len(documents), documents if request.facets else None, few=counted.few)
+        return Matching(len(documents), documents if query.facets else None, few=counted.few)
 
     def _counted(self, plan: Plan, few: bool) -> Counted:
         documents = self._documents(plan)
@@ -87,9 +87,9 @@ class Counter:
 
     def _passages(self, plan: Plan) -> float:
         """About how many passages hold any of the words, if they occur independently of each other: 1 - Π (1 - pᵢ)."""
-        lexical, all_passages = self.derived.lexical, max(len(self.derived.lexical), 1)
+        lexical, all_chunks = self.derived.lexical, max(len(self.derived.lexical), 1)
         held = [max(map(lexical.doc_freq, term.forms)) for term in plan.words.terms]
-        return all_passages * (1 - prod(1 - min(n / all_passages, 1) for n in held))
+        return all_chunks * (1 - prod(1 - min(n / all_chunks, 1) for n in held))
 
     def _by_chance(self, passages: float) -> int:
         """About how many documents hold these passages, if chance alone spreads them.

@@ -14,15 +14,22 @@ from numpy.typing import NDArray
 
 from localsearch.caches import VectorCache
 from localsearch.derived import Derived, Semantic
-from localsearch.embedding import Embedder
+from localsearch.derived.embedder import Embedder
 from localsearch.errors import ModelError
-from localsearch.fusion import Candidates, Recipe, Signals, fuse, letters_per_piece, union
-from localsearch.search.alike import mean_vector, unit
-from localsearch.search.beside import Beside
-from localsearch.search.closer import CloserLook
-from localsearch.search.judge import Judge, Verdict, most_of
+from localsearch.ranking.fusion import (
+    Candidates,
+    FusionParameters,
+    QuerySignals,
+    fuse,
+    letters_per_piece,
+    union,
+)
+from localsearch.search.context import QueryContext
+from localsearch.search.executor import SearchExecutor
+from localsearch.search.more_like_this import mean_vector, unit
 from localsearch.search.plan import Plan
-from localsearch.search.trip import Trip
+from localsearch.search.relevance import RelevanceEstimate, RelevanceEstimator, most_of
+from localsearch.search.reranker import LateInteractionReranker
 from localsearch.settings import SearchSettings
 from localsearch.types import Ids, Ranking, Scores, Vectors
 
@@ -49,7 +56,7 @@ class Gathered:
 
     candidates: Candidates
     query: Vectors | None
-    signals: Signals | None
+    signals: QuerySignals | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,7 @@ class Scored:
     lexical: Scores
     semantic: Scores
     why: Mapping[str, Any]
-    verdict: Verdict = field(default_factory=Verdict)
+    estimate: RelevanceEstimate = field(default_factory=RelevanceEstimate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +84,11 @@ class Ranked:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class RankedDocuments:
     """The documents asked for in order, and how the order came about; `ids` are all that were ranked, best first.
 
     `judged` is whether their relevance is known, `more` whether documents beyond them may have as much as was asked
-    for, `foreign` whether even the best are not about the query.
+    for, `out_of_domain` whether even the best are not about the query.
     """
 
     documents: list[Ranked]
@@ -89,7 +96,7 @@ class Found:
     why: Mapping[str, Any]
     judged: bool = False
     more: bool = False
-    foreign: bool = False
+    out_of_domain: bool = False
 
 
 class Ranker:
@@ -102,39 +109,39 @@ class Ranker:
         embedder: Embedder,
         settings: SearchSettings,
         vectors: VectorCache,
-        beside: Beside,
-        kept_passages: int | None = 0,
+        executor: SearchExecutor,
+        kept_chunks: int | None = 0,
     ) -> None:
         self.derived = derived
         self.corpus = derived.corpus
         self.embedder = embedder
         self.settings = settings
         self.query_vectors = vectors
-        self.closer = CloserLook(derived.corpus, kept_passages)
-        self.judge = Judge(derived)
-        self._beside = beside
+        self.reranker = LateInteractionReranker(derived.corpus, kept_chunks)
+        self.relevance = RelevanceEstimator(derived)
+        self._executor = executor
 
-    def rank(self, trip: Trip, plan: Plan, semantic: Semantic | None) -> Found:
+    def rank(self, context: QueryContext, plan: Plan, semantic: Semantic | None) -> RankedDocuments:
         """Documents in order, enough for the page asked for, without those below the relevance asked for."""
-        request = trip.request
-        needed = request.offset + request.limit
+        query = context.query
+        needed = query.offset + query.limit
         if plan.lists and plan.documents is not None:
             newest = self._newest(plan.documents, needed)
-            return Found(newest, plan.documents, {"method": "newest first"})
+            return RankedDocuments(newest, plan.documents, {"method": "newest first"})
         ranked: list[Ranked] = []
-        vector = self._start_encoding(trip, plan, semantic)
-        found = Found([], np.empty(0, np.int64), {})
+        vector = self._start_encoding(context, plan, semantic)
+        found = RankedDocuments([], np.empty(0, np.int64), {})
         for depth in self._depths(semantic):
-            gathered, full = self.gather(trip, plan, semantic, vector, depth)
-            scored = self._weighed(trip, plan, semantic, gathered, depth)
-            owners, first = self._best_passages(scored, request.min_relevance)
+            gathered, full = self.gather(context, plan, semantic, vector, depth)
+            scored = self._weighed(context, plan, semantic, gathered, depth)
+            owners, first = self._best_chunks(scored, query.min_relevance)
             new = ~np.isin(owners, found.ids)
             ranked += _rows(scored, owners[new], first[new], needed - len(ranked))
-            verdict = scored.verdict
-            more = full and verdict.beyond >= request.min_relevance
-            why = found.why or {**scored.why, "best": verdict.why}
+            estimate = scored.estimate
+            more = full and estimate.beyond >= query.min_relevance
+            why = found.why or {**scored.why, "best": estimate.why}
             ids = np.concatenate([found.ids, owners[new]])
-            found = Found(ranked, ids, why, verdict.known, more, verdict.foreign)
+            found = RankedDocuments(ranked, ids, why, estimate.known, more, estimate.out_of_domain)
             if len(ids) >= needed or not more:
                 break
         return found
@@ -152,38 +159,38 @@ class Ranker:
         ]
 
     def _start_encoding(
-        self, trip: Trip, plan: Plan, semantic: Semantic | None
+        self, context: QueryContext, plan: Plan, semantic: Semantic | None
     ) -> Future[Vectors | None] | None:
         """Encode the query in another thread while its words are looked up; None when there is no semantic leg."""
         if semantic is None or not (plan.text.strip() or plan.like is not None):
-            if trip.request.mode != "lexical" and semantic is None:
-                trip.notes.append(
+            if context.query.mode != "lexical" and semantic is None:
+                context.notes.append(
                     "Words only: nothing is embedded yet. Run `localsearch index` with a model in place."
                 )
             return None
-        return self._beside.start(self._encode, trip, semantic, plan)
+        return self._executor.start(self._encode, context, semantic, plan)
 
-    def _encode(self, trip: Trip, semantic: Semantic, plan: Plan) -> Vectors | None:
+    def _encode(self, context: QueryContext, semantic: Semantic, plan: Plan) -> Vectors | None:
         """What the vectors are compared with: the query, or the document that others should be like, or both alike."""
-        with trip.stage("encode"):
+        with context.stage("encode"):
             if plan.like is None:
-                return self._encoded(trip, semantic, plan.text)
+                return self._encoded(context, semantic, plan.text)
             passages = self.derived.catalog.chunks_of(np.array([plan.like], np.int64))
             liked = mean_vector(semantic.vectors, passages)
             if not plan.parsed.text.strip():
                 return liked
-            typed = self._encoded(trip, semantic, plan.parsed.text)
+            typed = self._encoded(context, semantic, plan.parsed.text)
             return typed if liked is None else unit(typed + liked)
 
-    def _encoded(self, trip: Trip, semantic: Semantic, text: str) -> Vectors:
+    def _encoded(self, context: QueryContext, semantic: Semantic, text: str) -> Vectors:
         encoder = semantic.model.encoder()
-        if not trip.request.cache:
+        if not context.query.cache:
             return encoder.encode_query(text)
         return self.query_vectors.vector(encoder, text)[0]
 
     def gather(
         self,
-        trip: Trip,
+        context: QueryContext,
         plan: Plan,
         semantic: Semantic | None,
         vector: Future[Vectors | None] | None,
@@ -191,62 +198,67 @@ class Ranker:
     ) -> tuple[Gathered, bool]:
         """What each leg finds, scored by both; and whether a leg might have more."""
         meaning = Ranking.empty()
-        words = self._by_words(trip, plan, None if vector is None else semantic, count)
-        query = self._finish_encoding(trip, vector)
+        words = self._by_words(context, plan, None if vector is None else semantic, count)
+        query = self._finish_encoding(context, vector)
         if query is not None and semantic is not None:
-            with trip.stage("semantic"):
+            with context.stage("semantic"):
                 meaning = semantic.vectors.search(query, count, plan.allowed, self._exact(semantic))
-        with trip.stage("fuse"):
-            gathered = self._scored_by_both(trip, plan, semantic, query, words, meaning)
+        with context.stage("fuse"):
+            gathered = self._scored_by_both(context, plan, semantic, query, words, meaning)
         return gathered, len(words.found) >= count or len(meaning) >= count
 
-    def _by_words(self, trip: Trip, plan: Plan, semantic: Semantic | None, count: int) -> ByWords:
+    def _by_words(self, context: QueryContext, plan: Plan, semantic: Semantic | None, count: int) -> ByWords:
         words = Ranking.empty()
-        if trip.request.mode != "semantic":
-            with trip.stage("lexical"):
+        if context.query.mode != "semantic":
+            with context.stage("lexical"):
                 words = self.derived.lexical.search(plan.words, count, plan.allowed)
             self.embedder.want(words.ids[:20].tolist())
-        adaptive = trip.request.mode != "semantic" and self.settings.fusion == "adaptive"
+        adaptive = context.query.mode != "semantic" and self.settings.fusion == "adaptive"
         if semantic is None or not adaptive:
             return ByWords(words)
-        with trip.stage("fuse"):
+        with context.stage("fuse"):
             return ByWords(words, semantic.vectors.vectors_of(words.ids))
 
     def _weighed(
-        self, trip: Trip, plan: Plan, semantic: Semantic | None, gathered: Gathered, count: int
+        self, context: QueryContext, plan: Plan, semantic: Semantic | None, gathered: Gathered, count: int
     ) -> Scored:
-        with trip.stage("fuse"):
-            found = self._fuse(trip, plan, semantic, gathered)
-        with trip.stage("judge"):
-            return replace(found, verdict=self._judged(trip, plan, semantic, found, gathered.signals, count))
+        with context.stage("fuse"):
+            found = self._fuse(context, plan, semantic, gathered)
+        with context.stage("judge"):
+            return replace(
+                found,
+                estimate=self._judged(context, plan, semantic, found, gathered.signals, count),
+            )
 
     def _judged(
         self,
-        trip: Trip,
+        context: QueryContext,
         plan: Plan,
         semantic: Semantic | None,
         found: Scored,
-        signals: Signals | None,
+        signals: QuerySignals | None,
         count: int,
-    ) -> Verdict:
+    ) -> RelevanceEstimate:
         if plan.like is not None or signals is None:
-            return Verdict()  # the curves were fitted on questions
+            return RelevanceEstimate()  # the curves were fitted on questions
         scores = found.ids, found.lexical, found.semantic
-        return self.judge.verdict(plan.words, semantic, trip.request.mode, *scores, count, signals)
+        return self.relevance.estimate(plan.words, semantic, context.query.mode, *scores, count, signals)
 
-    def _finish_encoding(self, trip: Trip, vector: Future[Vectors | None] | None) -> Vectors | None:
+    def _finish_encoding(
+        self, context: QueryContext, vector: Future[Vectors | None] | None
+    ) -> Vectors | None:
         """The query's vector, unless the model is missing or the budget runs out first; the answer says which."""
-        if vector is None or not trip.has_time("meaning", 0.1):
+        if vector is None or not context.has_time("meaning", 0.1):
             return None
         try:
-            return vector.result(trip.left_s())
+            return vector.result(context.left_s())
         except ModelError as error:
-            if trip.request.mode == "semantic":
+            if context.query.mode == "semantic":
                 raise
-            trip.notes.append(f"Words only: {error.message.rstrip('.')}. {error.hint}")
+            context.notes.append(f"Words only: {error.message.rstrip('.')}. {error.hint}")
         except TimeoutError:
-            trip.notes.append(
-                f"Words only: no time to encode the query within {trip.request.budget_ms:g} ms."
+            context.notes.append(
+                f"Words only: no time to encode the query within {context.query.budget_ms:g} ms."
             )
         return None
 
@@ -255,7 +267,7 @@ class Ranker:
 
     def _scored_by_both(
         self,
-        trip: Trip,
+        context: QueryContext,
         plan: Plan,
         semantic: Semantic | None,
         query: Vectors | None,
@@ -266,7 +278,7 @@ class Ranker:
         if semantic is None or query is None:
             return Gathered(Candidates(words.found.ids, words.found.scores), None, None)
         ids = union(words.found, meaning)
-        lexical = self._beside.start(self._lexical_scores, trip, plan, ids, words.found)
+        lexical = self._executor.start(self._lexical_scores, context, plan, ids, words.found)
         if words.vectors is not None:
             vectors = _completed(ids, words.found.ids, words.vectors, semantic.vectors.vectors_of)
             cosine = vectors @ query
@@ -277,68 +289,70 @@ class Ranker:
         signals = self._signals(semantic, plan)
         return Gathered(Candidates(ids, lexical.result(), cosine, vectors), query, signals)
 
-    def _lexical_scores(self, trip: Trip, plan: Plan, ids: Ids, found: Ranking) -> Scores:
-        if trip.request.mode == "semantic":
+    def _lexical_scores(self, context: QueryContext, plan: Plan, ids: Ids, found: Ranking) -> Scores:
+        if context.query.mode == "semantic":
             return np.zeros(len(ids), np.float32)
         return _completed(ids, found.ids, found.scores, partial(self.derived.lexical.score, plan.words))
 
-    def _fuse(self, trip: Trip, plan: Plan, semantic: Semantic | None, gathered: Gathered) -> Scored:
-        """Weigh the legs against each other, and look closer if asked."""
+    def _fuse(
+        self, context: QueryContext, plan: Plan, semantic: Semantic | None, gathered: Gathered
+    ) -> Scored:
+        """Weigh the legs against each other, and re-rank if asked."""
         candidates = gathered.candidates
         method, weight = self.settings.fusion, self.settings.semantic_weight
-        if trip.request.mode == "semantic":
+        if context.query.mode == "semantic":
             method, weight = "convex", 1.0
-        closer = None
-        if trip.request.rerank and semantic is not None and gathered.query is not None:
-            closer = self.closer.over(trip, plan.text, semantic, candidates.ids)
+        late_interaction = None
+        if context.query.rerank and semantic is not None and gathered.query is not None:
+            late_interaction = self.reranker.over(context, plan.text, semantic, candidates.ids)
         fused = fuse(
             candidates,
             method,
             weight=weight,
             signals=gathered.signals,
             query=gathered.query,
-            closer=closer,
-            recipe=self._recipe(),
+            late_interaction=late_interaction,
+            parameters=self._parameters(),
         )
         order, ids = fused.order, candidates.ids
         cosine = np.full(len(ids), np.nan, np.float32) if candidates.semantic is None else candidates.semantic
         why = {"method": method, "weights": fused.weights, "signals": fused.why}
         return Scored(ids[order], fused.ranking.scores, candidates.lexical[order], cosine[order], why)
 
-    def _recipe(self) -> Recipe:
+    def _parameters(self) -> FusionParameters:
         chosen = self.settings
-        return Recipe(
+        return FusionParameters(
             coverage=chosen.coverage,
             feedback=chosen.feedback,
             smoothing=chosen.smoothing,
-            closer=chosen.closer,
+            rerank_weight=chosen.rerank_weight,
         )
 
-    def _signals(self, semantic: Semantic, plan: Plan) -> Signals:
+    def _signals(self, semantic: Semantic, plan: Plan) -> QuerySignals:
         """How well the model's tokenizer knows the query's words, if there are any, and what they could give."""
         most = most_of(self.derived.lexical, plan.words)
         pieces = semantic.model.encoder().count_tokens([plan.text])[0]
-        return Signals(letters_per_piece(plan.text, pieces), most) if pieces else Signals(most=most)
+        return QuerySignals(letters_per_piece(plan.text, pieces), most) if pieces else QuerySignals(most=most)
 
-    def _best_passages(self, scored: Scored, least: float) -> tuple[Ids, NDArray[np.intp]]:
+    def _best_chunks(self, scored: Scored, least: float) -> tuple[Ids, NDArray[np.intp]]:
         """Each document once, in order, and where its best passage is among the candidates; those of known relevance
         only with `least` of it."""
         owners = self.derived.catalog.documents_of(scored.ids)
         _, first = np.unique(owners, return_index=True)
         first = np.sort(first[owners[first] != 0])
-        if scored.verdict.known and least > 0:
-            first = first[~(scored.verdict.relevance[first] < least)]
+        if scored.estimate.known and least > 0:
+            first = first[~(scored.estimate.relevance[first] < least)]
         return owners[first].astype(np.int64), first
 
     def close(self) -> None:
-        """End the closer look's threads."""
-        self.closer.close()
+        """End the re-ranker's threads."""
+        self.reranker.close()
 
 
 def _rows(scored: Scored, owners: Ids, first: NDArray[np.intp], count: int) -> list[Ranked]:
     """The first `count` of these documents with their passages."""
     first = first[:count]
-    judged = scored.verdict.relevance if scored.verdict.known else np.full(len(scored.ids), np.nan)
+    judged = scored.estimate.relevance if scored.estimate.known else np.full(len(scored.ids), np.nan)
     columns = (scored.ids, scored.scores, scored.lexical, scored.semantic, judged)
     rows = zip(owners[:count].tolist(), *(column[first].tolist() for column in columns))
     return [

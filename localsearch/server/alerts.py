@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from localsearch.server.wire import AlertAnswer
+from localsearch.server.schemas import AlertAnswer
 from localsearch.settings import AlertRule, AlertSettings
 
 log = logging.getLogger("localsearch.alerts")

@@ -15,11 +15,11 @@ from starlette.routing import BaseRoute, Route
 from localsearch.engine import Engine
 from localsearch.errors import NotFoundError
 from localsearch.server import reference
-from localsearch.server.edge import Edge
 from localsearch.server.endpoint import Endpoint
 from localsearch.server.files import Pages
+from localsearch.server.middleware import ServiceMiddleware
 from localsearch.server.openapi import document
-from localsearch.server.operations import Call, Handler, Method, Operation, Reply
+from localsearch.server.operations import Call, Handler, Method, Operation, Response
 from localsearch.server.routes import ALL
 from localsearch.server.service import Service
 from localsearch.settings import Settings
@@ -55,7 +55,7 @@ def create_app(engine: Engine, settings: Settings, *, watch: bool = False) -> St
     operations = (*ALL, *_pages(settings))
     app = Starlette(
         routes=list(_routes(operations, service)),
-        middleware=[Middleware(Edge, service=service)],
+        middleware=[Middleware(ServiceMiddleware, service=service)],
         lifespan=lifespan,
     )
     app.state.service = service
@@ -75,7 +75,7 @@ def _pages(settings: Settings) -> tuple[Operation, ...]:
     described = msgspec.json.encode(description)
     docs, style = reference.page(description), reference.style()
 
-    def missing(service: Service, call: Call) -> Reply:
+    def missing(service: Service, call: Call) -> Response:
         raise NotFoundError(
             "There is no such route.", hint="The page is at /, the routes are described at /docs."
         )
@@ -83,7 +83,7 @@ def _pages(settings: Settings) -> tuple[Operation, ...]:
     return (
         _page("/", "The search page.", lambda service, call: pages.reply("index.html")),
         _page("/static/{name:id}", "Its files.", lambda service, call: pages.reply(call.path["name"])),
-        _page("/openapi.json", "This server, described.", lambda service, call: Reply(described)),
+        _page("/openapi.json", "This server, described.", lambda service, call: Response(described)),
         _page("/docs", "The same, for people.", lambda service, call: docs),
         _page("/docs.css", "How that looks.", lambda service, call: style),
         *(

@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
-from localsearch.server import ceilings
+from localsearch.server import request_limits
 from localsearch.server.bodies import decode_body, decode_query, read_body
 from localsearch.server.guards import DATA_HEADERS, PAGE_HEADERS, check_json
 from localsearch.server.keys import Key, Scope
-from localsearch.server.operations import Call, FileReply, Operation, Receive, Reply, Send
+from localsearch.server.operations import Call, FileResponse, Operation, Receive, Response, Send
 from localsearch.server.problems import JSON, Headers, HttpError
 from localsearch.server.service import Service
 from localsearch.settings import MB
@@ -46,7 +46,7 @@ class Endpoint:
         if body is not None:
             await send_bytes(send, operation.status, [JSON, *DATA_HEADERS], body)
             return
-        await send_reply(send, await self._work(operation, call), self._service)
+        await send_response(send, await self._work(operation, call), self._service)
 
     def _operation(self, scope: Scope_) -> Operation:
         method = scope["method"]
@@ -61,14 +61,14 @@ class Endpoint:
         # A page's address carries what the page was showing; only its own script reads that.
         query = None if operation.tag == "page" else decode_query(operation.query, scope["query_string"])
         if query is not None:
-            ceilings.check(query, limits)
+            request_limits.check(query, limits)
         body, size = None, 0
         if operation.body is not None:
             check_json(scope["localsearch.content_type"])
             most = limits.documents_mb * MB if operation.large else limits.body_kb * MB // 1000
             raw = await read_body(receive, scope["localsearch.length"], most, limits.body_s)
             body, size = await self._decode(operation, raw), len(raw)
-            ceilings.check(body, limits)
+            request_limits.check(body, limits)
         key: Key | None = scope.get("localsearch.key")
         return Call(scope["path_params"], query, body, key, scope["localsearch.started"], size)
 
@@ -78,26 +78,28 @@ class Endpoint:
             return decode_body(decoder, raw)
         return await self._service.in_thread(decode_body, decoder, raw)
 
-    async def _work(self, operation: Operation, call: Call) -> Reply | FileReply:
+    async def _work(self, operation: Operation, call: Call) -> Response | FileResponse:
         assert operation.handler is not None
         gate = self._service.gates.get(operation.lane)
         if gate is None:
             return _finish(operation, self._service, call)
         async with gate.enter():
-            made: Reply | FileReply = await self._service.in_thread(_finish, operation, self._service, call)
+            made: Response | FileResponse = await self._service.in_thread(
+                _finish, operation, self._service, call
+            )
             return made
 
 
-def _finish(operation: Operation, service: Service, call: Call) -> Reply | FileReply:
+def _finish(operation: Operation, service: Service, call: Call) -> Response | FileResponse:
     """Run the handler and encode what it gives, all in the worker thread."""
     assert operation.handler is not None
     made = operation.handler(service, call)
-    if isinstance(made, FileReply):
+    if isinstance(made, FileResponse):
         return made
-    reply = made if isinstance(made, Reply) else Reply(made, operation.status)
+    reply = made if isinstance(made, Response) else Response(made, operation.status)
     if isinstance(reply.body, bytes):
         return reply
-    return Reply(encode(reply.body), reply.status, reply.headers, reply.type, reply.page)
+    return Response(encode(reply.body), reply.status, reply.headers, reply.type, reply.page)
 
 
 def encode(value: Any) -> bytes:
@@ -152,8 +154,8 @@ def method_not_allowed(methods: Sequence[str]) -> HttpError:
     )
 
 
-async def send_reply(send: Send, reply: Reply | FileReply, service: Service) -> None:
-    if isinstance(reply, FileReply):
+async def send_response(send: Send, reply: Response | FileResponse, service: Service) -> None:
+    if isinstance(reply, FileResponse):
         await _send_file(send, reply, service)
         return
     headers = PAGE_HEADERS if reply.page else DATA_HEADERS
@@ -170,7 +172,7 @@ async def send_bytes(send: Send, status: int, headers: Headers, body: bytes) -> 
     await send({"type": "http.response.body", "body": body})
 
 
-async def _send_file(send: Send, reply: FileReply, service: Service) -> None:
+async def _send_file(send: Send, reply: FileResponse, service: Service) -> None:
     try:
         length = (b"content-length", str(reply.size).encode())
         await send({"type": "http.response.start", "status": 200, "headers": [*reply.headers, length]})

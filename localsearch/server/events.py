@@ -13,7 +13,7 @@ from localsearch.server.guards import DATA_HEADERS
 from localsearch.server.jobs import ENDED
 from localsearch.server.operations import Call, Receive, Send
 from localsearch.server.problems import busy
-from localsearch.server.wire import JobAnswer
+from localsearch.server.schemas import JobAnswer
 
 if TYPE_CHECKING:
     from localsearch.server.service import Service

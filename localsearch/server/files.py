@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from localsearch.errors import NotFoundError
 from localsearch.server.guards import COMMON_HEADERS
-from localsearch.server.operations import FileReply, Reply
+from localsearch.server.operations import FileResponse, Response
 from localsearch.server.problems import Headers
 
 WEB = Path(__file__).parent / "web"
@@ -43,15 +43,15 @@ class Pages:
             if file.is_file() and file.suffix in TYPES
         }
 
-    def reply(self, name: str) -> Reply:
+    def reply(self, name: str) -> Response:
         """One file. Raises NotFoundError."""
         if name not in self._files:
             raise NotFoundError("There is no such page.", hint="The page is at /, the routes at /docs.")
         body, kind = self._files[name]
-        return Reply(body, type=kind, page=True)
+        return Response(body, type=kind, page=True)
 
 
-def open_original(raw: bytes, type: str, roots: Iterable[str]) -> FileReply:
+def open_original(raw: bytes, type: str, roots: Iterable[str]) -> FileResponse:
     """Open the file of an indexed document for sending. Raises NotFoundError for all that is not a file in a root.
 
     The file is opened first and judged by what was opened, so that nothing can be put in its place in between.
@@ -65,7 +65,7 @@ def open_original(raw: bytes, type: str, roots: Iterable[str]) -> FileReply:
         details = os.fstat(descriptor)
         if not stat.S_ISREG(details.st_mode) or not _inside(_true_path(descriptor, path), roots):
             raise _gone()
-        return FileReply(descriptor, details.st_size, _headers(path, type))
+        return FileResponse(descriptor, details.st_size, _headers(path, type))
     except BaseException:
         os.close(descriptor)
         raise

@@ -19,7 +19,7 @@ import msgspec
 from localsearch.errors import ConflictError, LocalSearchError, NotFoundError
 from localsearch.server.database import ServiceDatabase
 from localsearch.server.problems import busy
-from localsearch.server.wire import JobAnswer, JobProgress, JobState
+from localsearch.server.schemas import JobAnswer, JobProgress, JobState
 from localsearch.types import Cancelled, Progress, Report
 
 MOST_TRIES = 3

@@ -17,7 +17,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from localsearch.caches import CacheStats
-from localsearch.usage import NOTHING, Usage
+from localsearch.derived.usage import NOTHING, Usage
 
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 WINDOW_S = 300.0

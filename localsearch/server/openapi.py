@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from localsearch.release import __version__
-from localsearch.server import ceilings
+from localsearch.server import request_limits
 from localsearch.server.operations import Operation
 from localsearch.server.problems import ErrorAnswer
 from localsearch.settings import LimitSettings
@@ -23,7 +23,7 @@ def document(operations: Sequence[Operation], limits: LimitSettings) -> Json:
     types = _types(operations)
     _, schemas = msgspec.json.schema_components(types, ref_template=REF)
     for name, schema in schemas.items():
-        ceilings.describe(name, schema, limits)
+        request_limits.describe(name, schema, limits)
     paths: Json = {}
     for operation in operations:
         paths.setdefault(operation.template, {})[operation.method.lower()] = _operation(operation, schemas)

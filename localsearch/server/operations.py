@@ -34,7 +34,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class Response:
     """An answer that is not simply JSON with the operation's usual status."""
 
     body: bytes | Struct
@@ -45,7 +45,7 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class FileReply:
+class FileResponse:
     """An open file to send; it is closed afterwards."""
 
     descriptor: int
@@ -62,9 +62,9 @@ Stream = Callable[["Service", Call, Receive, Send], Awaitable[None]]
 class Operation:
     """One method of one path.
 
-    `handler` is a plain function that runs in a worker thread and returns a Struct, a Reply or a FileReply. `quick` may
-    answer on the event loop from memory alone. `stream` takes the place of `handler` for answers without an end.
-    `lane` is the queue that bounds how many run at once. Scope None needs no key.
+    `handler` is a plain function that runs in a worker thread and returns a Struct, a Response or a FileResponse.
+    `quick` may answer on the event loop from memory alone. `stream` takes the place of
+    `handler` for answers without an end. `lane` is the queue that bounds how many run at once. Scope None needs no key.
     """
 
     method: Method

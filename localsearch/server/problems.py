@@ -14,7 +14,7 @@ Headers = list[tuple[bytes, bytes]]
 JSON = (b"content-type", b"application/json")
 
 
-class Problem(msgspec.Struct, frozen=True):
+class ErrorBody(msgspec.Struct, frozen=True):
     """What went wrong and what to do next."""
 
     code: str
@@ -25,7 +25,7 @@ class Problem(msgspec.Struct, frozen=True):
 class ErrorAnswer(msgspec.Struct, frozen=True):
     """The body of every answer that is not a success."""
 
-    error: Problem
+    error: ErrorBody
 
 
 class HttpError(LocalSearchError):
@@ -80,7 +80,7 @@ def _headers(error: LocalSearchError) -> Headers:
 
 
 def _body(code: str, message: str, hint: str) -> bytes:
-    problem = Problem(_clean(code), _clean(message), _clean(hint))
+    problem = ErrorBody(_clean(code), _clean(message), _clean(hint))
     return msgspec.json.encode(ErrorAnswer(problem))
 
 

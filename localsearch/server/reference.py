@@ -8,13 +8,13 @@ from typing import Any
 
 import msgspec
 
-from localsearch.server.operations import Reply
+from localsearch.server.operations import Response
 
 Json = dict[str, Any]
 STYLE = Path(__file__).parent / "reference.css"
 
 
-def page(document: Json) -> Reply:
+def page(document: Json) -> Response:
     """The whole page."""
     body = "".join(_tag(document, tag["name"]) for tag in document["tags"])
     links = "".join(f'<a href="#{escape(tag["name"])}">{escape(tag["name"])}</a>' for tag in document["tags"])
@@ -40,12 +40,12 @@ Where keys are required, send <code>Authorization: Bearer KEY</code>.</p>
 </body>
 </html>
 """
-    return Reply(html.encode(), type=b"text/html; charset=utf-8", page=True)
+    return Response(html.encode(), type=b"text/html; charset=utf-8", page=True)
 
 
-def style() -> Reply:
+def style() -> Response:
     """The style sheet of the page."""
-    return Reply(STYLE.read_bytes(), type=b"text/css; charset=utf-8", page=True)
+    return Response(STYLE.read_bytes(), type=b"text/css; charset=utf-8", page=True)
 
 
 def _tag(document: Json, tag: str) -> str:

@@ -24,8 +24,8 @@ from localsearch.server.database import ServiceDatabase
 from localsearch.server.guards import check_bind, with_port
 from localsearch.server.keys import Keys
 from localsearch.server.protocol import limited
+from localsearch.server.schemas import IndexRequest
 from localsearch.server.service import Service
-from localsearch.server.wire import IndexRequest
 from localsearch.settings import Settings
 
 log = logging.getLogger("localsearch.server")

@@ -9,7 +9,7 @@ import msgspec
 
 from localsearch.engine import Engine
 from localsearch.server.jobs import Work
-from localsearch.server.wire import DocumentsRequest, IndexRequest, SentDocument
+from localsearch.server.schemas import DocumentsRequest, IndexRequest, SentDocument
 from localsearch.types import Cancelled, Progress, Record, Report
 
 BATCH = 100

@@ -1,6 +1,6 @@
 """SQLite: the truth. Every index is derived from what is here and can be made again from it alone."""
 
-from localsearch.store.corpus import Corpus, DocumentRow, NewDocument, PassageRow
+from localsearch.store.corpus import ChunkRow, Corpus, DocumentRow, FacetRow, NewDocument
 from localsearch.store.database import Database
 from localsearch.store.embeddings import Embeddings, Version
 from localsearch.store.feedback import Feedback, Judgement
@@ -12,12 +12,13 @@ __all__ = [
     "Database",
     "DocumentRow",
     "Embeddings",
+    "FacetRow",
     "Feedback",
     "FileRow",
     "Judgement",
     "Ledger",
     "NewDocument",
-    "PassageRow",
+    "ChunkRow",
     "TokenBits",
     "Version",
 ]

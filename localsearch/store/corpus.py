@@ -7,16 +7,15 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from localsearch.facets import FacetRow
 from localsearch.store.database import Database
 from localsearch.store.digests import is_as_stored, renew_row_digest, store_digest
-from localsearch.types import Chunk, Ids, Passage, Place
+from localsearch.types import Chunk, Ids, IndexedChunk, Place
 
 SEGMENT = 32_768
 """Characters of text in one row of `bodies`."""
@@ -68,7 +67,7 @@ class DocumentRow:
 
 
 @dataclass(frozen=True, slots=True)
-class PassageRow:
+class ChunkRow:
     """A stored chunk with its text."""
 
     id: int
@@ -84,6 +83,16 @@ _COLUMNS = (
     "id, collection, key, title, path, member, type, language, author, size, created, modified, indexed, tags, "
     "metadata, content_hash"
 )
+
+
+class FacetRow(NamedTuple):
+    """What is counted of one document, as the database has it; `paths` are those of all its copies."""
+
+    type: str
+    paths: tuple[str, ...]
+    language: str
+    tags: str
+    modified: float | None
 
 
 class Corpus:
@@ -269,14 +278,14 @@ class Corpus:
         skipped = offset * SEGMENT
         return text[start - skipped : None if stop is None else stop - skipped]
 
-    def passages(self, chunk_ids: Iterable[int]) -> dict[int, PassageRow]:
+    def chunk_rows(self, chunk_ids: Iterable[int]) -> dict[int, ChunkRow]:
         """Chunks with their text, by id; what does not exist is left out."""
         rows = self.db.among(
             "SELECT id, document_id, start, stop, place FROM chunks WHERE id IN ({})", chunk_ids
         )
         segments = self._segments_of(rows)
         return {
-            row[0]: PassageRow(row[0], row[1], row[2], row[3], _place(row[4]), _slice(segments, *row[1:4]))
+            row[0]: ChunkRow(row[0], row[1], row[2], row[3], _place(row[4]), _slice(segments, *row[1:4]))
             for row in rows
         }
 
@@ -285,21 +294,21 @@ class Corpus:
         wanted = {key for _, document, start, stop, _ in rows for key in _segment_keys(document, start, stop)}
         return dict(self.db.among("SELECT id, text FROM bodies WHERE id IN ({})", wanted))
 
-    def chunks(self, document_id: int) -> list[PassageRow]:
+    def chunks(self, document_id: int) -> list[ChunkRow]:
         """All chunks of a document in order."""
         rows = self.db.query(
             "SELECT id, start, stop, place FROM chunks WHERE document_id = ? ORDER BY id", (document_id,)
         )
         text = self.text(document_id) if rows else ""
-        return [PassageRow(i, document_id, a, b, _place(place), text[a:b]) for i, a, b, place in rows]
+        return [ChunkRow(i, document_id, a, b, _place(place), text[a:b]) for i, a, b, place in rows]
 
-    def lexical_passages(self, document_ids: Iterable[int]) -> Iterator[Passage]:
+    def indexed_chunks(self, document_ids: Iterable[int]) -> Iterator[IndexedChunk]:
         """What the lexical index is told about these documents."""
         for document in self.documents(document_ids).values():
             path = document.key if document.path is None else document.path + document.member
             for chunk in self.chunks(document.id):
                 heading = " / ".join(chunk.place.heading)
-                yield Passage(
+                yield IndexedChunk(
                     chunk.id, document.id, document.title, heading, chunk.text, path, document.language
                 )
 

@@ -1,4 +1,4 @@
-"""Sign bits of passages' token vectors: what a closer look needs, kept so that it is encoded once."""
+"""Sign bits of passages' token vectors: what late-interaction re-ranking needs, kept so that it is encoded once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from localsearch.store.database import Database
 
-PASSAGE_BYTES = 9_400
+CHUNK_BYTES = 9_400
 """About what the bits of one passage take, as measured on scifact: 195 tokens of 384 dimensions."""
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 
 import snowballstemmer
 
-from localsearch.text.finding import holding
+from localsearch.text.candidates import holding
 from localsearch.text.stopwords import STOP_WORDS
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ import numpy as np
 
 from localsearch import quantize
 from localsearch.derived import Derived, Semantic
-from localsearch.embedding import rebuild
+from localsearch.derived.embedder import rebuild
 from localsearch.store import Corpus, TokenBits
 from localsearch.types import Ids, Progress, Report, never, no_report
 

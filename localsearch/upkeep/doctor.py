@@ -14,7 +14,7 @@ from typing import Literal
 from localsearch.errors import LocalSearchError
 from localsearch.extract import confinement
 from localsearch.models import ModelStore
-from localsearch.ownership import owner_of
+from localsearch.platform.ownership import owner_of
 from localsearch.settings import Settings
 from localsearch.store.database import FILE
 

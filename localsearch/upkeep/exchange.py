@@ -17,7 +17,7 @@ from typing import Any
 
 from localsearch.errors import DamagedError, FormatError, UsageError
 from localsearch.indexing import Indexer
-from localsearch.prepare import from_extract
+from localsearch.indexing.prepare import from_extract
 from localsearch.store import Corpus, NewDocument
 from localsearch.types import Extract, Progress, Report, no_report
 

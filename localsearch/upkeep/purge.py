@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localsearch.derived import Derived, Semantic
-from localsearch.embedding import rebuild
+from localsearch.derived.embedder import rebuild
 from localsearch.errors import ConflictError, UnavailableError
 from localsearch.store import Database, Feedback, Ledger
 from localsearch.store.database import SERVICE, explain

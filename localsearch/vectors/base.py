@@ -16,7 +16,7 @@ from localsearch.vectors.codec import Codec
 from localsearch.vectors.delta import Mask, best, inside
 from localsearch.vectors.files import Generation, verify
 from localsearch.vectors.graph import Graph, Nodes
-from localsearch.vectors.plan import breadth, is_exact_cheaper
+from localsearch.vectors.plan import ef_search, is_exact_cheaper
 
 Fetch = Callable[[Ids], tuple[Ids, Vectors]]
 """Full-precision vectors of chunk ids: those found, with their vectors."""
@@ -160,7 +160,7 @@ class Base:
         count, total, storage = int(np.count_nonzero(nodes)), len(self.graph), self.generation.storage
         if count == 0:
             return Ranking.empty()
-        wanted = breadth(self.generation.ef_search, k, count / total)
+        wanted = ef_search(self.generation.ef_search, k, count / total)
         exact = exact or is_exact_cheaper(count, wanted, storage)
         spare = 0 if fetch is None else _spare(storage, k, exact)
         if not exact:

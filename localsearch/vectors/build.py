@@ -17,7 +17,7 @@ from localsearch.vectors.base import Entries
 from localsearch.vectors.codec import Codes
 from localsearch.vectors.delta import Mask
 from localsearch.vectors.graph import Graph, Nodes
-from localsearch.vectors.tuning import choose_breadth
+from localsearch.vectors.tuning import choose_ef_search
 
 SLICE = 1_024
 
@@ -86,7 +86,7 @@ class _Growing:
     def finish(self, work: Work) -> Built:
         """Haunt nodes that are left without an entry, put neighbours side by side, choose efSearch."""
         empty = np.bincount(_joined(self.nodes), minlength=len(self.graph)) == 0
-        self.graph.haunt(np.setdiff1d(np.flatnonzero(empty), self.ghosts))
+        self.graph.tombstone(np.setdiff1d(np.flatnonzero(empty), self.ghosts))
         nearby = self.graph.nearby()
         self.graph.reorder(nearby)
         empty = empty[nearby]
@@ -94,7 +94,7 @@ class _Growing:
         nodes = np.concatenate([np.argsort(nearby)[_joined(self.nodes)], np.flatnonzero(empty)])
         order = np.argsort(nodes, kind="stable")
         self.graph.fix()
-        ef_search, recall = choose_breadth(
+        ef_search, recall = choose_ef_search(
             self.graph, ~empty, work.settings.recall_target, work.queries, lambda: work.step(len(ids))
         )
         return Built(self.graph, ids[order], nodes[order], work.settings.ef_search or ef_search, recall)

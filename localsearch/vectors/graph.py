@@ -147,19 +147,19 @@ class Graph:
         self._rest[count : count + len(codes)] = codes.rest
 
     def search(
-        self, query: Vectors, k: int, breadth: int, allowed: Bytes | None = None
+        self, query: Vectors, k: int, ef_search: int, allowed: Bytes | None = None
     ) -> tuple[Nodes, Scores]:
         """About the k best nodes with their cosines, in no order; `allowed` has a bit per node, lowest first."""
-        wanted = max(k, min(2 * k + 20, breadth)) if self.codec.in_bytes else k
+        wanted = max(k, min(2 * k + 20, ef_search)) if self.codec.in_bytes else k
         walk = self._walker or self._walk
-        nodes = walk(self.codec.query(query), wanted, breadth, allowed)
+        nodes = walk(self.codec.query(query), wanted, ef_search, allowed)
         return top(nodes, self.scores(nodes, query), k)
 
-    def _walk(self, query: Vectors, count: int, breadth: int, allowed: Bytes | None) -> Nodes:
+    def _walk(self, query: Vectors, count: int, ef_search: int, allowed: Bytes | None) -> Nodes:
         """What a walker does, by FAISS: of any storage, and while the graph grows."""
         faiss = _faiss()
         selector = faiss.IDSelectorBitmap(allowed) if allowed is not None else None
-        parameters = faiss.SearchParametersHNSW(efSearch=breadth, sel=selector)
+        parameters = faiss.SearchParametersHNSW(efSearch=ef_search, sel=selector)
         _, found = self._index.search(query, count, params=parameters)
         nodes: Nodes = found[0][found[0] >= 0]
         return nodes
@@ -232,7 +232,7 @@ class Graph:
         self._rest = self._rest[order]
         self._room = len(order)
 
-    def haunt(self, nodes: Nodes) -> None:
+    def tombstone(self, nodes: Nodes) -> None:
         """Replace deleted vectors by the mean direction of what they link to: paths lead on, their content is gone."""
         gone = set(nodes.tolist())
         for node in gone:

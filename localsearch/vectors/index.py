@@ -12,8 +12,8 @@ from typing import Literal
 
 import numpy as np
 
-from localsearch.cores import cores
 from localsearch.errors import ConflictError, DamagedError, ReadOnlyError
+from localsearch.platform.cores import cores
 from localsearch.settings import VectorSettings
 from localsearch.types import Cancelled, Ids, Ranking, Report, Scores, Vectors, never, no_report
 from localsearch.vectors import files

@@ -9,7 +9,7 @@ VECTORS_PER_BREADTH = {"int8": 20, "int12": 20, "int16": 20, "fp16": 8, "fp32": 
 WIDEST = 2_048
 
 
-def breadth(chosen: int, k: int, share: float) -> int:
+def ef_search(chosen: int, k: int, share: float) -> int:
     """The efSearch for k results when this share of the graph may appear among them."""
     return min(WIDEST, ceil(max(chosen, 2 * k) / sqrt(max(share, 1e-4))))
 

@@ -21,12 +21,12 @@ _BLOCK = 4_096
 BREADTHS = (32, 48, 64, 80, 96, 112, 128, 144, 160, 192, 224, 256, 320, 384, 448, 512)
 
 
-def choose_breadth(
+def choose_ef_search(
     graph: Graph, live: Mask, target: float, queries: Vectors | None, step: Callable[[], None]
 ) -> tuple[int, float]:
     """The smallest efSearch whose recall@10 meets the target, and that recall; `step` is called between measurements.
 
-    `queries` are best what people ask, or what they might (`localsearch.embedding.questions`). Without enough of them
+    `queries` are best what people ask, or what they might (`derived.embedder.questions`). Without enough of them
     blends of two vectors of the graph stand in, which are harder. A vector of the graph itself would be far too easy:
     efSearch 32 does for it where real queries need 200 (docs/decisions/hnsw.md).
     """
@@ -38,9 +38,9 @@ def choose_breadth(
     truth = nearest(graph, asked, nodes)
     bits = None if live.all() else np.packbits(live, bitorder="little")
 
-    def recall(breadth: int) -> float:
+    def recall(ef_search: int) -> float:
         step()
-        found = [graph.search(query, NEIGHBOURS, breadth, bits)[0] for query in asked]
+        found = [graph.search(query, NEIGHBOURS, ef_search, bits)[0] for query in asked]
         return sum(len(np.intersect1d(a, b)) for a, b in zip(truth, found)) / (NEIGHBOURS * len(asked))
 
     chosen = bisect_left(BREADTHS, target, hi=len(BREADTHS) - 1, key=recall)

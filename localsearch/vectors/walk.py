@@ -41,14 +41,16 @@ class Walker:
         places = (links.ctypes.data, len(links), starts.ctypes.data, levels.ctypes.data)
         self._graph = (codes.ctypes.data, codes.shape[1], *places, top, entry, len(codes))
 
-    def __call__(self, query: Vectors, count: int, breadth: int, allowed: Bytes | None) -> NDArray[np.int64]:
+    def __call__(
+        self, query: Vectors, count: int, ef_search: int, allowed: Bytes | None
+    ) -> NDArray[np.int64]:
         """About the `count` nodes nearest to the query in terms of the graph, shape (1, dimensions), nearest first.
 
-        `breadth` is efSearch; `allowed` has a bit for each node, lowest first. Raises MemoryError.
+        `ef_search` is efSearch; `allowed` has a bit for each node, lowest first. Raises MemoryError.
         """
         asked, found = query.astype(np.uint8), np.empty(count, np.int32)
         bits = None if allowed is None else allowed.ctypes.data
-        search = (asked.ctypes.data, bits, max(breadth, count), count, found.ctypes.data)
+        search = (asked.ctypes.data, bits, max(ef_search, count), count, found.ctypes.data)
         held = self._walk(*self._graph, *search)
         if held < 0:
             raise MemoryError("a walk through the graph found no memory")

@@ -19,7 +19,7 @@ from inotify_simple import INotify, flags
 
 from localsearch.errors import RootUnreadable
 from localsearch.scan import ScanRules, decides_folder, folders, is_within, path_of
-from localsearch.watch.source import Signals, WatchLimit
+from localsearch.watch.source import WatchEvents, WatchLimit
 
 _CONTENT = flags.MODIFY | flags.ATTRIB | flags.CLOSE_WRITE
 _NAMES = flags.CREATE | flags.DELETE | flags.MOVED_FROM | flags.MOVED_TO
@@ -34,7 +34,7 @@ _NO_LINK = int(flags.DONT_FOLLOW)
 class _Batch:
     """Events read together: folders that moved away lose their watches before new ones get theirs."""
 
-    signals: Signals = field(default_factory=Signals)
+    signals: WatchEvents = field(default_factory=WatchEvents)
     left: set[bytes] = field(default_factory=set)
     fresh: set[bytes] = field(default_factory=set)
 
@@ -71,9 +71,9 @@ class InotifySource:
             self._forget_below({os.fsencode(root)})
             for other in [other for other, is_folder in self._roots.items() if is_folder]:
                 if other.is_relative_to(root) or root.is_relative_to(other):
-                    self._try(other, folders(other, self._rules), Signals())
+                    self._try(other, folders(other, self._rules), WatchEvents())
 
-    def read(self, timeout: float) -> Signals:
+    def read(self, timeout: float) -> WatchEvents:
         """Wait for events and return all there are, after watching the folders that are new."""
         batch = _Batch()
         self._poll.poll(max(0, round(timeout * 1000)))
@@ -152,7 +152,7 @@ class InotifySource:
         self._by_path[raw] = watch
         self._by_watch.setdefault(watch, []).append(raw)
 
-    def _watch_fresh(self, fresh: set[bytes], signals: Signals) -> None:
+    def _watch_fresh(self, fresh: set[bytes], signals: WatchEvents) -> None:
         """Watch new folders, those of each root in one walk."""
         for root, is_folder in list(self._roots.items()):
             prefix = os.fsencode(root).rstrip(b"/") + b"/"
@@ -160,7 +160,7 @@ class InotifySource:
             if is_folder and inside:
                 self._try(root, folders(root, self._rules, inside), signals)
 
-    def _watch_anew(self, signals: Signals) -> None:
+    def _watch_anew(self, signals: WatchEvents) -> None:
         """After an overflow: watch every folder again; the kernel gives a folder it watches the same number."""
         old = set(self._by_watch)
         self._by_watch.clear()
@@ -171,7 +171,7 @@ class InotifySource:
         for watch in old - self._by_watch.keys():
             self._unwatch(watch)
 
-    def _try(self, root: Path, raws: Iterable[bytes], signals: Signals) -> None:
+    def _try(self, root: Path, raws: Iterable[bytes], signals: WatchEvents) -> None:
         try:
             self._watch_all(raws)
         except WatchLimit as limit:

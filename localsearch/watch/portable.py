@@ -14,7 +14,7 @@ from pathlib import Path
 import watchfiles
 
 from localsearch.scan import decides_folder
-from localsearch.watch.source import Signals, WatchLimit
+from localsearch.watch.source import WatchEvents, WatchLimit
 
 _STEP_MS = 50
 _BURST = 1000
@@ -27,7 +27,7 @@ class WatchfilesSource:
     def __init__(self) -> None:
         self._watched: dict[Path, Path] = {}
         self._events: Iterator[set[watchfiles.main.FileChange]] = iter(())
-        self._caught = Signals()
+        self._caught = WatchEvents()
         self._burst_ended: float | None = None
 
     def add(self, root: Path) -> None:
@@ -44,13 +44,13 @@ class WatchfilesSource:
         if self._watched.pop(root, None):
             self._renew_or_wait()
 
-    def read(self, timeout: float) -> Signals:
+    def read(self, timeout: float) -> WatchEvents:
         """Wait for events and return those that came together; most of the time the wait is shorter than asked."""
         if self._watched:
             self._next()
         else:
             time.sleep(min(timeout, _STEP_MS / 1000))
-        signals, self._caught = self._caught, Signals()
+        signals, self._caught = self._caught, WatchEvents()
         return signals
 
     def wake(self) -> None:

@@ -12,7 +12,7 @@ class WatchLimit(Exception):
 
 
 @dataclass(slots=True)
-class Signals:
+class WatchEvents:
     """What happened since the last reading: raw paths that may have changed.
 
     A path that is a folder stands for everything below it. `lost` means that events are missing and every root has to
@@ -25,7 +25,7 @@ class Signals:
     limited: dict[Path, str] = field(default_factory=dict)
 
 
-class Source(Protocol):
+class EventSource(Protocol):
     """Change events of some roots. All but `wake` are called from one thread."""
 
     def add(self, root: Path) -> None:
@@ -36,7 +36,7 @@ class Source(Protocol):
         """Stop watching a root, which may be gone."""
         ...
 
-    def read(self, timeout: float) -> Signals:
+    def read(self, timeout: float) -> WatchEvents:
         """Wait at most `timeout` seconds for events and return all there are."""
         ...
 

@@ -21,7 +21,7 @@ from localsearch.errors import LocalSearchError
 from localsearch.scan import ScanRules
 from localsearch.watch.mounts import remote_filesystem
 from localsearch.watch.pending import Changes, Pending
-from localsearch.watch.source import Signals, Source, WatchLimit
+from localsearch.watch.source import EventSource, WatchEvents, WatchLimit
 
 Backend = Literal["auto", "inotify", "watchfiles", "poll"]
 OnChanges = Callable[[Changes], None]
@@ -77,7 +77,7 @@ class Watcher:
         self._backend = backend
         self._pending = Pending(debounce, _LONGEST_S)
         self._stop = Event()
-        self._source: Source | None = None
+        self._source: EventSource | None = None
         self._threads = [Thread(target=target, daemon=True) for target in (self._read, self._tell)]
 
     def start(self) -> None:
@@ -143,7 +143,7 @@ class Watcher:
                 self._on_note(f"Watching by looking every {self._poll_s:g} s, because of an error: {error}")
                 self._give_up_events()
 
-    def _read_once(self, source: Source | None) -> None:
+    def _read_once(self, source: EventSource | None) -> None:
         if source is None:
             self._stop.wait(_CHECK_S)
         else:
@@ -156,7 +156,7 @@ class Watcher:
         if source is not None:
             source.close()
 
-    def _make_source(self) -> Source | None:
+    def _make_source(self) -> EventSource | None:
         """The system's own events; None when there are none to be had and every root is polled."""
         if self._backend == "poll":
             return None
@@ -166,7 +166,7 @@ class Watcher:
             self._on_note(f"Watching by looking every {self._poll_s:g} s, because {limit}")
             return None
 
-    def _sort(self, signals: Signals, source: Source) -> None:
+    def _sort(self, signals: WatchEvents, source: EventSource) -> None:
         for root in self._roots:
             inside = {raw for raw in signals.paths if root.holds(raw)} if root.watched else set()
             if inside:
@@ -178,7 +178,7 @@ class Watcher:
             if root.path in signals.limited:
                 self._poll_instead(root, source, signals.limited[root.path])
 
-    def _look_after_roots(self, source: Source | None) -> None:
+    def _look_after_roots(self, source: EventSource | None) -> None:
         now = time.monotonic()
         for root in self._roots:
             identity = _identity(root.path)
@@ -188,7 +188,7 @@ class Watcher:
                 root.due = None if root.watched else now + self._poll_s
                 self._pending.rescan(root.path)
 
-    def _replaced(self, root: _Root, identity: tuple[int, int] | None, source: Source | None) -> None:
+    def _replaced(self, root: _Root, identity: tuple[int, int] | None, source: EventSource | None) -> None:
         """A root came, went or became another folder."""
         if root.identity is not None:
             self._pending.drop(root.path)
@@ -203,7 +203,7 @@ class Watcher:
         self._begin(root, source)
         self._pending.rescan(root.path)
 
-    def _begin(self, root: _Root, source: Source | None) -> None:
+    def _begin(self, root: _Root, source: EventSource | None) -> None:
         if source is None:
             root.due = time.monotonic() + self._poll_s
         elif kind := remote_filesystem(root.raw):
@@ -218,7 +218,7 @@ class Watcher:
                 root.identity = None
                 self._note(root, f"{root.path} cannot be watched yet: {error}")
 
-    def _poll_instead(self, root: _Root, source: Source, why: str) -> None:
+    def _poll_instead(self, root: _Root, source: EventSource, why: str) -> None:
         source.remove(root.path)
         root.watched = False
         root.due = time.monotonic() + self._poll_s
@@ -239,7 +239,7 @@ def watch(
         stop.wait()
 
 
-def _source(backend: Backend, rules: ScanRules) -> Source:
+def _source(backend: Backend, rules: ScanRules) -> EventSource:
     if backend == "inotify" or (backend == "auto" and sys.platform == "linux"):
         from localsearch.watch.linux import InotifySource
 

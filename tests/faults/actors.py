@@ -16,8 +16,9 @@ from typing import Any
 
 import world
 
-from localsearch import Engine, indexing
+from localsearch import Engine
 from localsearch.errors import LocalSearchError
+from localsearch.indexing import indexer
 from localsearch.types import Progress, Record
 from localsearch.upkeep.backup import restore
 
@@ -63,7 +64,7 @@ def merging(home: Path, seed: int, tell: Tell) -> None:
 
 def indexing_files(home: Path, seed: int, tell: Tell) -> None:
     """Bring the index to the state of a folder, in small batches, then again after it changed."""
-    indexing._BATCH_FILES = 5
+    indexer._BATCH_FILES = 5
     folder = Path((home.parent / "files.path").read_text("utf-8"))
 
     def report(step: Progress) -> None:

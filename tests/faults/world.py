@@ -21,7 +21,7 @@ import numpy as np
 from localsearch.engine import Engine
 from localsearch.settings import Settings, VectorSettings
 from localsearch.types import Cancelled, Record, Vectors, never
-from localsearch.versions import Version
+from localsearch.upkeep.versions import Version
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 ALL = os.environ.get("LOCALSEARCH_FAULTS") == "all"

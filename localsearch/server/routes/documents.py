@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from localsearch.errors import NotFoundError
 from localsearch.server.files import open_original
-from localsearch.server.operations import Call, FileReply, Operation, Reply
-from localsearch.server.service import Service
-from localsearch.server.wire import (
+from localsearch.server.operations import Call, FileResponse, Operation, Response
+from localsearch.server.schemas import (
     Deleted,
     DeleteParameters,
     DocumentAnswer,
@@ -17,13 +16,14 @@ from localsearch.server.wire import (
     PassageAnswer,
     PassageParameters,
 )
+from localsearch.server.service import Service
 from localsearch.server.work import DEFAULT_COLLECTION, records
 from localsearch.store import DocumentRow
 
 MEGABYTE = 1 << 20
 
 
-def add(service: Service, call: Call) -> DocumentsAnswer | Reply:
+def add(service: Service, call: Call) -> DocumentsAnswer | Response:
     """Store documents; many or large ones as a job."""
     sent: DocumentsRequest = call.body
     if len(sent.documents) >= service.settings.server.limits.job_documents or call.size > MEGABYTE:
@@ -33,11 +33,11 @@ def add(service: Service, call: Call) -> DocumentsAnswer | Reply:
     return DocumentsAnswer(ids=ids, collection=collection)
 
 
-def started(service: Service, kind: str, request: object) -> Reply:
+def started(service: Service, kind: str, request: object) -> Response:
     """Queue a job and say where to follow it."""
     job = service.jobs.submit(kind, request)
     location = (b"location", f"/jobs/{job.id}".encode())
-    return Reply(JobStarted(job=job, events=f"/jobs/{job.id}/events"), 202, [location])
+    return Response(JobStarted(job=job, events=f"/jobs/{job.id}/events"), 202, [location])
 
 
 def get(service: Service, call: Call) -> DocumentAnswer:
@@ -82,7 +82,7 @@ def passage(service: Service, call: Call) -> PassageAnswer:
     )
 
 
-def original(service: Service, call: Call) -> FileReply:
+def original(service: Service, call: Call) -> FileResponse:
     """The file a document was read from."""
     asked: InCollection = call.query
     row = _row(service, call.path["id"], asked.collection)

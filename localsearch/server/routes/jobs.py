@@ -8,14 +8,14 @@ import msgspec
 
 from localsearch.errors import NotFoundError
 from localsearch.server import events
-from localsearch.server.operations import Call, Operation, Reply
+from localsearch.server.operations import Call, Operation, Response
 from localsearch.server.problems import HttpError
 from localsearch.server.routes.documents import started
+from localsearch.server.schemas import IndexRequest, JobAnswer, JobsAnswer, JobsParameters, JobStarted
 from localsearch.server.service import Service
-from localsearch.server.wire import IndexRequest, JobAnswer, JobsAnswer, JobsParameters, JobStarted
 
 
-def index(service: Service, call: Call) -> Reply:
+def index(service: Service, call: Call) -> Response:
     """Queue the indexing of files and folders."""
     asked: IndexRequest = call.body
     allowed = service.settings.server.index_roots

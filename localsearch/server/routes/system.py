@@ -8,9 +8,8 @@ from dataclasses import asdict
 import msgspec
 
 from localsearch.server.metrics import CONTENT_TYPE
-from localsearch.server.operations import Call, Operation, Reply
-from localsearch.server.service import Service
-from localsearch.server.wire import (
+from localsearch.server.operations import Call, Operation, Response
+from localsearch.server.schemas import (
     AlertsAnswer,
     CacheAnswer,
     Cleared,
@@ -26,6 +25,7 @@ from localsearch.server.wire import (
     VersionAnswer,
     VersionsAnswer,
 )
+from localsearch.server.service import Service
 from localsearch.store import FileRow
 
 
@@ -34,7 +34,7 @@ def health(service: Service, call: Call) -> HealthAnswer:
     return HealthAnswer()
 
 
-def ready(service: Service, call: Call) -> Reply:
+def ready(service: Service, call: Call) -> Response:
     """Searches are answered; 503 while the server stops. As answers have it at this moment, not as last looked at."""
     derived = service.engine.derived
     semantic = derived.semantic
@@ -44,17 +44,17 @@ def ready(service: Service, call: Call) -> Reply:
         semantic_coverage=round(derived.coverage(), 4),
         version=semantic.version.name if semantic else None,
     )
-    return Reply(answer, 200 if answer.ready else 503)
+    return Response(answer, 200 if answer.ready else 503)
 
 
-def metrics(service: Service, call: Call) -> Reply:
+def metrics(service: Service, call: Call) -> Response:
     """Everything that is counted, as Prometheus reads it."""
-    return Reply(service.metrics.render(), type=CONTENT_TYPE)
+    return Response(service.metrics.render(), type=CONTENT_TYPE)
 
 
 def stats(service: Service, call: Call) -> StatsAnswer:
     """Counts, sizes, caches, cost."""
-    now, status = service.vitals.snapshot(), service.engine.status()
+    now, status = service.housekeeping.snapshot(), service.engine.status()
     caches = {name: CacheAnswer(**asdict(stats)) for name, stats in service.caches().items()}
     counted = {name: getattr(status, name) for name in StatsAnswer.__struct_fields__ if hasattr(status, name)}
     return StatsAnswer(
@@ -62,7 +62,7 @@ def stats(service: Service, call: Call) -> StatsAnswer:
         uptime_s=round(time.time() - service.started, 1),
         background_error=service.engine.background_error,
         caches=caches,
-        latency=service.vitals.latency(),
+        latency=service.housekeeping.latency(),
         jobs=service.jobs.counts(),
         quality=now.quality,
         recall=now.recall,
@@ -71,7 +71,7 @@ def stats(service: Service, call: Call) -> StatsAnswer:
 
 def history(service: Service, call: Call) -> HistoryAnswer:
     """Samples of the last hour."""
-    return HistoryAnswer(samples=list(service.vitals.samples), every_s=service.vitals.every_s)
+    return HistoryAnswer(samples=list(service.housekeeping.samples), every_s=service.housekeeping.every_s)
 
 
 def alerts(service: Service, call: Call) -> AlertsAnswer:

@@ -1,0 +1,475 @@
+"""The only place that chooses implementations and wires them: an index folder, open."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, Unpack
+
+from localsearch.derived import Derived, Semantic
+from localsearch.derived.calibrate import calibrate_if_due
+from localsearch.derived.embedder import Embedder, merge_if_needed
+from localsearch.derived.usage import Meter, Usage
+from localsearch.engine.opening import Opener
+from localsearch.errors import (
+    LocalSearchError,
+    NotFoundError,
+    UsageError,
+)
+from localsearch.indexing import Indexer, IndexJob, IndexReport
+from localsearch.models import ModelStore
+from localsearch.platform.ownership import Ownership, refused
+from localsearch.release import __version__
+from localsearch.scan import ScanRules, display, path_of, raw_of
+from localsearch.search import Searcher, SearchOptions, SearchQuery
+from localsearch.settings import Settings, load
+from localsearch.store import Corpus, Database, DocumentRow, Embeddings, Feedback, FileRow, Ledger
+from localsearch.types import Answer, Cancelled, Record, Report, never, no_report
+from localsearch.upkeep.backup import BackupReport, backup, clear_restored
+from localsearch.upkeep.check import CheckReport, check, repair
+from localsearch.upkeep.exchange import export, import_file
+from localsearch.upkeep.purge import Purged, finish, is_due, purge
+from localsearch.upkeep.versions import Comparison, Versions
+from localsearch.watch import Changes, Watcher
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What is indexed and how fresh: `changed` is when a document was last stored.
+
+    `bytes` is what the home folder takes on disk, models not counted. `cost` is what embedding has taken so far.
+    """
+
+    documents: int
+    chunks: int
+    embedded_chunks: int
+    semantic_coverage: float
+    files: Mapping[str, int]
+    version: str | None
+    home: str
+    bytes: int
+    seq: int
+    collections: tuple[str, ...]
+    roots: tuple[str, ...]
+    changed: float | None
+    cost: Usage
+    release: str = __version__
+
+
+class Engine:
+    """An open index: `index`, `add`, `search` and the rest. Safe to share between threads; close it when done."""
+
+    def __init__(self, settings: Settings, *, read_only: bool = False) -> None:
+        self.settings = settings
+        self.read_only = read_only
+        self.models = ModelStore(settings)
+        self.opener = Opener(settings, self.models, read_only=read_only)
+        if not read_only:
+            self.opener.make_home()
+        self.ownership = None if read_only else Ownership(settings.home)
+        self._stop = threading.Event()
+        self._wake = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self.background_error: str | None = None
+        try:
+            self._open()
+        except OSError as error:
+            self._let_go()
+            raise refused(settings.home, error) from error
+        except BaseException:
+            self._let_go()
+            raise
+
+    def _let_go(self) -> None:
+        """Release what an opening that failed had taken."""
+        for part in ("derived", "db"):
+            if hasattr(self, part):
+                getattr(self, part).close()
+        if self.ownership:
+            self.ownership.release()
+
+    @classmethod
+    def open(
+        cls,
+        home: str | os.PathLike[str] | None = None,
+        *,
+        settings: Settings | None = None,
+        read_only: bool = False,
+    ) -> Engine:
+        """Open the index in a folder, making it if need be.
+
+        Raises LockedError when another process writes to it, ReadOnlyError, FormatError, DamagedError.
+        """
+        return cls(settings or load(home), read_only=read_only)
+
+    def _open(self) -> None:
+        opener = self.opener
+        if not self.read_only:
+            clear_restored(self.settings.home)
+        self.db = Database.open(self.settings.home, read_only=self.read_only)
+        self.corpus = Corpus(self.db)
+        self.embeddings = Embeddings(self.db)
+        self.ledger = Ledger(self.db)
+        self.judgements = Feedback(self.db)
+        active = self.embeddings.active()
+        semantic = opener.semantic(active) if active else None
+        self.derived = Derived(self.corpus, self.embeddings, opener.lexical(), opener.empty_lexical, semantic)
+        if self.read_only:
+            self.derived.fill()
+        else:
+            self.derived.catch_up()
+        self.meter = Meter(self.embeddings, self.models.tally, self.settings.cost)
+        self.embedder = Embedder(self.derived, self.meter, keep_tokens=self.settings.model.keep_tokens)
+        self.query_vectors = opener.query_vectors()
+        self.answers = opener.answers()
+        self.query_log = opener.query_log()
+        self.searcher = Searcher(
+            self.derived,
+            self.embedder,
+            opener.analyzer,
+            self.settings.search,
+            self.query_vectors,
+            self.answers,
+            kept_chunks=opener.kept_chunks(),
+        )
+        self.indexer = Indexer(self.db, self.derived, self.settings)
+        self.versions = Versions(
+            self.derived, self.embedder, self.searcher, opener.semantic, self.settings.home / "vectors"
+        )
+        if not self.read_only and is_due(self.db):
+            finish(self.derived, self.forget_queries)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop background work at the next batch and release the index. What was confirmed is durable already."""
+        self._stop.set()
+        self._wake.set()
+        for thread in self._threads:
+            thread.join()
+        self.indexer.close()
+        self.searcher.close()
+        self.query_vectors.close()
+        self.query_log.close()
+        if not self.read_only:
+            with suppress(LocalSearchError):  # a count must not stand in the way of closing
+                self.meter.save()
+        self.derived.close()
+        self.db.close()
+        if self.ownership:
+            self.ownership.release()
+            self.ownership = None
+
+    # -- writing
+
+    def index(
+        self,
+        paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+        *,
+        collection: str = "default",
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        dry_run: bool = False,
+        embed: bool = True,
+        retry_failed: bool = False,
+        report: Report = no_report,
+        cancelled: Cancelled = never,
+    ) -> IndexReport:
+        """Bring the index to the state of files and folders: words first, then vectors.
+
+        Whatever interrupts it, what was done stays done and the next call goes on from there. With `embed` false, or
+        while background work runs, vectors follow later.
+        """
+        job = IndexJob(
+            _paths(paths),
+            collection=collection,
+            include=tuple(include),
+            exclude=tuple(exclude),
+            dry_run=dry_run,
+            retry_failed=retry_failed,
+        )
+        outcome = self.indexer.index(job, report, cancelled)
+        if self._threads:
+            self._wake.set()
+        elif embed and not dry_run and not cancelled():
+            self.embed_pending(report, cancelled)
+        return outcome
+
+    def add(self, records: Sequence[Record], *, collection: str = "default") -> list[str]:
+        """Store documents that a program sends, in place of those with the same ids; returns the ids.
+
+        On return they are durable and found by their words; their vectors follow.
+        """
+        keys = self.indexer.add(records, collection)
+        self._wake.set()
+        return keys
+
+    def delete(self, id: str, *, collection: str = "default", purge: bool = False) -> None:
+        """Delete a document, with `purge` to the last byte. Raises NotFoundError when there is none with this id."""
+        if purge:
+            if self.corpus.find(collection, id) is None:
+                raise _no_document(id, collection)
+            self._purge([id], collection=collection)
+            return
+        if not self.indexer.delete([id], collection):
+            raise NotFoundError(
+                f"There is no document {id!r} in {collection}.", hint="Ids are as search gives them."
+            )
+
+    def ensure_version(self) -> Semantic | None:
+        """Make the first embedding version once the model is there; later ones are for `versions build`.
+
+        Raises ModelMissingError, saying how to get the model.
+        """
+        if self.derived.semantic is None and not self.read_only:
+            encoder = self.models.encoder()
+            version = self.embeddings.begin(
+                encoder.name, encoder.precision, encoder.fingerprint, encoder.dimensions
+            )
+            self.derived.adopt(self.opener.semantic(version))
+        return self.derived.semantic
+
+    def embed_pending(self, report: Report = no_report, cancelled: Cancelled = never) -> int:
+        """Encode every passage that lacks a vector; returns how many.
+
+        Then, where it is due, merge the vector index and learn anew what its cosines mean.
+        """
+        if semantic := self.ensure_version():
+            semantic.model.try_again()
+        return self._embed(report, cancelled)
+
+    def _embed(self, report: Report, cancelled: Cancelled) -> int:
+        self.ensure_version()
+        done = self.embedder.run(report, cancelled)
+        if not cancelled():
+            merge_if_needed(self.derived, report, cancelled)
+            calibrate_if_due(self.derived, cancelled=cancelled)
+        return done
+
+    def feedback(self, query: str, id: str, relevant: bool, *, collection: str = "default") -> None:
+        """Record whether a document answers a query. Raises NotFoundError for a document that is not there."""
+        if self.corpus.find(collection, id) is None:
+            id = str(_paths(id)[0])
+        if self.corpus.find(collection, id) is None:
+            raise _no_document(id, collection)
+        self.judgements.put(collection, query, id, relevant)
+
+    def start_background(self) -> None:
+        """Encode and merge in a thread from now on, whenever there is something to do."""
+        if self._threads or self.read_only:
+            return
+        thread = threading.Thread(target=self._background, name="localsearch-embedding", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _background(self) -> None:
+        while not self._stop.is_set():
+            self._wake.clear()
+            try:
+                self._embed(no_report, self._stop.is_set)
+                self.background_error = None
+            except LocalSearchError as error:
+                self.background_error = f"{error.message} {error.hint}".strip()
+            self._wake.wait(60.0)
+
+    def watch(
+        self,
+        *,
+        told: Callable[[IndexReport], None] = lambda _: None,
+        note: Callable[[str], None] = lambda _: None,
+    ) -> Watcher:
+        """Keep every indexed root current as files change, from now until the watcher is closed.
+
+        `told` hears of every update; `note` of roots that cannot be watched or read.
+        """
+        roots = [
+            (collection, path_of(raw_of(path)), options) for collection, path, options in self.ledger.roots()
+        ]
+        self.indexer.keep_readers()
+
+        def update(changes: Changes) -> None:
+            for collection, path, options in roots:
+                if path == changes.root:
+                    job = IndexJob(
+                        (changes.root,),
+                        collection,
+                        within=() if changes.rescan else changes.paths,
+                        include=tuple(options.get("include", ())),
+                        exclude=tuple(options.get("exclude", ())),
+                    )
+                    told(self.indexer.index(job, cancelled=self._stop.is_set))
+                    self._wake.set()
+
+        rules = ScanRules.of(self.settings)
+        watcher = Watcher([path for _, path, _ in roots], update, rules=rules, on_note=note)
+        watcher.start()
+        return watcher
+
+    # -- keeping it sound
+
+    def check(self, *, repair_: bool = False, quick: bool = False, report: Report = no_report) -> CheckReport:
+        """Hold the index against the database, and with `repair_` rebuild what is derived and wrong."""
+        home = self.settings.home
+        problems = check(self.derived, home, quick=quick, report=report)
+        if not (repair_ and problems):
+            return CheckReport(not problems, tuple(problems))
+        done = repair(self.derived, problems, report)
+        left = check(self.derived, home, quick=quick, report=report)
+        return CheckReport(not left, tuple(left), tuple(done))
+
+    def backup(self, target: str | os.PathLike[str], report: Report = no_report) -> BackupReport:
+        """Write one verified file from which `restore` brings everything back; the index may be in use."""
+        return backup(self.db, Path(target), report)
+
+    def rebuild(self, report: Report = no_report) -> None:
+        """Make every derived index again from the database."""
+        self.derived.rebuild_lexical(report)
+        if self.derived.semantic:
+            merge_if_needed(self.derived, report)
+
+    def compare_versions(self, first: str, second: str) -> Comparison:
+        """Hold two versions against each other on logged, judged and known-item queries."""
+        logged = [asked["query"] for asked in self.query_log.frequent(200) if asked.get("query")]
+        return self.versions.compare(first, second, logged, self.judgements.grades())
+
+    def export(self, target: str | os.PathLike[str], report: Report = no_report) -> int:
+        """Write every document as JSON lines; returns how many."""
+        return export(self.corpus, Path(target), report)
+
+    def import_file(self, source: str | os.PathLike[str], report: Report = no_report) -> int:
+        """Store every document of an export; returns how many."""
+        count = import_file(self.indexer, Path(source), report)
+        self._wake.set()
+        return count
+
+    def purge(self, targets: Sequence[str], report: Report = no_report) -> Purged:
+        """Delete documents, by id or by path with all below it, so that no byte of them stays in the home folder.
+
+        Raises NotFoundError when nothing matches.
+        """
+        names = [*targets, *(str(_paths(target)[0]) for target in targets if not Path(target).is_absolute())]
+        if not self.corpus.matching(names):
+            raise NotFoundError(
+                "Nothing to purge: no document has such an id or path.", hint="Ids are as search gives."
+            )
+        return self._purge(names, report)
+
+    def _purge(
+        self, targets: Sequence[str], report: Report = no_report, collection: str | None = None
+    ) -> Purged:
+        return purge(self.derived, targets, self.forget_queries, report, collection)
+
+    def forget_queries(self) -> None:
+        """Clear every cache and the log of queries."""
+        self.answers.clear()
+        self.query_vectors.clear()
+        self.query_log.clear()
+
+    # -- reading
+
+    def search(self, query: str = "", **options: Unpack[SearchOptions]) -> Answer:
+        """Rank documents for a query, or by how like they are to the document with the id `like`, or both.
+
+        The answer iterates over its hits. `SearchQuery` describes the options. Raises QueryError for an empty query,
+        UsageError for an option out of its range, FilterError for a filter without meaning, NotFoundError for no such
+        document or collection.
+        """
+        return self.answer(SearchQuery(query, **options))
+
+    def answer(self, query: SearchQuery) -> Answer:
+        """Answer a question that is in its frozen shape already; raises what `search` does."""
+        if self.read_only and self.corpus.seq != self.derived.seq:
+            self.derived.refresh()
+        return self.searcher.search(query)
+
+    def get(self, id: str, *, collection: str = "default") -> dict[str, Any]:
+        """One document with its text. Raises NotFoundError."""
+        row = self.corpus.find(collection, id)
+        if row is None:
+            raise NotFoundError(
+                f"There is no document {id!r} in {collection}.", hint="Ids are as search gives them."
+            )
+        return {**_public(row), "text": self.corpus.text(row.id)}
+
+    def status(self) -> Status:
+        """Counts, coverage and size."""
+        documents, chunks = self.corpus.counts()
+        active = self.embeddings.active()
+        embedded = chunks - self.embeddings.pending_count(active.id) if active else 0
+        return Status(
+            documents=documents,
+            chunks=chunks,
+            embedded_chunks=embedded,
+            semantic_coverage=round(embedded / chunks, 4) if chunks else 1.0,
+            files=self.ledger.counts(),
+            version=active.name if active else None,
+            home=str(self.settings.home),
+            bytes=_disk_bytes(self.settings.home),
+            seq=self.corpus.seq,
+            collections=tuple(self.corpus.collections()),
+            roots=tuple(path for _, path, _ in self.ledger.roots()),
+            changed=self.db.one("SELECT max(indexed) FROM documents"),
+            cost=self.meter.read(),
+        )
+
+    def why(self, path: str | os.PathLike[str]) -> list[FileRow]:
+        """What became of a file, or of the skipped folder that it is in, once per collection.
+
+        Raises NotFoundError when it was never seen.
+        """
+        absolute = _paths(path)[0]
+        places = [absolute, Path(os.path.realpath(absolute)), *absolute.parents]
+        for place in places:
+            rows = self.ledger.at(display(os.fsencode(place)))
+            if rows:
+                return rows
+        what = "has not been seen" if absolute.exists() else "does not exist"
+        raise NotFoundError(
+            f"{absolute} {what}.", hint="Index it, or a folder that holds it: localsearch index PATH"
+        )
+
+    def suggest(self, prefix: str, limit: int = 8) -> list[str]:
+        """Completions of the last word of what was typed, from the corpus's own words."""
+        return self.searcher.suggest(prefix, limit)
+
+
+def _no_document(id: str, collection: str) -> NotFoundError:
+    return NotFoundError(
+        f"There is no document {id!r} in {collection}.", hint="Ids are as search gives them."
+    )
+
+
+def _paths(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> tuple[Path, ...]:
+    listed = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    if not listed:
+        raise UsageError("Nothing to index.", hint="Name at least one file or folder.")
+    return tuple(Path(os.path.abspath(Path(path).expanduser())) for path in listed)
+
+
+def _public(row: DocumentRow) -> dict[str, Any]:
+    values = asdict(row)
+    for internal in ("id", "key", "content_hash", "member"):
+        values.pop(internal)
+    return {"id": row.key, **values}
+
+
+def _disk_bytes(home: Path) -> int:
+    return sum(
+        entry.stat().st_size
+        for entry in home.rglob("*")
+        if entry.is_file() and entry.relative_to(home).parts[0] != "models"
+    )

@@ -1,0 +1,114 @@
+"""Opening the parts of an index folder, each by its settings; what is damaged and derived is made again."""
+
+from __future__ import annotations
+
+import shutil
+
+from localsearch.caches import QueryLog, ResultCache, VectorCache
+from localsearch.derived import Model, Semantic
+from localsearch.errors import DamagedError, ModelMissingError, ReadOnlyError
+from localsearch.lexical import open_lexical
+from localsearch.models import ModelStore
+from localsearch.settings import MB, Settings
+from localsearch.store import Version
+from localsearch.store.tokens import CHUNK_BYTES
+from localsearch.text import Analyzer
+from localsearch.types import Answer, Encoder, LexicalIndex
+from localsearch.vectors import VectorIndex
+
+
+class Opener:
+    """Chooses and opens implementations for one home folder."""
+
+    def __init__(self, settings: Settings, models: ModelStore, *, read_only: bool) -> None:
+        self.settings = settings
+        self.models = models
+        self.read_only = read_only
+        self.analyzer = Analyzer()
+
+    def make_home(self) -> None:
+        """Make the folder, for this user alone. Raises ReadOnlyError."""
+        home = self.settings.home
+        try:
+            home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise ReadOnlyError(
+                f"{home} cannot be made: {error.strerror}", hint="Choose another with --home."
+            ) from error
+
+    def lexical(self) -> LexicalIndex:
+        """The BM25 index; one that is damaged, or made by another release's analyser, is made again from SQLite."""
+        kind, folder = self.settings.search.lexical_engine, self.settings.home / "lexical"
+        try:
+            return open_lexical(kind, folder, self.analyzer, writable=not self.read_only)
+        except DamagedError:
+            return self.empty_lexical()
+
+    def empty_lexical(self) -> LexicalIndex:
+        """A BM25 index to fill again; what was there is dropped. A reader's is in memory."""
+        folder = self.settings.home / "lexical"
+        if self.read_only:
+            return open_lexical("rank-bm25", folder, self.analyzer)
+        shutil.rmtree(folder, ignore_errors=True)
+        return open_lexical(self.settings.search.lexical_engine, folder, self.analyzer)
+
+    def semantic(self, version: Version) -> Semantic:
+        """A version with its vector index; a damaged graph is set aside and its vectors are read from SQLite."""
+        return Semantic(version, Model(lambda: self._encoder(version)), self._vectors(version))
+
+    def _vectors(self, version: Version) -> VectorIndex:
+        folder = self.settings.home / "vectors" / str(version.id)
+        size, settings, writable = version.dimensions, self.settings.vectors, not self.read_only
+        try:
+            return VectorIndex.open(folder, size, settings, writable=writable)
+        except DamagedError:
+            if writable:
+                return VectorIndex.open(folder, size, settings)
+            return VectorIndex(folder, size, settings, None, writable=False)
+
+    def _encoder(self, version: Version) -> Encoder:
+        encoder = self.models.encoder(version.model, version.precision)
+        if encoder.fingerprint != version.fingerprint:
+            raise ModelMissingError(
+                f"This index was embedded by {version.model} ({version.fingerprint}), and the {version.model} in"
+                f" {self.settings.models} is another one.",
+                hint="Put the former back, or run: localsearch versions build --model " + version.model,
+            )
+        return encoder
+
+    def query_vectors(self) -> VectorCache:
+        """The cache of query vectors; a reader keeps it in memory only."""
+        caches = self.settings.caches
+        return VectorCache(
+            None if self.read_only else self.settings.home,
+            memory_bytes=caches.query_vectors_mb * MB,
+            disk_bytes=caches.query_vectors_disk_mb * MB,
+            ttl_s=caches.query_vectors_days * 86_400,
+        )
+
+    def kept_chunks(self) -> int | None:
+        """Of how many passages the token bits computed by re-ranking are kept, None: of all. A reader keeps none."""
+        if self.read_only:
+            return 0
+        if self.settings.model.keep_tokens:
+            return None
+        return max(self.settings.caches.token_bits_disk_mb * MB, 0) // CHUNK_BYTES
+
+    def answers(self) -> ResultCache[Answer]:
+        """The cache of answers."""
+        caches = self.settings.caches
+        return ResultCache(
+            caches.results_mb * MB,
+            _answer_bytes,
+            min_ttl_s=caches.results_min_s,
+            max_ttl_s=caches.results_max_s,
+        )
+
+    def query_log(self) -> QueryLog:
+        """What was asked, to warm the caches; not kept when the settings say so."""
+        keep = self.settings.caches.remember_queries and not self.read_only
+        return QueryLog(self.settings.home if keep else None)
+
+
+def _answer_bytes(answer: Answer) -> int:
+    return 500 + sum(800 + 2 * (len(hit.text) + len(hit.snippet)) for hit in answer.results)

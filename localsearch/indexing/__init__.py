@@ -1,0 +1,8 @@
+"""A document's way in: scan, compare, read, cut into chunks, store; then every derived index catches up.
+
+`indexer` tells it top to bottom. The engine and the watcher call it; it writes through `store` and `derived` alone.
+"""
+
+from localsearch.indexing.indexer import SKIPPING_RULES, FileCounts, Indexer, IndexJob, IndexReport
+
+__all__ = ["FileCounts", "IndexReport", "Indexer", "IndexJob", "SKIPPING_RULES"]

@@ -1,0 +1,446 @@
+"""A document's way in: scan, compare, read, store; then every derived index catches up.
+
+Files are compared by size and time first and by content second. A file's content is one document however many paths
+hold it, so a moved or copied file is neither read nor embedded again. Each batch is one durable transaction: whatever
+stops the work, what was committed is found unchanged next time and the rest is done then.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from localsearch.derived import Derived
+from localsearch.errors import ExtractionError, LocalSearchError, RootUnreadable
+from localsearch.extract import Extractor
+from localsearch.indexing.prepare import from_extract, from_record
+from localsearch.scan import (
+    ScannedFile,
+    ScanRules,
+    content_hash,
+    display,
+    is_within,
+    path_of,
+    raw_of,
+    reaches,
+    scan,
+    scan_within,
+)
+from localsearch.settings import Settings
+from localsearch.store import Database, FileRow, Ledger, NewDocument
+from localsearch.types import Cancelled, Extract, Progress, Record, Report, never, no_report
+
+_BATCH_FILES = 200
+_BATCH_S = 1.0
+SKIPPING_RULES = frozenset({"binary", "empty", "image", "unsupported"})
+"""Rules of the extractor that mean there was nothing to read, rather than that reading failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexJob:
+    """What to index and how. `within` limits it to some paths below its one root, judged by the root's rules."""
+
+    paths: tuple[Path, ...]
+    collection: str = "default"
+    within: tuple[Path, ...] = ()
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    dry_run: bool = False
+    retry_failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileCounts:
+    """What became of the files of one run; each file is counted once."""
+
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    skipped: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class IndexReport:
+    """How a run ended.
+
+    `notes` tells what went wrong as a whole, such as a root that could not be read; `rules` counts what was skipped or
+    failed by the stable word for the reason.
+    """
+
+    files: FileCounts
+    documents: int
+    chunks: int
+    seconds: float
+    cancelled: bool = False
+    notes: tuple[str, ...] = ()
+    rules: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """A root held against the ledger: what to read, what to skip, what is gone."""
+
+    to_read: list[ScannedFile]
+    skipped: list[ScannedFile]
+    gone: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A file after reading: its content's hash and its documents, None when its content is stored already."""
+
+    found: ScannedFile
+    digest: bytes | None
+    outcome: tuple[Extract, ...] | ExtractionError | None
+
+
+@dataclass(slots=True)
+class _IndexRun:
+    """The state of one run."""
+
+    job: IndexJob
+    report: Report
+    cancelled: Cancelled
+    counts: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    rules: dict[str, int] = field(default_factory=dict)
+    scanned: int = 0
+    done: int = 0
+    to_read: int = 0
+    documents: int = 0
+    chunks: int = 0
+
+    def count(self, word: str, by: int = 1) -> None:
+        self.counts[word] = self.counts.get(word, 0) + by
+
+    def leave_out(self, word: str, rule: str) -> None:
+        """Count a file that was skipped or failed, and why."""
+        self.count(word)
+        self.rules[rule] = self.rules.get(rule, 0) + 1
+
+
+class Indexer:
+    """Writes documents; the database's writing lock orders whoever shares it."""
+
+    def __init__(self, db: Database, derived: Derived, settings: Settings) -> None:
+        self.db = db
+        self.corpus = derived.corpus
+        self.embeddings = derived.embeddings
+        self.ledger = Ledger(db)
+        self.derived = derived
+        self.settings = settings
+        self._readers: Extractor | None = None
+
+    def keep_readers(self) -> None:
+        """Keep the processes that read files from now on: for many small runs, as when watching."""
+        self._readers = self._readers or Extractor(self.settings.extract)
+
+    def close(self) -> None:
+        """End the processes that were kept."""
+        if self._readers:
+            self._readers.close()
+
+    # -- records that a program sends
+
+    def add(self, records: Sequence[Record], collection: str) -> list[str]:
+        """Store records; on return they are durable and searchable by their words. Returns their ids."""
+        documents = [from_record(record, self.settings.chunk) for record in records]
+        self.put([(collection, document) for document in documents])
+        return [document.key for document in documents]
+
+    def put(self, documents: Sequence[tuple[str, NewDocument]]) -> None:
+        """Store documents with their collections in one durable transaction, then make their words searchable."""
+        with self.db.write():
+            for collection, document in documents:
+                self._put(collection, document)
+        self.derived.catch_up()
+
+    def delete(self, keys: Sequence[str], collection: str) -> list[int]:
+        """Delete documents by id; returns the internal ids of those that existed."""
+        with self.db.write():
+            found = self.corpus.remove_keys(collection, keys)
+        self.derived.catch_up()
+        return found
+
+    def _put(self, collection: str, document: NewDocument) -> int:
+        _, chunk_ids = self.corpus.put(collection, document)
+        self.embeddings.expect(chunk_ids, document.hashes)
+        return len(chunk_ids)
+
+    # -- files
+
+    def index(self, job: IndexJob, report: Report = no_report, cancelled: Cancelled = never) -> IndexReport:
+        """Bring the index to the state of the files under the job's paths.
+
+        A root that cannot be read deletes nothing: it is told in the report's notes, and raised as the error that it
+        is when no root could be read.
+        """
+        began = time.monotonic()
+        run = _IndexRun(job, report, cancelled)
+        errors: list[LocalSearchError] = []
+        with ExitStack() as stack:
+            extractor = None if job.dry_run else self._readers
+            if extractor is None and not job.dry_run:
+                extractor = stack.enter_context(Extractor(self.settings.extract))
+            for path in job.paths:
+                try:
+                    self._index_root(run, path, extractor)
+                except LocalSearchError as error:
+                    errors.append(error)
+                    run.notes.append(error.message)
+        if len(errors) == len(job.paths):
+            raise errors[0]
+        counts = FileCounts(**run.counts)
+        seconds = time.monotonic() - began
+        return IndexReport(
+            counts, run.documents, run.chunks, seconds, cancelled(), tuple(run.notes), run.rules
+        )
+
+    def _index_root(self, run: _IndexRun, path: Path, extractor: Extractor | None) -> None:
+        compared = self._compare(run, path)
+        if extractor is None:
+            self._count_dry(run, compared)
+            return
+        run.to_read += len(compared.to_read)
+        self._record_skips(run, compared.skipped)
+        for batch in _batches(self._read(run, compared.to_read, extractor)):
+            self._store(run, path, batch)
+        if not run.cancelled():
+            self._remove(run, compared.gone)
+            if not run.job.within:
+                self._register(run.job, path)
+
+    def _register(self, job: IndexJob, path: Path) -> None:
+        """Remember a root, unless it lies in another that takes all of it in the same way."""
+        options = {"include": list(job.include), "exclude": list(job.exclude)}
+        rules = ScanRules.of(self.settings, job.include, job.exclude)
+        for collection, name, how in self.ledger.roots():
+            root = path_of(raw_of(name))
+            if (collection, how) == (job.collection, options) and root in path.parents:
+                with suppress(RootUnreadable):
+                    if reaches(root, path, rules):
+                        return
+        self.ledger.put_root(job.collection, display(os.fsencode(path)), options)
+
+    # -- compare
+
+    def _compare(self, run: _IndexRun, path: Path) -> _Compared:
+        known: dict[bytes, FileRow] = {}
+        for part in run.job.within or (path,):
+            known |= self.ledger.under(run.job.collection, os.fsencode(part))
+        compared = _Compared([], [], [])
+        seen: set[bytes] = set()
+        kept: set[bytes] = set()
+        for found in self._scan(run, path, bool(known)):
+            seen.add(found.raw)
+            row = known.get(found.raw)
+            if found.skip:
+                run.leave_out("skipped", found.skip.rule)
+                if found.skip.rule == "unreadable":
+                    kept.add(found.raw)
+                if row is None or row.rule != found.skip.rule:
+                    compared.skipped.append(found)
+            elif row and _same(row, found) and not (run.job.retry_failed and row.state == "failed"):
+                run.count("unchanged") if row.state == "indexed" else run.leave_out(row.state, row.rule)
+            else:
+                compared.to_read.append(found)
+        if not run.cancelled():
+            compared.gone.extend(raw for raw in known if raw not in seen and not is_within(raw, kept))
+        return compared
+
+    def _scan(self, run: _IndexRun, path: Path, indexed_before: bool) -> Iterator[ScannedFile]:
+        rules = ScanRules.of(self.settings, run.job.include, run.job.exclude)
+        within = run.job.within
+        walk = (
+            scan_within(path, within, rules) if within else scan(path, rules, indexed_before=indexed_before)
+        )
+        for found in walk:
+            if run.cancelled():
+                return
+            run.scanned += 1
+            if run.scanned % 500 == 0:
+                run.report(Progress("scan", run.scanned, None, "files", found.path))
+            yield found
+
+    def _count_dry(self, run: _IndexRun, compared: _Compared) -> None:
+        for found in compared.to_read:
+            row = self.ledger.get(run.job.collection, found.raw)
+            run.count("changed" if row and row.content_hash else "new")
+        run.count("removed", len(compared.gone))
+
+    # -- read
+
+    def _read(self, run: _IndexRun, todo: list[ScannedFile], extractor: Extractor) -> Iterator[_Read]:
+        """Read files in parallel, in whatever order they come; those whose content is stored are not read."""
+        waiting: dict[Path, tuple[ScannedFile, bytes]] = {}
+        known: list[_Read] = []
+
+        def unread() -> Iterator[Path]:
+            for found in todo:
+                if run.cancelled():
+                    return
+                path = Path(os.fsdecode(found.raw))
+                try:
+                    digest = content_hash(path)
+                except FileNotFoundError:
+                    continue
+                except ExtractionError as error:
+                    known.append(_Read(found, None, error))
+                    continue
+                if self.corpus.by_content(run.job.collection, digest):
+                    known.append(_Read(found, digest, None))
+                else:
+                    waiting[path] = (found, digest)
+                    yield path
+
+        for path, outcome in extractor.extract_many(unread(), run.cancelled):
+            yield from _drained(known)
+            yield _Read(*waiting.pop(path), outcome)
+        yield from _drained(known)
+
+    # -- store
+
+    def _store(self, run: _IndexRun, root: Path, batch: list[_Read]) -> None:
+        """Store what was read, up to where the user stops; the rest is read again by the next run."""
+        with self.db.write():
+            for read in batch:
+                if run.cancelled():
+                    break
+                self._store_one(run, root, read)
+        run.done += len(batch)
+        run.report(Progress("read", run.done, run.to_read, "files", batch[-1].found.path))
+        self.derived.catch_up()
+
+    def _store_one(self, run: _IndexRun, root: Path, read: _Read) -> None:
+        collection, found = run.job.collection, read.found
+        old = self.ledger.get(collection, found.raw)
+        old_hash = old.content_hash if old else None
+        row = _row(collection, str(root), found)
+        if isinstance(read.outcome, ExtractionError) or read.digest is None:
+            self._store_failure(run, row, old, read.outcome)
+            return
+        self.ledger.put(replace(row, content_hash=read.digest, state="indexed"))
+        if old_hash and old_hash != read.digest:
+            self._release(collection, old_hash)
+        if not self.corpus.by_content(collection, read.digest):
+            self._store_documents(run, found, read.digest, read.outcome or ())
+        run.count("unchanged" if old_hash == read.digest else "changed" if old_hash else "new")
+
+    def _store_documents(
+        self, run: _IndexRun, found: ScannedFile, digest: bytes, extracts: Sequence[Extract]
+    ) -> None:
+        for extract in extracts:
+            key = found.path + (f"!/{extract.member}" if extract.member else "")
+            document = from_extract(extract, key, self.settings.chunk)
+            name = Path(extract.member or found.path).name
+            document = replace(
+                document,
+                title=document.title or name,
+                path=found.path,
+                size=found.size,
+                modified=document.modified or found.mtime_ns / 1e9,
+                content_hash=digest,
+            )
+            run.chunks += self._put(run.job.collection, document)
+            run.documents += 1
+
+    def _store_failure(self, run: _IndexRun, row: FileRow, old: FileRow | None, outcome: object) -> None:
+        """A file that could not be read keeps its last good content; one that holds nothing to read does not."""
+        error = outcome if isinstance(outcome, ExtractionError) else ExtractionError("could not be read")
+        rule = str(error.data.get("rule", "error"))
+        skipped = rule in SKIPPING_RULES
+        kept = None if skipped or old is None else old.content_hash
+        row = replace(
+            row,
+            state="skipped" if skipped else "failed",
+            rule=rule,
+            reason=error.message,
+            content_hash=kept,
+            tries=(old.tries if old else 0) + 1,
+        )
+        self.ledger.put(row)
+        if skipped and old and old.content_hash:
+            self._release(row.collection, old.content_hash)
+        run.leave_out(row.state, rule)
+
+    def _record_skips(self, run: _IndexRun, skipped: list[ScannedFile]) -> None:
+        with self.db.write():
+            for found in skipped:
+                assert found.skip is not None
+                collection = run.job.collection
+                old = self.ledger.get(collection, found.raw)
+                row = _row(collection, found.path, found)
+                unreadable = found.skip.rule == "unreadable"
+                kept = old.content_hash if old and unreadable else None
+                self.ledger.put(
+                    replace(
+                        row,
+                        state="skipped",
+                        rule=found.skip.rule,
+                        reason=found.skip.reason,
+                        content_hash=kept,
+                    )
+                )
+                if old and old.content_hash and not unreadable:
+                    self._release(collection, old.content_hash)
+        if skipped:
+            self.derived.catch_up()
+
+    def _remove(self, run: _IndexRun, gone: list[bytes]) -> None:
+        collection = run.job.collection
+        with self.db.write():
+            hashes = {row.content_hash for raw in gone if (row := self.ledger.get(collection, raw))}
+            self.ledger.remove(collection, gone)
+            for digest in hashes:
+                if digest:
+                    self._release(collection, digest)
+        run.count("removed", len(gone))
+        if gone:
+            self.derived.catch_up()
+
+    def _release(self, collection: str, digest: bytes) -> None:
+        """A path stopped holding this content: give its documents another holder's path, or delete them."""
+        holders = self.ledger.holders(collection, digest)
+        paths = {holder.path for holder in holders}
+        for document in self.corpus.by_content(collection, digest):
+            if not holders:
+                self.corpus.remove([document.id])
+            elif document.path not in paths:
+                path = holders[0].path
+                self.corpus.rename(
+                    document.id, path + (f"!/{document.member}" if document.member else ""), path
+                )
+
+
+def _batches(reads: Iterator[_Read]) -> Iterator[list[_Read]]:
+    """Group what was read, so that a batch is neither large nor late."""
+    batch: list[_Read] = []
+    began = time.monotonic()
+    for read in reads:
+        batch.append(read)
+        if len(batch) >= _BATCH_FILES or time.monotonic() - began > _BATCH_S:
+            yield batch
+            batch, began = [], time.monotonic()
+    if batch:
+        yield batch
+
+
+def _drained(known: list[_Read]) -> Iterator[_Read]:
+    while known:
+        yield known.pop()
+
+
+def _same(row: FileRow, found: ScannedFile) -> bool:
+    """Whether a file that may be read was dealt with as it is: not if a rule left it out that no longer does."""
+    left_out = row.state == "skipped" and row.rule not in SKIPPING_RULES
+    return not left_out and (row.size, row.mtime_ns) == (found.size, found.mtime_ns)
+
+
+def _row(collection: str, root: str, found: ScannedFile) -> FileRow:
+    return FileRow(collection, found.raw, found.path, root, found.size, found.mtime_ns, None, "indexed")

@@ -1,0 +1,103 @@
+"""How likely a hit answers the query, and whether anything does: pure functions over the scores of both legs.
+
+A raw cosine says little: one model calls unrelated texts 0.0, another 0.7. So it is measured in units of the corpus
+itself, from *floor* (as far apart as passages of it get) to *ceiling* (as near as a passage's nearest neighbour in
+another document usually is). A raw BM25 score says as little, until it is divided by the most that the query's words
+could give. Two logistic curves with constants of their own turn both numbers into one: see docs/decisions/relevance.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from localsearch.types import Scores
+
+Floats = NDArray[np.float32]
+
+SAMPLE = 500
+"""Passages whose neighbours are looked at to calibrate; the medians are then within 0.01."""
+FEWEST = 30
+"""With fewer passages there is nothing to calibrate on, and a query is never called foreign."""
+
+# Fitted on queries asked of their own and of foreign collections (ten of each, by leaving one collection out): how
+# near the best hit by meaning and by words is, against whether the query belongs to the corpus.
+_NEAR, _MATCH, _BASE = 8.0, 4.2, -7.4
+# Fitted on judged hits of five collections: the same evidence of one hit, against whether it was judged relevant.
+_SLOPE, _SHIFT = 0.47, -1.0
+_DEVIATIONS = 2.5
+_ALL = 0.95
+_SHREDDED = 2.1
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What cosines mean in this corpus: `floor` is unrelated, `ceiling` is as near as neighbours are.
+
+    `vectors` is how many passages had a vector when it was made, `seq` the last change of the store by then.
+    """
+
+    floor: float
+    ceiling: float
+    vectors: int = 0
+    seq: int = 0
+
+    def nearness(self, cosines: Scores) -> Floats:
+        """Cosines in units of the corpus: 0 at the floor, 1 at the ceiling; NaN counts as unrelated."""
+        scaled = (np.nan_to_num(cosines, nan=self.floor) - self.floor) / max(self.ceiling - self.floor, 1e-3)
+        return np.asarray(scaled, np.float32)
+
+    def is_outdated(self, vectors: int, seq: int, documents: int) -> bool:
+        """Whether the corpus doubled or halved since, or as many documents changed as it has."""
+        return not self.vectors / 2 < vectors < self.vectors * 2 or seq - self.seq > documents
+
+
+def calibrate(pairs: Scores, nearest: Scores) -> Calibration | None:
+    """Learn what cosines mean in a corpus, or None when there is too little of it.
+
+    `pairs` are cosines between passages of different documents picked at random, `nearest` those between a passage
+    and its nearest neighbour in another document, each of shape (n,).
+    """
+    pairs, nearest = pairs[~np.isnan(pairs)], nearest[~np.isnan(nearest)]
+    if len(nearest) < FEWEST or len(pairs) < FEWEST:
+        return None
+    floor = float(pairs.mean() - _DEVIATIONS * pairs.std())
+    return Calibration(floor, max(float(np.median(nearest)), floor + 0.05))
+
+
+def match(lexical: Scores, most: float) -> Floats:
+    """BM25 scores as a share, 0..1, of what a passage holding each of the query's words once or so would get.
+
+    `most` is the sum of the idf of the query's words, each times its weight.
+    """
+    return np.clip(lexical / most, 0.0, 1.0).astype(np.float32) if most > 0 else np.zeros_like(lexical)
+
+
+def evidence(near: Floats | np.float32, matched: Floats | np.float32) -> Floats:
+    """Log-odds that a query with such a best hit is about something in this corpus."""
+    return np.asarray(_NEAR * near + _MATCH * matched + _BASE, np.float32)
+
+
+def relevance(lexical: Scores, semantic: Scores, most: float, calibration: Calibration) -> Floats:
+    """How likely each hit would be judged relevant, 0..1, all of shape (n,)."""
+    logit = evidence(calibration.nearness(semantic), match(lexical, most))
+    return np.asarray(1 / (1 + np.exp(-(_SLOPE * logit + _SHIFT))), np.float32)
+
+
+def best(lexical: Scores, semantic: Scores, most: float, calibration: Calibration) -> tuple[float, float]:
+    """How near and how well matched the best of some passages are, each by its own leg; at least one passage."""
+    return float(calibration.nearness(semantic).max()), float(match(lexical, most).max())
+
+
+def is_out_of_domain(near: float, matched: float, letters_per_piece: float = np.inf) -> bool:
+    """Whether nothing in the corpus is about a query: its best hits by meaning and by words are both too far.
+
+    A passage that holds nearly all of the words is never too far. Where the model takes the query apart into pieces of
+    few letters, it does not know its language: that the best is far means nothing then, and any word in common is
+    enough.
+    """
+    if letters_per_piece < _SHREDDED and matched > 0:
+        return False
+    return matched < _ALL and float(evidence(np.float32(near), np.float32(matched))) < 0

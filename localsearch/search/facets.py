@@ -1,0 +1,70 @@
+"""Counts over the documents that match: by type, folder, language, tag and year."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+from localsearch.store import FacetRow
+
+FACETS = ("type", "folder", "language", "tag", "year")
+TOP = 12
+"""Values shown of each facet, commonest first."""
+
+
+def facets(rows: Iterable[FacetRow]) -> dict[str, Mapping[str, int]]:
+    """Count each facet's values. A folder counts what is in it and below it, as a filter on its path does.
+
+    >>> facets([FacetRow("pdf", ("/a/b/c.pdf",), "de", "[]", 0.0)])["year"]
+    {'1970': 1}
+    """
+    rows = list(rows)
+    counters: dict[str, Counter[str]] = {name: Counter() for name in FACETS}
+    for row in rows:
+        counters["type"][row.type] += 1
+        if row.language:
+            counters["language"][row.language] += 1
+        if row.tags != "[]":
+            counters["tag"].update(set(json.loads(row.tags)))
+        if row.modified is not None:
+            counters["year"][str(datetime.fromtimestamp(row.modified, UTC).year)] += 1
+    counters["folder"] = _folders(row.paths for row in rows if row.paths)
+    return {name: _top(counter) for name, counter in counters.items()}
+
+
+def _folders(documents: Iterable[tuple[str, ...]]) -> Counter[str]:
+    """Documents in and below each folder, from the one that holds all of them down.
+
+    That one is left out where it only leads to others.
+
+    >>> sorted(_folders([("/n/a/1.md", "/n/b/1.md"), ("/n/a/x/2.md",)]).items())
+    [('/n/a', 2), ('/n/a/x', 1), ('/n/b', 1)]
+    """
+    homes = Counter(
+        frozenset(posixpath.dirname(path) for path in paths if path.startswith("/")) for paths in documents
+    )
+    direct: frozenset[str] = frozenset().union(*homes)
+    if not direct:
+        return Counter()
+    top = posixpath.commonpath(direct)
+    counts: Counter[str] = Counter()
+    for folders, number in homes.items():
+        counts.update(dict.fromkeys((above for one in folders for above in _up_to(one, top)), number))
+    if top not in direct:
+        del counts[top]
+    return counts
+
+
+def _up_to(folder: str, top: str) -> Iterable[str]:
+    """A folder and those around it, as far as `top`."""
+    while folder != top:
+        yield folder
+        folder = posixpath.dirname(folder)
+    yield top
+
+
+def _top(counter: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counter.items(), key=lambda item: (-item[1], item[0]))[:TOP])

@@ -1,0 +1,86 @@
+"""From ranked documents to the hits of a page, with snippets, places and metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from localsearch.filters import path_sql
+from localsearch.search.plan import Plan
+from localsearch.search.rank import Ranked
+from localsearch.search.snippets import Excerpt, snippet, snippet_terms
+from localsearch.store import ChunkRow, Corpus, DocumentRow
+from localsearch.text import Analyzer
+from localsearch.types import Hit, Place
+
+
+class Presenter:
+    """Makes hits to show. Safe to share between threads."""
+
+    def __init__(self, corpus: Corpus, analyzer: Analyzer) -> None:
+        self.corpus = corpus
+        self.analyzer = analyzer
+
+    def hits(self, plan: Plan, page: list[Ranked], with_scores: bool) -> Iterator[Hit]:
+        documents = self.corpus.documents(ranked.document_id for ranked in page)
+        passages = self.corpus.chunk_rows(ranked.chunk_id for ranked in page)
+        matched = path_sql(plan.filter, "f.path")
+        paths = self.corpus.paths_where(documents, *matched) if matched else {}
+        terms = snippet_terms([term.forms for term in plan.words.terms])
+        for ranked in page:
+            document, passage = documents.get(ranked.document_id), passages.get(ranked.chunk_id)
+            if document and passage:
+                if (path := paths.get(document.id)) is not None:
+                    document = replace(document, path=path)
+                cut = snippet(passage.text, terms, self.analyzer, language=document.language)
+                yield _hit(ranked, document, passage, cut, with_scores)
+
+
+def _hit(ranked: Ranked, document: DocumentRow, passage: ChunkRow, cut: Excerpt, with_scores: bool) -> Hit:
+    place = {name: value for name, value in msgspec.to_builtins(_place(passage, cut)).items() if value}
+    if document.member:
+        place["member"] = document.member
+    return Hit(
+        id=document.key,
+        score=round(ranked.score, 6),
+        text=passage.text,
+        metadata=metadata_of(document),
+        title=document.title,
+        path=document.path,
+        snippet=cut.text,
+        highlights=cut.highlights,
+        location={**place, "start": passage.start, "end": passage.stop},
+        scores={"lexical": ranked.lexical, "semantic": ranked.semantic} if with_scores else None,
+        collection=document.collection,
+        relevance=None if ranked.relevance is None else round(ranked.relevance, 4),
+    )
+
+
+def _place(passage: ChunkRow, cut: Excerpt) -> Place:
+    """Where the passage stands; in text with lines, the line of what matched rather than the passage's first."""
+    place = passage.place
+    if place.line is None or place.row is not None:
+        return place
+    return replace(place, line=place.line + passage.text.count("\n", 0, cut.anchor))
+
+
+def metadata_of(document: DocumentRow) -> dict[str, Any]:
+    """A document's own metadata, with the columns that every document has beneath it."""
+    columns = {
+        "type": document.type,
+        "language": document.language,
+        "author": document.author,
+        "size": document.size,
+        "created": _iso(document.created),
+        "modified": _iso(document.modified),
+        "tags": list(document.tags),
+    }
+    return {**{name: value for name, value in columns.items() if value}, **document.metadata}
+
+
+def _iso(seconds: float | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

@@ -1,0 +1,168 @@
+"""Housekeeping in one thread: keys, alerts, samples for the charts, warming the caches."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from localsearch.errors import LocalSearchError
+from localsearch.search import SearchQuery
+from localsearch.server.metrics import Snapshot, percentile
+from localsearch.server.readings import RecallSample, quality, stale_s
+from localsearch.server.schemas import LatencyAnswer, Sample
+
+if TYPE_CHECKING:
+    from localsearch.server.service import Service
+
+TICK_S = 1.0
+SNAPSHOT_S = 2.0
+HISTORY_S = 3600.0
+
+log = logging.getLogger("localsearch.housekeeping")
+
+
+class Housekeeping:
+    """How the server is doing, looked at from time to time."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._every = service.settings.alerts.interval_s
+        self.recall = RecallSample(service.engine)
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._snapshot, self._taken = Snapshot(), float("-inf")
+        self.samples: deque[Sample] = deque(maxlen=max(1, int(HISTORY_S / self._every)))
+        self._hits = (0, 0)
+
+    @property
+    def every_s(self) -> float:
+        return self._every
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="localsearch-housekeeping", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._thread:
+            self._thread.join()
+
+    def snapshot(self) -> Snapshot:
+        """The state of the index and the queues, at most two seconds old."""
+        with self._lock:
+            if time.monotonic() - self._taken > SNAPSHOT_S:
+                self._snapshot, self._taken = self._take(), time.monotonic()
+            return self._snapshot
+
+    def forget(self) -> None:
+        """Make the next `snapshot` a new one."""
+        with self._lock:
+            self._taken = float("-inf")
+
+    def latency(self) -> LatencyAnswer:
+        """Searches and errors of the last five minutes."""
+        window = self._service.metrics.window
+        durations = window.durations_ms()
+        return LatencyAnswer(
+            searches=len(durations),
+            p50_ms=percentile(durations, 0.5),
+            p99_ms=percentile(durations, 0.99),
+            error_rate=round(window.error_rate(), 6),
+        )
+
+    def _take(self) -> Snapshot:
+        service = self._service
+        status = service.engine.status()
+        return Snapshot(
+            documents=status.documents,
+            chunks=status.chunks,
+            embedded_chunks=status.embedded_chunks,
+            coverage=status.semantic_coverage,
+            files=status.files,
+            bytes=status.bytes,
+            stale_s=stale_s(service.engine, service.watching.checked if service.watching else None),
+            quality=quality(service.engine),
+            disk_free=service.disk_free(),
+            caches=service.caches(),
+            queues={"queued": 0, "running": 0, "failed": 0} | service.jobs.counts(),
+            cost=status.cost,
+            recall=self.recall.value,
+            alerts=service.alerts.firing(),
+        )
+
+    def _run(self) -> None:
+        due, warmed = 0.0, object()
+        while not self._stop.wait(TICK_S):
+            generation = self._service.generation()
+            if generation != warmed:
+                warmed = generation
+                self._guarded(self._warm)
+            self._guarded(self._service.keyring.refresh)
+            self._guarded(self._service.engine.query_log.flush)
+            if self._service.watching and not self._service.jobs.busy:
+                self._guarded(self._service.watching.refresh)
+            if time.monotonic() >= due:
+                due = time.monotonic() + self._every
+                self._guarded(self.recall.measure)
+                self._guarded(self._look)
+
+    def _guarded(self, step: Callable[[], Any]) -> None:
+        """One failing step must not end the housekeeping."""
+        try:
+            step()
+        except Exception:
+            log.exception("housekeeping failed")
+
+    def _look(self) -> None:
+        now = self.snapshot()
+        latency = self.latency()
+        self._service.alerts.evaluate(
+            {
+                "error_rate": latency.error_rate,
+                "p99_ms": latency.p99_ms if latency.searches else None,
+                "stale_s": now.stale_s,
+                "failed_files": float((now.files or {}).get("failed", 0)),
+                "disk_free": now.disk_free,
+                "recall": now.recall,
+            }
+        )
+        self.samples.append(self._sample(now))
+
+    def _sample(self, now: Snapshot) -> Sample:
+        durations = self._service.metrics.window.durations_ms(self._every)
+        return Sample(
+            at=time.time(),
+            searches=len(durations),
+            p50_ms=percentile(durations, 0.5),
+            p99_ms=percentile(durations, 0.99),
+            hit_rate=self._hit_rate(),
+            semantic_coverage=now.coverage,
+        )
+
+    def _hit_rate(self) -> float:
+        """The share of searches since the last sample that were answered from a cache."""
+        stats = self._service.caches()["answers"]
+        hits, misses = stats.hits - self._hits[0], stats.misses - self._hits[1]
+        self._hits = stats.hits, stats.misses
+        return round(hits / (hits + misses), 4) if hits + misses else 0.0
+
+    def _warm(self) -> None:
+        """Ask the most frequent recent queries once, so that no person waits for them."""
+        from localsearch.server.routes.search import warm
+
+        for asked in self._service.engine.query_log.frequent(self._service.settings.caches.warm):
+            if self._stop.is_set():
+                return
+            # Warming may take a while, and a revoked key must end meanwhile.
+            self._guarded(self._service.keyring.refresh)
+            try:
+                warm(self._service, SearchQuery.of(asked))
+            except (LocalSearchError, msgspec.ValidationError) as error:
+                log.debug("not warmed: %s", error)

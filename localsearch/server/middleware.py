@@ -1,0 +1,180 @@
+"""The first and last to touch a request: guards, keys, rate, request id, error answers, headers, metrics, the log."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import re
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.types import ASGIApp
+
+from localsearch.server.bodies import ClientGone
+from localsearch.server.endpoint import send_bytes
+from localsearch.server.guards import DATA_HEADERS
+from localsearch.server.keys import Key
+from localsearch.server.logs import request_id
+from localsearch.server.operations import Receive, Send
+from localsearch.server.problems import Headers, HttpError, answer
+from localsearch.server.service import Service
+
+access = logging.getLogger("localsearch.access")
+log = logging.getLogger("localsearch.server")
+
+QUIET = frozenset({"/health", "/ready", "/metrics", "/static/{name}", "/docs.css"})
+"""Routes that machines ask all the time; their lines would hide the others."""
+_ID = re.compile(rb"[A-Za-z0-9._\-]{1,64}")
+_ONCE = frozenset(
+    {
+        b"origin",
+        b"sec-fetch-site",
+        b"authorization",
+        b"x-api-key",
+        b"x-request-id",
+        b"content-type",
+        b"content-length",
+    }
+)
+
+
+@dataclass(slots=True)
+class _Trip:
+    """One request under way. `first` holds the headers that matter, `more` what is added to the answer."""
+
+    scope: dict[str, Any]
+    send: Send
+    hosts: list[bytes] = field(default_factory=list)
+    first: dict[bytes, bytes] = field(default_factory=dict)
+    more: Headers = field(default_factory=list)
+    status: int = 0
+
+    def read_headers(self) -> None:
+        for name, value in self.scope["headers"]:
+            if name == b"host":
+                self.hosts.append(value)
+            elif name in _ONCE:
+                self.first.setdefault(name, value)
+
+    async def sending(self, message: dict[str, Any]) -> None:
+        """Send, with what every answer carries."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message["headers"], *self.more]
+        await self.send(message)
+
+
+class ServiceMiddleware:
+    """A pure ASGI middleware, so that it costs little."""
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self._app: Any = app
+        self._service = service
+        self._prefix = secrets.token_hex(4).encode()
+        self._numbers = itertools.count(1)
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        trip = _Trip(scope, send)
+        trip.read_headers()
+        id = self._id(trip.first.get(b"x-request-id"))
+        trip.more.append((b"x-request-id", id))
+        token = request_id.set(id.decode())
+        scope["localsearch.started"] = started
+        try:
+            await self._answer(trip, receive)
+        finally:
+            self._record(trip, time.perf_counter() - started)
+            request_id.reset(token)
+
+    def _id(self, given: bytes | None) -> bytes:
+        if given and _ID.fullmatch(given):
+            return given
+        return b"%s-%08x" % (self._prefix, next(self._numbers))
+
+    async def _answer(self, trip: _Trip, receive: Receive) -> None:
+        try:
+            if await self._admit(trip):
+                await self._app(trip.scope, receive, trip.sending)
+        except ClientGone:
+            trip.status = 499
+        except Exception as error:
+            await self._explain(trip, error)
+
+    async def _admit(self, trip: _Trip) -> bool:
+        """Check everything that does not depend on the route. False when the answer has been given."""
+        scope, first, guards = trip.scope, trip.first, self._service.guards
+        origin = first.get(b"origin")
+        guards.check_host(trip.hosts)
+        if scope["method"] == "OPTIONS" and origin is not None:
+            await send_bytes(trip.sending, 204, [*guards.preflight(origin), *DATA_HEADERS], b"")
+            return False
+        trip.more += guards.cors(origin)
+        guards.check_origin(scope["method"], origin, first.get(b"sec-fetch-site"))
+        key = self._key(first)
+        trip.more += self._service.take(scope.get("client"), key)
+        if key is None and self._gave_key(first):
+            raise HttpError(
+                401,
+                "bad_key",
+                "This API key is not valid.",
+                hint="`localsearch keys list` shows the valid ones.",
+                headers=[(b"www-authenticate", b"Bearer")],
+            )
+        scope["localsearch.key"] = key
+        scope["localsearch.content_type"] = first.get(b"content-type")
+        scope["localsearch.length"] = _length(first.get(b"content-length"))
+        return True
+
+    def _gave_key(self, first: dict[bytes, bytes]) -> bool:
+        return b"authorization" in first or b"x-api-key" in first
+
+    def _key(self, first: dict[bytes, bytes]) -> Key | None:
+        """The valid key of a request, from `Authorization: Bearer` or `X-API-Key`."""
+        if not self._gave_key(first):
+            return None
+        scheme, _, bearer = first.get(b"authorization", b"").partition(b" ")
+        text = bearer.strip() if scheme.lower() == b"bearer" else first.get(b"x-api-key", b"")
+        return self._service.keyring.find(text)
+
+    async def _explain(self, trip: _Trip, error: Exception) -> None:
+        status, headers, body = answer(error)
+        if status >= 500 and not isinstance(error, HttpError):
+            log.error("%s", error, exc_info=error)
+        if trip.status:
+            # The answer has begun; all that is left is to end the connection, which uvicorn does for an exception.
+            raise error
+        if isinstance(error, HttpError):
+            self._service.metrics.refused(status, error.code)
+        await send_bytes(trip.sending, status, [*headers, *DATA_HEADERS], body)
+
+    def _record(self, trip: _Trip, seconds: float) -> None:
+        scope = trip.scope
+        route = scope.get("localsearch.route", "other")
+        self._service.metrics.request(route, _known(scope["method"]), trip.status or 500, seconds)
+        level = logging.DEBUG if route in QUIET else logging.INFO
+        if access.isEnabledFor(level):
+            fields = {
+                "method": scope["method"],
+                "route": route,
+                "status": trip.status,
+                "ms": round(seconds * 1000, 2),
+                "client": (scope.get("client") or ("",))[0],
+            }
+            if access.isEnabledFor(logging.DEBUG):
+                fields["query_string"] = scope["query_string"].decode("latin-1")
+            access.log(level, "request", extra={"fields": fields})
+
+
+def _length(value: bytes | None) -> int | None:
+    return int(value) if value and value.isdigit() else None
+
+
+def _known(method: str) -> str:
+    """A method for a label: a client must not be able to make up new ones."""
+    return method if method in ("GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH") else "other"

@@ -1,0 +1,96 @@
+"""Documentation is checked against the code: settings, commands, links.
+
+With LOCALSEARCH_WRITE_DOCS=1 what is generated is written.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+
+import localsearch
+from localsearch.cli.parser import build_parser
+from localsearch.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = ROOT / "docs" / "SETTINGS.md"
+README = (ROOT / "README.md").read_text("utf-8")
+PAGES = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")]
+
+
+def render(shape: type, prefix: str = "") -> Iterator[str]:
+    """One section per group of settings: the docstring, then name, type and default of each."""
+    yield f"## {prefix[:-1] or 'Top level'}\n\n{_prose(shape)}\n\n| setting | type | default |\n|---|---|---|"
+    inner: list[tuple[type, str]] = []
+    for entry, kind in zip(fields(shape), get_type_hints(shape).values(), strict=True):
+        if is_dataclass(kind) and isinstance(kind, type):
+            inner.append((kind, f"{prefix}{entry.name}."))
+            continue
+        default = entry.default if entry.default is not MISSING else _factory(entry.default_factory)
+        name = re.sub(
+            r"typing\.|collections\.abc\.|pathlib\.|localsearch\.settings\.|<class '|'>", "", str(kind)
+        )
+        yield f"| `{prefix}{entry.name}` | `{name.replace('|', ' or ')}` | {default} |"
+    for kind, deeper in inner:
+        yield "\n" + "\n".join(render(kind, deeper))
+
+
+def _prose(shape: type) -> str:
+    return re.sub(r"\n +", "\n", (shape.__doc__ or "").strip())
+
+
+def _factory(factory: Any) -> str:
+    if factory is MISSING:
+        return "see above"
+    return "`" + repr(factory()).replace("|", "\\|") + "`"
+
+
+def test_the_settings_page_is_what_the_code_says() -> None:
+    head = (
+        "# Settings\n\nRead from `settings.toml` in the index folder: a setting `model.name` is written\n\n"
+        '    [model]\n    name = "all-MiniLM-L6-v2"\n\nThis page is made from `localsearch/settings.py`.\n'
+    )
+    text = head + "\n" + "\n".join(render(Settings)) + "\n"
+    if os.environ.get("LOCALSEARCH_WRITE_DOCS"):
+        SETTINGS.write_text(text, "utf-8")
+    assert SETTINGS.read_text("utf-8") == text
+
+
+def test_every_command_that_the_readme_names_exists() -> None:
+    named = set(re.findall(r"localsearch ([a-z]+)\b", README)) - {"search", "import"}
+    choices = build_parser()._subparsers._group_actions[0].choices  # type: ignore[union-attr]
+    unknown = {name for name in named if name not in choices} - {"is", "reads", "on"}
+    assert not unknown
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text("utf-8")):
+        if not target.startswith(("http:", "https:")):
+            assert (page.parent / target).exists(), target
+
+
+def test_the_test_command_is_in_the_readme() -> None:
+    assert re.search(r"^ *make test( |$)", README, re.MULTILINE)
+
+
+def test_the_public_names_are_there() -> None:
+    for name in localsearch.__all__:
+        assert getattr(localsearch, name) is not None
+    with pytest.raises(AttributeError):
+        _ = localsearch.nothing  # type: ignore[attr-defined]
+
+
+def test_importing_the_package_loads_neither_faiss_nor_onnx_runtime() -> None:
+    heavy = "('faiss', 'onnxruntime', 'numpy', 'tantivy')"
+    code = f"import sys, localsearch; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

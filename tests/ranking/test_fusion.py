@@ -1,0 +1,137 @@
+"""Fusion: worked examples, and what must hold for any scores."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from localsearch.ranking.fusion import (
+    Candidates,
+    FusionParameters,
+    Method,
+    QuerySignals,
+    convex,
+    dbsf,
+    fuse,
+    letters_per_piece,
+    reranked,
+    rrf,
+    smoothed,
+    towards,
+    union,
+)
+from localsearch.types import Ranking
+
+METHODS: list[Method] = ["adaptive", "convex", "rrf", "dbsf"]
+
+
+def scores(*values: float) -> np.ndarray:
+    return np.array(values, np.float32)
+
+
+def test_union_is_sorted_and_unique() -> None:
+    left = Ranking(np.array([5, 2]), scores(3, 1))
+    right = Ranking(np.array([2, 9]), scores(0.9, 0.2))
+    assert union(left, right).tolist() == [2, 5, 9]
+
+
+def test_convex_is_min_max_half_and_half() -> None:
+    mixed = convex(scores(0, 5, 10), scores(0.9, 0.5, 0.1))
+    assert mixed.tolist() == pytest.approx([0.5, 0.5, 0.5])
+    assert convex(scores(0, 5, 10), scores(0.9, 0.5, 0.1), 1.0).tolist() == pytest.approx([1, 0.5, 0])
+
+
+def test_rrf_adds_reciprocal_ranks_and_ignores_what_has_no_word() -> None:
+    mixed = rrf(scores(7, 3, 0), scores(0.1, 0.3, 0.2))
+    assert mixed.tolist() == pytest.approx([1 / 61 + 1 / 63, 1 / 62 + 1 / 61, 1 / 62])
+
+
+def test_dbsf_puts_the_mean_at_one_half() -> None:
+    assert dbsf(scores(1, 2, 3), scores(1, 2, 3))[1] == pytest.approx(0.5)
+
+
+def test_words_weigh_more_where_the_tokenizer_shreds_the_query() -> None:
+    assert letters_per_piece("winter tyres", 3) == pytest.approx(11 / 3)
+    assert letters_per_piece("東京タワー", 5) == pytest.approx((5 + 2 + 0.5 * 3) / 5)
+    assert QuerySignals(4.2).word_weight(9.0) == QuerySignals(3.0).word_weight(9.0) == pytest.approx(0.4)
+    assert QuerySignals(1.5).word_weight(9.0) == pytest.approx(1.6)
+    assert QuerySignals(1.5).trust() == pytest.approx(0.25)
+    # Half of what is enough, half the weight; enough and more, all of it; 0 leaves the step out.
+    assert QuerySignals(4.2, most=10.0).word_weight(3.0) == pytest.approx(0.2)
+    assert QuerySignals(4.2, most=10.0).word_weight(6.5) == pytest.approx(0.4)
+    assert QuerySignals(4.2, most=10.0).word_weight(0.1, FusionParameters(coverage=0.0)) == pytest.approx(0.4)
+    # A model that does not know the language is nothing to turn to: of its trust of 1/4 comes a cut of 1/8.
+    assert QuerySignals(1.5, most=10.0).covered(3.0) == pytest.approx(1 - 0.25 * 0.5)
+    other = FusionParameters(words=0.5, known=2.0, power=1.0)
+    assert QuerySignals(1.0).word_weight(9.0, other) == pytest.approx(1.0)
+    assert QuerySignals(1.0).trust(other) == pytest.approx(0.5)
+
+
+def test_the_query_moves_towards_the_best_passages() -> None:
+    vectors = np.array([[1, 0], [0, 1], [0, 1], [np.nan, np.nan]], np.float32)
+    moved = towards(scores(1, 0), vectors, scores(0, 3, 2, 9), 0.3)
+    expected = np.array([1, 0.3])
+    assert moved.tolist() == pytest.approx((expected / np.linalg.norm(expected)).tolist(), abs=1e-6)
+
+
+def test_a_passage_among_good_ones_rises() -> None:
+    vectors = np.array([[1, 0], [1, 0], [0, 1], [0, 1]], np.float32)
+    before = scores(1.0, 0.5, 0.6, 0.1)
+    after = smoothed(before, vectors, 0.3)
+    assert after[1] > after[2], "its neighbour is the best one"
+    assert smoothed(before[:1], vectors[:1], 0.3).tolist() == before[:1].tolist()
+
+
+def test_reranking_reorders_the_best_and_takes_the_rest_for_as_bad_as_the_worst() -> None:
+    before = np.linspace(1, 0, 40, dtype=np.float32)
+    after = reranked(before, lambda top: np.linspace(0.2, 1, len(top), dtype=np.float32), 1.5)
+    assert int(np.argmax(after)) == 29
+    assert after[:30] - before[:30] == pytest.approx(1.5 * np.linspace(0.2, 1, 30), abs=1e-6)
+    assert after[30:] - before[30:] == pytest.approx([0.3] * 10, abs=1e-6)
+
+
+def test_reranking_that_ran_out_of_time_counts_for_what_it_saw() -> None:
+    before = scores(0.9, 0.8, 0.7)
+    assert reranked(before, lambda top: scores(0.1, 0.4, np.nan), 1.0).tolist() == pytest.approx(
+        [1, 1.2, 0.8]
+    )
+    assert reranked(before, lambda top: scores(np.nan, np.nan, np.nan), 1.0).tolist() == before.tolist()
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 50, width=32), st.floats(-1, 1, width=32)), min_size=1, max_size=40),
+    st.sampled_from(METHODS),
+)
+def test_any_method_orders_every_candidate_once(pairs: list[tuple[float, float]], method: Method) -> None:
+    lexical, semantic = (np.array(column, np.float32) for column in zip(*pairs))
+    ids = np.arange(100, 100 + len(pairs), dtype=np.int64)
+    fused = fuse(Candidates(ids, lexical, semantic), method, signals=QuerySignals(2.0))
+    assert sorted(fused.ranking.ids.tolist()) == ids.tolist()
+    assert np.all(np.diff(fused.ranking.scores) <= 0)
+    assert np.array_equal(ids[fused.order], fused.ranking.ids)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_passage_better_on_both_legs_is_never_below(method: Method) -> None:
+    fused = fuse(Candidates(np.array([1, 2, 3]), scores(1, 9, 4), scores(0.1, 0.8, 0.5)), method)
+    assert fused.ranking.ids.tolist() == [2, 3, 1]
+
+
+def test_without_vectors_the_words_decide() -> None:
+    fused = fuse(Candidates(np.array([1, 2]), scores(1, 2)))
+    assert fused.ranking.ids.tolist() == [2, 1]
+    assert fused.weights == {"lexical": 1.0, "semantic": 0.0}
+
+
+def test_a_passage_that_waits_for_its_vector_counts_as_average() -> None:
+    semantic = scores(0.9, np.nan, 0.1)
+    fused = fuse(Candidates(np.array([1, 2, 3]), scores(1, 1, 1), semantic), "convex")
+    assert fused.ranking.ids.tolist() == [1, 2, 3]
+
+
+def test_nothing_found_by_either() -> None:
+    empty = np.empty(0, np.float32)
+    for method in METHODS:
+        assert len(fuse(Candidates(np.empty(0, np.int64), empty, empty), method).ranking) == 0
