@@ -81,7 +81,7 @@ def _is_right(text: str, encoding: str, show: bool) -> bool | None:
     form = "".join(map(_tone_apart, text)) if encoding == "cp1258" else text
     data = form.encode(encoding, "ignore")
     wanted = clean(data.decode(encoding))
-    if data.isascii() and not encoding.startswith("iso2022") or len(wanted) < 0.97 * len(form):
+    if (data.isascii() and not encoding.startswith("iso2022")) or len(wanted) < 0.97 * len(form):
         return None
     found, name = decode(data)
     wanted = unicodedata.normalize("NFC", wanted) if encoding == "cp1258" else wanted
@@ -101,7 +101,9 @@ def _tone_apart(letter: str) -> str:
 def print_table(table: dict[str, dict[str, list[int]]]) -> None:
     """The table, one line for each group."""
     for group, row in table.items():
-        cells = (f"{name} {right}/{tried} {right / max(1, tried):.1%}" for name, (right, tried) in row.items())
+        cells = (
+            f"{name} {right}/{tried} {right / max(1, tried):.1%}" for name, (right, tried) in row.items()
+        )
         print(f"{group:24}", " | ".join(cells))
 
 

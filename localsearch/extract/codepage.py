@@ -21,17 +21,25 @@ NEAR, NEARER = 0.05, 0.4
 MUCH = 30
 """Bytes beyond ASCII that tell much."""
 FALLBACK = "cp1252"
+DOS = frozenset([
+    "cp437", "cp850", "cp852", "cp866", "cp737", "cp857", "cp862", "cp775", "cp932", "cp949", "gb18030",
+    "big5hkscs",
+])  # fmt: skip
+"""Code pages in which programs for DOS and Windows name files."""
 UNSURE = 6
 """Bytes beyond ASCII that tell as much as is known of an encoding before: with fewer, the common ones lead."""
 
 _SAME = {"ascii": "cp1252", "iso8859-1": "cp1252", "iso8859-9": "cp1254", "iso8859-11": "cp874", "tis-620": "cp874",
          "euc_kr": "cp949", "iso8859-8": "cp1255", "shift_jis_2004": "cp932", "cp858": "cp850"}  # fmt: skip
 """Candidates that are parts of another one, or its twin with one sign changed."""
-_COMMON = frozenset(
-    """cp1250 cp1251 cp1252 cp1253 cp1254 cp1255 cp1256 cp1257 cp1258 cp874 cp932 cp949 gb18030 big5hkscs""".split()
-)
+_COMMON = frozenset([
+    "cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "cp874",
+    "cp932", "cp949", "gb18030", "big5hkscs",
+])  # fmt: skip
 _LESS_COMMON = {
-    **dict.fromkeys(["iso8859-2", "iso8859-5", "iso8859-7", "iso8859-13", "koi8-r", "koi8-u", "euc_jis_2004"], 0.9799),
+    **dict.fromkeys(
+        ["iso8859-2", "iso8859-5", "iso8859-7", "iso8859-13", "koi8-r", "koi8-u", "euc_jis_2004"], 0.9799
+    ),
     **dict.fromkeys(["cp850", "cp852", "cp866", "mac-roman", "iso8859-15"], 0.97),
     **dict.fromkeys(["cp437", "cp1125", "johab", "mac-cyrillic"], 0.85),
 }
@@ -41,9 +49,13 @@ _RARE = 0.7
 _WORD = re.compile(r"[^\W\d_]+")
 _LONE = frozenset("àáâéèêíóòôúýåöøæąęőиваоуксяієјаьαηοшאו")
 _INSIDE = re.compile(r"(?<=[^\W\d_])([^\w\s\x00-\x7f])(?=[^\W\d_])")
-_BESIDE = re.compile(r"[^\W\d_]([\u2190-\u25ff¤¦¨´¸¼½¾¹²³ºª†‡‰±µ¶§×÷¬¢£¥])|([\u2190-\u25ff¤¦¨´¸†‡±¶¬])[^\W\d_]")
+_BESIDE = re.compile(
+    r"[^\W\d_]([\u2190-\u25ff¤¦¨´¸¼½¾¹²³ºª†‡‰±µ¶§×÷¬¢£¥])|([\u2190-\u25ff¤¦¨´¸†‡±¶¬])[^\W\d_]"
+)
 _JOINTS = frozenset("’‘'‑–—…\u00ad\u200c\u200d“”«»„‹›")
-_ELISION = re.compile(r"(?<=[^\W\d_])’(?:s|t|re|ll|ve|d|m)\b|\b(?:[cdjlmnst]|qu|un|(?:d|n|s)?[ae]ll)’(?=\w)", re.I)
+_ELISION = re.compile(
+    r"(?<=[^\W\d_])’(?:s|t|re|ll|ve|d|m)\b|\b(?:[cdjlmnst]|qu|un|(?:d|n|s)?[ae]ll)’(?=\w)", re.I
+)
 _CONTROL = re.compile("[\x80-\x9f\ufffd\ue000-\uf8ff]")
 _OTHER_SCRIPT = re.compile(
     "[\u0370-\u03ff\u1f00-\u1fff]+|[\u0400-\u052f]+|[\u0590-\u05ff]+|[\u0600-\u06ff\ufb50-\ufeff]+|"
@@ -52,8 +64,8 @@ _OTHER_SCRIPT = re.compile(
 _LATIN = re.compile("[A-Za-z\u00c0-\u024f\u1e00-\u1eff]")
 
 
-def likeliest(data: bytes) -> str:
-    """Python's name of the encoding that bytes beyond ASCII are most likely in."""
+def likeliest(data: bytes, among: frozenset[str] | None = None) -> str:
+    """Python's name of the encoding that bytes beyond ASCII are most likely in; of DOS, or of `among` alone."""
     import chardet
     from chardet import EncodingEra
 
@@ -64,6 +76,8 @@ def likeliest(data: bytes) -> str:
         encoding_era=EncodingEra.ALL & ~EncodingEra.MAINFRAME,
         compat_names=False,
         max_bytes=SAMPLE,
+        include_encodings=among,
+        no_match_encoding="cp1252" if among is None else "cp437",
     )
     candidates: dict[str, float] = {}
     for found in ranked:
@@ -71,13 +85,15 @@ def likeliest(data: bytes) -> str:
             name = _SAME.get(found["encoding"], found["encoding"])
             candidates.setdefault(name, found["confidence"])
     if not candidates or max(candidates.values()) <= 0:
-        return FALLBACK
+        return FALLBACK if among is None else "cp437"
     judged = sample[:JUDGED]
     beyond = sum(1 for byte in judged if byte > 127)
     least = (NEAR if beyond < MUCH else NEARER) * max(candidates.values())
     told = 1 + UNSURE / max(1, beyond)
     scores = {
-        name: sure * prior(name) ** told * plausibility(judged.decode(name, "replace"))
+        name: sure
+        * (prior(name) if among is None else 1.0) ** told
+        * plausibility(judged.decode(name, "replace"))
         for name, sure in candidates.items()
         if sure >= least
     }
@@ -129,7 +145,9 @@ def _function_words() -> frozenset[str]:
 
 def _strange_signs(text: str) -> float:
     """Signs inside of words, or right beside them, that stand there in no language."""
-    inside = sum(1 for sign in _INSIDE.findall(text) if sign not in _JOINTS and unicodedata.category(sign)[0] != "M")
+    inside = sum(
+        1 for sign in _INSIDE.findall(text) if sign not in _JOINTS and unicodedata.category(sign)[0] != "M"
+    )
     catalan = text.count("l·l") + text.count("L·L")
     return inside - catalan + 0.5 * len(_BESIDE.findall(text))
 
@@ -147,7 +165,9 @@ def _strange_case(word: str) -> float:
     """Capitals after small letters: 1 for each."""
     if word[1:] == word[1:].lower() or word == word.upper():
         return 0.0
-    return float(sum(1 for one, two in pairwise(word) if one.islower() and two.isupper() and not two.isascii()))
+    return float(
+        sum(1 for one, two in pairwise(word) if one.islower() and two.isupper() and not two.isascii())
+    )
 
 
 def _mixed(word: str) -> float:

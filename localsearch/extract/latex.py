@@ -26,7 +26,9 @@ _LETTERS = {
 _BASE = r"(?:\\([ij])(?![A-Za-z])|([A-Za-z\u00c0-\u024f]))"
 _GLUED = rf"(?:\{{\s*{_BASE}(?:\{{\}})?\s*\}}|[ \t]*{_BASE})"
 _SIGN_ACCENT = re.compile(r"\\([`'^~\"=.])" + _GLUED)
-_WORD_ACCENT = re.compile(r"\\([uvHckrbdhGUt])(?:\{\s*" + _BASE + r"(?:\{\})?\s*\}|[ \t]+" + _BASE + r"(?![A-Za-z]))")
+_WORD_ACCENT = re.compile(
+    r"\\([uvHckrbdhGUt])(?:\{\s*" + _BASE + r"(?:\{\})?\s*\}|[ \t]+" + _BASE + r"(?![A-Za-z]))"
+)
 _TIE = re.compile(r"\\t\{([A-Za-z]{2})\}")
 _LETTER = re.compile(
     r"\{\\(" + "|".join(sorted(_LETTERS, key=len, reverse=True)) + r")[ \t]*\}"
@@ -34,7 +36,6 @@ _LETTER = re.compile(
 )
 _BRACED = re.compile(r"\{([^\x00-\x7f]+)\}")
 _HYPHEN = re.compile(r'\\-|\\/|\\,(?=\d)|(?<=\w)"-(?=\w)')
-_ESCAPED = re.compile(r"\\([&#_$])")
 _SHORTHAND = re.compile(r'"([aouAOUsSz])(?![A-Za-z]*"[^\w])')
 _GERMAN = re.compile(
     r"\\usepackage\s*(?:\[[^\]]*(?:german|austrian)[^\]]*\])?\s*\{(?:[^}]*,\s*)?(?:n?german|babel)\b"
@@ -57,7 +58,6 @@ def printed(text: str) -> str:
     for accent in (_SIGN_ACCENT, _WORD_ACCENT):
         text = accent.sub(_accented, text)
     text = _LETTER.sub(lambda match: _LETTERS[match[1] or match[2]], text)
-    text = _ESCAPED.sub(r"\1", text)
     return _BRACED.sub(r"\1", text)
 
 

@@ -28,7 +28,10 @@ def read_opml(source: Source) -> list[Extract]:
     builder = Builder(source.limits.text)
     body = root.find("body")
     for depth, item, has_more in _walk(body if body is not None else root, "outline"):
-        words = [item.get("text") or item.get("title") or "", item.get("_note") or item.get("description") or ""]
+        words = [
+            item.get("text") or item.get("title") or "",
+            item.get("_note") or item.get("description") or "",
+        ]
         words += [item.get(name) or "" for name in ("xmlUrl", "htmlUrl", "url")]
         _add_item(builder, depth, words, has_more)
     head = root.find("head")
@@ -157,7 +160,9 @@ def read_enex(source: Source) -> list[Extract]:
         for name in ("author", "source-url", "location"):
             own[name] = note.findtext(f"note-attributes/{name}")
         words = [element.text or "" for element in note.findall("tag")]
-        files = [element.text for element in note.findall("resource/resource-attributes/file-name") if element.text]
+        files = [
+            element.text for element in note.findall("resource/resource-attributes/file-name") if element.text
+        ]
         if files:
             builder.add("Attachments: " + ", ".join(files), place=place)
             builder.notes.append(f"its {len(files)} attachments were not read: export them from Evernote")

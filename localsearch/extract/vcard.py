@@ -19,12 +19,14 @@ from localsearch.types import Extract, Place
 _ENTRIES = frozenset(["VEVENT", "VTODO", "VJOURNAL", "VCARD", "VFREEBUSY"])
 _NAMES = ("SUMMARY", "FN", "N", "ORG", "NICKNAME", "EMAIL")
 """What names an entry, the best first."""
-_SILENT = frozenset(
-    "BEGIN END VERSION PRODID UID DTSTAMP SEQUENCE CALSCALE METHOD PHOTO LOGO SOUND KEY REV TRANSP STATUS CLASS CREATED "
-    "LAST-MODIFIED PROFILE SORT-STRING TZID TZOFFSETFROM TZOFFSETTO RRULE EXDATE TRIGGER ACTION PRIORITY "
-    "PERCENT-COMPLETE GENDER CALADRM X-LIC-LOCATION RECURRENCE-ID".split()
-)
+_SILENT = frozenset([
+    "BEGIN", "END", "VERSION", "PRODID", "UID", "DTSTAMP", "SEQUENCE", "CALSCALE", "METHOD", "PHOTO", "LOGO",
+    "SOUND", "KEY", "REV", "TRANSP", "STATUS", "CLASS", "CREATED", "LAST-MODIFIED", "PROFILE", "SORT-STRING",
+    "TZID", "TZOFFSETFROM", "TZOFFSETTO", "RRULE", "EXDATE", "TRIGGER", "ACTION", "PRIORITY",
+    "PERCENT-COMPLETE", "GENDER", "CALADRM", "X-LIC-LOCATION", "RECURRENCE-ID",
+])  # fmt: skip
 """Properties without words; pictures, sounds and keys among them."""
+_LABELS = {"DTSTART": "Start", "DTEND": "End", "N": "Name", "TEL": "Phone", "ADR": "Address", "BDAY": "Birthday"}
 _DATES = frozenset(["DTSTART", "DTEND", "DUE", "COMPLETED", "BDAY", "ANNIVERSARY"])
 _PEOPLE = frozenset(["ATTENDEE", "ORGANIZER"])
 _LINE = re.compile(r"(?:[\w-]+\.)?([\w-]+)((?:;(?:[^\":;]|\"[^\"]*\")*)*):(.*)", re.S)
@@ -123,6 +125,6 @@ def _add(builder: Builder, entry: list[_Property], place: Place) -> None:
     lines = []
     for item, value in values:
         if value and value != named and not value.startswith("data:"):
-            label = item.name.removeprefix("X-").replace("-", " ").capitalize()
+            label = _LABELS.get(item.name) or item.name.removeprefix("X-").replace("-", " ").capitalize()
             lines.append(value if item.name in ("DESCRIPTION", "NOTE", "COMMENT") else f"{label}: {value}")
     builder.add("\n".join(lines), place=place)
