@@ -26,7 +26,14 @@ _SILENT = frozenset([
     "PERCENT-COMPLETE", "GENDER", "CALADRM", "X-LIC-LOCATION", "RECURRENCE-ID",
 ])  # fmt: skip
 """Properties without words; pictures, sounds and keys among them."""
-_LABELS = {"DTSTART": "Start", "DTEND": "End", "N": "Name", "TEL": "Phone", "ADR": "Address", "BDAY": "Birthday"}
+_LABELS = {
+    "DTSTART": "Start",
+    "DTEND": "End",
+    "N": "Name",
+    "TEL": "Phone",
+    "ADR": "Address",
+    "BDAY": "Birthday",
+}
 _DATES = frozenset(["DTSTART", "DTEND", "DUE", "COMPLETED", "BDAY", "ANNIVERSARY"])
 _PEOPLE = frozenset(["ATTENDEE", "ORGANIZER"])
 _LINE = re.compile(r"(?:[\w-]+\.)?([\w-]+)((?:;(?:[^\":;]|\"[^\"]*\")*)*):(.*)", re.S)
