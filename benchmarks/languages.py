@@ -16,7 +16,10 @@ from typing import Any
 
 from benchmarks.translations import pieces
 
-LANGUAGES = "en de fr es it pt nl sv da no fi hu ro pl cs sk sl hr sq tr ca id et lt lv vi ru uk bg sr el ar fa he".split()
+LANGUAGES = """
+en de fr es it pt nl sv da no fi hu ro pl cs sk sl hr
+sq tr ca id et lt lv vi ru uk bg sr el ar fa he
+""".split()  # noqa: SIM905
 LENGTHS = (80, 600)
 _SAME = {"nb": "no", "nn": "no", "bs": "hr", "ms": "id"}
 """Codes that mean the same written language."""

@@ -117,6 +117,7 @@ class ExtractSettings:
     max_members: int = 2000
     max_depth: int = 3
     ocr: bool = False
+    ocr_engine: Literal["auto", "rapidocr", "tesseract"] = "auto"
 
 
 @dataclass(frozen=True, slots=True)
