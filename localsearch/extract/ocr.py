@@ -78,7 +78,7 @@ def recognise_pages(
     deadline = time.process_time() + SHARE_OF_TIME * limits.cpu_s
     blank: list[int] = []
     for index, number in enumerate(numbers):
-        if index and time.process_time() + _children_s() > deadline:
+        if index and time.process_time() + children_s() > deadline:
             builder.notes.append(
                 f"{told(numbers[index:])}: not read in the time for a file; raise extract.cpu_s"
             )
@@ -105,7 +105,7 @@ def told(numbers: list[int]) -> str:
     return f"pages {shown} are scans" if len(numbers) > 1 else f"page {shown} is a scan"
 
 
-def _children_s() -> float:
+def children_s() -> float:
     """Processor time of the programs that were run."""
     times = os.times()
     return times.children_user + times.children_system
