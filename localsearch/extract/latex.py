@@ -27,8 +27,10 @@ _BASE = r"(?:\\([ij])(?![A-Za-z])|([A-Za-z\u00c0-\u024f]))"
 _GLUED = rf"(?:\{{\s*{_BASE}(?:\{{\}})?\s*\}}|[ \t]*{_BASE})"
 _SIGN_ACCENT = re.compile(r"\\([`'^~\"=.])" + _GLUED)
 _WORD_ACCENT = re.compile(
-    r"\\([uvHckrbdhGUt])(?:\{\s*" + _BASE + r"(?:\{\})?\s*\}|[ \t]+" + _BASE + r"(?![A-Za-z]))"
+    r"\\([uvHckrbdhGUt])\{\s*" + _BASE + r"(?:\{\})?\s*\}"
+    r"|\\([uvHckr])[ \t]+" + _BASE + r"|\\([bdhGUt])[ \t]+" + _BASE + r"(?![A-Za-z])"
 )
+"""The rarer ones before a letter that stands alone: their names are taken by writers for commands of their own."""
 _TIE = re.compile(r"\\t\{([A-Za-z]{2})\}")
 _LETTER = re.compile(
     r"\{\\(" + "|".join(sorted(_LETTERS, key=len, reverse=True)) + r")[ \t]*\}"
@@ -73,7 +75,6 @@ def _is_german(text: str) -> bool:
 
 def _accented(match: re.Match[str]) -> str:
     """A letter with its accent, one sign where there is one."""
-    mark, *bases = match.groups()
-    base = next(filter(None, bases))
+    mark, base = filter(None, match.groups())
     joined = unicodedata.normalize("NFC", base + _ACCENTS[mark])
     return joined if len(joined) == 1 else base + _ACCENTS[mark]

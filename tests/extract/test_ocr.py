@@ -24,6 +24,11 @@ LINES = (
     "The kettle stands on the stove.",
     "Nine lanterns hang above the door.",
     "Nobody counted the teapots.",
+    "The harbour lies quiet in the morning.",
+    "Seven boats are tied to the wall.",
+    "A gull walks along the railing.",
+    "Later the fog lifts from the water.",
+    "Then the ferry leaves for the island.",
 )
 
 
