@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, Unpack
@@ -15,6 +15,7 @@ from localsearch.derived import Derived, Semantic
 from localsearch.derived.calibrate import calibrate_if_due
 from localsearch.derived.embedder import Embedder, merge_if_needed
 from localsearch.derived.usage import Meter, Usage
+from localsearch.engine.follower import Follower
 from localsearch.engine.opening import Opener
 from localsearch.errors import (
     LocalSearchError,
@@ -135,9 +136,10 @@ class Engine:
             self.settings.search,
             self.query_vectors,
             self.answers,
-            kept_chunks=opener.kept_chunks(),
+            opener.reranker(self.corpus),
         )
         self.indexer = Indexer(self.db, self.derived, self.settings)
+        self.follower = Follower(self.derived, opener) if self.read_only else None
         self.versions = Versions(
             self.derived, self.embedder, self.searcher, opener.semantic, self.settings.home / "vectors"
         )
@@ -384,17 +386,18 @@ class Engine:
     def search(self, query: str = "", **options: Unpack[SearchOptions]) -> Answer:
         """Rank documents for a query, or by how like they are to the document with the id `like`, or both.
 
-        The answer iterates over its hits. `SearchQuery` describes the options. Raises QueryError for an empty query,
-        UsageError for an option out of its range, FilterError for a filter without meaning, NotFoundError for no such
-        document or collection.
+        The answer iterates over its hits. `SearchQuery` describes the options.
+
+        Raises QueryError for an empty query or an option out of its range, FilterError for a filter without meaning,
+        NotFoundError for no such document or collection.
         """
         return self.answer(SearchQuery(query, **options))
 
     def answer(self, query: SearchQuery) -> Answer:
         """Answer a question that is in its frozen shape already; raises what `search` does."""
-        if self.read_only and self.corpus.seq != self.derived.seq:
-            self.derived.refresh()
-        return self.searcher.search(query)
+        note = self.follower.catch_up() if self.follower else ""
+        answer = self.searcher.search(query)
+        return replace(answer, notes=(*answer.notes, note)) if note else answer
 
     def get(self, id: str, *, collection: str = "default") -> dict[str, Any]:
         """One document with its text. Raises NotFoundError."""

@@ -20,6 +20,8 @@ from localsearch.types import Extract, Place
 DEEPEST_HEADING = 2
 """Levels of an outline that are headings; what lies deeper is its text, indented."""
 LONGEST_HEADING = 150
+NOTES = 100_000
+"""Notes of one Evernote export, at most."""
 
 
 def read_opml(source: Source) -> list[Extract]:
@@ -147,10 +149,9 @@ def read_enex(source: Source) -> list[Extract]:
     found: list[Extract] = []
     notes: tuple[str, ...] = ()
     for number, note in enumerate(root.iter("note"), 1):
-        if source.budget.members <= 0:
-            notes = (f"it holds more than {source.limits.members} notes; the rest were left out",)
+        if number > NOTES:
+            notes = (f"only its first {NOTES} notes were read",)
             break
-        source.budget.members -= 1
         title = " ".join((note.findtext("title") or "").split())
         builder = Builder(source.limits.text)
         place = Place(message=number)

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
-from localsearch.errors import ExtractionError
 from localsearch.extract.builder import Builder
 from localsearch.extract.decode import decode
 from localsearch.extract.html import read_html
@@ -23,6 +22,10 @@ _HEADER = struct.Struct("<LHH16sLLQQQQLLQ")
 _MAGIC = 72173914
 _REDIRECT = 0xFFFF
 _TEXTS = ("text/html", "text/plain", "application/xhtml")
+ARTICLES = 100_000
+"""Articles of one file, at most."""
+TEXTS = 2
+"""Their text, in limits of the text of one file: all of it is held in memory at a time."""
 _DAMAGE = (struct.error, IndexError, ValueError, lzma.LZMAError, OSError, EOFError, UnicodeError)
 
 
@@ -43,25 +46,20 @@ def read_zim(source: Source) -> list[Extract]:
         raise failure("damaged", f"no readable ZIM file: {error}") from None
     found: list[Extract] = []
     notes: list[str] = []
+    room = TEXTS * source.limits.text
     for number, entry in enumerate(entries):
-        if source.budget.members <= 0:
+        if len(found) >= ARTICLES or room <= 0:
             notes.append(
-                f"{len(entries) - number} of {len(entries)} articles were left out: raise extract.max_members"
+                f"{len(entries) - number} of {len(entries)} articles were left out: they are too many for one file"
             )
             break
         try:
-            data = archive.blob(entry, source)
-            extract = _article(entry, data, source.limits.text)
+            extract = _article(entry, archive.blob(entry, source.limits.unpacked), source.limits.text)
         except _DAMAGE as error:
             notes.append(f"{clean_name(entry.path)}: could not be unpacked: {error}")
             continue
-        except ExtractionError as error:
-            if error.data["rule"] != "bomb":
-                raise
-            notes.append(f"{len(entries) - number} of {len(entries)} articles were left out: {error.message}")
-            break
         if extract.text.strip():
-            source.budget.members -= 1
+            room -= len(extract.text)
             found.append(extract)
     if not found:
         raise failure("no-text", "; ".join(notes) or "it holds no articles")
@@ -127,20 +125,19 @@ class _Archive:
             title = self._text(at + 16 + len(path.encode()) + 1)
             yield _Entry(self._kinds[kind], cluster, blob, path, title or path)
 
-    def blob(self, entry: _Entry, source: Source) -> bytes:
+    def blob(self, entry: _Entry, limit: int) -> bytes:
         """The content of an entry."""
         if entry.cluster != self._open:
-            self._blobs = self._unpacked(entry.cluster, source)
+            self._blobs = self._unpacked(entry.cluster, limit)
             self._open = entry.cluster
         return self._blobs[entry.blob]
 
-    def _unpacked(self, number: int, source: Source) -> list[bytes]:
+    def _unpacked(self, number: int, limit: int) -> list[bytes]:
         if number >= self._clusters:
             raise ValueError("it refers to a cluster that is not there")
         (start,) = struct.unpack_from("<Q", self._data, self._cluster_list + 8 * number)
         info = self._data[start]
-        data = _decompressed(info & 0x0F, memoryview(self._data)[start + 1 :], source.budget.bytes)
-        source.budget.take(len(data))
+        data = _decompressed(info & 0x0F, memoryview(self._data)[start + 1 :], limit)
         size, form = (8, "Q") if info & 0x10 else (4, "L")
         (first,) = struct.unpack_from("<" + form, data)
         offsets = struct.unpack_from(f"<{first // size}{form}", data)
@@ -151,7 +148,7 @@ def _decompressed(method: int, data: memoryview, limit: int) -> bytes | memoryvi
     if method in (0, 1):
         return data
     if method == 4:
-        return lzma.LZMADecompressor().decompress(data, max_length=limit + 1)
+        return lzma.LZMADecompressor().decompress(data, max_length=limit)
     if method == 5:
         return _zstd(data, limit)
     raise ValueError(f"its compression {method} is not known")
@@ -166,6 +163,6 @@ def _zstd(data: memoryview, limit: int) -> bytes:
         except ImportError:
             raise failure("unsupported", "a ZIM file: pip install 'localsearch[zim]' to read it") from None
     try:
-        return bytes(zstd.ZstdDecompressor().decompress(data, max_length=limit + 1))
+        return bytes(zstd.ZstdDecompressor().decompress(data, max_length=limit))
     except zstd.ZstdError as error:
         raise ValueError(str(error)) from None
