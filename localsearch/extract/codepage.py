@@ -98,7 +98,7 @@ def likeliest(data: bytes, among: frozenset[str] | None = None) -> str:
         if sure >= least
     }
     best = max(scores, key=lambda name: scores[name])
-    return _latin2(judged) if best in ("cp1250", "iso8859-2") and _is_czech(judged) else best
+    return _latin2(judged, best) if best in ("cp1250", "iso8859-2") and _is_czech(judged) else best
 
 
 def _is_czech(data: bytes) -> bool:
@@ -106,13 +106,13 @@ def _is_czech(data: bytes) -> bool:
     return any(letter in data for letter in (b"\xe8", b"\xc8", b"\xec", b"\xf8", b"\xf9"))
 
 
-def _latin2(data: bytes) -> str:
+def _latin2(data: bytes, likely: str) -> str:
     """Which of two code pages that differ in š, ž, ť: in Windows' they are where the other has control characters."""
     if any(0x80 <= byte <= 0x9F for byte in data):
         return "cp1250"
     czech = any(letter in data for letter in (b"\xec", b"\xf8", b"\xf9"))
     standard = any(letter in data for letter in (b"\xb9", b"\xa9", b"\xae")) or (czech and b"\xbe" in data)
-    return "iso8859-2" if standard else "cp1250"
+    return "iso8859-2" if standard else likely
 
 
 def telling(data: bytes) -> bytes:
