@@ -33,7 +33,9 @@ SUFFIXES = {
     "xml": "xml xsd xsl xslt svg rss atom kml gpx plist dbk docbook",
     "notebook": "ipynb",
     "eml": "eml mht mhtml",
+    "emlx": "emlx",
     "msg": "msg",
+    "pst": "pst ost",
     "mbox": "mbox mbx",
     "zip": "zip jar war apk whl cbz nupkg",
     "tar": "tar",
@@ -166,6 +168,8 @@ _MAGIC = (
     (b"GIF8", "image"),
     (b"II*\0", "image"),
     (b"MM\0*", "image"),
+    (b"!BDN", "pst"),
+    (b"\x78\x9f\x3e\x22", "tnef"),
     (b"\0\0\1\0", "image"),
     (b"SQLite format 3\0", "sqlite"),
     (b"PAR1", "parquet"),
@@ -186,7 +190,7 @@ _BINARY = (b"\x7fELF", b"MZ\x90", b"\xca\xfe\xba\xbe", b"\xfe\xed\xfa", b"\xcf\x
 _ZIPPED = frozenset(["docx", "pptx", "xlsx", "odt", "ods", "odp", "epub", "xmind"])
 _OLE_TYPES = frozenset(["doc", "ppt", "xls", "msg"])
 _TEXTUAL = frozenset([
-    "markdown", "rst", "tex", "html", "csv", "tsv", "json", "jsonl", "xml", "notebook", "eml", "mbox",
+    "markdown", "rst", "tex", "html", "csv", "tsv", "json", "jsonl", "xml", "notebook", "eml", "emlx", "mbox",
     "calendar", "contacts", "opml", "enex", "mindmap",
 ])  # fmt: skip
 TEXT_TYPES = _TEXTUAL | {"text", "code", "man"}
