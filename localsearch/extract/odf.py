@@ -7,8 +7,7 @@ from xml.etree import ElementTree
 
 from localsearch.extract.builder import Builder
 from localsearch.extract.limits import failure
-from localsearch.extract.office import own_title
-from localsearch.extract.packages import open_package, part, properties
+from localsearch.extract.packages import open_package, own_title, part, properties
 from localsearch.extract.source import Source
 from localsearch.types import Extract, Place
 

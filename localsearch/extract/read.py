@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from localsearch.errors import ExtractionError
-from localsearch.extract import archive, data, epub, image, mail, odf, office, pdf, rtf, sheets
+from localsearch.extract import archive, data, epub, image, mail, odf, office, pdf, rtf, sheets, slides, word
 from localsearch.extract.headed import read_rst, read_tex
 from localsearch.extract.html import read_html
 from localsearch.extract.kinds import HEAD, detect
@@ -75,10 +75,10 @@ READERS: Mapping[str, Reader] = {
     "html": lambda source: [read_html(source.data, source.limits.text)],
     "man": lambda source: [read_man(source.data, source.limits.text)],
     "pdf": pdf.read_pdf,
-    "docx": lambda source: office.read_office(source, "docx"),
+    "docx": word.read_docx,
     "doc": lambda source: office.read_office(source, "doc"),
     "odt": lambda source: office.read_office(source, "odt"),
-    "pptx": lambda source: office.read_slides(source, "pptx"),
+    "pptx": slides.read_pptx,
     "ppt": lambda source: office.read_slides(source, "ppt"),
     "odp": odf.read_odp,
     "rtf": rtf.read_rtf,
