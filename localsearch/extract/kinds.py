@@ -156,6 +156,7 @@ _BINARY = (b"\x7fELF", b"MZ\x90", b"\xca\xfe\xba\xbe", b"SQLite format 3\0", b"\
            b"OggS", b"fLaC", b"ID3", b"\x1aE\xdf\xa3", b"7z\xbc\xaf'\x1c", b"Rar!", b"(\xb5/\xfd", b"wOF",
            b"!<arch>\n", b"\xed\xab\xee\xdb")  # fmt: skip
 _ZIPPED = frozenset(["docx", "pptx", "xlsx", "odt", "ods", "odp", "epub"])
+_FLAT = b"urn:oasis:names:tc:opendocument:xmlns:office"
 _OLE_TYPES = frozenset(["doc", "ppt", "xls", "msg"])
 _TEXTUAL = frozenset(
     ["markdown", "rst", "tex", "html", "csv", "tsv", "json", "jsonl", "xml", "notebook", "eml", "mbox"]
@@ -233,6 +234,8 @@ def _textual(name: str, suffix: str, by_name: str, head: bytes) -> str:
         return by_name if by_name and by_name not in _TEXTUAL else "binary"
     if by_name == "image":
         return "text"
+    if by_name in ("odt", "odp") and _FLAT in head:
+        return by_name
     if by_name in _TEXTUAL:
         return "html" if by_name == "xml" and _is_html(head) else by_name
     if _MAN_NAME.search(name) and _MAN_HEAD.match(head):

@@ -93,6 +93,8 @@ def _gathered(read: Callable[[], Iterator[tuple[str, Any]]]) -> tuple[str, dict[
             found.setdefault(field, value)
     except Exception:  # properties are an extra; whatever is wrong with them, the text stands
         return "", {}
+    if "language" in found:
+        found["language"] = str(found["language"]).split("-")[0].lower()
     return str(found.pop("title", "")), front_matter(found)
 
 

@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from localsearch.errors import ExtractionError
-from localsearch.extract import archive, data, epub, image, mail, odf, office, pdf, rtf, sheets, slides, word
+from localsearch.extract import (
+    archive,
+    data,
+    epub,
+    image,
+    mail,
+    odf,
+    office,
+    pdf,
+    ppt,
+    rtf,
+    sheets,
+    slides,
+    word,
+)
 from localsearch.extract.headed import read_rst, read_tex
 from localsearch.extract.html import read_html
 from localsearch.extract.kinds import HEAD, detect
@@ -77,9 +91,9 @@ READERS: Mapping[str, Reader] = {
     "pdf": pdf.read_pdf,
     "docx": word.read_docx,
     "doc": lambda source: office.read_office(source, "doc"),
-    "odt": lambda source: office.read_office(source, "odt"),
+    "odt": odf.read_odt,
     "pptx": slides.read_pptx,
-    "ppt": lambda source: office.read_slides(source, "ppt"),
+    "ppt": ppt.read_ppt,
     "odp": odf.read_odp,
     "rtf": rtf.read_rtf,
     "xlsx": lambda source: sheets.read_sheets(source, "xlsx"),
