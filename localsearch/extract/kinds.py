@@ -188,6 +188,7 @@ _BINARY = (b"\x7fELF", b"MZ\x90", b"\xca\xfe\xba\xbe", b"\xfe\xed\xfa", b"\xcf\x
            b"\x1aE\xdf\xa3", b"(\xb5/\xfd", b"wOF",
            b"!<arch>\n", b"\xed\xab\xee\xdb")  # fmt: skip
 _ZIPPED = frozenset(["docx", "pptx", "xlsx", "odt", "ods", "odp", "epub", "xmind"])
+_FLAT = b"urn:oasis:names:tc:opendocument:xmlns:office"
 _OLE_TYPES = frozenset(["doc", "ppt", "xls", "msg"])
 _TEXTUAL = frozenset([
     "markdown", "rst", "tex", "html", "csv", "tsv", "json", "jsonl", "xml", "notebook", "eml", "emlx", "mbox",
@@ -274,6 +275,10 @@ def _zip_kind(head: bytes) -> str:
 def _textual(name: str, suffix: str, by_name: str, head: bytes) -> str:
     if not looks_like_text(head):
         return by_name if by_name and by_name not in _TEXTUAL | _MARKED else "binary"
+    if by_name == "image":
+        return "text"
+    if by_name in ("odt", "odp") and _FLAT in head:
+        return by_name
     if by_name in _TEXTUAL:
         if by_name == "mindmap" and b"<map" not in head[:1024]:
             return "code"  # Objective-C++

@@ -12,8 +12,7 @@ from typing import Any
 from localsearch.extract.builder import Builder
 from localsearch.extract.decode import decode
 from localsearch.extract.limits import failure
-from localsearch.extract.office import OLE, own_title
-from localsearch.extract.packages import asks_for_password, properties
+from localsearch.extract.packages import OLE, asks_for_password, own_title, properties
 from localsearch.extract.plain import read_text
 from localsearch.extract.source import Source
 from localsearch.types import Extract, Place

@@ -159,7 +159,7 @@ def _zstd(data: memoryview, limit: int) -> bytes:
         from compression import zstd  # type: ignore[import-not-found]
     except ImportError:
         try:
-            from backports import zstd
+            from backports import zstd  # type: ignore[attr-defined,import-untyped,unused-ignore]
         except ImportError:
             raise failure("unsupported", "a ZIM file: pip install 'localsearch[zim]' to read it") from None
     try:
