@@ -124,7 +124,9 @@ def _add_chapter(builder: Builder, package: zipfile.ZipFile, page: _Page, source
     builder.leave_headings()
     if page.kind in _PAGES or b"<html" in data[:2000].lower():
         text = decode(data, declared_charset(data))[0]
-        read_markup(text, builder, Place(chapter=chapter_title(text) or posixpath.basename(page.name)))
+        read_markup(
+            text, builder, Place(chapter=chapter_title(text) or posixpath.basename(page.name)), whole=True
+        )
     else:
         _add_other(builder, data, page.name, source)
 

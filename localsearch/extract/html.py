@@ -48,15 +48,20 @@ def read_html(data: bytes, limit: int) -> Extract:
     return read_markup(decode(data, declared_charset(data))[0], Builder(limit))
 
 
-def read_markup(source: str, builder: Builder, place: Place = NOWHERE, type: str = "html") -> Extract:
-    """The text of HTML source, appended to a builder at a place."""
+def read_markup(
+    source: str, builder: Builder, place: Place = NOWHERE, type: str = "html", *, whole: bool = False
+) -> Extract:
+    """The text of HTML source, appended to a builder at a place; `whole` is text without anything around it.
+
+    Books and letters are such: all of it in its order.
+    """
     from selectolax.lexbor import LexborHTMLParser
 
     page = LexborHTMLParser(_as_html(source))
     title, metadata = _head(page)
     part = MAIN
-    for piece in _pieces(page):
-        if part == MAIN and piece.part != part:
+    for piece in _pieces(page, whole):
+        if part == MAIN and piece.part != part and not whole:
             builder.leave_headings()
         part = piece.part
         if piece.level:
@@ -114,12 +119,14 @@ def _head(page: LexborHTMLParser) -> tuple[str, dict[str, Any]]:
     return title, front_matter(found)
 
 
-def _pieces(page: LexborHTMLParser) -> list[Piece]:
+def _pieces(page: LexborHTMLParser, whole: bool) -> list[Piece]:
     """All that the page says: what looks like its main part first, navigation last and only where it says more."""
     body = page.body or page.root
     if body is None:
         return []
     skipped = {node.mem_id for node in body.css(_NEVER)}
+    if whole:
+        return Walker(skipped, {}, set()).walk(body)
     inner = {node.mem_id for node in body.css(_NAVIGATION)}
     parts = {node.mem_id: AROUND for node in body.css(_AROUND)} | dict.fromkeys(inner, AROUND)
     parts |= {node.mem_id: MAIN for node in body.css(_MAIN)}

@@ -119,9 +119,8 @@ class Letter:
             found.append(builder.extract(""))
         markup = self.properties.get(HTML)
         if markup:
-            found.append(
-                read_markup(markup if isinstance(markup, str) else _decoded(markup, self), Builder(limit))
-            )
+            text = markup if isinstance(markup, str) else _decoded(markup, self)
+            found.append(read_markup(text, Builder(limit), whole=True))
         rtf = self.properties.get(RTF)
         if isinstance(rtf, bytes) and not markup:
             try:

@@ -174,7 +174,9 @@ class _Tree:
             return
         text = decode(data, charset or (declared_charset(data) if kind == "text/html" else ""))[0]
         if kind in ("text/html", "text/enriched", "text/richtext"):
-            add_extract(self.builder, read_markup(text, Builder(self._source.limits.text)), self._place)
+            add_extract(
+                self.builder, read_markup(text, Builder(self._source.limits.text), whole=True), self._place
+            )
         else:
             self.builder.add(text, place=self._place)
 
