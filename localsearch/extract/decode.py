@@ -44,7 +44,7 @@ def _bom(data: bytes) -> str:
 def _strict(data: bytes, declared: str) -> str:
     for name in ("utf-8", declared):
         try:
-            if name and (name == declared or b"\0" not in data[:SAMPLE]):
+            if name and (name == declared or b"\0" not in data[:SAMPLE] or not _wide(data)):
                 codecs.lookup(name)
                 data.decode(name)
                 return name
