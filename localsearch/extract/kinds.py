@@ -277,7 +277,7 @@ def _textual(name: str, suffix: str, by_name: str, head: bytes) -> str:
         return by_name if by_name and by_name not in _TEXTUAL | _MARKED else "binary"
     if by_name == "image":
         return "text"
-    if by_name in ("odt", "odp") and _FLAT in head:
+    if by_name in ("odt", "ods", "odp") and _FLAT in head:
         return by_name
     if by_name in _TEXTUAL:
         if by_name == "mindmap" and b"<map" not in head[:1024]:
@@ -316,9 +316,9 @@ def looks_like_text(head: bytes) -> bool:
     if not head or head.startswith((b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")):
         return True
     zeros = head.count(0)
-    if zeros:
-        return max(head[0::2].count(0), head[1::2].count(0)) > len(head) * 0.4 and zeros < len(head) * 0.8
     control = sum(head.count(bytes([code])) for code in (*range(1, 8), *range(14, 27), *range(28, 32), 127))
+    if zeros > max(len(head) // 100, 1 if len(head) >= 16 else 0):
+        return max(head[0::2].count(0), head[1::2].count(0)) > len(head) * 0.4 and zeros < len(head) * 0.8
     return control * 50 <= len(head)
 
 

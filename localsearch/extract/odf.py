@@ -62,30 +62,27 @@ LONGEST_HEADING = 1000
 
 def read_odt(source: Source) -> list[Extract]:
     """A text's blocks in order, notes and comments after their paragraph; page headers and footers once, at the end."""
-    document = _Document(source)
+    document = Document(source)
     builder = Builder(source.limits.text)
-    reader = _Reader(document, builder)
+    reader = Reader(document, builder)
     reader.titles = _title_styles(document.content)
     reader.story(document.body)
     builder.leave_headings()
-    for root in document.styles():
-        for element in root.iter():
-            if element.tag in _HEADERS:
-                reader.once(element)
+    headers(document, reader)
     return [
-        _finish(document, builder, "odt", "it holds no text of its own: pictures or objects only, or nothing")
+        finish(document, builder, "odt", "it holds no text of its own: pictures or objects only, or nothing")
     ]
 
 
 def read_odp(source: Source) -> list[Extract]:
     """Each slide's text, notes included, its number as the page; what its masters show on all once, at the end."""
-    document = _Document(source)
+    document = Document(source)
     builder = Builder(source.limits.text)
     for number, page in enumerate(document.body.iter(f"{DRAW}page"), 1):
         builder.leave_headings()
-        _Reader(document, builder, Place(page=number)).story(page)
+        Reader(document, builder, Place(page=number)).story(page)
     builder.leave_headings()
-    reader = _Reader(document, builder)
+    reader = Reader(document, builder)
     for kind in ("header-decl", "footer-decl"):
         for element in document.body.iter(f"{PRESENTATION}{kind}"):
             builder.add(clean(element.text or ""))
@@ -94,18 +91,27 @@ def read_odp(source: Source) -> list[Extract]:
             for shape in master:
                 if shape.get(f"{PRESENTATION}class") is None and shape.tag != f"{PRESENTATION}notes":
                     reader.once(shape)
-    return [_finish(document, builder, "odp", "its slides hold no text")]
+    return [finish(document, builder, "odp", "its slides hold no text")]
 
 
-def _finish(document: _Document, builder: Builder, kind: str, nothing: str) -> Extract:
+def headers(document: Document, reader: Reader) -> None:
+    """Headers and footers of printed pages, each text once."""
+    for root in document.styles():
+        for element in root.iter():
+            if element.tag in _HEADERS:
+                reader.once(element)
+
+
+def finish(document: Document, builder: Builder, kind: str, nothing: str, titled: bool = True) -> Extract:
+    """The extract with the document's properties; its first heading is no title unless `titled`."""
     builder.notes += document.notes
     if builder.empty:
         raise failure("no-text", nothing)
     title, metadata = document.properties()
-    return builder.extract(kind, title=own_title(title), metadata=metadata)
+    return builder.extract(kind, title=own_title(title) or ("" if titled else None), metadata=metadata)
 
 
-class _Document:
+class Document:
     """The XML of a file, whether it is a package or one flat file."""
 
     def __init__(self, source: Source) -> None:
@@ -159,10 +165,10 @@ class _Document:
         return properties_of(self._package.read, "meta.xml")
 
 
-class _Reader:
+class Reader:
     """Walks a story; notes, comments and drawings wait for the end of the paragraph or table they stand in."""
 
-    def __init__(self, document: _Document, builder: Builder, place: Place = NOWHERE) -> None:
+    def __init__(self, document: Document, builder: Builder, place: Place = NOWHERE) -> None:
         self._document, self._builder, self._place = document, builder, place
         self._joint = "\n\n" if place is NOWHERE else "\n"
         self._after: list[Callable[[], None]] = []
@@ -187,11 +193,11 @@ class _Reader:
     def blocks(self, element: Element, mark: str = "") -> None:
         """Paragraphs, lists, tables and shapes, and whatever holds them; `mark` is "-" in lists, "title" in titles."""
         for child in element:
-            self._block(child, mark)
+            self.block(child, mark)
             if mark == "-" and child.tag in (_P, _H):
                 mark = ""
 
-    def _block(self, element: Element, mark: str = "") -> None:
+    def block(self, element: Element, mark: str = "") -> None:
         tag = element.tag
         if tag in _PARAGRAPHS:
             self._paragraph(element, mark)
@@ -257,7 +263,7 @@ class _Reader:
         """Notes, shapes and the like wait for the end of the paragraph; fields, links and marks are read through."""
         tag = child.tag
         if tag in _APART or tag.startswith((DRAW, TABLE)):
-            self._after.append(lambda: self._block(child))
+            self._after.append(lambda: self.block(child))
         elif (
             tag not in _LEFT_OUT and child.text != "<number>"
         ):  # what a master shows in place of a page number
@@ -293,21 +299,22 @@ class _Reader:
             self._add(table.findtext(name) or "")
         lines = []
         for row in _rows(table):
-            cells = [" ".join(self._cell(cell).split()) for cell in row if cell.tag in _CELLS]
+            cells = [" ".join(self.cell(cell).split()) for cell in row if cell.tag in _CELLS]
             lines.append(" | ".join(cell for cell in cells if cell))
         self._builder.add("\n".join(line for line in lines if line), "table", self._place)
         self._finish()
 
-    def _cell(self, cell: Element) -> str:
-        """A cell on one line, lists and tables inside it too; shapes and notes wait for the table's end."""
+    def cell(self, cell: Element, beside: bool = True) -> str:
+        """A cell's text, lists and tables inside it too; shapes and notes wait for the table's end, if wanted."""
         parts: list[str] = []
         for child in cell:
             if child.tag in (_P, _H):
                 self._inline(child, parts)
             elif child.tag in _APART or child.tag.startswith(DRAW):
-                self._special(child, parts)
+                if beside:
+                    self._special(child, parts)
             elif child.tag not in _LEFT_OUT:
-                parts.append(self._cell(child))
+                parts.append(self.cell(child))
             parts.append(" ")
         return clean("".join(parts))
 

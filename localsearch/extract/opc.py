@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote
 from xml.etree import ElementTree
@@ -58,6 +59,24 @@ class Package:
             raise failure("encrypted", "it asks for a password") from None
         except (NotImplementedError, *DAMAGE) as error:
             raise failure("damaged", f"its part {name} could not be unpacked: {error}") from None
+
+    def size(self, name: str) -> int:
+        """Bytes that a part unpacks to by its own account, 0 if it is not there."""
+        stored = self._names.get(_key(name))
+        return self._zip.getinfo(stored).file_size if stored else 0
+
+    def pieces(self, name: str, size: int) -> Iterator[bytes]:
+        """A part in pieces that end before a tag, however large it is; a damaged one up to where it breaks."""
+        rest = b""
+        try:
+            with self._zip.open(self._names[_key(name)]) as file:
+                while data := file.read(size):
+                    whole, mark, tail = (rest + data).rpartition(b"<")
+                    yield whole
+                    rest = mark + tail
+        except (RuntimeError, NotImplementedError, *DAMAGE) as error:
+            self.notes.append(f"{name} could not be unpacked to its end: {error}")
+        yield rest
 
     def tree(self, name: str) -> Element:
         """A part as XML, strict namespaces as transitional ones; a broken one up to where it breaks."""
