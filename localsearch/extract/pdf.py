@@ -14,7 +14,7 @@ from localsearch.extract.decode import clean
 from localsearch.extract.fields import front_matter
 from localsearch.extract.image import read_page_images
 from localsearch.extract.limits import failure
-from localsearch.extract.office import own_title
+from localsearch.extract.packages import own_title
 from localsearch.extract.source import Source, read_member, unread
 from localsearch.extract.subtypes import only_links
 from localsearch.types import Extract, Place
