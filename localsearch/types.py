@@ -276,6 +276,10 @@ class LexicalIndex(Protocol):
         """How rare each term of the query is, shape (terms,): Lucene's idf of its commonest form."""
         ...
 
+    def held(self, term: Any) -> int:
+        """Passages that hold the commonest form of a term of a query."""
+        ...
+
     @property
     def languages(self) -> Mapping[str, int]:
         """Passages by the language they were analysed in."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,22 +19,32 @@ _MOST_LANGUAGES = 4
 
 @dataclass(frozen=True, slots=True)
 class QueryTerm:
-    """One word of the query. `forms` are its stems in the languages of the index; the best of them counts."""
+    """One word of the query. `forms` are its stems in the languages of the index; the best of them counts.
+
+    `plain` are the folded forms that will do in a passage that holds none of the stems: one in a language that few
+    passages are in, or a word that others write apart or in another way.
+    """
 
     forms: tuple[str, ...]
     weight: float = 1.0
+    plain: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """Consecutive terms, in alternatives: one for each language. A single word may be there in a plain form too."""
+
+    alternatives: tuple[tuple[str, ...], ...]
+    plain: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class LexicalQuery:
-    """What to look for. Every phrase must occur, nothing excluded may, terms add up.
-
-    A phrase or an exclusion is a tuple of alternatives (one per language), each a tuple of consecutive terms.
-    """
+    """What to look for. Every phrase must occur, nothing excluded may, terms add up."""
 
     terms: tuple[QueryTerm, ...] = ()
-    phrases: tuple[tuple[tuple[str, ...], ...], ...] = ()
-    excluded: tuple[tuple[tuple[str, ...], ...], ...] = ()
+    phrases: tuple[Phrase, ...] = ()
+    excluded: tuple[Phrase, ...] = ()
     language: str = ""
     text: str = field(default="", compare=False)
 
@@ -52,16 +62,18 @@ def analyze_query(
 ) -> LexicalQuery:
     """Make a LexicalQuery out of the words, phrases and exclusions that a person typed.
 
-    `languages` counts passages by language (`LexicalIndex.languages`): words are stemmed as those passages were.
-    Function words are dropped unless there is nothing else. The words of phrases also count as terms.
+    `languages` counts passages by language (`LexicalIndex.languages`): words are stemmed as those of the commonest
+    were, and phrases as all were. Function words are dropped unless there is nothing else. The words of phrases also
+    count as terms.
     """
     text = " ".join([words, *phrases])
     detected = detect_language(text)
     stems = _stem_languages(languages or {}, detected)
+    every = tuple(dict.fromkeys((*stems, *(languages or {}))))
     return LexicalQuery(
         terms=_terms(text, analyzer, stems, detected or stems[0]),
-        phrases=tuple(found for phrase in phrases if (found := _alternatives(phrase, analyzer, stems))),
-        excluded=tuple(found for item in excluded if (found := _alternatives(item, analyzer, stems))),
+        phrases=tuple(found for phrase in phrases if (found := _phrase(phrase, analyzer, every))),
+        excluded=tuple(found for item in excluded if (found := _phrase(item, analyzer, every))),
         language=detected,
         text=text,
     )
@@ -77,16 +89,16 @@ def _stem_languages(languages: Mapping[str, int], detected: str) -> tuple[str, .
 
 
 def _terms(text: str, analyzer: Analyzer, languages: tuple[str, ...], spoken: str) -> tuple[QueryTerm, ...]:
-    counts: Counter[tuple[str, ...]] = Counter()
-    stops: Counter[tuple[str, ...]] = Counter()
-    for word in analyzer.split(text):
-        for forms in _forms(word, analyzer, languages):
-            target = stops if analyzer.is_stop(word, spoken) else counts
-            target[forms] += 1
+    counts: Counter[QueryTerm] = Counter()
+    stops: Counter[QueryTerm] = Counter()
+    for word in analyzer.asked(text):
+        target = stops if analyzer.is_stop(word.raw, spoken) else counts
+        for forms, plain in zip(_forms(word.raw, analyzer, languages) or [()], word.terms):
+            target[QueryTerm(forms, plain=tuple(dict.fromkeys(plain)))] += 1
             if len(target) >= MOST_TERMS:
                 break
     chosen = counts or stops
-    return tuple(QueryTerm(forms, float(n)) for forms, n in chosen.items())
+    return tuple(replace(term, weight=float(n)) for term, n in chosen.items())
 
 
 def _forms(word: str, analyzer: Analyzer, languages: tuple[str, ...]) -> list[tuple[str, ...]]:
@@ -95,9 +107,13 @@ def _forms(word: str, analyzer: Analyzer, languages: tuple[str, ...]) -> list[tu
     return [tuple(dict.fromkeys(forms)) for forms in zip(*per_language)]
 
 
-def _alternatives(phrase: str, analyzer: Analyzer, languages: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-    found = (tuple(analyzer.terms(phrase, language)) for language in languages)
-    return tuple(dict.fromkeys(terms for terms in found if terms))
+def _phrase(text: str, analyzer: Analyzer, languages: tuple[str, ...]) -> Phrase | None:
+    """The words of a text in their order; None for none."""
+    found = (tuple(analyzer.terms(text, language)) for language in languages)
+    words = analyzer.asked(text)
+    plain = words[0].whole if len(words) == 1 else ()
+    alternatives = tuple(dict.fromkeys(terms for terms in found if terms))
+    return Phrase(alternatives, tuple(dict.fromkeys(plain))) if alternatives or plain else None
 
 
 def inverse_frequency(passages: int, frequencies: Sequence[int]) -> NDArray[np.float32]:

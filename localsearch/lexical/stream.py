@@ -19,3 +19,9 @@ def term_stream(passage: IndexedChunk, analyzer: Analyzer) -> list[str]:
     language = passage.language
     parts = (passage.title, passage.heading, passage.body, passage.path)
     return [term for part in parts if part for term in analyzer.terms(part, language)]
+
+
+def plain_words(passage: IndexedChunk, analyzer: Analyzer) -> set[str]:
+    """Everything by which a word of these can be asked for, folded: what makes it found in whatever language it is."""
+    parts = (passage.title, passage.heading, passage.body, passage.path)
+    return analyzer.words("\n".join(parts))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,15 +24,15 @@ from localsearch.lexical.borrowed import Borrowed, borrow
 from localsearch.lexical.failures import REBUILD, guard
 from localsearch.lexical.holders import Holders
 from localsearch.lexical.integrity import problems
-from localsearch.lexical.query import LexicalQuery, QueryTerm, inverse_frequency
-from localsearch.lexical.stream import term_stream
+from localsearch.lexical.query import LexicalQuery, Phrase, QueryTerm, inverse_frequency
+from localsearch.lexical.stream import plain_words, term_stream
 from localsearch.lexical.suggest import correct
 from localsearch.text import Analyzer, normalize
 from localsearch.types import Ids, IndexedChunk, Ranking, Scores
 
 HEAP = 48_000_000
 """Bytes of the writer's one arena: a segment of about 40,000 passages at a time."""
-_FORMAT = "1"
+_FORMAT = "2"
 _REMEMBERED = 50_000
 """Terms whose frequency is remembered."""
 _FEW = 2_000
@@ -49,7 +49,7 @@ class TantivyIndex:
 
     in_memory = False
 
-    _frequencies: tuple[tantivy.Searcher, dict[str, int]]
+    _frequencies: tuple[tantivy.Searcher, dict[Hashable, int]]
 
     def __init__(
         self,
@@ -206,8 +206,11 @@ class TantivyIndex:
         if query.phrases or query.excluded:
             found = self._owners(searcher, built, searcher.num_docs)
             return found if among is None else np.intersect1d(found, among, assume_unique=True)
-        forms = {form: self._frequency(searcher, form) for term in query.terms for form in term.forms}
-        return self._holders.of_any(searcher, forms, among)
+        held = {("text", form): self._frequency(searcher, form) for term in query.terms for form in term.forms}
+        for term in query.terms:
+            if self._missed(searcher, term):
+                held |= {("words", word): self._frequency(searcher, word, "words") for word in term.plain}
+        return self._holders.of_any(searcher, held, among)
 
     def _owners(self, searcher: tantivy.Searcher, query: tantivy.Query, most: int) -> Ids:
         """Ids of the documents of at most so many passages that match, ascending."""
@@ -234,32 +237,51 @@ class TantivyIndex:
 
     def idf(self, query: LexicalQuery) -> NDArray[np.float32]:
         """How rare each term is, shape (terms,): ln(1 + (N - n + 0.5) / (n + 0.5)) of its commonest form."""
-        df = [max(map(self.doc_freq, term.forms)) for term in query.terms]
-        return inverse_frequency(len(self), df)
+        return inverse_frequency(len(self), [self.held(term) for term in query.terms])
+
+    def held(self, term: QueryTerm) -> int:
+        """Passages that hold the commonest form of the term."""
+        searcher = self._searcher
+        stemmed = (self._frequency(searcher, form) for form in term.forms)
+        return max(*stemmed, self._missed(searcher, term), 0)
 
     def doc_freq(self, term: str) -> int:
         """Passages that hold the term."""
         return self._frequency(self._searcher, term)
 
-    def _frequency(self, searcher: tantivy.Searcher, term: str) -> int:
+    def _frequency(self, searcher: tantivy.Searcher, term: str, field: str = "text") -> int:
         """Asked once for each term of a state of the index: a query asks several times, once for each language."""
+        known = self._remembered(searcher)
+        if (field, term) not in known:
+            known[field, term] = int(searcher.doc_freq(field, term))
+        return known[field, term]
+
+    def _missed(self, searcher: tantivy.Searcher, term: QueryTerm) -> int:
+        """Passages that hold a plain form of the term and none of its stems; counted once in a state of the index."""
+        if not any(self._frequency(searcher, word, "words") for word in term.plain):
+            return 0
+        known, key = self._remembered(searcher), (term.forms, term.plain)
+        if key not in known:
+            known[key] = int(searcher.search(self._but_for_stems(searcher, term), 1, count=True).count)  # type: ignore[attr-defined]
+        return known[key]
+
+    def _remembered(self, searcher: tantivy.Searcher) -> dict[Hashable, int]:
         seen, known = self._frequencies
         if seen is not searcher or len(known) >= _REMEMBERED:
             known = {}
             self._frequencies = searcher, known
-        if term not in known:
-            known[term] = int(searcher.doc_freq("text", term))
-        return known[term]
+        return known
 
-    def documents_with(self, phrase: Iterable[tuple[str, ...]]) -> Ids:
-        """Ids of documents with a passage that holds one of the alternatives, ascending."""
+    def documents_with(self, phrase: Phrase) -> Ids:
+        """Ids of documents with a passage that holds the phrase, ascending."""
         searcher = self._searcher
-        return self._owners(searcher, self._phrase(tuple(phrase)), searcher.num_docs)
+        return self._owners(searcher, self._phrase(phrase), searcher.num_docs)
 
     def complete(self, prefix: str, n: int = 10) -> list[str]:
         """The commonest words of the corpus that start with `prefix` (folded, not stemmed)."""
         prefix = normalize(prefix)
-        found = self._searcher.terms_with_prefix("words", prefix) if prefix else []
+        known = self._searcher.terms_with_prefix("words", prefix) if prefix else []
+        found = [(word, count) for word, count in known if _worth_suggesting(word)]
         found.sort(key=lambda item: (-item[1], item[0]))
         return [word for word, _ in found[:n]]
 
@@ -277,8 +299,7 @@ class TantivyIndex:
         document.add_unsigned("chunk_id", passage.chunk_id)
         document.add_unsigned("document_id", passage.document_id)
         document.add_text("text", " ".join(term_stream(passage, self._analyzer)))
-        words = self._analyzer.words(f"{passage.title}\n{passage.body}")
-        document.add_text("words", " ".join({word for word in words if _worth_suggesting(word)}))
+        document.add_text("words", " ".join(plain_words(passage, self._analyzer)))
         document.add_text("language", passage.language or "-")
         return document
 
@@ -317,24 +338,38 @@ class TantivyIndex:
         return tantivy.Query.boolean_query(clauses)
 
     def _term(self, searcher: tantivy.Searcher, term: QueryTerm) -> tantivy.Query | None:
-        forms = [
-            tantivy.Query.term_query(self._schema, "text", form, "freq")
-            for form in term.forms
-            if self._frequency(searcher, form)
-        ]
+        forms = self._stems(searcher, term)
+        if self._missed(searcher, term):
+            forms.append(self._but_for_stems(searcher, term))
         if not forms:
             return None
         best = forms[0] if len(forms) == 1 else tantivy.Query.disjunction_max_query(forms)
         return best if term.weight == 1.0 else tantivy.Query.boost_query(best, term.weight)
 
-    def _phrase(self, alternatives: tuple[tuple[str, ...], ...]) -> tantivy.Query:
-        """Whether one of the alternatives occurs; it adds nothing to the score."""
+    def _stems(self, searcher: tantivy.Searcher, term: QueryTerm) -> list[tantivy.Query]:
+        known = [form for form in term.forms if self._frequency(searcher, form)]
+        return [tantivy.Query.term_query(self._schema, "text", form, "freq") for form in known]
+
+    def _but_for_stems(self, searcher: tantivy.Searcher, term: QueryTerm) -> tantivy.Query:
+        """What holds a plain form of the term and no stem: most passages with a plain form hold the stem too, and are
+        found by it alone, which is quicker."""
+        known = [word for word in term.plain if self._frequency(searcher, word, "words")]
+        words = [tantivy.Query.term_query(self._schema, "words", word, "basic") for word in known]
+        plain = words[0] if len(words) == 1 else tantivy.Query.disjunction_max_query(words)
+        stems = self._stems(searcher, term)
+        if not stems:
+            return plain
+        return tantivy.Query.boolean_query([(_MUST, plain), *((_NOT, stem) for stem in stems)])
+
+    def _phrase(self, phrase: Phrase) -> tantivy.Query:
+        """Whether the phrase occurs; it adds nothing to the score."""
         queries = [
             tantivy.Query.term_query(self._schema, "text", words[0], "basic")
             if len(words) == 1
             else tantivy.Query.phrase_query(self._schema, "text", list(words))
-            for words in alternatives
+            for words in phrase.alternatives
         ]
+        queries += [tantivy.Query.term_query(self._schema, "words", word, "basic") for word in phrase.plain]
         either = tantivy.Query.boolean_query([(_SHOULD, query) for query in queries])
         return tantivy.Query.const_score_query(either, 0.0)
 

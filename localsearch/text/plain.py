@@ -1,0 +1,170 @@
+"""Plain words: everything by which a word of a text can be asked for, whatever its language.
+
+Stems decide what else a word finds; its plain forms, that it is found.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from localsearch.text.folding import normalize, unmarked
+from localsearch.text.numbers import AMOUNT, amounts
+from localsearch.text.pieces import (
+    LONGEST,
+    PLAIN_WORD,
+    RUN,
+    SPECIAL,
+    WORD,
+    cleaned,
+    clusters,
+    humps,
+    pieces,
+    without_apostrophes,
+)
+
+# Currency, paragraph and trade signs, arrows, mathematics, shapes, then emoji; not the lines of which tables are drawn.
+_SIGNS = (
+    "$\xa2-\xa7\xa9\xac\xae\xb0\xb1\xb6\xd7\xf7\u058f\u060b\u09f2\u09f3\u0e3f\u2020\u2021\u2030\u20a0-\u20cf\u2100-\u214f"
+    "\u2190-\u245f\u249c-\u24e9\u25a0-\u27bf\u27f0-\u27ff\u2900-\u297f\u2a00-\u2bff\u3200-\u33ff\U0001f000-\U0001faff"
+)
+_TONES = "\ufe0e\ufe0f\u20e3\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f"
+_FLAG = "[\U0001f1e6-\U0001f1ff]{2}"
+_SIGN = rf"(?!\w)[{_SIGNS}][{_TONES}]*"
+SIGN = re.compile(f"{_FLAG}|{_SIGN}(?:\u200d{_SIGN})*")
+_ONE_SIGN = re.compile(f"{_FLAG}|[{_SIGNS}]")
+DOTTED = re.compile(r"(?<![\w.])\.[^\W\d_]\w*")
+"""A name that begins with its dot: .NET, .gitignore."""
+
+_CUTS = re.compile("[._,'\u200b\u200c-]+")
+_BUT_DOTS = re.compile("[_,'\u200b\u200c-]+")
+_PLURAL = re.compile("[^\\W_]*[A-Z][A-Z0-9]s")
+_CHANGE = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
+"""Where letters and digits meet, as in 10km and iOS17."""
+_MOST = 6
+"""Pieces of a word up to which those in a row make words too, as in a part number; what has more is data."""
+_FIRST_LETTERS = re.compile(r"[^\W\d_]+(?=\d)")
+
+
+class Asked(NamedTuple):
+    """A word of a query, `text[start:end]`, with the plain forms that will do for it and for each of its terms."""
+
+    raw: str
+    start: int
+    end: int
+    whole: tuple[str, ...]
+    terms: tuple[tuple[str, ...], ...]
+
+
+def variants(raw: str) -> tuple[str, ...]:
+    """The plain forms of a word of `WORD`: the whole, its parts, parts in a row, the number that it is.
+
+    >>> variants("WF-M57")
+    ('wfm57', 'wf', 'm57', 'm', '57', 'wfm')
+    """
+    if RUN.match(raw):
+        return tuple(dict.fromkeys(normalize(raw[low:high]) for low, high in clusters(raw)))
+    if raw.isascii() and raw.isalpha() and (raw.islower() or raw.isupper() or raw.istitle()):
+        return (raw.lower()[:LONGEST],)
+    word = cleaned(raw)
+    found = [piece.text for piece in pieces(raw)] + _other_spellings(word)
+    parts = [part for part in _CUTS.split(word) if part]
+    found += parts
+    found += [part for piece in parts for part in humps(piece)]
+    found += _in_a_row([chunk for part in _BUT_DOTS.split(word) for chunk in _CHANGE.split(part)])
+    for dotted in _BUT_DOTS.split(word):
+        found += _versions(dotted)
+    found += amounts(word)
+    return tuple(dict.fromkeys(form for each in found for form in _plain_forms(each)))
+
+
+def asked(text: str) -> list[Asked]:
+    """The words of a query in order, then its amounts of several words, its signs, and names that begin with a dot."""
+    found = [_asked_word(match) for match in WORD.finditer(text)]
+    for match in AMOUNT.finditer(text):
+        found = [_or_amount(word, match) for word in found]
+    others = [*SIGN.finditer(text), *DOTTED.finditer(text)]
+    return found + [Asked(m[0], m.start(), m.end(), (form,), ((form,),)) for m in others for form in [plain(m[0])]]
+
+
+def across_words(text: str) -> Iterator[str]:
+    """The plain forms that are no part of a single word: amounts, signs, and names that begin with a dot."""
+    for match in AMOUNT.finditer(text):
+        yield from amounts(match[0])
+    for match in SIGN.finditer(text):
+        yield plain(match[0])
+        yield from map(plain, _ONE_SIGN.findall(match[0]))
+    for match in DOTTED.finditer(text):
+        yield plain(match[0])
+
+
+def plain(text: str) -> str:
+    """A word or a part of one, folded but not stemmed."""
+    word = text[:LONGEST]
+    return word.lower() if word.isascii() else "".join(normalize(word).split()) or word
+
+
+def raw_words(text: str) -> list[str]:
+    """The words of a text as written, runs of an unspaced script whole."""
+    return (PLAIN_WORD if text.isascii() or SPECIAL.search(text) is None else WORD).findall(text)
+
+
+def _asked_word(match: re.Match[str]) -> Asked:
+    raw = match[0]
+    if RUN.match(raw):
+        places = clusters(raw)
+        whole = (plain(raw),) if len(places) == 1 else ()
+        return Asked(raw, match.start(), match.end(), whole, (whole,) * max(1, len(places) - 1))
+    word = cleaned(raw)
+    others = tuple(form for each in _other_spellings(word) for form in _plain_forms(each))
+    others += tuple(amounts(word))
+    terms = tuple((plain(piece.text), *others) for piece in pieces(raw))
+    return Asked(raw, match.start(), match.end(), (plain(without_apostrophes(word).replace("-", "").strip("_")), *others), terms)
+
+
+def _or_amount(word: Asked, match: re.Match[str]) -> Asked:
+    """The word with the numbers of an amount that it is in as other forms of each of its terms."""
+    if not (match.start() <= word.start and word.end <= match.end()) or match[0] == word.raw:
+        return word
+    others = amounts(match[0])[:2]
+    return word._replace(whole=word.whole + others, terms=tuple(forms + others for forms in word.terms))
+
+
+def _other_spellings(word: str) -> list[str]:
+    """The same word as others write it: `email` for e-mail, `usa` for U.S.A., `pdf` for PDFs, `1.2` for v1.2."""
+    found = ["".join(_CUTS.split(word))]
+    if _PLURAL.fullmatch(word):
+        found.append(word[:-1])
+    if word.endswith(("'s", "'S")):
+        found.append("".join(_CUTS.split(word[:-2])))
+    return found
+
+
+def _plain_forms(text: str) -> Iterator[str]:
+    """Folded; and without the marks that folding leaves alone, for those who type none."""
+    if form := plain(text):
+        yield form
+    if not text.isascii() and (bare := plain(unmarked(text))) != form and bare:
+        yield bare
+
+
+def _in_a_row(chunks: list[str]) -> list[str]:
+    """`KT-INS114` is also kt, ktins, ktins114, ins, ins114 and 114."""
+    chunks = [chunk for chunk in chunks if chunk]
+    digits = [chunk.isdigit() for chunk in chunks]
+    if not 1 < len(chunks) <= _MOST or not any(digits) or all(digits):
+        return chunks
+    ends = range(1, len(chunks) + 1)
+    return ["".join(chunks[low:high]) for high in ends for low in range(high)]
+
+
+def _versions(dotted: str) -> list[str]:
+    """Parts in a row of what has dots: 3.11 and 11.4 of 3.11.4, and 1.2 of v1.2.3."""
+    parts = [part for part in dotted.split(".") if part]
+    if not 1 < len(parts) <= _MOST:
+        return []
+    ends = range(1, len(parts) + 1)
+    rows = [".".join(parts[low:high]) for high in ends for low in range(high)]
+    first = _FIRST_LETTERS.match(dotted)
+    return rows + [row[first.end() :] for row in rows if first and row.startswith(first[0])]
