@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from localsearch.text import Analyzer, detect_language
+from localsearch.text import Analyzer, chain, detect_language
 
 MOST_TERMS = 200
 """Distinct terms used of a query: a whole page pasted as a query is answered by its first words."""
@@ -111,7 +111,7 @@ def _phrase(text: str, analyzer: Analyzer, languages: tuple[str, ...]) -> Phrase
     """The words of a text in their order; None for none."""
     found = (tuple(analyzer.terms(text, language)) for language in languages)
     words = analyzer.asked(text)
-    plain = words[0].whole if len(words) == 1 else ()
+    plain = words[0].whole if len(words) == 1 else () if " " in text.strip() else (chain(text),)
     alternatives = tuple(dict.fromkeys(terms for terms in found if terms))
     return Phrase(alternatives, tuple(dict.fromkeys(plain))) if alternatives or plain else None
 

@@ -108,7 +108,10 @@ class RankBM25Index:
 
     def held(self, term: QueryTerm) -> int:
         """Passages that hold the commonest form of the term."""
-        stems, plain = self._form_scores(self._bm25, term.forms), self._form_scores(self._plain_bm25, term.plain)
+        stems, plain = (
+            self._form_scores(self._bm25, term.forms),
+            self._form_scores(self._plain_bm25, term.plain),
+        )
         missed = int(np.count_nonzero((stems == 0) & (plain > 0)))
         return max(*map(self.doc_freq, term.forms), missed, 0)
 

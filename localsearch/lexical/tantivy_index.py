@@ -206,7 +206,9 @@ class TantivyIndex:
         if query.phrases or query.excluded:
             found = self._owners(searcher, built, searcher.num_docs)
             return found if among is None else np.intersect1d(found, among, assume_unique=True)
-        held = {("text", form): self._frequency(searcher, form) for term in query.terms for form in term.forms}
+        held = {
+            ("text", form): self._frequency(searcher, form) for term in query.terms for form in term.forms
+        }
         for term in query.terms:
             if self._missed(searcher, term):
                 held |= {("words", word): self._frequency(searcher, word, "words") for word in term.plain}

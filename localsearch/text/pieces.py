@@ -102,9 +102,7 @@ def _small_number(part: str) -> bool:
 
 def _kept_whole(word: str) -> bool:
     """Identifiers, versions, dates and names with numbers are searched as one; hyphenated prose is not."""
-    return (
-        "_" in word or "." in word or any(map(str.isdigit, word)) or _HUMP.search(word) is not None
-    )
+    return "_" in word or "." in word or any(map(str.isdigit, word)) or _HUMP.search(word) is not None
 
 
 def clusters(run: str) -> list[tuple[int, int]]:

@@ -19,7 +19,6 @@ from localsearch.text.pieces import (
     WORD,
     cleaned,
     clusters,
-    humps,
     pieces,
     without_apostrophes,
 )
@@ -38,13 +37,21 @@ DOTTED = re.compile(r"(?<![\w.])\.[^\W\d_]\w*")
 """A name that begins with its dot: .NET, .gitignore."""
 
 _CUTS = re.compile("[._,'\u200b\u200c-]+")
-_BUT_DOTS = re.compile("[_,'\u200b\u200c-]+")
+_BUT_DOTS = re.compile("[,'\u200b\u200c-]+")
+_UPPER, _LOWER = "A-ZÀ-ÖØ-ÞΑ-ΩА-Я", "a-zß-öø-ÿα-ωа-я"
+_HUMP = re.compile(f"(?<=[{_LOWER}])(?=[{_UPPER}])|(?<=[{_UPPER}])(?=[{_UPPER}][{_LOWER}][{_LOWER}])")
 _PLURAL = re.compile("[^\\W_]*[A-Z][A-Z0-9]s")
 _CHANGE = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 """Where letters and digits meet, as in 10km and iOS17."""
-_MOST = 6
+_MOST = 8
 """Pieces of a word up to which those in a row make words too, as in a part number; what has more is data."""
+_VERSION = re.compile(r"[^\W\d_]+(\d+(?:\.\d+)+)")
 _FIRST_LETTERS = re.compile(r"[^\W\d_]+(?=\d)")
+
+
+_MIDDLE = re.compile(r"(?<=\w)[:;,·‧](?=\w)")
+_CHAIN = re.compile(r"\w[\w.'’]*(?:[:;,·‧](?=\w)[\w.'’]+)+")
+_NO_WORD = re.compile(r"\W+")
 
 
 class Asked(NamedTuple):
@@ -71,12 +78,12 @@ def variants(raw: str) -> tuple[str, ...]:
     found = [piece.text for piece in pieces(raw)] + _other_spellings(word)
     parts = [part for part in _CUTS.split(word) if part]
     found += parts
-    found += [part for piece in parts for part in humps(piece)]
-    found += _in_a_row([chunk for part in _BUT_DOTS.split(word) for chunk in _CHANGE.split(part)])
+    found += [part for piece in parts if not piece.islower() for part in _HUMP.split(piece)]
+    found += _in_a_row([chunk for part in re.split("[_,'-]", word) for chunk in _CHANGE.split(part)])
     for dotted in _BUT_DOTS.split(word):
         found += _versions(dotted)
     found += amounts(word)
-    return tuple(dict.fromkeys(form for each in found for form in _plain_forms(each)))
+    return tuple(dict.fromkeys(form for each in found for form in _plain_forms(each.strip("_"))))
 
 
 def asked(text: str) -> list[Asked]:
@@ -85,7 +92,9 @@ def asked(text: str) -> list[Asked]:
     for match in AMOUNT.finditer(text):
         found = [_or_amount(word, match) for word in found]
     others = [*SIGN.finditer(text), *DOTTED.finditer(text)]
-    return found + [Asked(m[0], m.start(), m.end(), (form,), ((form,),)) for m in others for form in [plain(m[0])]]
+    return found + [
+        Asked(m[0], m.start(), m.end(), (form,), ((form,),)) for m in others for form in [plain(m[0])]
+    ]
 
 
 def across_words(text: str) -> Iterator[str]:
@@ -97,6 +106,15 @@ def across_words(text: str) -> Iterator[str]:
         yield from map(plain, _ONE_SIGN.findall(match[0]))
     for match in DOTTED.finditer(text):
         yield plain(match[0])
+    if _MIDDLE.search(text):
+        for match in _CHAIN.finditer(text):
+            yield chain(match[0])
+            yield from map(plain, _NO_WORD.split(match[0]))
+
+
+def chain(text: str) -> str:
+    """Words of a text without spaces as one: what a double click selects of `2,3,7,8-TCDD` or `foo:bar`."""
+    return plain(_NO_WORD.sub("", cleaned(text)))
 
 
 def plain(text: str) -> str:
@@ -117,10 +135,10 @@ def _asked_word(match: re.Match[str]) -> Asked:
         whole = (plain(raw),) if len(places) == 1 else ()
         return Asked(raw, match.start(), match.end(), whole, (whole,) * max(1, len(places) - 1))
     word = cleaned(raw)
-    others = tuple(form for each in _other_spellings(word) for form in _plain_forms(each))
-    others += tuple(amounts(word))
+    others = tuple(form for each in _other_spellings(word) for form in _plain_forms(each)) + amounts(word)
     terms = tuple((plain(piece.text), *others) for piece in pieces(raw))
-    return Asked(raw, match.start(), match.end(), (plain(without_apostrophes(word).replace("-", "").strip("_")), *others), terms)
+    whole = plain(without_apostrophes(word).replace("-", "").strip("_"))
+    return Asked(raw, match.start(), match.end(), (whole, *others), terms)
 
 
 def _or_amount(word: Asked, match: re.Match[str]) -> Asked:
@@ -138,6 +156,8 @@ def _other_spellings(word: str) -> list[str]:
         found.append(word[:-1])
     if word.endswith(("'s", "'S")):
         found.append("".join(_CUTS.split(word[:-2])))
+    if version := _VERSION.fullmatch(word):
+        found.append(version[1])
     return found
 
 
@@ -162,8 +182,8 @@ def _in_a_row(chunks: list[str]) -> list[str]:
 def _versions(dotted: str) -> list[str]:
     """Parts in a row of what has dots: 3.11 and 11.4 of 3.11.4, and 1.2 of v1.2.3."""
     parts = [part for part in dotted.split(".") if part]
-    if not 1 < len(parts) <= _MOST:
-        return []
+    if len(parts) > _MOST:
+        return parts
     ends = range(1, len(parts) + 1)
     rows = [".".join(parts[low:high]) for high in ends for low in range(high)]
     first = _FIRST_LETTERS.match(dotted)
