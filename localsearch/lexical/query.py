@@ -21,8 +21,8 @@ _MOST_LANGUAGES = 4
 class QueryTerm:
     """One word of the query. `forms` are its stems in the languages of the index; the best of them counts.
 
-    `plain` are the folded forms that will do in a passage that holds none of the stems: one in a language that few
-    passages are in, or a word that others write apart or in another way.
+    `plain` are the folded forms that will do in a passage whose terms have no stem in the default language: one in
+    another language, or one with a word that is a part of another or that others write apart.
     """
 
     forms: tuple[str, ...]
@@ -94,7 +94,8 @@ def _terms(text: str, analyzer: Analyzer, languages: tuple[str, ...], spoken: st
     for word in analyzer.asked(text):
         target = stops if analyzer.is_stop(word.raw, spoken) else counts
         for forms, plain in zip(_forms(word.raw, analyzer, languages) or [()], word.terms):
-            target[QueryTerm(forms, plain=tuple(dict.fromkeys(plain)))] += 1
+            stems = tuple(dict.fromkeys((*forms, *map(analyzer.stem, plain))))
+            target[QueryTerm(stems, plain=tuple(dict.fromkeys(plain)))] += 1
             if len(target) >= MOST_TERMS:
                 break
     chosen = counts or stops

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rank_bm25 import BM25Okapi
 
 from localsearch.lexical.query import LexicalQuery, Phrase, QueryTerm, inverse_frequency
-from localsearch.lexical.stream import K1, B, plain_words, term_stream
+from localsearch.lexical.stream import K1, MARK, B, plain_words, term_stream
 from localsearch.text import Analyzer
 from localsearch.types import Ids, IndexedChunk, Ranking, Scores
 
@@ -45,7 +45,7 @@ class RankBM25Index:
     def add(self, passages: Sequence[IndexedChunk]) -> None:
         for passage in passages:
             terms = term_stream(passage, self._analyzer)
-            plain = sorted(plain_words(passage, self._analyzer))
+            plain = sorted(plain_words(passage, terms, self._analyzer))
             self._passages[passage.chunk_id] = (passage.document_id, passage.language, terms, plain)
 
     def remove(self, document_ids: Sequence[int]) -> None:
@@ -69,6 +69,7 @@ class RankBM25Index:
         self._bm25 = _Bm25(self._terms, k1=K1, b=B) if any(self._terms) else None
         self._plain_bm25 = _Bm25(self._plain, k1=K1, b=B) if any(self._plain) else None
         self._df = Counter(term for terms in self._terms for term in set(terms))
+        self._plain_df = Counter(word for words in self._plain for word in words)
 
     @property
     def languages(self) -> Mapping[str, int]:
@@ -108,12 +109,8 @@ class RankBM25Index:
 
     def held(self, term: QueryTerm) -> int:
         """Passages that hold the commonest form of the term."""
-        stems, plain = (
-            self._form_scores(self._bm25, term.forms),
-            self._form_scores(self._plain_bm25, term.plain),
-        )
-        missed = int(np.count_nonzero((stems == 0) & (plain > 0)))
-        return max(*map(self.doc_freq, term.forms), missed, 0)
+        marked = (self._plain_df[MARK + word] for word in term.plain)
+        return max([*map(self.doc_freq, term.forms), *marked], default=0)
 
     def documents_with(self, phrase: Phrase) -> Ids:
         """Ids of documents with a passage that holds the phrase, ascending."""
@@ -149,10 +146,10 @@ class RankBM25Index:
         return total, matched
 
     def _term_scores(self, term: QueryTerm) -> NDArray[np.float64]:
-        """The best of the stems; where there is none, the best of the plain forms."""
+        """The best of the stems and the marked words."""
         stems = self._form_scores(self._bm25, term.forms)
-        plain = self._form_scores(self._plain_bm25, term.plain)
-        return np.where(stems > 0, stems, plain) * term.weight
+        marked = self._form_scores(self._plain_bm25, [MARK + word for word in term.plain])
+        return np.maximum(stems, marked) * term.weight
 
     def _form_scores(self, bm25: _Bm25 | None, forms: Sequence[str]) -> NDArray[np.float64]:
         if bm25 is None or not forms:
@@ -160,14 +157,12 @@ class RankBM25Index:
         return np.max([np.asarray(bm25.get_scores([form])) for form in forms], axis=0)  # type: ignore[no-any-return]
 
     def _holds(self, phrase: Phrase) -> NDArray[np.bool_]:
-        return np.array(
-            [
-                any(_contains(terms, words) for words in phrase.alternatives)
-                or not set(phrase.plain).isdisjoint(plain)
-                for terms, plain in zip(self._terms, self._plain)
-            ],
-            np.bool_,
-        )
+        single = {*phrase.plain, *(MARK + word for word in phrase.plain)}
+        held = [
+            any(_contains(terms, words) for words in phrase.alternatives) or not single.isdisjoint(plain)
+            for terms, plain in zip(self._terms, self._plain)
+        ]
+        return np.array(held, np.bool_)
 
 
 def _contains(terms: list[str], phrase: tuple[str, ...]) -> bool:

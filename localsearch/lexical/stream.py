@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from localsearch.text import Analyzer
 from localsearch.types import IndexedChunk
 
 K1 = 1.2
 B = 0.75
 """Tantivy's constants, which it does not let one change."""
+
+
+MARK = "="
+"""Before a plain word that stems do not find."""
 
 
 def term_stream(passage: IndexedChunk, analyzer: Analyzer) -> list[str]:
@@ -21,7 +27,13 @@ def term_stream(passage: IndexedChunk, analyzer: Analyzer) -> list[str]:
     return [term for part in parts if part for term in analyzer.terms(part, language)]
 
 
-def plain_words(passage: IndexedChunk, analyzer: Analyzer) -> set[str]:
-    """Everything by which a word of these can be asked for, folded: what makes it found in whatever language it is."""
+def plain_words(passage: IndexedChunk, terms: Iterable[str], analyzer: Analyzer) -> set[str]:
+    """Everything by which a word of these can be asked for, folded, with `MARK` before what the terms do not tell.
+
+    A query asks for the stem of each word in the default language, and for the word with its mark: whatever language
+    the passage is in, whatever the word is a part of, one of them is there.
+    """
+    known = set(terms)
     parts = (passage.title, passage.heading, passage.body, passage.path)
-    return analyzer.words("\n".join(parts))
+    words = analyzer.words("\n".join(parts))
+    return {word if analyzer.stem(word) in known else MARK + word for word in words}

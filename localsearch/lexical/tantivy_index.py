@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from collections.abc import Hashable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,10 @@ from numpy.typing import NDArray
 from localsearch.errors import DamagedError, ReadOnlyError
 from localsearch.lexical.borrowed import Borrowed, borrow
 from localsearch.lexical.failures import REBUILD, guard
-from localsearch.lexical.holders import Holders
+from localsearch.lexical.holders import Holders, Term
 from localsearch.lexical.integrity import problems
 from localsearch.lexical.query import LexicalQuery, Phrase, QueryTerm, inverse_frequency
-from localsearch.lexical.stream import plain_words, term_stream
+from localsearch.lexical.stream import MARK, plain_words, term_stream
 from localsearch.lexical.suggest import correct
 from localsearch.text import Analyzer, normalize
 from localsearch.types import Ids, IndexedChunk, Ranking, Scores
@@ -49,7 +50,7 @@ class TantivyIndex:
 
     in_memory = False
 
-    _frequencies: tuple[tantivy.Searcher, dict[Hashable, int]]
+    _frequencies: tuple[tantivy.Searcher, dict[Term, int]]
 
     def __init__(
         self,
@@ -206,12 +207,7 @@ class TantivyIndex:
         if query.phrases or query.excluded:
             found = self._owners(searcher, built, searcher.num_docs)
             return found if among is None else np.intersect1d(found, among, assume_unique=True)
-        held = {
-            ("text", form): self._frequency(searcher, form) for term in query.terms for form in term.forms
-        }
-        for term in query.terms:
-            if self._missed(searcher, term):
-                held |= {("words", word): self._frequency(searcher, word, "words") for word in term.plain}
+        held = {key: n for term in query.terms for key, n in self._known(searcher, term).items()}
         return self._holders.of_any(searcher, held, among)
 
     def _owners(self, searcher: tantivy.Searcher, query: tantivy.Query, most: int) -> Ids:
@@ -243,36 +239,26 @@ class TantivyIndex:
 
     def held(self, term: QueryTerm) -> int:
         """Passages that hold the commonest form of the term."""
-        searcher = self._searcher
-        stemmed = (self._frequency(searcher, form) for form in term.forms)
-        return max(*stemmed, self._missed(searcher, term), 0)
+        return max(self._known(self._searcher, term).values(), default=0)
 
     def doc_freq(self, term: str) -> int:
         """Passages that hold the term."""
-        return self._frequency(self._searcher, term)
+        return self._frequency(self._searcher, ("text", term))
 
-    def _frequency(self, searcher: tantivy.Searcher, term: str, field: str = "text") -> int:
+    def _frequency(self, searcher: tantivy.Searcher, term: Term) -> int:
         """Asked once for each term of a state of the index: a query asks several times, once for each language."""
-        known = self._remembered(searcher)
-        if (field, term) not in known:
-            known[field, term] = int(searcher.doc_freq(field, term))
-        return known[field, term]
-
-    def _missed(self, searcher: tantivy.Searcher, term: QueryTerm) -> int:
-        """Passages that hold a plain form of the term and none of its stems; counted once in a state of the index."""
-        if not any(self._frequency(searcher, word, "words") for word in term.plain):
-            return 0
-        known, key = self._remembered(searcher), (term.forms, term.plain)
-        if key not in known:
-            known[key] = int(searcher.search(self._but_for_stems(searcher, term), 1, count=True).count)  # type: ignore[attr-defined]
-        return known[key]
-
-    def _remembered(self, searcher: tantivy.Searcher) -> dict[Hashable, int]:
         seen, known = self._frequencies
         if seen is not searcher or len(known) >= _REMEMBERED:
             known = {}
             self._frequencies = searcher, known
-        return known
+        if term not in known:
+            known[term] = int(searcher.doc_freq(*term))
+        return known[term]
+
+    def _known(self, searcher: tantivy.Searcher, term: QueryTerm) -> dict[Term, int]:
+        """The forms of the term that occur, each with the number of passages."""
+        asked = [("text", form) for form in term.forms] + [("words", MARK + word) for word in term.plain]
+        return {key: n for key in asked if (n := self._frequency(searcher, key))}
 
     def documents_with(self, phrase: Phrase) -> Ids:
         """Ids of documents with a passage that holds the phrase, ascending."""
@@ -282,7 +268,7 @@ class TantivyIndex:
     def complete(self, prefix: str, n: int = 10) -> list[str]:
         """The commonest words of the corpus that start with `prefix` (folded, not stemmed)."""
         prefix = normalize(prefix)
-        known = self._searcher.terms_with_prefix("words", prefix) if prefix else []
+        known = _words_with(self._searcher, prefix) if prefix else []
         found = [(word, count) for word, count in known if _worth_suggesting(word)]
         found.sort(key=lambda item: (-item[1], item[0]))
         return [word for word, _ in found[:n]]
@@ -292,16 +278,19 @@ class TantivyIndex:
         searcher = self._searcher
         return correct(
             normalize(word),
-            lambda candidate: searcher.doc_freq("words", candidate),
-            lambda prefix: searcher.terms_with_prefix("words", prefix),
+            lambda candidate: (
+                searcher.doc_freq("words", candidate) + searcher.doc_freq("words", MARK + candidate)
+            ),
+            lambda prefix: _words_with(searcher, prefix),
         )
 
     def _document(self, passage: IndexedChunk) -> tantivy.Document:
         document = tantivy.Document()
         document.add_unsigned("chunk_id", passage.chunk_id)
         document.add_unsigned("document_id", passage.document_id)
-        document.add_text("text", " ".join(term_stream(passage, self._analyzer)))
-        document.add_text("words", " ".join(plain_words(passage, self._analyzer)))
+        terms = term_stream(passage, self._analyzer)
+        document.add_text("text", " ".join(terms))
+        document.add_text("words", " ".join(plain_words(passage, terms, self._analyzer)))
         document.add_text("language", passage.language or "-")
         return document
 
@@ -331,7 +320,7 @@ class TantivyIndex:
         self._frequencies = (searcher, {})
 
     def _query(self, searcher: tantivy.Searcher, query: LexicalQuery) -> tantivy.Query | None:
-        terms = [built for term in query.terms if (built := self._term(searcher, term)) is not None]
+        terms = [built for term in query.terms for built in self._term(searcher, term)]
         if not terms and not query.phrases:
             return None
         clauses = [(_SHOULD, term) for term in terms]
@@ -339,29 +328,14 @@ class TantivyIndex:
         clauses += [(_NOT, self._phrase(phrase)) for phrase in query.excluded]
         return tantivy.Query.boolean_query(clauses)
 
-    def _term(self, searcher: tantivy.Searcher, term: QueryTerm) -> tantivy.Query | None:
-        forms = self._stems(searcher, term)
-        if self._missed(searcher, term):
-            forms.append(self._but_for_stems(searcher, term))
-        if not forms:
-            return None
-        best = forms[0] if len(forms) == 1 else tantivy.Query.disjunction_max_query(forms)
-        return best if term.weight == 1.0 else tantivy.Query.boost_query(best, term.weight)
-
-    def _stems(self, searcher: tantivy.Searcher, term: QueryTerm) -> list[tantivy.Query]:
-        known = [form for form in term.forms if self._frequency(searcher, form)]
-        return [tantivy.Query.term_query(self._schema, "text", form, "freq") for form in known]
-
-    def _but_for_stems(self, searcher: tantivy.Searcher, term: QueryTerm) -> tantivy.Query:
-        """What holds a plain form of the term and no stem: most passages with a plain form hold the stem too, and are
-        found by it alone, which is quicker."""
-        known = [word for word in term.plain if self._frequency(searcher, word, "words")]
-        words = [tantivy.Query.term_query(self._schema, "words", word, "basic") for word in known]
-        plain = words[0] if len(words) == 1 else tantivy.Query.disjunction_max_query(words)
-        stems = self._stems(searcher, term)
-        if not stems:
-            return plain
-        return tantivy.Query.boolean_query([(_MUST, plain), *((_NOT, stem) for stem in stems)])
+    def _term(self, searcher: tantivy.Searcher, term: QueryTerm) -> list[tantivy.Query]:
+        """What finds the term. One stem and one marked word are in no passage both, and their sum is quicker to find
+        than the better of them: Tantivy skips through a union of plain terms (block-max WAND)."""
+        known = self._known(searcher, term)
+        forms = [tantivy.Query.term_query(self._schema, field, form, "freq") for field, form in known]
+        alone = len(forms) == 1 or [field for field, _ in known] == ["text", "words"]
+        found = forms if alone or not forms else [tantivy.Query.disjunction_max_query(forms)]
+        return found if term.weight == 1.0 else [tantivy.Query.boost_query(one, term.weight) for one in found]
 
     def _phrase(self, phrase: Phrase) -> tantivy.Query:
         """Whether the phrase occurs; it adds nothing to the score."""
@@ -371,7 +345,11 @@ class TantivyIndex:
             else tantivy.Query.phrase_query(self._schema, "text", list(words))
             for words in phrase.alternatives
         ]
-        queries += [tantivy.Query.term_query(self._schema, "words", word, "basic") for word in phrase.plain]
+        marked = [MARK + word for word in phrase.plain]
+        queries += [
+            tantivy.Query.term_query(self._schema, "words", word, "basic")
+            for word in (*phrase.plain, *marked)
+        ]
         either = tantivy.Query.boolean_query([(_SHOULD, query) for query in queries])
         return tantivy.Query.const_score_query(either, 0.0)
 
@@ -390,7 +368,7 @@ def _schema() -> tantivy.Schema:
     builder.add_unsigned_field("chunk_id", indexed=True, fast=True)
     builder.add_unsigned_field("document_id", indexed=True, fast=True)
     builder.add_text_field("text", tokenizer_name="whitespace", index_option="position")
-    builder.add_text_field("words", tokenizer_name="whitespace", index_option="basic")
+    builder.add_text_field("words", tokenizer_name="whitespace", index_option="freq")
     builder.add_text_field("language", tokenizer_name="raw", index_option="basic")
     builder.add_text_field("marker", tokenizer_name="raw", index_option="basic")
     builder.add_text_field("state", stored=True, tokenizer_name="raw", index_option="basic")
@@ -417,6 +395,13 @@ def _count_languages(schema: tantivy.Schema, searcher: tantivy.Searcher) -> dict
         query = tantivy.Query.term_query(schema, "language", language, "basic")
         counts["" if language == "-" else language] = int(searcher.search(query, 1, count=True).count)  # type: ignore[attr-defined]
     return {language: n for language, n in counts.items() if n}
+
+
+def _words_with(searcher: tantivy.Searcher, prefix: str) -> list[tuple[str, int]]:
+    """The plain words that begin so, each with the number of passages."""
+    counts = Counter(dict(searcher.terms_with_prefix("words", prefix)))
+    counts.update({word[len(MARK) :]: n for word, n in searcher.terms_with_prefix("words", MARK + prefix)})
+    return list(counts.items())
 
 
 def _worth_suggesting(word: str) -> bool:

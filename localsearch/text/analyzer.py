@@ -12,7 +12,7 @@ import snowballstemmer
 
 from localsearch.text.candidates import holding
 from localsearch.text.folding import normalize
-from localsearch.text.pieces import LONGEST, PLAIN_WORD, RUN, SPECIAL, WORD, pairs, pieces
+from localsearch.text.pieces import LONGEST, PLAIN_WORD, RUN, SPECIAL, WORD, inflected, pairs, pieces
 from localsearch.text.plain import Asked, across_words, asked, raw_words, variants
 from localsearch.text.stopwords import STOP_WORDS
 
@@ -73,6 +73,7 @@ class Analyzer:
         self._memos: dict[str, _Memo[str]] = {}
         self._stretches: dict[str, _Memo[Found]] = {}
         self._plain = _Memo(variants)
+        self._stems = _Memo(partial(_stem_of, stem=self._stem_for(default_language)))
         self._lock = threading.Lock()
 
     @property
@@ -117,6 +118,10 @@ class Analyzer:
         found = {form for raw in raw_words(text) for form in plain[raw]}
         found.update(across_words(text))
         return found
+
+    def stem(self, word: str) -> str:
+        """The term of a plain word in the default language: by it every query looks."""
+        return self._stems[word][0]
 
     def is_stop(self, word: str, language: str = "") -> bool:
         """True for a function word of the language; of English when the language is unknown."""
@@ -207,6 +212,10 @@ def _term(part: str, stem: Callable[[str], str]) -> str:
     word = part[:LONGEST]
     folded = normalize(stem(word))
     return folded if word.isascii() else (normalize(stem(folded)) if folded else word)
+
+
+def _stem_of(word: str, stem: Callable[[str], str]) -> tuple[str]:
+    return (_term(word, stem) if inflected(word) and not RUN.match(word) else word,)
 
 
 def _folded(part: str) -> str:

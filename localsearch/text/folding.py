@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 
-UNSEEN = "\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe00-\ufe0f\ufeff\U000e0100-\U000e01ef"
+UNSEEN = (
+    "\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe00-\ufe0f\ufeff"
+    "\U000e0100-\U000e01ef"
+)
 """For a class of a regular expression: soft hyphens, joiners, marks of direction, selectors of a character's looks."""
 
 # Marks that writers leave out: accents, and the vowel points of Arabic and Hebrew. Voicing marks of kana and vowel

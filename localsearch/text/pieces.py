@@ -91,8 +91,12 @@ def without_apostrophes(word: str) -> str:
 
 
 def _piece(text: str) -> Piece:
-    """What has a digit, a dot or an underscore in it is a name, which grammar does not change."""
-    return Piece(text.casefold(), text.isalpha() or not any(c.isdigit() or c in "._" for c in text))
+    return Piece(text.casefold(), inflected(text))
+
+
+def inflected(text: str) -> bool:
+    """Whether grammar may have changed a word: not what has a digit, a dot or an underscore in it, which is a name."""
+    return text.isalpha() or not any(c.isdigit() or c in "._+#" for c in text)
 
 
 def _small_number(part: str) -> bool:

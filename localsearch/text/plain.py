@@ -26,7 +26,7 @@ from localsearch.text.pieces import (
 # Currency, paragraph and trade signs, arrows, mathematics, shapes, then emoji; not the lines of which tables are drawn.
 _SIGNS = (
     "$\xa2-\xa7\xa9\xac\xae\xb0\xb1\xb6\xd7\xf7\u058f\u060b\u09f2\u09f3\u0e3f\u2020\u2021\u2030\u20a0-\u20cf\u2100-\u214f"
-    "\u2190-\u245f\u249c-\u24e9\u25a0-\u27bf\u27f0-\u27ff\u2900-\u297f\u2a00-\u2bff\u3200-\u33ff\U0001f000-\U0001faff"
+    "\u2190-\u245f\u249c-\u24e9\u25a0-\u27bf\u27f0-\u27ff\u2900-\u297f\u2a00-\u2bff\u3200-\u33ff\uffe0-\uffe6\U0001f000-\U0001faff"
 )
 _TONES = "\ufe0e\ufe0f\u20e3\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f"
 _FLAG = "[\U0001f1e6-\U0001f1ff]{2}"
@@ -45,12 +45,14 @@ _CHANGE = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 """Where letters and digits meet, as in 10km and iOS17."""
 _MOST = 8
 """Pieces of a word up to which those in a row make words too, as in a part number; what has more is data."""
+_SMALL_DIGITS = re.compile("([\xb2\xb3\xb9\xbc-\xbe\u2070-\u2089\u2150-\u215f]+)")
 _VERSION = re.compile(r"[^\W\d_]+(\d+(?:\.\d+)+)")
 _FIRST_LETTERS = re.compile(r"[^\W\d_]+(?=\d)")
 
 
 _MIDDLE = re.compile(r"(?<=\w)[:;,·‧](?=\w)")
-_CHAIN = re.compile(r"\w[\w.'’]*(?:[:;,·‧](?=\w)[\w.'’]+)+")
+# Rules WB6 to WB12 of Unicode Standard Annex 29.
+_CHAIN = re.compile(r"\w+(?:(?:(?<=\d)[,;.'’](?=\d)|(?<=[^\W\d_])[:·‧.'’](?=[^\W\d_]))\w+)+")
 _NO_WORD = re.compile(r"\W+")
 
 
@@ -83,6 +85,8 @@ def variants(raw: str) -> tuple[str, ...]:
     for dotted in _BUT_DOTS.split(word):
         found += _versions(dotted)
     found += amounts(word)
+    if not raw.isascii():
+        found += _SMALL_DIGITS.split(raw)
     return tuple(dict.fromkeys(form for each in found for form in _plain_forms(each.strip("_"))))
 
 
@@ -135,7 +139,8 @@ def _asked_word(match: re.Match[str]) -> Asked:
         whole = (plain(raw),) if len(places) == 1 else ()
         return Asked(raw, match.start(), match.end(), whole, (whole,) * max(1, len(places) - 1))
     word = cleaned(raw)
-    others = tuple(form for each in _other_spellings(word) for form in _plain_forms(each)) + amounts(word)
+    spellings = [form for each in _other_spellings(word) for form in _plain_forms(each)]
+    others = (*spellings, *amounts(word))
     terms = tuple((plain(piece.text), *others) for piece in pieces(raw))
     whole = plain(without_apostrophes(word).replace("-", "").strip("_"))
     return Asked(raw, match.start(), match.end(), (whole, *others), terms)
