@@ -110,11 +110,12 @@ def _forms(word: str, analyzer: Analyzer, languages: tuple[str, ...]) -> list[tu
 
 def _phrase(text: str, analyzer: Analyzer, languages: tuple[str, ...]) -> Phrase | None:
     """The words of a text in their order; None for none."""
-    found = (tuple(analyzer.terms(text, language)) for language in languages)
     words = analyzer.asked(text)
     plain = words[0].whole if len(words) == 1 else () if " " in text.strip() else (chain(text),)
+    found = [tuple(analyzer.terms(text, language)) for language in languages]
+    found += [(analyzer.stem(word),) for word in plain]
     alternatives = tuple(dict.fromkeys(terms for terms in found if terms))
-    return Phrase(alternatives, tuple(dict.fromkeys(plain))) if alternatives or plain else None
+    return Phrase(alternatives, plain) if alternatives or plain else None
 
 
 def inverse_frequency(passages: int, frequencies: Sequence[int]) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rank_bm25 import BM25Okapi
 
 from localsearch.lexical.query import LexicalQuery, Phrase, QueryTerm, inverse_frequency
-from localsearch.lexical.stream import K1, MARK, B, plain_words, term_stream
+from localsearch.lexical.stream import K1, B, plain_words, term_stream
 from localsearch.text import Analyzer
 from localsearch.types import Ids, IndexedChunk, Ranking, Scores
 
@@ -45,7 +45,7 @@ class RankBM25Index:
     def add(self, passages: Sequence[IndexedChunk]) -> None:
         for passage in passages:
             terms = term_stream(passage, self._analyzer)
-            plain = sorted(plain_words(passage, terms, self._analyzer))
+            plain = sorted(plain_words(passage, terms, self._analyzer)[0])
             self._passages[passage.chunk_id] = (passage.document_id, passage.language, terms, plain)
 
     def remove(self, document_ids: Sequence[int]) -> None:
@@ -109,8 +109,8 @@ class RankBM25Index:
 
     def held(self, term: QueryTerm) -> int:
         """Passages that hold the commonest form of the term."""
-        marked = (self._plain_df[MARK + word] for word in term.plain)
-        return max([*map(self.doc_freq, term.forms), *marked], default=0)
+        plain = (self._plain_df[word] for word in term.plain)
+        return max([*map(self.doc_freq, term.forms), *plain], default=0)
 
     def documents_with(self, phrase: Phrase) -> Ids:
         """Ids of documents with a passage that holds the phrase, ascending."""
@@ -146,10 +146,10 @@ class RankBM25Index:
         return total, matched
 
     def _term_scores(self, term: QueryTerm) -> NDArray[np.float64]:
-        """The best of the stems and the marked words."""
+        """The best of the stems and the plain words."""
         stems = self._form_scores(self._bm25, term.forms)
-        marked = self._form_scores(self._plain_bm25, [MARK + word for word in term.plain])
-        return np.maximum(stems, marked) * term.weight
+        plain = self._form_scores(self._plain_bm25, term.plain)
+        return np.maximum(stems, plain) * term.weight
 
     def _form_scores(self, bm25: _Bm25 | None, forms: Sequence[str]) -> NDArray[np.float64]:
         if bm25 is None or not forms:
@@ -157,10 +157,10 @@ class RankBM25Index:
         return np.max([np.asarray(bm25.get_scores([form])) for form in forms], axis=0)  # type: ignore[no-any-return]
 
     def _holds(self, phrase: Phrase) -> NDArray[np.bool_]:
-        single = {*phrase.plain, *(MARK + word for word in phrase.plain)}
         held = [
-            any(_contains(terms, words) for words in phrase.alternatives) or not single.isdisjoint(plain)
-            for terms, plain in zip(self._terms, self._plain)
+            any(_contains(terms, words) for words in phrase.alternatives)
+            or not plain.isdisjoint(phrase.plain)
+            for terms, plain in zip(self._terms, map(set, self._plain))
         ]
         return np.array(held, np.bool_)
 

@@ -12,10 +12,6 @@ B = 0.75
 """Tantivy's constants, which it does not let one change."""
 
 
-MARK = "="
-"""Before a plain word that stems do not find."""
-
-
 def term_stream(passage: IndexedChunk, analyzer: Analyzer) -> list[str]:
     """Title, heading path, body and file name as one list of terms.
 
@@ -27,13 +23,14 @@ def term_stream(passage: IndexedChunk, analyzer: Analyzer) -> list[str]:
     return [term for part in parts if part for term in analyzer.terms(part, language)]
 
 
-def plain_words(passage: IndexedChunk, terms: Iterable[str], analyzer: Analyzer) -> set[str]:
-    """Everything by which a word of these can be asked for, folded, with `MARK` before what the terms do not tell.
+def plain_words(passage: IndexedChunk, terms: Iterable[str], analyzer: Analyzer) -> tuple[set[str], set[str]]:
+    """Everything by which a word of these can be asked for, folded: what the terms do not tell, then what they do.
 
-    A query asks for the stem of each word in the default language, and for the word with its mark: whatever language
+    A query asks for the stem of each word in the default language, and for the word among the first: whatever language
     the passage is in, whatever the word is a part of, one of them is there.
     """
     known = set(terms)
     parts = (passage.title, passage.heading, passage.body, passage.path)
     words = analyzer.words("\n".join(parts))
-    return {word if analyzer.stem(word) in known else MARK + word for word in words}
+    told = {word for word in words if analyzer.stem(word) in known}
+    return words - told, told

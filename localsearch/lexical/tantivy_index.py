@@ -26,7 +26,7 @@ from localsearch.lexical.failures import REBUILD, guard
 from localsearch.lexical.holders import Holders, Term
 from localsearch.lexical.integrity import problems
 from localsearch.lexical.query import LexicalQuery, Phrase, QueryTerm, inverse_frequency
-from localsearch.lexical.stream import MARK, plain_words, term_stream
+from localsearch.lexical.stream import plain_words, term_stream
 from localsearch.lexical.suggest import correct
 from localsearch.text import Analyzer, normalize
 from localsearch.types import Ids, IndexedChunk, Ranking, Scores
@@ -257,7 +257,7 @@ class TantivyIndex:
 
     def _known(self, searcher: tantivy.Searcher, term: QueryTerm) -> dict[Term, int]:
         """The forms of the term that occur, each with the number of passages."""
-        asked = [("text", form) for form in term.forms] + [("words", MARK + word) for word in term.plain]
+        asked = [("text", form) for form in term.forms] + [("plain", word) for word in term.plain]
         return {key: n for key in asked if (n := self._frequency(searcher, key))}
 
     def documents_with(self, phrase: Phrase) -> Ids:
@@ -278,9 +278,7 @@ class TantivyIndex:
         searcher = self._searcher
         return correct(
             normalize(word),
-            lambda candidate: (
-                searcher.doc_freq("words", candidate) + searcher.doc_freq("words", MARK + candidate)
-            ),
+            lambda candidate: searcher.doc_freq("words", candidate) + searcher.doc_freq("plain", candidate),
             lambda prefix: _words_with(searcher, prefix),
         )
 
@@ -290,7 +288,9 @@ class TantivyIndex:
         document.add_unsigned("document_id", passage.document_id)
         terms = term_stream(passage, self._analyzer)
         document.add_text("text", " ".join(terms))
-        document.add_text("words", " ".join(plain_words(passage, terms, self._analyzer)))
+        plain, told = plain_words(passage, terms, self._analyzer)
+        document.add_text("plain", " ".join(plain))
+        document.add_text("words", " ".join(filter(_worth_suggesting, told)))
         document.add_text("language", passage.language or "-")
         return document
 
@@ -329,11 +329,11 @@ class TantivyIndex:
         return tantivy.Query.boolean_query(clauses)
 
     def _term(self, searcher: tantivy.Searcher, term: QueryTerm) -> list[tantivy.Query]:
-        """What finds the term. One stem and one marked word are in no passage both, and their sum is quicker to find
+        """What finds the term. One stem and one plain word are in no passage both, and their sum is quicker to find
         than the better of them: Tantivy skips through a union of plain terms (block-max WAND)."""
         known = self._known(searcher, term)
         forms = [tantivy.Query.term_query(self._schema, field, form, "freq") for field, form in known]
-        alone = len(forms) == 1 or [field for field, _ in known] == ["text", "words"]
+        alone = len(forms) == 1 or [field for field, _ in known] == ["text", "plain"]
         found = forms if alone or not forms else [tantivy.Query.disjunction_max_query(forms)]
         return found if term.weight == 1.0 else [tantivy.Query.boost_query(one, term.weight) for one in found]
 
@@ -345,11 +345,7 @@ class TantivyIndex:
             else tantivy.Query.phrase_query(self._schema, "text", list(words))
             for words in phrase.alternatives
         ]
-        marked = [MARK + word for word in phrase.plain]
-        queries += [
-            tantivy.Query.term_query(self._schema, "words", word, "basic")
-            for word in (*phrase.plain, *marked)
-        ]
+        queries += [tantivy.Query.term_query(self._schema, "plain", word, "basic") for word in phrase.plain]
         either = tantivy.Query.boolean_query([(_SHOULD, query) for query in queries])
         return tantivy.Query.const_score_query(either, 0.0)
 
@@ -368,7 +364,8 @@ def _schema() -> tantivy.Schema:
     builder.add_unsigned_field("chunk_id", indexed=True, fast=True)
     builder.add_unsigned_field("document_id", indexed=True, fast=True)
     builder.add_text_field("text", tokenizer_name="whitespace", index_option="position")
-    builder.add_text_field("words", tokenizer_name="whitespace", index_option="freq")
+    builder.add_text_field("plain", tokenizer_name="whitespace", index_option="freq")
+    builder.add_text_field("words", tokenizer_name="whitespace", index_option="basic")
     builder.add_text_field("language", tokenizer_name="raw", index_option="basic")
     builder.add_text_field("marker", tokenizer_name="raw", index_option="basic")
     builder.add_text_field("state", stored=True, tokenizer_name="raw", index_option="basic")
@@ -400,7 +397,7 @@ def _count_languages(schema: tantivy.Schema, searcher: tantivy.Searcher) -> dict
 def _words_with(searcher: tantivy.Searcher, prefix: str) -> list[tuple[str, int]]:
     """The plain words that begin so, each with the number of passages."""
     counts = Counter(dict(searcher.terms_with_prefix("words", prefix)))
-    counts.update({word[len(MARK) :]: n for word, n in searcher.terms_with_prefix("words", MARK + prefix)})
+    counts.update(dict(searcher.terms_with_prefix("plain", prefix)))
     return list(counts.items())
 
 

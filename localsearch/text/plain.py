@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
-from localsearch.text.folding import normalize, unmarked
+from localsearch.text.folding import UNSEEN, normalize, unmarked
 from localsearch.text.numbers import AMOUNT, amounts
 from localsearch.text.pieces import (
     LONGEST,
@@ -45,6 +46,7 @@ _CHANGE = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 """Where letters and digits meet, as in 10km and iOS17."""
 _MOST = 8
 """Pieces of a word up to which those in a row make words too, as in a part number; what has more is data."""
+_UNSEEN = re.compile(f"[{UNSEEN}]+")
 _SMALL_DIGITS = re.compile("([\xb2\xb3\xb9\xbc-\xbe\u2070-\u2089\u2150-\u215f]+)")
 _VERSION = re.compile(r"[^\W\d_]+(\d+(?:\.\d+)+)")
 _FIRST_LETTERS = re.compile(r"[^\W\d_]+(?=\d)")
@@ -86,13 +88,15 @@ def variants(raw: str) -> tuple[str, ...]:
         found += _versions(dotted)
     found += amounts(word)
     if not raw.isascii():
-        found += _SMALL_DIGITS.split(raw)
+        found += _SMALL_DIGITS.split(raw) + _UNSEEN.split(raw)
     return tuple(dict.fromkeys(form for each in found for form in _plain_forms(each.strip("_"))))
 
 
 def asked(text: str) -> list[Asked]:
-    """The words of a query in order, then its amounts of several words, its signs, and names that begin with a dot."""
-    found = [_asked_word(match) for match in WORD.finditer(text)]
+    """The words of a query in order, then its signs and the names that begin with a dot."""
+    found = [
+        Asked(match[0], match.start(), match.end(), *_forms_of(match[0])) for match in WORD.finditer(text)
+    ]
     for match in AMOUNT.finditer(text):
         found = [_or_amount(word, match) for word in found]
     others = [*SIGN.finditer(text), *DOTTED.finditer(text)]
@@ -132,18 +136,19 @@ def raw_words(text: str) -> list[str]:
     return (PLAIN_WORD if text.isascii() or SPECIAL.search(text) is None else WORD).findall(text)
 
 
-def _asked_word(match: re.Match[str]) -> Asked:
-    raw = match[0]
+@lru_cache(10_000)
+def _forms_of(raw: str) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """The plain forms that will do for a word of a query, and those for each of its terms."""
     if RUN.match(raw):
         places = clusters(raw)
         whole = (plain(raw),) if len(places) == 1 else ()
-        return Asked(raw, match.start(), match.end(), whole, (whole,) * max(1, len(places) - 1))
+        return whole, (whole,) * max(1, len(places) - 1)
     word = cleaned(raw)
     spellings = [form for each in _other_spellings(word) for form in _plain_forms(each)]
     others = (*spellings, *amounts(word))
-    terms = tuple((plain(piece.text), *others) for piece in pieces(raw))
-    whole = plain(without_apostrophes(word).replace("-", "").strip("_"))
-    return Asked(raw, match.start(), match.end(), (whole, *others), terms)
+    one = plain(without_apostrophes(word).replace("-", "").strip("_"))
+    terms = tuple(tuple(dict.fromkeys((plain(piece.text), *others))) for piece in pieces(raw))
+    return tuple(dict.fromkeys((one, *others))), terms
 
 
 def _or_amount(word: Asked, match: re.Match[str]) -> Asked:
