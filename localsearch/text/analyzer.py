@@ -13,7 +13,7 @@ import snowballstemmer
 from localsearch.text.candidates import holding
 from localsearch.text.folding import normalize
 from localsearch.text.pieces import LONGEST, PLAIN_WORD, RUN, SPECIAL, WORD, inflected, pairs, pieces
-from localsearch.text.plain import Asked, across_words, asked, raw_words, variants
+from localsearch.text.plain import Asked, asked, places_of, variants, words_in
 from localsearch.text.stopwords import STOP_WORDS
 
 T = TypeVar("T")
@@ -114,10 +114,11 @@ class Analyzer:
 
     def words(self, text: str) -> set[str]:
         """Everything by which a word of the text can be asked for whatever its language: folded, not stemmed."""
-        plain = self._plain
-        found = {form for raw in raw_words(text) for form in plain[raw]}
-        found.update(across_words(text))
-        return found
+        return words_in(text, self._plain.__getitem__)
+
+    def find_plain(self, text: str, wanted: frozenset[str]) -> list[Found]:
+        """Where words stand that can be asked for by these plain forms, ascending."""
+        return places_of(text, wanted)
 
     def stem(self, word: str) -> str:
         """The term of a plain word in the default language: by it every query looks."""

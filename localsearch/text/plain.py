@@ -6,7 +6,7 @@ Stems decide what else a word finds; its plain forms, that it is found.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -58,6 +58,10 @@ _CHAIN = re.compile(r"\w+(?:(?:(?<=\d)[,;.'’](?=\d)|(?<=[^\W\d_])[:·‧.'’]
 _NO_WORD = re.compile(r"\W+")
 
 
+Place = tuple[str, int, int]
+"""A plain form and where the words stand that it was made from."""
+
+
 class Asked(NamedTuple):
     """A word of a query, `text[start:end]`, with the plain forms that will do for it and for each of its terms."""
 
@@ -105,19 +109,50 @@ def asked(text: str) -> list[Asked]:
     ]
 
 
-def across_words(text: str) -> Iterator[str]:
-    """The plain forms that are no part of a single word: amounts, signs, and names that begin with a dot."""
+def words_in(text: str, forms: Callable[[str], Sequence[str]] = lambda raw: variants(raw)) -> set[str]:
+    """All plain forms of all words of a text; `forms` are those of one word, `variants`."""
+    found = {form for raw in raw_words(text) for form in forms(raw)}
+    found.update(form for form, _, _ in across_words(text))
+    return found
+
+
+def places_of(text: str, wanted: frozenset[str]) -> list[Place]:
+    """Where words stand that can be asked for by these plain forms, ascending."""
+    if not _loosely(wanted).search(normalize(text)):
+        return []
+    found = [place for place in across_words(text) if place[0] in wanted]
+    for match in WORD.finditer(text):
+        raw, start = match[0], match.start()
+        if RUN.match(raw):
+            each = ((normalize(raw[low:high]), start + low, start + high) for low, high in clusters(raw))
+        else:
+            each = ((form, start, match.end()) for form in variants(raw))
+        found += [place for place in each if place[0] in wanted]
+    return sorted(found, key=lambda place: place[1:])
+
+
+@lru_cache(1_000)
+def _loosely(wanted: frozenset[str]) -> re.Pattern[str]:
+    """What every text has in it that holds one of these: their letters, whatever signs stand between."""
+    letters = (_NO_WORD.sub("", word) or word for word in wanted)
+    return re.compile("|".join(r"\W{0,2}".join(map(re.escape, each)) for each in letters))
+
+
+def across_words(text: str) -> Iterator[Place]:
+    """The plain forms that are no part of a single word: amounts, signs, names that begin with a dot, chains."""
     for match in AMOUNT.finditer(text):
-        yield from amounts(match[0])
+        yield from _at(match, amounts(match[0]))
     for match in SIGN.finditer(text):
-        yield plain(match[0])
-        yield from map(plain, _ONE_SIGN.findall(match[0]))
+        yield from _at(match, [plain(match[0]), *map(plain, _ONE_SIGN.findall(match[0]))])
     for match in DOTTED.finditer(text):
-        yield plain(match[0])
+        yield from _at(match, [plain(match[0])])
     if _MIDDLE.search(text):
         for match in _CHAIN.finditer(text):
-            yield chain(match[0])
-            yield from map(plain, _NO_WORD.split(match[0]))
+            yield from _at(match, [chain(match[0]), *map(plain, _NO_WORD.split(match[0]))])
+
+
+def _at(match: re.Match[str], forms: Iterable[str]) -> Iterator[Place]:
+    return ((form, match.start(), match.end()) for form in forms)
 
 
 def chain(text: str) -> str:
