@@ -118,7 +118,7 @@ class Analyzer:
 
     def find_plain(self, text: str, wanted: frozenset[str]) -> list[Found]:
         """Where words stand that can be asked for by these plain forms, ascending."""
-        return places_of(text, wanted)
+        return places_of(text, wanted, self._plain.__getitem__)
 
     def stem(self, word: str) -> str:
         """The term of a plain word in the default language: by it every query looks."""

@@ -14,7 +14,7 @@ UNSEEN = (
 # Marks that writers leave out: accents, and the vowel points of Arabic and Hebrew. Voicing marks of kana and vowel
 # signs of Indic scripts are letters in their own right and stay.
 _FOLDED = re.compile(f"[\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670{UNSEEN}]")
-_LETTERS = str.maketrans(
+LETTERS = str.maketrans(
     {
         "æ": "ae",
         "œ": "oe",
@@ -36,7 +36,7 @@ def normalize(text: str) -> str:
     if text.isascii():
         return text.lower()
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
-    return unicodedata.normalize("NFC", _FOLDED.sub("", folded).translate(_LETTERS))
+    return unicodedata.normalize("NFC", _FOLDED.sub("", folded).translate(LETTERS))
 
 
 def unmarked(text: str) -> str:

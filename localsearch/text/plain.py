@@ -6,11 +6,13 @@ Stems decide what else a word finds; its plain forms, that it is found.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import NamedTuple
 
-from localsearch.text.folding import UNSEEN, normalize, unmarked
+from localsearch.text.folding import LETTERS, UNSEEN, normalize, unmarked
 from localsearch.text.numbers import AMOUNT, amounts
 from localsearch.text.pieces import (
     LONGEST,
@@ -55,6 +57,8 @@ _FIRST_LETTERS = re.compile(r"[^\W\d_]+(?=\d)")
 _MIDDLE = re.compile(r"(?<=\w)[:;,·‧](?=\w)")
 # Rules WB6 to WB12 of Unicode Standard Annex 29.
 _CHAIN = re.compile(r"\w+(?:(?:(?<=\d)[,;.'’](?=\d)|(?<=[^\W\d_])[:·‧.'’](?=[^\W\d_]))\w+)+")
+_ASCII_SIGNS = bytes(i for i in range(128) if not chr(i).isalnum())
+_INSTEAD = [(chr(code), letters) for code, letters in LETTERS.items()]
 _NO_WORD = re.compile(r"\W+")
 
 
@@ -109,33 +113,41 @@ def asked(text: str) -> list[Asked]:
     ]
 
 
-def words_in(text: str, forms: Callable[[str], Sequence[str]] = lambda raw: variants(raw)) -> set[str]:
+def words_in(text: str, forms: Callable[[str], Sequence[str]] = variants) -> set[str]:
     """All plain forms of all words of a text; `forms` are those of one word, `variants`."""
     found = {form for raw in raw_words(text) for form in forms(raw)}
     found.update(form for form, _, _ in across_words(text))
     return found
 
 
-def places_of(text: str, wanted: frozenset[str]) -> list[Place]:
+def places_of(
+    text: str, wanted: frozenset[str], forms: Callable[[str], Sequence[str]] = variants
+) -> list[Place]:
     """Where words stand that can be asked for by these plain forms, ascending."""
-    if not _loosely(wanted).search(normalize(text)):
+    if not _may_hold(text, wanted):
         return []
-    found = [place for place in across_words(text) if place[0] in wanted]
+    found = list(across_words(text))
     for match in WORD.finditer(text):
         raw, start = match[0], match.start()
         if RUN.match(raw):
-            each = ((normalize(raw[low:high]), start + low, start + high) for low, high in clusters(raw))
-        else:
-            each = ((form, start, match.end()) for form in variants(raw))
-        found += [place for place in each if place[0] in wanted]
-    return sorted(found, key=lambda place: place[1:])
+            found += [(normalize(raw[low:high]), start + low, start + high) for low, high in clusters(raw)]
+        elif not wanted.isdisjoint(forms(raw)):
+            found += _at(match, forms(raw))
+    return sorted((place for place in found if place[0] in wanted), key=itemgetter(1, 2))
 
 
-@lru_cache(1_000)
-def _loosely(wanted: frozenset[str]) -> re.Pattern[str]:
-    """What every text has in it that holds one of these: their letters, whatever signs stand between."""
-    letters = (_NO_WORD.sub("", word) or word for word in wanted)
-    return re.compile("|".join(r"\W{0,2}".join(map(re.escape, each)) for each in letters))
+def _may_hold(text: str, wanted: frozenset[str]) -> bool:
+    """Cheaply false for most texts that hold none of these: the letters of ASCII in them, signs left out, tell."""
+    flat = text.lower() if text.isascii() else unicodedata.normalize("NFKD", text.casefold())
+    if not flat.isascii():
+        for letter, instead in _INSTEAD:
+            flat = flat.replace(letter, instead)
+    letters = _ascii_letters(flat)
+    return any(_ascii_letters(word) in letters if word.isascii() else word[0] in flat for word in wanted)
+
+
+def _ascii_letters(text: str) -> bytes:
+    return text.encode("ascii", "ignore").translate(None, _ASCII_SIGNS)
 
 
 def across_words(text: str) -> Iterator[Place]:
