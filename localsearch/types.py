@@ -280,6 +280,10 @@ class LexicalIndex(Protocol):
         """Passages that hold the commonest form of a term of a query."""
         ...
 
+    def knows(self, word: str) -> bool:
+        """Whether some passage holds a plain word."""
+        ...
+
     @property
     def languages(self) -> Mapping[str, int]:
         """Passages by the language they were analysed in."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from localsearch.text import Analyzer, chain, detect_language
+from localsearch.lexical.apart import apart
+from localsearch.text import Analyzer, Asked, chain, detect_language
 
 MOST_TERMS = 200
 """Distinct terms used of a query: a whole page pasted as a query is answered by its first words."""
@@ -22,12 +23,14 @@ class QueryTerm:
     """One word of the query. `forms` are its stems in the languages of the index; the best of them counts.
 
     `plain` are the folded forms that will do in a passage whose terms have no stem in the default language: one in
-    another language, or one with a word that is a part of another or that others write apart.
+    another language, or one with a word that is a part of another or that others write apart. `apart` are the ways in
+    which it may stand in pieces, each of consecutive terms.
     """
 
     forms: tuple[str, ...]
     weight: float = 1.0
     plain: tuple[str, ...] = ()
+    apart: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,10 @@ class LexicalQuery:
         return bool(self.terms or self.phrases)
 
 
+def _nothing(_: str) -> bool:
+    return False
+
+
 def analyze_query(
     words: str,
     analyzer: Analyzer,
@@ -59,19 +66,20 @@ def analyze_query(
     phrases: Sequence[str] = (),
     excluded: Sequence[str] = (),
     languages: Mapping[str, int] | None = None,
+    knows: Callable[[str], bool] = _nothing,
 ) -> LexicalQuery:
     """Make a LexicalQuery out of the words, phrases and exclusions that a person typed.
 
     `languages` counts passages by language (`LexicalIndex.languages`): words are stemmed as those of the commonest
     were, and phrases as all were. Function words are dropped unless there is nothing else. The words of phrases also
-    count as terms.
+    count as terms. `knows` says which plain words occur (`LexicalIndex.knows`), to take apart what has digits in it.
     """
     text = " ".join([words, *phrases])
     detected = detect_language(text)
     stems = _stem_languages(languages or {}, detected)
     every = tuple(dict.fromkeys((*stems, *(languages or {}))))
     return LexicalQuery(
-        terms=_terms(text, analyzer, stems, detected or stems[0]),
+        terms=_terms(text, analyzer, stems, detected or stems[0], knows),
         phrases=tuple(found for phrase in phrases if (found := _phrase(phrase, analyzer, every))),
         excluded=tuple(found for item in excluded if (found := _phrase(item, analyzer, every))),
         language=detected,
@@ -88,18 +96,31 @@ def _stem_languages(languages: Mapping[str, int], detected: str) -> tuple[str, .
     return tuple(common[:_MOST_LANGUAGES]) or (detected,)
 
 
-def _terms(text: str, analyzer: Analyzer, languages: tuple[str, ...], spoken: str) -> tuple[QueryTerm, ...]:
+def _terms(
+    text: str, analyzer: Analyzer, languages: tuple[str, ...], spoken: str, knows: Callable[[str], bool]
+) -> tuple[QueryTerm, ...]:
     counts: Counter[QueryTerm] = Counter()
     stops: Counter[QueryTerm] = Counter()
     for word in analyzer.asked(text):
         target = stops if analyzer.is_stop(word.raw, spoken) else counts
+        pieces = _apart(word, analyzer, languages, knows)
         for forms, plain in zip(_forms(word.raw, analyzer, languages) or [()], word.terms):
             stems = tuple(dict.fromkeys((*forms, *map(analyzer.stem, plain))))
-            target[QueryTerm(stems, plain=tuple(dict.fromkeys(plain)))] += 1
+            target[QueryTerm(stems, plain=plain, apart=pieces)] += 1
             if len(target) >= MOST_TERMS:
                 break
     chosen = counts or stops
     return tuple(replace(term, weight=float(n)) for term, n in chosen.items())
+
+
+def _apart(
+    word: Asked, analyzer: Analyzer, languages: tuple[str, ...], knows: Callable[[str], bool]
+) -> tuple[tuple[str, ...], ...]:
+    """The terms of a word that may stand in pieces, in each language."""
+    ways = [" ".join(pieces) for pieces in apart(word.whole[0], knows)] if word.whole else []
+    return tuple(
+        dict.fromkeys(tuple(analyzer.terms(way, language)) for way in ways for language in languages)
+    )
 
 
 def _forms(word: str, analyzer: Analyzer, languages: tuple[str, ...]) -> list[tuple[str, ...]]:

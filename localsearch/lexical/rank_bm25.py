@@ -108,9 +108,14 @@ class RankBM25Index:
         return inverse_frequency(len(self), [self.held(term) for term in query.terms])
 
     def held(self, term: QueryTerm) -> int:
-        """Passages that hold the commonest form of the term."""
+        """Passages that hold the commonest form of the term; of one in pieces, at most."""
+        pieces = (min(map(self.doc_freq, words)) for words in term.apart)
         plain = (self._plain_df[word] for word in term.plain)
-        return max([*map(self.doc_freq, term.forms), *plain], default=0)
+        return max([*map(self.doc_freq, term.forms), *plain, *pieces], default=0)
+
+    def knows(self, word: str) -> bool:
+        """Whether some passage holds the plain word."""
+        return self._plain_df[word] > 0 or self._df[self._analyzer.stem(word)] > 0
 
     def documents_with(self, phrase: Phrase) -> Ids:
         """Ids of documents with a passage that holds the phrase, ascending."""
@@ -146,10 +151,19 @@ class RankBM25Index:
         return total, matched
 
     def _term_scores(self, term: QueryTerm) -> NDArray[np.float64]:
-        """The best of the stems and the plain words."""
+        """The best of the stems, the plain words, and the ways in which the term stands in pieces."""
         stems = self._form_scores(self._bm25, term.forms)
         plain = self._form_scores(self._plain_bm25, term.plain)
-        return np.maximum(stems, plain) * term.weight
+        pieces = [self._phrase_scores(words) for words in term.apart]
+        return np.max([stems, plain, *pieces], axis=0) * term.weight  # type: ignore[no-any-return]
+
+    def _phrase_scores(self, words: Sequence[str]) -> NDArray[np.float64]:
+        """BM25 of consecutive terms as of one whose idf is the sum of theirs."""
+        counts = np.array([_count(terms, tuple(words)) for terms in self._terms], np.float64)
+        lengths = np.array([len(terms) for terms in self._terms], np.float64)
+        norms = K1 * (1 - B + B * lengths / max(lengths.mean(), 1e-9)) if len(lengths) else lengths
+        idf = float(inverse_frequency(len(self), [self.doc_freq(word) for word in words]).sum())
+        return np.divide(idf * counts * (K1 + 1), counts + norms, where=counts > 0, out=np.zeros_like(counts))
 
     def _form_scores(self, bm25: _Bm25 | None, forms: Sequence[str]) -> NDArray[np.float64]:
         if bm25 is None or not forms:
@@ -166,8 +180,12 @@ class RankBM25Index:
 
 
 def _contains(terms: list[str], phrase: tuple[str, ...]) -> bool:
+    return _count(terms, phrase) > 0
+
+
+def _count(terms: list[str], phrase: tuple[str, ...]) -> int:
     n = len(phrase)
-    return any(tuple(terms[i : i + n]) == phrase for i in range(len(terms) - n + 1))
+    return sum(tuple(terms[i : i + n]) == phrase for i in range(len(terms) - n + 1))
 
 
 def _may(allowed: NDArray[np.bool_], ids: Ids) -> NDArray[np.bool_]:

@@ -204,7 +204,7 @@ class TantivyIndex:
         if among is not None and len(among) <= _FEW:
             within = self._within(built, among, "document_id")
             return self._owners(searcher, within, searcher.num_docs)
-        if query.phrases or query.excluded:
+        if query.phrases or query.excluded or any(term.apart for term in query.terms):
             found = self._owners(searcher, built, searcher.num_docs)
             return found if among is None else np.intersect1d(found, among, assume_unique=True)
         held = {key: n for term in query.terms for key, n in self._known(searcher, term).items()}
@@ -238,8 +238,14 @@ class TantivyIndex:
         return inverse_frequency(len(self), [self.held(term) for term in query.terms])
 
     def held(self, term: QueryTerm) -> int:
-        """Passages that hold the commonest form of the term."""
-        return max(self._known(self._searcher, term).values(), default=0)
+        """Passages that hold the commonest form of the term; of one in pieces, at most."""
+        pieces = (min(map(self.doc_freq, words)) for words in term.apart)
+        return max([*self._known(self._searcher, term).values(), *pieces], default=0)
+
+    def knows(self, word: str) -> bool:
+        """Whether some passage holds the plain word."""
+        searcher, stem = self._searcher, self._analyzer.stem(word)
+        return any(self._frequency(searcher, key) for key in (("plain", word), ("text", stem)))
 
     def doc_freq(self, term: str) -> int:
         """Passages that hold the term."""
@@ -334,6 +340,9 @@ class TantivyIndex:
         known = self._known(searcher, term)
         forms = [tantivy.Query.term_query(self._schema, field, form, "freq") for field, form in known]
         alone = len(forms) == 1 or [field for field, _ in known] == ["text", "plain"]
+        if term.apart:
+            alone = False
+            forms += [tantivy.Query.phrase_query(self._schema, "text", list(words)) for words in term.apart]
         found = forms if alone or not forms else [tantivy.Query.disjunction_max_query(forms)]
         return found if term.weight == 1.0 else [tantivy.Query.boost_query(one, term.weight) for one in found]
 

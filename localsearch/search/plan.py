@@ -105,6 +105,7 @@ class Planner:
             phrases=parsed.phrases,
             excluded=parsed.excluded,
             languages=self.derived.lexical.languages,
+            knows=self.derived.lexical.knows,
         )
         chosen = _all_filters(request, parsed)
         chosen_ones = self._allowed(request.collection, chosen, words)
