@@ -280,6 +280,10 @@ class LexicalIndex(Protocol):
         """Passages that hold the commonest form of a term of a query."""
         ...
 
+    def term_scores(self, query: Any, ids: Ids) -> NDArray[np.float32]:
+        """What each term adds to the score of each of these chunks, shape (terms, len(ids))."""
+        ...
+
     def knows(self, word: str) -> bool:
         """Whether some passage holds a plain word."""
         ...

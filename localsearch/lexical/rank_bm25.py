@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rank_bm25 import BM25Okapi
 
 from localsearch.lexical.query import LexicalQuery, Phrase, QueryTerm, inverse_frequency
-from localsearch.lexical.stream import K1, B, plain_words, term_stream
+from localsearch.lexical.stream import K1, B, plain_stream, plain_words, term_stream
 from localsearch.text import Analyzer
 from localsearch.types import Ids, IndexedChunk, Ranking, Scores
 
@@ -45,7 +45,7 @@ class RankBM25Index:
     def add(self, passages: Sequence[IndexedChunk]) -> None:
         for passage in passages:
             terms = term_stream(passage, self._analyzer)
-            plain = sorted(plain_words(passage, terms, self._analyzer)[0])
+            plain = plain_stream(plain_words(passage, terms, self._analyzer)[0], terms)
             self._passages[passage.chunk_id] = (passage.document_id, passage.language, terms, plain)
 
     def remove(self, document_ids: Sequence[int]) -> None:
@@ -69,7 +69,7 @@ class RankBM25Index:
         self._bm25 = _Bm25(self._terms, k1=K1, b=B) if any(self._terms) else None
         self._plain_bm25 = _Bm25(self._plain, k1=K1, b=B) if any(self._plain) else None
         self._df = Counter(term for terms in self._terms for term in set(terms))
-        self._plain_df = Counter(word for words in self._plain for word in words)
+        self._plain_df = Counter(word for words in self._plain for word in set(words))
 
     @property
     def languages(self) -> Mapping[str, int]:

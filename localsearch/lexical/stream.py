@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from localsearch.text import Analyzer
 from localsearch.types import IndexedChunk
@@ -10,6 +10,10 @@ from localsearch.types import IndexedChunk
 K1 = 1.2
 B = 0.75
 """Tantivy's constants, which it does not let one change."""
+
+
+FILLER = "="
+"""A term that no word gives."""
 
 
 def term_stream(passage: IndexedChunk, analyzer: Analyzer) -> list[str]:
@@ -34,3 +38,8 @@ def plain_words(passage: IndexedChunk, terms: Iterable[str], analyzer: Analyzer)
     words = analyzer.words("\n".join(parts))
     told = {word for word in words if analyzer.stem(word) in known}
     return words - told, told
+
+
+def plain_stream(plain: set[str], terms: Sequence[str]) -> list[str]:
+    """Plain words as a stream as long as that of the terms, so that BM25 takes the passage to be as long in both."""
+    return sorted(plain) + [FILLER] * (len(terms) - len(plain))

@@ -26,7 +26,7 @@ from localsearch.lexical.failures import REBUILD, guard
 from localsearch.lexical.holders import Holders, Term
 from localsearch.lexical.integrity import problems
 from localsearch.lexical.query import LexicalQuery, Phrase, QueryTerm, inverse_frequency
-from localsearch.lexical.stream import plain_words, term_stream
+from localsearch.lexical.stream import plain_stream, plain_words, term_stream
 from localsearch.lexical.suggest import correct
 from localsearch.text import Analyzer, normalize
 from localsearch.types import Ids, IndexedChunk, Ranking, Scores
@@ -295,7 +295,7 @@ class TantivyIndex:
         terms = term_stream(passage, self._analyzer)
         document.add_text("text", " ".join(terms))
         plain, told = plain_words(passage, terms, self._analyzer)
-        document.add_text("plain", " ".join(plain))
+        document.add_text("plain", " ".join(plain_stream(plain, terms)))
         document.add_text("words", " ".join(filter(_worth_suggesting, told)))
         document.add_text("language", passage.language or "-")
         return document
