@@ -22,15 +22,21 @@ _MOST_LANGUAGES = 4
 class QueryTerm:
     """One word of the query. `forms` are its stems in the languages of the index; the best of them counts.
 
-    `plain` are the folded forms that will do in a passage whose terms have no stem in the default language: one in
-    another language, or one with a word that is a part of another or that others write apart. `apart` are the ways in
-    which it may stand in pieces, each of consecutive terms.
+    Where a passage holds none of them others will do: `stems` in the default language, `plain` words that it has in
+    another language, as a part of a word, or as others write it; `apart` are the ways in which it may stand in pieces,
+    each of consecutive terms.
     """
 
     forms: tuple[str, ...]
     weight: float = 1.0
+    stems: tuple[str, ...] = ()
     plain: tuple[str, ...] = ()
     apart: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def apart_from_forms(self) -> bool:
+        """Whether no passage can hold one of the forms and a plain word: it would be told by its stem alone."""
+        return not self.stems and len(self.forms) <= 1 and len(self.plain) == 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +111,9 @@ def _terms(
         target = stops if analyzer.is_stop(word.raw, spoken) else counts
         pieces = _apart(word, analyzer, languages, knows)
         for forms, plain in zip(_forms(word.raw, analyzer, languages) or [()], word.terms):
-            stems = tuple(dict.fromkeys((*forms, *map(analyzer.stem, plain))))
-            target[QueryTerm(stems, plain=plain, apart=pieces)] += 1
+            stems = dict.fromkeys(stem for stem in map(analyzer.stem, plain) if stem not in forms)
+            own = tuple(form for n, form in enumerate(plain) if n == 0 or not form.isalpha())
+            target[QueryTerm(forms, stems=tuple(stems), plain=own, apart=pieces)] += 1
             if len(target) >= MOST_TERMS:
                 break
     chosen = counts or stops

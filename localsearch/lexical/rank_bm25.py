@@ -109,9 +109,10 @@ class RankBM25Index:
 
     def held(self, term: QueryTerm) -> int:
         """Passages that hold the commonest form of the term; of one in pieces, at most."""
+        forms, others = self._form_scores(self._bm25, term.forms), self._other_scores(term)
+        missed = int(np.count_nonzero((forms == 0) & (others > 0)))
         pieces = (min(map(self.doc_freq, words)) for words in term.apart)
-        plain = (self._plain_df[word] for word in term.plain)
-        return max([*map(self.doc_freq, term.forms), *plain, *pieces], default=0)
+        return max([*map(self.doc_freq, term.forms), missed, *pieces], default=0)
 
     def knows(self, word: str) -> bool:
         """Whether some passage holds the plain word."""
@@ -151,11 +152,15 @@ class RankBM25Index:
         return total, matched
 
     def _term_scores(self, term: QueryTerm) -> NDArray[np.float64]:
-        """The best of the stems, the plain words, and the ways in which the term stands in pieces."""
-        stems = self._form_scores(self._bm25, term.forms)
-        plain = self._form_scores(self._plain_bm25, term.plain)
+        """The best of the forms, or else of what will do instead; and of the ways in which it stands in pieces."""
+        forms = self._form_scores(self._bm25, term.forms)
+        found = np.where(forms > 0, forms, self._other_scores(term))
         pieces = [self._phrase_scores(words) for words in term.apart]
-        return np.max([stems, plain, *pieces], axis=0) * term.weight  # type: ignore[no-any-return]
+        return np.max([found, *pieces], axis=0) * term.weight  # type: ignore[no-any-return]
+
+    def _other_scores(self, term: QueryTerm) -> NDArray[np.float64]:
+        stems = self._form_scores(self._bm25, term.stems)
+        return np.maximum(stems, self._form_scores(self._plain_bm25, term.plain))
 
     def _phrase_scores(self, words: Sequence[str]) -> NDArray[np.float64]:
         """BM25 of consecutive terms as of one whose idf is the sum of theirs."""

@@ -11,7 +11,7 @@ import json
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ class TantivyIndex:
 
     in_memory = False
 
-    _frequencies: tuple[tantivy.Searcher, dict[Term, int]]
+    _frequencies: tuple[tantivy.Searcher, dict[Hashable, int]]
 
     def __init__(
         self,
@@ -207,7 +207,8 @@ class TantivyIndex:
         if query.phrases or query.excluded or any(term.apart for term in query.terms):
             found = self._owners(searcher, built, searcher.num_docs)
             return found if among is None else np.intersect1d(found, among, assume_unique=True)
-        held = {key: n for term in query.terms for key, n in self._known(searcher, term).items()}
+        keys = {key for term in query.terms for key in (*_forms(term), *_others(term))}
+        held = {key: n for key in keys if (n := self._frequency(searcher, key))}
         return self._holders.of_any(searcher, held, among)
 
     def _owners(self, searcher: tantivy.Searcher, query: tantivy.Query, most: int) -> Ids:
@@ -240,7 +241,9 @@ class TantivyIndex:
     def held(self, term: QueryTerm) -> int:
         """Passages that hold the commonest form of the term; of one in pieces, at most."""
         pieces = (min(map(self.doc_freq, words)) for words in term.apart)
-        return max([*self._known(self._searcher, term).values(), *pieces], default=0)
+        searcher = self._searcher
+        forms = [self._frequency(searcher, key) for key in _forms(term)]
+        return max([*forms, self._missed(searcher, term), *pieces], default=0)
 
     def knows(self, word: str) -> bool:
         """Whether some passage holds the plain word."""
@@ -261,10 +264,26 @@ class TantivyIndex:
             known[term] = int(searcher.doc_freq(*term))
         return known[term]
 
-    def _known(self, searcher: tantivy.Searcher, term: QueryTerm) -> dict[Term, int]:
-        """The forms of the term that occur, each with the number of passages."""
-        asked = [("text", form) for form in term.forms] + [("plain", word) for word in term.plain]
-        return {key: n for key in asked if (n := self._frequency(searcher, key))}
+    def _missed(self, searcher: tantivy.Searcher, term: QueryTerm) -> int:
+        """Passages that hold none of the forms and something else that will do; counted once a state of the index."""
+        others = sum(self._frequency(searcher, key) for key in _others(term))
+        if not others or term.apart_from_forms:
+            return others
+        self._frequency(searcher, _others(term)[0])
+        known, key = self._frequencies[1], (term.forms, term.stems, term.plain)
+        if key not in known:
+            query = self._but_for_forms(searcher, term)
+            known[key] = int(searcher.search(query, 1, count=True).count)  # type: ignore[attr-defined]
+        return known[key]
+
+    def _but_for_forms(self, searcher: tantivy.Searcher, term: QueryTerm) -> tantivy.Query:
+        others = tantivy.Query.disjunction_max_query(self._terms(searcher, _others(term)))
+        forms = [(_NOT, form) for form in self._terms(searcher, _forms(term))]
+        return tantivy.Query.boolean_query([(_MUST, others), *forms]) if forms else others
+
+    def _terms(self, searcher: tantivy.Searcher, keys: Iterable[Term]) -> list[tantivy.Query]:
+        known = [key for key in keys if self._frequency(searcher, key)]
+        return [tantivy.Query.term_query(self._schema, field, form, "freq") for field, form in known]
 
     def documents_with(self, phrase: Phrase) -> Ids:
         """Ids of documents with a passage that holds the phrase, ascending."""
@@ -337,13 +356,13 @@ class TantivyIndex:
     def _term(self, searcher: tantivy.Searcher, term: QueryTerm) -> list[tantivy.Query]:
         """What finds the term. One stem and one plain word are in no passage both, and their sum is quicker to find
         than the better of them: Tantivy skips through a union of plain terms (block-max WAND)."""
-        known = self._known(searcher, term)
-        forms = [tantivy.Query.term_query(self._schema, field, form, "freq") for field, form in known]
-        alone = len(forms) == 1 or [field for field, _ in known] == ["text", "plain"]
-        if term.apart:
-            alone = False
-            forms += [tantivy.Query.phrase_query(self._schema, "text", list(words)) for words in term.apart]
-        found = forms if alone or not forms else [tantivy.Query.disjunction_max_query(forms)]
+        found = self._terms(searcher, _forms(term))
+        if self._missed(searcher, term):
+            apart = term.apart_from_forms
+            found += self._terms(searcher, _others(term)) if apart else [self._but_for_forms(searcher, term)]
+        found += [tantivy.Query.phrase_query(self._schema, "text", list(words)) for words in term.apart]
+        if len(found) > 1 and (term.apart or not term.apart_from_forms):
+            found = [tantivy.Query.disjunction_max_query(found)]
         return found if term.weight == 1.0 else [tantivy.Query.boost_query(one, term.weight) for one in found]
 
     def _phrase(self, phrase: Phrase) -> tantivy.Query:
@@ -366,6 +385,14 @@ class TantivyIndex:
             named = tantivy.Query.term_set_query(self._schema, field, [int(i) for i in ids])
         filtered = tantivy.Query.const_score_query(named, 0.0)
         return tantivy.Query.boolean_query([(_MUST, filtered), (_MUST, query)])
+
+
+def _forms(term: QueryTerm) -> list[Term]:
+    return [("text", form) for form in term.forms]
+
+
+def _others(term: QueryTerm) -> list[Term]:
+    return [("text", stem) for stem in term.stems] + [("plain", word) for word in term.plain]
 
 
 def _schema() -> tantivy.Schema:

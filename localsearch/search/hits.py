@@ -30,7 +30,9 @@ class Presenter:
         passages = self.corpus.chunk_rows(ranked.chunk_id for ranked in page)
         matched = path_sql(plan.filter, "f.path")
         paths = self.corpus.paths_where(documents, *matched) if matched else {}
-        terms = snippet_terms([words for term in plan.words.terms for words in (term.forms, *term.apart)])
+        terms = snippet_terms(
+            [words for term in plan.words.terms for words in (term.forms, term.stems, *term.apart)]
+        )
         plain = snippet_words(plan.words.terms)
         for ranked in page:
             document, passage = documents.get(ranked.document_id), passages.get(ranked.chunk_id)

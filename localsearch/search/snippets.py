@@ -67,7 +67,7 @@ def snippet_terms(forms: Sequence[Sequence[str]]) -> frozenset[str]:
 
 def snippet_words(terms: Iterable[QueryTerm]) -> dict[str, frozenset[str]]:
     """The plain words of all terms of a query, each with the forms of its term."""
-    return {word: frozenset(term.forms) for term in terms for word in term.plain}
+    return {word: frozenset(term.forms + term.stems) for term in terms for word in term.plain}
 
 
 def _window(passage: str, first: int, last: int, length: int) -> tuple[int, int]:
