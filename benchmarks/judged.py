@@ -1,4 +1,4 @@
-"""Judged queries taken as far as fusion: candidates with the scores of both legs, and a closer look at all of them."""
+"""Judged queries taken as far as fusion: candidates with the scores of both legs, and the late interaction of all of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from localsearch import Engine
 from localsearch.evaluation.beir import Dataset
 from localsearch.evaluation.metrics import Grades
 from localsearch.ranking.fusion import Candidates, QuerySignals
-from localsearch.search.context import QueryContext, Request
+from localsearch.search.context import QueryContext
+from localsearch.search.query import SearchQuery
 from localsearch.types import Scores, Vectors
 
 
@@ -43,7 +44,7 @@ class Judged:
 
 
 def gather(engine: Engine, dataset: Dataset) -> Judged:
-    """Take every judged query as far as fusion, and look closer at all its candidates."""
+    """Take every judged query as far as fusion, and score all its candidates by late interaction."""
     semantic = engine.derived.semantic
     assert semantic is not None
     asked = [_asked(engine, text, dataset.judgements[query]) for query, text in dataset.queries.items()]
@@ -55,15 +56,15 @@ def gather(engine: Engine, dataset: Dataset) -> Judged:
 def _asked(engine: Engine, text: str, grades: Grades) -> Asked:
     semantic, searcher = engine.derived.semantic, engine.searcher
     assert semantic is not None
-    trip = QueryContext(Request(text, plain=True))
-    plan = searcher.planner.plan(trip)
+    context = QueryContext(SearchQuery(text, plain=True))
+    plan = searcher.planner.plan(context)
     vector: Future[Vectors | None] = Future()
     vector.set_result(semantic.model.encoder().encode_query(plan.text))
     count = searcher.ranker.settings.candidates
-    gathered, _ = searcher.ranker.gather(trip, plan, semantic, vector, count)
+    gathered, _ = searcher.ranker.gather(context, plan, semantic, vector, count)
     found = gathered.candidates
-    look = searcher.ranker.rerank_weight.over(trip, plan.text, semantic, found.ids)
-    assert look is not None
+    reranking = searcher.ranker.reranker.over(context, plan.text, semantic, found.ids)
+    assert reranking is not None
     assert found.semantic is not None
     assert gathered.query is not None
     assert gathered.signals is not None
@@ -77,6 +78,6 @@ def _asked(engine: Engine, text: str, grades: Grades) -> Asked:
         lexical=found.lexical,
         semantic=found.semantic,
         rows=np.empty(0, np.intp),
-        nearness=look(np.arange(len(found.ids))),
+        nearness=reranking.score(np.arange(len(found.ids))),
         names=tuple(rows[owner].key for owner in owners),
     )

@@ -159,13 +159,13 @@ class Ours(Adapter):
 
 def seed(engine: Any, file: str, count: int, given: Any) -> None:
     """Give the engine vectors that were made before, under the hashes of what it would embed."""
-    from localsearch.indexing.prepare import context, embedding_hash
+    from localsearch.derived.embedded_text import embedded_text, embedding_hash
 
     semantic = engine.ensure_version()
     known = {}
     for _, batch, vectors in batches(file, count, given):
         for number, (_, text) in enumerate(batch):
-            known[embedding_hash(context("", (), text))] = vectors[number]
+            known[embedding_hash(embedded_text("", (), text))] = vectors[number]
     while pending := engine.embeddings.pending(semantic.version.id, 2000):
         found = {chunk.chunk_id: chunk.hash for chunk in pending if chunk.hash in known}
         if not found:

@@ -50,15 +50,21 @@ class MemoryCache(Generic[V]):
         self._lock = threading.Lock()
         self._bytes = self._hits = self._misses = self._evicted = 0
 
-    def get(self, key: Hashable) -> V | None:
-        """The value, or None when it is absent or has expired. Counts a hit or a miss."""
+    def get(
+        self, key: Hashable, valid: Callable[[V], bool] | None = None, *, count_miss: bool = True
+    ) -> V | None:
+        """The value, or None when it is absent, has expired or is not `valid`. Counts a hit or a miss.
+
+        `count_miss` False is for a caller who asks again after a miss, so that one question counts once.
+        """
         with self._lock:
             entry = self._entries.get(key)
-            if entry is not None and entry.expires <= self._clock():
+            dead = entry is not None and (
+                entry.expires <= self._clock() or (valid is not None and not valid(entry.value))
+            )
+            if entry is None or dead:
                 self._drop(key)
-                entry = None
-            if entry is None:
-                self._misses += 1
+                self._misses += count_miss
                 return None
             self._entries.move_to_end(key)
             self._hits += 1

@@ -38,20 +38,12 @@ class ResultCache(Generic[V]):
         self._stamp: Hashable = None
         self._changed = clock()
         self._interval = max_ttl_s
-        self._stale = 0
 
-    def get(self, key: Hashable, stamp: Hashable) -> V | None:
-        """The answer to this request as the index stands, or None."""
+    def get(self, key: Hashable, stamp: Hashable, *, count_miss: bool = True) -> V | None:
+        """The answer to this request as the index stands, or None; `count_miss` as in `MemoryCache.get`."""
         self._observe(stamp)
-        found = self._entries.get(key)
-        if found is None:
-            return None
-        if found[0] != stamp:
-            self._entries.discard(key)
-            with self._lock:
-                self._stale += 1
-            return None
-        return found[1]
+        found = self._entries.get(key, lambda kept: kept[0] == stamp, count_miss=count_miss)
+        return None if found is None else found[1]
 
     def put(self, key: Hashable, stamp: Hashable, value: V) -> None:
         """Keep an answer that was made while the index was at `stamp`."""
@@ -69,12 +61,7 @@ class ResultCache(Generic[V]):
 
     def stats(self) -> CacheStats:
         """Counters; an entry found with an old stamp counts as a miss."""
-        raw = self._entries.stats()
-        with self._lock:
-            stale = self._stale
-        return CacheStats(
-            raw.hits - stale, raw.misses + stale, raw.evicted, raw.entries, raw.bytes, raw.age_s
-        )
+        return self._entries.stats()
 
     def _observe(self, stamp: Hashable) -> None:
         with self._lock:

@@ -6,7 +6,7 @@ import argparse
 import os
 import tempfile
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from localsearch.cli.remote import Remote
 from localsearch.engine import Engine, Status
 from localsearch.errors import LockedError, ModelError, NotFoundError, UsageError
 from localsearch.indexing import IndexReport
+from localsearch.search import SearchQuery
 from localsearch.settings import Settings
 
 _SETTINGS = {
@@ -114,19 +115,13 @@ def _tell_index(console: Console, outcome: IndexReport, status: Status, dry_run:
 def search(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     """`localsearch search QUERY`"""
     with Engine.open(settings=settings, read_only=True) as engine:
-        answer = engine.search(
-            " ".join(args.query),
-            limit=args.limit,
-            offset=args.offset,
-            mode=args.mode,
-            rerank=args.rerank,
-            collection=args.collection,
-            filters=args.filters,
-            explain=args.explain,
-            budget_ms=args.budget,
-            cache=not args.no_cache,
-            min_relevance=args.min_relevance,
-            like=_named(args.like),
+        options = {
+            field.name: getattr(args, field.name)
+            for field in fields(SearchQuery)
+            if hasattr(args, field.name)
+        }
+        answer = engine.answer(
+            SearchQuery(**options | {"query": " ".join(args.query), "like": _named(args.like)})
         )
     if console.json:
         console.result(answer)

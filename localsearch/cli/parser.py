@@ -104,18 +104,20 @@ def _search(commands: Sub) -> None:
     parser.add_argument("--offset", type=_positive("offset", 0, 100_000), default=0, metavar="N")
     parser.add_argument("--mode", choices=["hybrid", "lexical", "semantic"], default="hybrid")
     parser.add_argument(
-        "--rerank", action="store_true", help="look closer at the best passages; slower, often better"
+        "--rerank", action="store_true", help="score the best passages again; slower, often better"
     )
     parser.add_argument("--collection", metavar="NAME")
     parser.add_argument(
         "--filter", dest="filters", metavar="EXPR", help="such as 'type:pdf after:2024 -draft'"
     )
     parser.add_argument("--explain", action="store_true", help="show how the ranking came about")
-    parser.add_argument("--budget", type=float, metavar="MS", help="the best answer within this time")
+    parser.add_argument(
+        "--budget", dest="budget_ms", type=float, metavar="MS", help="the best answer within this time"
+    )
     parser.add_argument(
         "--min-relevance", type=float, default=0.0, metavar="R", help="leave out hits below this, from 0 to 1"
     )
-    parser.add_argument("--no-cache", action="store_true", help="compute everything anew")
+    parser.add_argument("--no-cache", dest="cache", action="store_false", help="compute everything anew")
 
 
 def _serve(commands: Sub) -> None:

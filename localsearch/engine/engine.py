@@ -6,15 +6,16 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from localsearch.derived import Derived, Semantic
 from localsearch.derived.calibrate import calibrate_if_due
 from localsearch.derived.embedder import Embedder, merge_if_needed
 from localsearch.derived.usage import Meter, Usage
+from localsearch.engine.follower import Follower
 from localsearch.engine.opening import Opener
 from localsearch.errors import (
     LocalSearchError,
@@ -26,10 +27,10 @@ from localsearch.models import ModelStore
 from localsearch.platform.ownership import Ownership, refused
 from localsearch.release import __version__
 from localsearch.scan import ScanRules, display, path_of, raw_of
-from localsearch.search import Request, Searcher
+from localsearch.search import Searcher, SearchOptions, SearchQuery
 from localsearch.settings import Settings, load
 from localsearch.store import Corpus, Database, DocumentRow, Embeddings, Feedback, FileRow, Ledger
-from localsearch.types import Answer, Cancelled, Mode, Record, Report, never, no_report
+from localsearch.types import Answer, Cancelled, Record, Report, never, no_report
 from localsearch.upkeep.backup import BackupReport, backup, clear_restored
 from localsearch.upkeep.check import CheckReport, check, repair
 from localsearch.upkeep.exchange import export, import_file
@@ -135,9 +136,10 @@ class Engine:
             self.settings.search,
             self.query_vectors,
             self.answers,
-            kept_chunks=opener.kept_chunks(),
+            opener.reranker(self.corpus),
         )
         self.indexer = Indexer(self.db, self.derived, self.settings)
+        self.follower = Follower(self.derived, opener) if self.read_only else None
         self.versions = Versions(
             self.derived, self.embedder, self.searcher, opener.semantic, self.settings.home / "vectors"
         )
@@ -343,7 +345,7 @@ class Engine:
 
     def compare_versions(self, first: str, second: str) -> Comparison:
         """Hold two versions against each other on logged, judged and known-item queries."""
-        logged = [request["query"] for request in self.query_log.frequent(200) if request.get("query")]
+        logged = [asked["query"] for asked in self.query_log.frequent(200) if asked.get("query")]
         return self.versions.compare(first, second, logged, self.judgements.grades())
 
     def export(self, target: str | os.PathLike[str], report: Report = no_report) -> int:
@@ -381,51 +383,21 @@ class Engine:
 
     # -- reading
 
-    def search(
-        self,
-        query: str = "",
-        *,
-        limit: int = 5,
-        offset: int = 0,
-        mode: Mode = "hybrid",
-        rerank: bool = False,
-        collection: str | None = None,
-        filters: str | Mapping[str, Any] | None = None,
-        explain: bool = False,
-        budget_ms: float | None = None,
-        cache: bool = True,
-        facets: bool = False,
-        plain: bool = False,
-        min_relevance: float = 0.0,
-        like: str | None = None,
-    ) -> Answer:
+    def search(self, query: str = "", **options: Unpack[SearchOptions]) -> Answer:
         """Rank documents for a query, or by how like they are to the document with the id `like`, or both.
 
-        The answer iterates over its hits.
+        The answer iterates over its hits. `SearchQuery` describes the options.
 
-        `plain` takes the query as words alone, whatever quotes, colons and minus signs are in it. A hit whose
-        relevance is known and below `min_relevance`, 0 to 1, is neither returned nor counted. Raises QueryError for an
-        empty query, FilterError for a filter without meaning, NotFoundError for no such document or collection.
+        Raises QueryError for an empty query or an option out of its range, FilterError for a filter without meaning,
+        NotFoundError for no such document or collection.
         """
-        request = Request(
-            query,
-            limit,
-            offset,
-            mode,
-            rerank,
-            collection,
-            filters,
-            explain,
-            budget_ms,
-            cache,
-            facets,
-            plain,
-            min_relevance,
-            like,
-        )
-        if self.read_only and self.corpus.seq != self.derived.seq:
-            self.derived.refresh()
-        return self.searcher.search(request)
+        return self.answer(SearchQuery(query, **options))
+
+    def answer(self, query: SearchQuery) -> Answer:
+        """Answer a question that is in its frozen shape already; raises what `search` does."""
+        note = self.follower.catch_up() if self.follower else ""
+        answer = self.searcher.search(query)
+        return replace(answer, notes=(*answer.notes, note)) if note else answer
 
     def get(self, id: str, *, collection: str = "default") -> dict[str, Any]:
         """One document with its text. Raises NotFoundError."""

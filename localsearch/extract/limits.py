@@ -16,7 +16,7 @@ HINTS = {
     "damaged": "Try to open it in its own program, and save it again.",
     "unsupported": "Save it as one of the types that README lists.",
     "too-large": "Raise extract.max_file_mb to read it.",
-    "bomb": "It unpacks to far more than it holds; raise the limits only if you trust it.",
+    "bomb": "It unpacks to far more than it holds; raise extract.max_file_mb only if you trust it.",
     "memory": "Raise extract.memory_mb to try with more memory.",
     "cpu": "Raise extract.cpu_s to give it more time.",
     "timeout": "Raise extract.wall_s to give it more time.",

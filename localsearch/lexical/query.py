@@ -14,6 +14,8 @@ from localsearch.text import Analyzer, Asked, chain, detect_language
 
 MOST_TERMS = 200
 """Distinct terms used of a query: a whole page pasted as a query is answered by its first words."""
+EXACT = 0.1
+"""Weight of a word as it was typed beside a stem, where the stems of several languages are asked for."""
 _SHARE = 0.02
 _MOST_LANGUAGES = 4
 

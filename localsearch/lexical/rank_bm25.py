@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rank_bm25 import BM25Okapi
 
-from localsearch.lexical.query import LexicalQuery, Phrase, QueryTerm, inverse_frequency
+from localsearch.lexical.query import EXACT, LexicalQuery, Phrase, QueryTerm, inverse_frequency
 from localsearch.lexical.stream import K1, B, plain_stream, plain_words, term_stream
 from localsearch.text import Analyzer
 from localsearch.types import Ids, IndexedChunk, Ranking, Scores
@@ -156,7 +156,8 @@ class RankBM25Index:
         forms = self._form_scores(self._bm25, term.forms)
         found = np.where(forms > 0, forms, self._other_scores(term))
         pieces = [self._phrase_scores(words) for words in term.apart]
-        return np.max([found, *pieces], axis=0) * term.weight  # type: ignore[no-any-return]
+        exact = self._form_scores(self._plain_bm25, term.plain[:1]) * (EXACT if len(term.forms) > 1 else 0.0)
+        return (np.max([found, *pieces], axis=0) + exact) * term.weight  # type: ignore[no-any-return]
 
     def _other_scores(self, term: QueryTerm) -> NDArray[np.float64]:
         stems = self._form_scores(self._bm25, term.stems)

@@ -25,7 +25,7 @@ from localsearch.lexical.borrowed import Borrowed, borrow
 from localsearch.lexical.failures import REBUILD, guard
 from localsearch.lexical.holders import Holders, Term
 from localsearch.lexical.integrity import problems
-from localsearch.lexical.query import LexicalQuery, Phrase, QueryTerm, inverse_frequency
+from localsearch.lexical.query import EXACT, LexicalQuery, Phrase, QueryTerm, inverse_frequency
 from localsearch.lexical.stream import plain_stream, plain_words, term_stream
 from localsearch.lexical.suggest import correct
 from localsearch.text import Analyzer, normalize
@@ -363,6 +363,10 @@ class TantivyIndex:
         found += [tantivy.Query.phrase_query(self._schema, "text", list(words)) for words in term.apart]
         if len(found) > 1 and (term.apart or not term.apart_from_forms):
             found = [tantivy.Query.disjunction_max_query(found)]
+        if len(term.forms) > 1 and (
+            exact := self._terms(searcher, [("plain", word) for word in term.plain[:1]])
+        ):
+            found.append(tantivy.Query.boost_query(exact[0], EXACT))
         return found if term.weight == 1.0 else [tantivy.Query.boost_query(one, term.weight) for one in found]
 
     def _phrase(self, phrase: Phrase) -> tantivy.Query:

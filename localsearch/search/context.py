@@ -1,33 +1,11 @@
-"""What was asked, and one query under way."""
+"""One query under way: its clock, its stages and its notes."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from localsearch.types import Mode
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What was asked."""
-
-    query: str
-    limit: int = 5
-    offset: int = 0
-    mode: Mode = "hybrid"
-    rerank: bool = False
-    collection: str | None = None
-    filters: str | Mapping[str, Any] | None = None
-    explain: bool = False
-    budget_ms: float | None = None
-    cache: bool = True
-    facets: bool = False
-    plain: bool = False
-    min_relevance: float = 0.0
-    like: str | None = None
+from localsearch.search.query import SearchQuery
 
 
 class Stage:
@@ -48,12 +26,16 @@ class Stage:
 
 @dataclass(slots=True)
 class QueryContext:
-    """One query under way: its clock, what it did and what it has to say."""
+    """One query under way: its clock, what it did and what it has to say.
 
-    request: Request
+    `reranker` names what has scored candidates again, None while nothing has.
+    """
+
+    query: SearchQuery
     began: float = field(default_factory=time.perf_counter)
     stages: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    reranker: str | None = None
 
     def stage(self, name: str) -> Stage:
         """Time what is done inside; several times the same name add up."""
@@ -64,7 +46,7 @@ class QueryContext:
 
     def left_s(self) -> float | None:
         """Seconds of the budget that are left, or None without a budget."""
-        budget = self.request.budget_ms
+        budget = self.query.budget_ms
         return None if budget is None else max(budget / 1000 - (time.perf_counter() - self.began), 0.0)
 
     def has_time(self, stage: str, needs_ms: float) -> bool:
@@ -72,5 +54,5 @@ class QueryContext:
         left = self.left_s()
         if left is None or left * 1000 >= needs_ms:
             return True
-        self.notes.append(f"No time for {stage} within {self.request.budget_ms:g} ms.")
+        self.notes.append(f"No time for {stage} within {self.query.budget_ms:g} ms.")
         return False

@@ -9,9 +9,9 @@ from math import prod
 import numpy as np
 
 from localsearch.derived import Derived
-from localsearch.search.context import Request
 from localsearch.search.executor import SearchExecutor
 from localsearch.search.plan import Plan
+from localsearch.search.query import SearchQuery
 from localsearch.search.rank import RankedDocuments
 from localsearch.types import Ids
 
@@ -26,7 +26,7 @@ within 9% nine times in ten (2,000 to 20,000 of 100,000 passages of manuals, eac
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """How many documents match, and which, where that was asked for."""
+    """How many documents match, and which, where that was query for."""
 
     total: int
     documents: Ids | None
@@ -51,11 +51,11 @@ class Counter:
         self.corpus = derived.corpus
         self._executor = executor
 
-    def begin(self, request: Request, plan: Plan) -> Future[Counted]:
+    def begin(self, query: SearchQuery, plan: Plan) -> Future[Counted]:
         """Start counting by words: where chance cannot tell, it takes about as long as looking for the best of them."""
         passages = self._passages(plan)
         few = passages <= COUNTED
-        if few or request.facets or plan.narrowed:
+        if few or query.facets or plan.narrowed:
             return self._executor.start(self._counted, plan, few)
         if passages <= SKETCHED and len(self.derived.catalog) >= LONG * len(self.derived.catalog.documents):
             return self._executor.start(self._sketched, plan)
@@ -63,20 +63,20 @@ class Counter:
         by_chance.set_result(Counted(None, self._by_chance(passages), few))
         return by_chance
 
-    def matching(self, request: Request, found: RankedDocuments, counting: Future[Counted]) -> Matching:
-        """How many documents match, and, when facets are asked for, which.
+    def matching(self, query: SearchQuery, found: RankedDocuments, counting: Future[Counted]) -> Matching:
+        """How many documents match, and, when facets are query for, which.
 
         By words, a document matches that holds any of them; meaning adds those that were ranked. Where a relevance is
-        asked for, those match that have it.
+        query for, those match that have it.
         """
-        if request.min_relevance and found.judged:
+        if query.min_relevance and found.judged:
             documents = np.sort(found.ids)
-            return Matching(len(documents), documents if request.facets else None, found.more, few=True)
+            return Matching(len(documents), documents if query.facets else None, found.more, few=True)
         counted = counting.result()
         if counted.documents is None:
             return Matching(max(len(found.ids), counted.total), None, estimated=True)
         documents = np.union1d(counted.documents, found.ids)
-        return Matching(len(documents), documents if request.facets else None, few=counted.few)
+        return Matching(len(documents), documents if query.facets else None, few=counted.few)
 
     def _counted(self, plan: Plan, few: bool) -> Counted:
         documents = self._documents(plan)

@@ -1,4 +1,4 @@
-"""From what was typed to what each leg is asked, and which documents may answer."""
+"""From what was typed to what each leg is query, and which documents may answer."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ from localsearch.filters import (
     to_sql,
 )
 from localsearch.lexical import LexicalQuery, analyze_query
-from localsearch.search.context import QueryContext, Request
+from localsearch.ranking.constants import MORE_LIKE_THIS_WEIGHT
+from localsearch.search.context import QueryContext
 from localsearch.search.more_like_this import telling_terms
+from localsearch.search.query import SearchQuery
 from localsearch.store import Corpus, DocumentRow
 from localsearch.text import Analyzer
 from localsearch.types import Ids
@@ -38,13 +40,11 @@ TYPED = 32
 """Words up to which a query has quotes, colons and minus signs of its own; in a longer one they came with the text."""
 FILTERS_MB = 16
 """Memory for what filters matched."""
-BESIDE = 0.5
-"""Weight of a document's telling words where words were typed as well."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A query taken apart: what each leg is asked, and which documents and chunks may answer (None: all).
+    """A query taken apart: what each leg is query, and which documents and chunks may answer (None: all).
 
     `like` is the document that others should be like. `narrowed` is whether a filter, a phrase or a likeness chose the
     documents; what is only excluded leaves nearly all.
@@ -61,9 +61,9 @@ class Plan:
 
     @property
     def lists(self) -> bool:
-        """Whether nothing is asked but a filter, and all that it matches is the answer."""
-        asked = self.words or self.text.strip() or self.like is not None
-        return self.documents is not None and not asked
+        """Whether nothing is query but a filter, and all that it matches is the answer."""
+        query = self.words or self.text.strip() or self.like is not None
+        return self.documents is not None and not query
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +86,14 @@ class Planner:
         self._matches: MemoryCache[Ids] = MemoryCache(FILTERS_MB * 1_000_000, 3_600.0, lambda ids: ids.nbytes)
 
     def plan(self, context: QueryContext) -> Plan:
-        request = context.request
-        if not request.query.strip() and not request.like:
+        query = context.query
+        if not query.query.strip() and not query.like:
             raise QueryError(
                 "The query is empty.", hint="Type at least one word, or name a document to be like."
             )
-        if not 0 <= request.min_relevance <= 1:
-            raise QueryError(
-                f"min_relevance is {request.min_relevance:g}.", hint="It is from 0 (all) to 1 (certain)."
-            )
-        if len(request.query) > MAX_QUERY:
+        if len(query.query) > MAX_QUERY:
             context.notes.append(f"Only the first {MAX_QUERY:,} characters of the query were used.")
-        parsed = self._parse(request)
+        parsed = self._parse(query)
         context.notes.extend(parsed.notes)
         words = analyze_query(
             parsed.words,
@@ -107,12 +103,12 @@ class Planner:
             languages=self.derived.lexical.languages,
             knows=self.derived.lexical.knows,
         )
-        chosen = _all_filters(request, parsed)
-        chosen_ones = self._allowed(request.collection, chosen, words)
+        chosen = _all_filters(query, parsed)
+        chosen_ones = self._allowed(query.collection, chosen, words)
         narrowed, documents = chosen_ones is not None, self._without(chosen_ones, words)
-        if request.like:
+        if query.like:
             return self._more_like(
-                self._liked(request.like, request.collection), parsed, chosen, words, documents
+                self._liked(query.like, query.collection), parsed, chosen, words, documents
             )
         allowed = None if documents is None else self.derived.catalog.mask(documents)
         return Plan(parsed, chosen, words, parsed.text, documents, allowed, narrowed=narrowed)
@@ -136,7 +132,9 @@ class Planner:
             documents = self.derived.catalog.documents
         others = documents[documents != like.id]
         passages = self.corpus.indexed_chunks([like.id])
-        telling = telling_terms(passages, self.analyzer, self.derived.lexical, BESIDE if words.terms else 1.0)
+        telling = telling_terms(
+            passages, self.analyzer, self.derived.lexical, MORE_LIKE_THIS_WEIGHT if words.terms else 1.0
+        )
         typed = {form for term in words.terms for form in term.forms}
         more = tuple(term for term in telling if typed.isdisjoint(term.forms))
         text = parsed.text if parsed.text.strip() else like.title
@@ -144,10 +142,10 @@ class Planner:
         allowed = self.derived.catalog.mask(others)
         return Plan(parsed, chosen, words, text, others, allowed, like.id, narrowed=True)
 
-    def _parse(self, request: Request) -> ParsedQuery:
+    def _parse(self, query: SearchQuery) -> ParsedQuery:
         """Words, phrases and filters; a pasted text is words only, since its punctuation asks for nothing."""
-        text = request.query[:MAX_QUERY]
-        if request.plain or not text.strip() or len(text.split()) > TYPED:
+        text = query.query[:MAX_QUERY]
+        if query.plain or not text.strip() or len(text.split()) > TYPED:
             return ParsedQuery(text, text=text)
         return parse_query(text, _Fields(self.corpus))
 
@@ -212,8 +210,8 @@ def _both(documents: Ids | None, others: Ids) -> Ids:
     return others if documents is None else np.intersect1d(documents, others)
 
 
-def _all_filters(request: Request, parsed: ParsedQuery) -> Filter | None:
-    given = request.filters
+def _all_filters(query: SearchQuery, parsed: ParsedQuery) -> Filter | None:
+    given = query.filters
     asked = parse_filter(given) if isinstance(given, str) else from_json(given)
     present = [part for part in (asked, parsed.filter) if part is not None]
     return And(tuple(present)) if len(present) > 1 else present[0] if present else None

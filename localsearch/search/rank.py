@@ -16,10 +16,11 @@ from localsearch.caches import VectorCache
 from localsearch.derived import Derived, Semantic
 from localsearch.derived.embedder import Embedder
 from localsearch.errors import ModelError
+from localsearch.ranking.constants import DEFAULT_PARAMETERS
 from localsearch.ranking.fusion import (
     Candidates,
-    FusionParameters,
     QuerySignals,
+    Reranking,
     fuse,
     letters_per_piece,
     union,
@@ -29,7 +30,7 @@ from localsearch.search.executor import SearchExecutor
 from localsearch.search.more_like_this import mean_vector, unit
 from localsearch.search.plan import Plan
 from localsearch.search.relevance import RelevanceEstimate, RelevanceEstimator, most_of
-from localsearch.search.reranker import LateInteractionReranker
+from localsearch.search.reranker import Reranker
 from localsearch.settings import SearchSettings
 from localsearch.types import Ids, Ranking, Scores, Vectors
 
@@ -110,21 +111,22 @@ class Ranker:
         settings: SearchSettings,
         vectors: VectorCache,
         executor: SearchExecutor,
-        kept_chunks: int | None = 0,
+        reranker: Reranker,
     ) -> None:
         self.derived = derived
         self.corpus = derived.corpus
         self.embedder = embedder
         self.settings = settings
+        self.parameters = DEFAULT_PARAMETERS
         self.query_vectors = vectors
-        self.reranker = LateInteractionReranker(derived.corpus, kept_chunks)
+        self.reranker = reranker
         self.relevance = RelevanceEstimator(derived)
         self._executor = executor
 
     def rank(self, context: QueryContext, plan: Plan, semantic: Semantic | None) -> RankedDocuments:
         """Documents in order, enough for the page asked for, without those below the relevance asked for."""
-        request = context.request
-        needed = request.offset + request.limit
+        query = context.query
+        needed = query.offset + query.limit
         if plan.lists and plan.documents is not None:
             newest = self._newest(plan.documents, needed)
             return RankedDocuments(newest, plan.documents, {"method": "newest first"})
@@ -134,11 +136,11 @@ class Ranker:
         for depth in self._depths(semantic):
             gathered, full = self.gather(context, plan, semantic, vector, depth)
             scored = self._weighed(context, plan, semantic, gathered, depth)
-            owners, first = self._best_chunks(scored, request.min_relevance)
+            owners, first = self._best_chunks(scored, query.min_relevance)
             new = ~np.isin(owners, found.ids)
             ranked += _rows(scored, owners[new], first[new], needed - len(ranked))
             estimate = scored.estimate
-            more = full and estimate.beyond >= request.min_relevance
+            more = full and estimate.beyond >= query.min_relevance
             why = found.why or {**scored.why, "best": estimate.why}
             ids = np.concatenate([found.ids, owners[new]])
             found = RankedDocuments(ranked, ids, why, estimate.known, more, estimate.out_of_domain)
@@ -163,7 +165,7 @@ class Ranker:
     ) -> Future[Vectors | None] | None:
         """Encode the query in another thread while its words are looked up; None when there is no semantic leg."""
         if semantic is None or not (plan.text.strip() or plan.like is not None):
-            if context.request.mode != "lexical" and semantic is None:
+            if context.query.mode != "lexical" and semantic is None:
                 context.notes.append(
                     "Words only: nothing is embedded yet. Run `localsearch index` with a model in place."
                 )
@@ -184,7 +186,7 @@ class Ranker:
 
     def _encoded(self, context: QueryContext, semantic: Semantic, text: str) -> Vectors:
         encoder = semantic.model.encoder()
-        if not context.request.cache:
+        if not context.query.cache:
             return encoder.encode_query(text)
         return self.query_vectors.vector(encoder, text)[0]
 
@@ -209,11 +211,11 @@ class Ranker:
 
     def _by_words(self, context: QueryContext, plan: Plan, semantic: Semantic | None, count: int) -> ByWords:
         words = Ranking.empty()
-        if context.request.mode != "semantic":
+        if context.query.mode != "semantic":
             with context.stage("lexical"):
                 words = self.derived.lexical.search(plan.words, count, plan.allowed)
             self.embedder.want(words.ids[:20].tolist())
-        adaptive = context.request.mode != "semantic" and self.settings.fusion == "adaptive"
+        adaptive = context.query.mode != "semantic" and self.settings.fusion == "adaptive"
         if semantic is None or not adaptive:
             return ByWords(words)
         with context.stage("fuse"):
@@ -242,7 +244,7 @@ class Ranker:
         if plan.like is not None or signals is None:
             return RelevanceEstimate()  # the curves were fitted on questions
         scores = found.ids, found.lexical, found.semantic
-        return self.relevance.estimate(plan.words, semantic, context.request.mode, *scores, count, signals)
+        return self.relevance.estimate(plan.words, semantic, context.query.mode, *scores, count, signals)
 
     def _finish_encoding(
         self, context: QueryContext, vector: Future[Vectors | None] | None
@@ -253,12 +255,12 @@ class Ranker:
         try:
             return vector.result(context.left_s())
         except ModelError as error:
-            if context.request.mode == "semantic":
+            if context.query.mode == "semantic":
                 raise
             context.notes.append(f"Words only: {error.message.rstrip('.')}. {error.hint}")
         except TimeoutError:
             context.notes.append(
-                f"Words only: no time to encode the query within {context.request.budget_ms:g} ms."
+                f"Words only: no time to encode the query within {context.query.budget_ms:g} ms."
             )
         return None
 
@@ -290,7 +292,7 @@ class Ranker:
         return Gathered(Candidates(ids, lexical.result(), cosine, vectors), query, signals)
 
     def _lexical_scores(self, context: QueryContext, plan: Plan, ids: Ids, found: Ranking) -> Scores:
-        if context.request.mode == "semantic":
+        if context.query.mode == "semantic":
             return np.zeros(len(ids), np.float32)
         return _completed(ids, found.ids, found.scores, partial(self.derived.lexical.score, plan.words))
 
@@ -300,33 +302,43 @@ class Ranker:
         """Weigh the legs against each other, and re-rank if asked."""
         candidates = gathered.candidates
         method, weight = self.settings.fusion, self.settings.semantic_weight
-        if context.request.mode == "semantic":
+        if context.query.mode == "semantic":
             method, weight = "convex", 1.0
-        late_interaction = None
-        if context.request.rerank and semantic is not None and gathered.query is not None:
-            late_interaction = self.reranker.over(context, plan.text, semantic, candidates.ids)
+        reranking = None
+        if context.query.rerank and len(candidates.ids):
+            meant = semantic if gathered.query is not None else None
+            reranking = self._reranking(context, plan, meant, candidates.ids)
         fused = fuse(
             candidates,
             method,
             weight=weight,
             signals=gathered.signals,
             query=gathered.query,
-            late_interaction=late_interaction,
-            parameters=self._parameters(),
+            reranking=reranking,
+            parameters=self.parameters,
         )
         order, ids = fused.order, candidates.ids
         cosine = np.full(len(ids), np.nan, np.float32) if candidates.semantic is None else candidates.semantic
-        why = {"method": method, "weights": fused.weights, "signals": fused.why}
+        why: dict[str, Any] = {"method": method, "weights": fused.weights, "signals": fused.why}
+        if context.query.rerank:
+            why["reranker"] = context.reranker
         return Scored(ids[order], fused.ranking.scores, candidates.lexical[order], cosine[order], why)
 
-    def _parameters(self) -> FusionParameters:
-        chosen = self.settings
-        return FusionParameters(
-            coverage=chosen.coverage,
-            feedback=chosen.feedback,
-            smoothing=chosen.smoothing,
-            rerank_weight=chosen.rerank_weight,
-        )
+    def _reranking(
+        self, context: QueryContext, plan: Plan, semantic: Semantic | None, ids: Ids
+    ) -> Reranking | None:
+        """How to score candidates again; the query remembers by which re-ranker it was done."""
+        found = self.reranker.over(context, plan.text, semantic, ids)
+        if found is None:
+            return None
+
+        def remembered(positions: NDArray[np.intp]) -> Scores:
+            scores = found.score(positions)
+            if not np.isnan(scores).all():
+                context.reranker = found.name
+            return scores
+
+        return replace(found, score=remembered)
 
     def _signals(self, semantic: Semantic, plan: Plan) -> QuerySignals:
         """How well the model's tokenizer knows the query's words, if there are any, and what they could give."""

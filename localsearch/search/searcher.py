@@ -1,7 +1,7 @@
 """A query, top to bottom, in the order it happens.
 
     parse -> filter -> cached answer? -> words and meaning side by side -> fuse -> best passage of each document
-    -> rerank if asked -> snippets for the page shown
+    -> rerank if query -> snippets for the page shown
 
 Two legs find passages: BM25 by words, HNSW by meaning. What either found is scored exactly by both, fused, and each
 document is shown once with its best passage. Candidates come in tiers of fixed size, so that a later page continues
@@ -10,21 +10,24 @@ the ranking of an earlier one.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Hashable, Iterator
 from dataclasses import replace
 
-from localsearch.caches import ResultCache, VectorCache, canonical
+from localsearch.caches import ResultCache, VectorCache
 from localsearch.derived import Derived, Semantic
 from localsearch.derived.embedder import Embedder
 from localsearch.platform.blas import small_products
-from localsearch.search.context import QueryContext, Request
+from localsearch.search.context import QueryContext
 from localsearch.search.count import Counter
 from localsearch.search.executor import SearchExecutor
 from localsearch.search.facets import facets
 from localsearch.search.hits import Presenter
 from localsearch.search.plan import Planner
+from localsearch.search.query import SearchQuery
 from localsearch.search.rank import RankedDocuments, Ranker
 from localsearch.search.relevance import NOTHING, UNJUDGED
+from localsearch.search.reranker import Reranker
 from localsearch.settings import SearchSettings
 from localsearch.text import Analyzer, normalize
 from localsearch.types import Answer
@@ -41,38 +44,54 @@ class Searcher:
         settings: SearchSettings,
         vectors: VectorCache,
         answers: ResultCache[Answer],
-        *,
-        kept_chunks: int | None = 0,
+        reranker: Reranker,
     ) -> None:
         self.derived = derived
         self.corpus = derived.corpus
         self.answers = answers
         self.planner = Planner(derived, analyzer)
         self._executor = SearchExecutor()
-        self.ranker = Ranker(derived, embedder, settings, vectors, self._executor, kept_chunks)
+        self.ranker = Ranker(derived, embedder, settings, vectors, self._executor, reranker)
         self.counter = Counter(derived, self._executor)
         self.presenter = Presenter(derived.corpus, analyzer)
 
-    def search(self, request: Request) -> Answer:
+    def search(self, query: SearchQuery) -> Answer:
         """Answer one query. Raises QueryError and FilterError for what cannot be answered."""
-        context = QueryContext(request)
-        semantic = self.derived.semantic if request.mode != "lexical" else None
-        stamp = self._stamp(semantic)
-        key = _cache_key(request)
-        if request.cache and (known := self.answers.get(key, stamp)):
-            return replace(known, took_ms=context.took_ms(), cached=True)
-        answer = self._answer(context, semantic)
-        if request.cache and request.budget_ms is None and stamp == self._stamp(semantic):
+        began = time.perf_counter()
+        if query.cache and (known := self._known(query, began)) is not None:
+            return known
+        semantic = self._semantic(query)
+        key, stamp = self._key(query), self._stamp(semantic)
+        answer = self._answer(QueryContext(query, began), semantic)
+        if query.cacheable and (key, stamp) == (self._key(query), self._stamp(semantic)):
             self.answers.put(key, stamp, answer)
         return answer
 
+    def cached(self, query: SearchQuery, began: float) -> Answer | None:
+        """The answer to this question while nothing that it depends on has changed, for a caller who searches when
+        there is none. Reads memory alone. `began`, of time.perf_counter, is when the question came in."""
+        return self._known(query, began, count_miss=False) if query.cacheable else None
+
+    def _known(self, query: SearchQuery, began: float, *, count_miss: bool = True) -> Answer | None:
+        stamp = self._stamp(self._semantic(query))
+        known = self.answers.get(self._key(query), stamp, count_miss=count_miss)
+        took_ms = round((time.perf_counter() - began) * 1000, 3)
+        return replace(known, query=query.query, took_ms=took_ms, cached=True) if known is not None else None
+
+    def _semantic(self, query: SearchQuery) -> Semantic | None:
+        return self.derived.semantic if query.mode != "lexical" else None
+
+    def _key(self, query: SearchQuery) -> Hashable:
+        """What the answer is cached under: the question, and which re-ranker there is where one is asked for."""
+        return query.key, self.ranker.reranker.stamp if query.rerank else None
+
     def _stamp(self, semantic: Semantic | None) -> Hashable:
         """What an answer depends on besides the request; one in whose making it changed belongs to neither state."""
-        return self.derived.seq, semantic and semantic.stamp
+        return self.derived.seq, self.derived.lexical.seq, semantic and semantic.stamp
 
-    def answer(self, request: Request, semantic: Semantic | None) -> Answer:
+    def answer(self, query: SearchQuery, semantic: Semantic | None) -> Answer:
         """Answer from one version of embeddings, past the cache."""
-        return self._answer(QueryContext(request), semantic)
+        return self._answer(QueryContext(query), semantic)
 
     @small_products
     def _answer(self, context: QueryContext, semantic: Semantic | None) -> Answer:
@@ -80,26 +99,26 @@ class Searcher:
             return self._made(context, semantic)
 
     def _made(self, context: QueryContext, semantic: Semantic | None) -> Answer:
-        request = context.request
+        query = context.query
         with context.stage("parse"):
             plan = self.planner.plan(context)
-        counting = self.counter.begin(request, plan)
+        counting = self.counter.begin(query, plan)
         found = self.ranker.rank(context, plan, semantic)
-        context.notes.extend(_notes(request, found))
+        context.notes.extend(_notes(query, found))
         if not found.documents and plan.filter is not None:
             context.notes.extend(self.planner.unknown_fields(plan.filter))
-        page = found.documents[request.offset : request.offset + request.limit]
+        page = found.documents[query.offset : query.offset + query.limit]
         with context.stage("snippets"):
-            hits = tuple(self.presenter.hits(plan, page, request.explain))
+            hits = tuple(self.presenter.hits(plan, page, query.explain))
         with context.stage("count"):
-            matching = self.counter.matching(request, found, counting)
+            matching = self.counter.matching(query, found, counting)
         return Answer(
-            query=request.query,
+            query=query.query,
             total=matching.total,
             total_is_estimate=matching.estimated,
             facets=None if matching.documents is None else facets(self.corpus.facet_rows(matching.documents)),
             took_ms=context.took_ms(),
-            mode=request.mode,
+            mode=query.mode,
             version=semantic.version.name if semantic else None,
             stages=context.stages,
             cached=False,
@@ -107,7 +126,7 @@ class Searcher:
             semantic_coverage=self.derived.coverage(),
             corrections=self.planner.corrections(plan) if matching.few else (),
             notes=tuple(context.notes),
-            explanation=found.why if request.explain else None,
+            explanation=found.why if query.explain else None,
             nothing_relevant=found.out_of_domain,
         )
 
@@ -123,12 +142,8 @@ class Searcher:
         self._executor.close()
 
 
-def _notes(request: Request, found: RankedDocuments) -> Iterator[str]:
+def _notes(query: SearchQuery, found: RankedDocuments) -> Iterator[str]:
     if found.out_of_domain:
         yield NOTHING
-    if request.min_relevance and not found.judged:
+    if query.min_relevance and not found.judged:
         yield UNJUDGED
-
-
-def _cache_key(request: Request) -> bytes:
-    return canonical(replace(request, query=" ".join(request.query.split()), cache=True, budget_ms=None))

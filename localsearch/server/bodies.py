@@ -53,7 +53,7 @@ def _too_large(most: int) -> HttpError:
         413,
         "too_large",
         f"The body may be at most {most // 1024} kB.",
-        hint="Send less at a time; the limits are limits.body_kb and limits.documents_mb in settings.toml.",
+        hint="Send less at a time; server.limits.documents_mb in settings.toml bounds what sends documents.",
         close=True,
     )
 

@@ -39,6 +39,7 @@ def examine(settings: Settings, airgap: bool = False) -> list[Finding]:
         _folder,
         _disk,
         _model,
+        _reranker,
         _readers,
         _programs,
     ]
@@ -73,16 +74,25 @@ def _disk(settings: Settings) -> Iterator[Finding]:
 
 
 def _model(settings: Settings) -> Iterator[Finding]:
-    store, name = ModelStore(settings), settings.model.name
+    yield _installed("model", settings, settings.model.name, "only words can be searched")
+
+
+def _reranker(settings: Settings) -> Iterator[Finding]:
+    if name := settings.model.reranker:
+        yield _installed("reranker", settings, name, "late interaction takes its place")
+
+
+def _installed(topic: str, settings: Settings, name: str, without: str) -> Finding:
+    """Whether a model is there and whole; `without` says what is when it is not."""
+    store = ModelStore(settings)
     if not store.installed(name):
         remedy = f"Run: localsearch models pull {name}; or carry its folder in: localsearch models import DIR"
-        yield Finding("model", "bad", f"{name} is not in {store.folder}: only words can be searched", remedy)
-        return
+        return Finding(topic, "bad", f"{name} is not in {store.folder}: {without}", remedy)
     try:
         store.verify(name)
-        yield Finding("model", "good", f"{name}, {store.precision()}, every file as installed")
+        return Finding(topic, "good", f"{name}, {store.precision()}, every file as installed")
     except LocalSearchError as error:
-        yield Finding("model", "bad", error.message, error.hint or f"Run: localsearch models pull {name}")
+        return Finding(topic, "bad", error.message, error.hint or f"Run: localsearch models pull {name}")
 
 
 def _readers(settings: Settings) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ from localsearch.derived.calibrate import calibrate_if_due
 from localsearch.derived.embedder import Embedder, rebuild
 from localsearch.errors import ConflictError, NotFoundError
 from localsearch.evaluation.metrics import Percentiles, mrr, ndcg
-from localsearch.search import Request, Searcher
+from localsearch.search import Searcher, SearchQuery
 from localsearch.store import Version
 from localsearch.types import Answer, Cancelled, Encoder, Report, never, no_report
 
@@ -188,7 +188,8 @@ class Versions:
             semantic = self._open(version)
             self.derived.load_vectors(semantic)
         return [
-            self.searcher.answer(Request(query, limit=_AT, mode="semantic"), semantic) for query in queries
+            self.searcher.answer(SearchQuery(query, limit=_AT, mode="semantic"), semantic)
+            for query in queries
         ]
 
     def _known_items(self) -> dict[str, str]:

@@ -127,7 +127,7 @@ def failing_writes(home: Path, seed: int, tell: Tell) -> None:
         with world.open_engine(home) as engine:
             refused = 0
             for step in range(STEPS):
-                record = Record(f"Seed {seed} step {step}. {world.chunk_rows()[step]}", f"e{step}")
+                record = Record(f"Seed {seed} step {step}. {world.passages()[step]}", f"e{step}")
                 tell("begin", {"put": {record.id: record.text}})
                 try:
                     engine.add([record])

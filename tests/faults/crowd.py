@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def stamped(number: int, stamp: int) -> Record:
-    text = " ".join(random.Random(number * 1_000_003 + stamp).choices(world.chunk_rows(), k=3))
+    text = " ".join(random.Random(number * 1_000_003 + stamp).choices(world.passages(), k=3))
     return Record(f"Stamp s{stamp} of harbour {number}. {text}", f"h{number}", f"Harbour {number} s{stamp}")
 
 
@@ -40,14 +40,14 @@ def write(home: Path, end: float) -> Counter[str]:
         while time.monotonic() < end:
             stamp = counts["batches"]
             engine.add([stamped(chosen.randrange(DOCUMENTS), stamp + 10) for _ in range(10)])
-            engine.add([Record(" ".join(chosen.choices(world.chunk_rows(), k=600)), f"big{stamp % 4}")])
+            engine.add([Record(" ".join(chosen.choices(world.passages(), k=600)), f"big{stamp % 4}")])
             if stamp % 5 == 4:
                 key = f"h{chosen.randrange(DOCUMENTS)}"
                 if engine.corpus.find("default", key):
                     engine.delete(key)
             if stamp % 3 == 0:
                 (files / f"file{stamp % 7}.txt").write_text(
-                    f"Watched s{stamp}. {world.chunk_rows()[stamp % 50]}"
+                    f"Watched s{stamp}. {world.passages()[stamp % 50]}"
                 )
             counts["batches"] += 1
         watcher.close()

@@ -22,7 +22,7 @@ from localsearch.vectors.graph import _faiss
 
 
 def main() -> None:
-    world.chunk_rows()
+    world.passages()
     _faiss()
     numpy.dot(numpy.ones(2), numpy.ones(2))
     for line in sys.stdin:

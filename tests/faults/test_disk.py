@@ -38,7 +38,7 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
 
 def fill(engine: world.Engine, held: dict[str, str], number: int) -> LocalSearchError | None:
     """Add documents until the disk is full; `held` has what was confirmed. None if that never happens."""
-    words = " ".join(world.chunk_rows())
+    words = " ".join(world.passages())
     for step in range(400):
         record = Record(f"{number}-{step} " + words[step * 50 : step * 50 + 30_000], f"big{number}-{step}")
         try:

@@ -76,15 +76,15 @@ def _make_files(folder: Path, files: Path) -> None:
     """A folder that was indexed before and has changed since: new, changed, moved and missing files."""
     files.mkdir()
     (folder / "files.path").write_text(str(files), "utf-8")
-    for number, text in enumerate(world.chunk_rows()[100:130]):
+    for number, text in enumerate(world.passages()[100:130]):
         (files / f"f{number}.txt").write_text(text, "utf-8")
     with world.open_engine(folder / "home") as engine:
         engine.index(files, embed=False)
     for number in range(0, 30, 6):
         (files / f"f{number}.txt").unlink()
-        (files / f"f{number + 1}.txt").write_text(f"Changed. {world.chunk_rows()[200 + number]}", "utf-8")
+        (files / f"f{number + 1}.txt").write_text(f"Changed. {world.passages()[200 + number]}", "utf-8")
         (files / f"f{number + 2}.txt").rename(files / f"moved{number}.txt")
-        (files / f"new{number}.txt").write_text(world.chunk_rows()[150 + number], "utf-8")
+        (files / f"new{number}.txt").write_text(world.passages()[150 + number], "utf-8")
 
 
 def test_killed_at_any_moment(

@@ -14,7 +14,8 @@ from hypothesis.extra import numpy as arrays
 
 from localsearch.engine import Engine
 from localsearch.ranking.late_interaction import maxsim, sign_bits
-from localsearch.search.context import QueryContext, Request
+from localsearch.search.context import QueryContext
+from localsearch.search.query import SearchQuery
 from localsearch.settings import CacheSettings, ModelSettings, Settings, load
 from localsearch.types import Record
 
@@ -159,8 +160,8 @@ def test_a_database_that_fails_here_costs_only_time(engine: Engine, monkeypatch:
     def damaged(*_: object) -> None:
         raise DamagedError("The disk image is malformed.", hint="Restore a backup.")
 
-    monkeypatch.setattr(engine.searcher.ranker.rerank_weight.tokens, "of", damaged)
-    monkeypatch.setattr(engine.searcher.ranker.rerank_weight.tokens, "put", damaged)
+    monkeypatch.setattr(engine.searcher.ranker.reranker.tokens, "of", damaged)
+    monkeypatch.setattr(engine.searcher.ranker.reranker.tokens, "put", damaged)
     hits, read = looked(engine)
     assert (hits[0][0], read) == ("bees", len(TEXTS))
     assert looked(engine) == (hits, 0)
@@ -198,20 +199,20 @@ def test_when_time_runs_out_the_best_were_looked_at(engine: Engine) -> None:
     assert semantic is not None
     ids = np.array([4, 2, 1, 3, 5, 6])
     reranker = engine.searcher.ranker.reranker
-    context = Hasty(Request(QUERY, rerank=True, budget_ms=50))
+    context = Hasty(SearchQuery(QUERY, rerank=True, budget_ms=50))
     look = reranker.over(context, QUERY, semantic, ids)
     assert look is not None
-    found = look(np.arange(6))
+    found = look.score(np.arange(6))
     assert np.isnan(found).tolist() == [False] * 4 + [True] * 2
     assert context.notes == ["No time for re-ranking 2 of the best chunks within 50 ms."]
-    again = reranker.over(QueryContext(Request(QUERY)), QUERY, semantic, ids)
+    again = reranker.over(QueryContext(SearchQuery(QUERY)), QUERY, semantic, ids)
     assert again is not None
-    np.testing.assert_array_equal(again(np.arange(6))[:4], found[:4])
+    np.testing.assert_array_equal(again.score(np.arange(6))[:4], found[:4])
 
 
 def test_without_time_there_is_no_reranking(engine: Engine) -> None:
     semantic = engine.derived.semantic
     assert semantic is not None
-    context = QueryContext(Request(QUERY, rerank=True, budget_ms=1e-6))
-    assert engine.searcher.ranker.rerank_weight.over(context, QUERY, semantic, np.array([1])) is None
+    context = QueryContext(SearchQuery(QUERY, rerank=True, budget_ms=1e-6))
+    assert engine.searcher.ranker.reranker.over(context, QUERY, semantic, np.array([1])) is None
     assert "No time for re-ranking" in context.notes[0]

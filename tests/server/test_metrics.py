@@ -83,10 +83,10 @@ def test_counters_count(tmp_path: Path) -> None:
     assert value("search_seconds_count", cached="false") == 2
     assert value("search_stage_seconds_count", stage="lexical") == 2
     assert value("http_request_seconds_count", route="/search") == 4
-    assert value("cache_hits_total", cache="bodies") == 2
-    assert value("cache_misses_total", cache="bodies") == 2
-    assert value("cache_entries", cache="bodies") == 2
-    assert value("cache_bytes", cache="bodies") > 400
+    assert value("cache_hits_total", cache="answers") == 2
+    assert value("cache_misses_total", cache="answers") == 2
+    assert value("cache_entries", cache="answers") == 2
+    assert value("cache_bytes", cache="answers") > 400
     assert value("documents") == 5
     assert value("chunks") == 5
     assert value("embedded_chunks") == 0

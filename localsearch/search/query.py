@@ -1,0 +1,103 @@
+"""One question in one frozen shape, from whoever asks to the ranker.
+
+The command line, the server, the engine and the stages of a search all hold a `SearchQuery`. A new option is a field
+here and a key of `SearchOptions`; the stage that obeys it reads it from the query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self, TypedDict, get_args
+
+import msgspec
+
+from localsearch.caches import canonical
+from localsearch.errors import QueryError
+from localsearch.types import Mode
+
+
+class SearchOptions(TypedDict, total=False):
+    """What `Engine.search` takes beside the words of a query: the fields of `SearchQuery`, described there."""
+
+    limit: int
+    offset: int
+    mode: Mode
+    rerank: bool
+    collection: str | None
+    filters: str | Mapping[str, Any] | None
+    explain: bool
+    budget_ms: float | None
+    cache: bool
+    facets: bool
+    plain: bool
+    min_relevance: float
+    like: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchQuery:
+    """What is asked. Raises QueryError for a value out of its range.
+
+    `limit` hits from `offset` on (both count documents); `mode` chooses the legs; `rerank` scores the best candidates
+    again; `collection` None searches all; `filters` is an expression or JSON; `explain` adds how the order came about;
+    `budget_ms` bounds the milliseconds it may take; `cache` False computes the answer anew; `facets` counts types,
+    folders, languages, tags and years; `plain` takes quotes, colons and minus signs as text; `min_relevance`, 0 to 1,
+    leaves out what is known to be below; `like` is the id of a document that the hits should be like.
+    """
+
+    query: str = ""
+    limit: int = 5
+    offset: int = 0
+    mode: Mode = "hybrid"
+    rerank: bool = False
+    collection: str | None = None
+    filters: str | Mapping[str, Any] | None = None
+    explain: bool = False
+    budget_ms: float | None = None
+    cache: bool = True
+    facets: bool = False
+    plain: bool = False
+    min_relevance: float = 0.0
+    like: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.mode not in get_args(Mode):
+            raise QueryError(f"There is no mode {self.mode!r}.", hint=f"Modes: {', '.join(get_args(Mode))}.")
+        if self.limit < 1 or self.offset < 0:
+            raise QueryError(
+                f"limit is {self.limit}, offset {self.offset}.", hint="limit is from 1, offset from 0."
+            )
+        if not 0 <= self.min_relevance <= 1:
+            raise QueryError(
+                f"min_relevance is {self.min_relevance:g}.", hint="It is from 0 (all) to 1 (certain)."
+            )
+        if self.budget_ms is not None and not self.budget_ms > 0:
+            raise QueryError(
+                f"budget_ms is {self.budget_ms:g}.", hint="It is a number of milliseconds above 0."
+            )
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> Self:
+        """A query from the mapping that `canonical` became in JSON; what it does not know is left out.
+
+        Raises msgspec.ValidationError and QueryError for values that are none.
+        """
+        return msgspec.convert(stored, cls)
+
+    @property
+    def canonical(self) -> Self:
+        """The same question in one spelling: what makes no other answer is at its default."""
+        return replace(
+            self, query=" ".join(self.query.split()), filters=self.filters or None, cache=True, budget_ms=None
+        )
+
+    @property
+    def key(self) -> bytes:
+        """What the answer is cached under: equal for questions that have the same answer."""
+        return canonical(self.canonical)
+
+    @property
+    def cacheable(self) -> bool:
+        """Whether the answer may be kept: a budget may have cut it short."""
+        return self.cache and self.budget_ms is None
