@@ -67,7 +67,7 @@ def words_of(text: str) -> set[str]:
     found.update(word for word in _HYPHENED.findall(text) if _spaced(word))
     parts = {part for word in found if not word.isalpha() for part in _PART.findall(word)}
     humps = {hump for word in found | parts if word.isalpha() for hump in _HUMP.split(word)}
-    return {word for word in found | parts | humps if len(word) <= 100}
+    return {word for word in found | parts | humps if len(word) <= 100 and _is_word(word)}
 
 
 def _spaced(word: str) -> bool:

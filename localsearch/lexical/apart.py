@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 _CODE = re.compile(r"(?=.*\d)[^\W_]{3,34}")
 _CHANGE = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
-_GROUPED = 7
+_GROUPED = 6
 """Digits in a row from which people write them in groups: numbers of telephones, accounts, cards."""
 _GROUP = 2
 """Digits of the smallest group."""

@@ -101,16 +101,16 @@ def variants(raw: str) -> tuple[str, ...]:
 
 
 def asked(text: str) -> list[Asked]:
-    """The words of a query in order, then its signs and the names that begin with a dot."""
+    """The words of a query in order, then its signs and the names that begin with a dot, which have no terms."""
     found = [
         Asked(match[0], match.start(), match.end(), *_forms_of(match[0])) for match in WORD.finditer(text)
     ]
     for match in AMOUNT.finditer(text):
         found = [_or_amount(word, match) for word in found]
-    others = [*SIGN.finditer(text), *DOTTED.finditer(text)]
-    return found + [
-        Asked(m[0], m.start(), m.end(), (form,), ((form,),)) for m in others for form in [plain(m[0])]
-    ]
+    for match in (*SIGN.finditer(text), *DOTTED.finditer(text)):
+        form = plain(match[0])
+        found.append(Asked("", match.start(), match.end(), (form,), ((form,),)))
+    return found
 
 
 def words_in(text: str, forms: Callable[[str], Sequence[str]] = variants) -> set[str]:
