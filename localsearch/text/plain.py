@@ -97,6 +97,7 @@ def variants(raw: str) -> tuple[str, ...]:
     found += amounts(word)
     if not raw.isascii():
         found += _SMALL_DIGITS.split(raw) + _UNSEEN.split(raw)
+        found += [sign for signs in _SMALL_DIGITS.findall(raw) for sign in signs]
     return tuple(dict.fromkeys(form for each in found for form in _plain_forms(each.strip("_"))))
 
 
