@@ -161,6 +161,9 @@ _TEXTUAL = frozenset(
     ["markdown", "rst", "tex", "html", "csv", "tsv", "json", "jsonl", "xml", "notebook", "eml", "mbox"]
 )
 
+TEXT_TYPES = _TEXTUAL | {"text", "code", "man"}
+"""Types whose files are plain text as they are, markup included: a browser may show them as text."""
+
 _MAN_NAME = re.compile(r"\.([1-9][a-z]{0,4}|n|l)$")
 _MAN_HEAD = re.compile(rb"(?:['.](?!TH\s|Dd\s)[^\n]*\n|[ \t]*\n)*+\.(?:TH|Dd)\s")
 _MAIL_HEAD = re.compile(
@@ -186,7 +189,7 @@ def detect(name: str, head: bytes) -> str:
     """
     suffix = suffix_of(name)
     by_name = _BY_SUFFIX.get(suffix, "")
-    if b"%PDF-" in head[:1024]:
+    if head.startswith(b"%PDF-"):
         return "pdf"
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return by_name if by_name in _ZIPPED else _zip_kind(head)
@@ -197,6 +200,9 @@ def detect(name: str, head: bytes) -> str:
             return kind
     if head[257:262] == b"ustar" or (by_name == "tar" and len(head) >= 512):
         return "tar"
+    # Some programs write a few lines before the header; a member of an archive or a mail may hold one too.
+    if b"%PDF-" in head[:1024] and by_name in ("", "pdf"):
+        return "pdf"
     if head.startswith(_BINARY) or head[8:12] == b"WEBP" or head[4:8] == b"ftyp":
         return "image" if by_name == "image" else "binary"
     return _textual(name, suffix, by_name, head)

@@ -1,4 +1,4 @@
-"""Reading a file's bytes safely: never a pipe or a device, and noticing a change while it is read."""
+"""Read a file's bytes safely: never from a pipe or a device, and notice a change while reading."""
 
 from __future__ import annotations
 
@@ -11,13 +11,7 @@ from pathlib import Path
 
 from localsearch.errors import ExtractionError
 
-_FLAGS = (
-    os.O_RDONLY
-    | getattr(os, "O_NONBLOCK", 0)
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_NOCTTY", 0)
-    | getattr(os, "O_BINARY", 0)
-)
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY
 _BLOCK = 1 << 20
 
 

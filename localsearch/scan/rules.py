@@ -1,4 +1,4 @@
-"""What is skipped by name alone, and why. Tables first, then the few functions that read them."""
+"""Skip by name alone, with the reason: tables first, then the functions that read them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A quick look at everything around an index: each finding with what to do about it."""
+"""Look at everything around an index: each finding says what to do about it. Changes nothing."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Literal
 from localsearch.errors import LocalSearchError
 from localsearch.extract import confinement
 from localsearch.models import ModelStore
+from localsearch.platform.disk import free_bytes
 from localsearch.platform.ownership import owner_of
 from localsearch.settings import Settings
 from localsearch.store.database import FILE
@@ -68,7 +69,7 @@ def _folder(settings: Settings) -> Iterator[Finding]:
 
 def _disk(settings: Settings) -> Iterator[Finding]:
     folder = next(path for path in (settings.home, *settings.home.parents) if path.exists())
-    free = shutil.disk_usage(folder).free
+    free = free_bytes(folder)
     level: Level = "good" if free > _LOW_DISK else "bad"
     yield Finding("disk", level, f"{free / 1e9:.1f} GB free", "" if level == "good" else "Free some space.")
 
