@@ -27,6 +27,8 @@ import numpy as np
 import regex
 
 from localsearch import Engine, Record
+from localsearch.search.context import QueryContext
+from localsearch.search.query import SearchQuery
 from localsearch.text import detect_language
 
 _SEGMENT = regex.compile(r"(?w).+?\b", regex.DOTALL)
@@ -110,9 +112,7 @@ def check(engine: Engine, documents: Mapping[int, str]) -> Counts:
 
 
 def _finds(engine: Engine, typed: str, held: set[int]) -> bool:
-    from localsearch.search.context import QueryContext, Request
-
-    plan = engine.searcher.planner.plan(QueryContext(Request(typed, mode="lexical")))
+    plan = engine.searcher.planner.plan(QueryContext(SearchQuery(typed, mode="lexical")))
     among = np.array(sorted(held), np.int64)
     if plan.documents is not None:
         among = np.intersect1d(among, plan.documents)

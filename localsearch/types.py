@@ -284,6 +284,10 @@ class LexicalIndex(Protocol):
         """What each term adds to the score of each of these chunks, shape (terms, len(ids))."""
         ...
 
+    def pruned(self, query: Any) -> Any:
+        """The query without what would find nothing more."""
+        ...
+
     def knows(self, word: str) -> bool:
         """Whether some passage holds a plain word."""
         ...

@@ -148,6 +148,15 @@ def _phrase(text: str, analyzer: Analyzer, languages: tuple[str, ...]) -> Phrase
     return Phrase(alternatives, plain) if alternatives or plain else None
 
 
+def pruned(query: LexicalQuery, misses: Callable[[QueryTerm], bool]) -> LexicalQuery:
+    """The query without stems and plain words of those terms whose forms miss nothing that these would find."""
+    kept = (
+        term if len(term.forms) > 1 or misses(term) else replace(term, stems=(), plain=())
+        for term in query.terms
+    )
+    return replace(query, terms=tuple(kept))
+
+
 def inverse_frequency(passages: int, frequencies: Sequence[int]) -> NDArray[np.float32]:
     """Lucene's idf, ln(1 + (N - n + 0.5) / (n + 0.5)), of terms that occur in `frequencies` passages."""
     n = np.asarray(frequencies, np.float32)

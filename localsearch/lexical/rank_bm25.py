@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rank_bm25 import BM25Okapi
 
-from localsearch.lexical.query import EXACT, LexicalQuery, Phrase, QueryTerm, inverse_frequency
+from localsearch.lexical.query import EXACT, LexicalQuery, Phrase, QueryTerm, inverse_frequency, pruned
 from localsearch.lexical.stream import K1, B, plain_stream, plain_words, term_stream
 from localsearch.text import Analyzer
 from localsearch.types import Ids, IndexedChunk, Ranking, Scores
@@ -109,10 +109,12 @@ class RankBM25Index:
 
     def held(self, term: QueryTerm) -> int:
         """Passages that hold the commonest form of the term; of one in pieces, at most."""
-        forms, others = self._form_scores(self._bm25, term.forms), self._other_scores(term)
-        missed = int(np.count_nonzero((forms == 0) & (others > 0)))
         pieces = (min(map(self.doc_freq, words)) for words in term.apart)
-        return max([*map(self.doc_freq, term.forms), missed, *pieces], default=0)
+        return max([*map(self.doc_freq, term.forms), self._missed(term), *pieces], default=0)
+
+    def pruned(self, query: LexicalQuery) -> LexicalQuery:
+        """The query without what would find nothing more."""
+        return pruned(query, lambda term: self._missed(term) > 0)
 
     def knows(self, word: str) -> bool:
         """Whether some passage holds the plain word."""
@@ -158,6 +160,10 @@ class RankBM25Index:
         pieces = [self._phrase_scores(words) for words in term.apart]
         exact = self._form_scores(self._plain_bm25, term.plain[:1]) * (EXACT if len(term.forms) > 1 else 0.0)
         return (np.max([found, *pieces], axis=0) + exact) * term.weight  # type: ignore[no-any-return]
+
+    def _missed(self, term: QueryTerm) -> int:
+        forms = self._form_scores(self._bm25, term.forms)
+        return int(np.count_nonzero((forms == 0) & (self._other_scores(term) > 0)))
 
     def _other_scores(self, term: QueryTerm) -> NDArray[np.float64]:
         stems = self._form_scores(self._bm25, term.stems)

@@ -25,7 +25,7 @@ from localsearch.lexical.borrowed import Borrowed, borrow
 from localsearch.lexical.failures import REBUILD, guard
 from localsearch.lexical.holders import Holders, Term
 from localsearch.lexical.integrity import problems
-from localsearch.lexical.query import EXACT, LexicalQuery, Phrase, QueryTerm, inverse_frequency
+from localsearch.lexical.query import EXACT, LexicalQuery, Phrase, QueryTerm, inverse_frequency, pruned
 from localsearch.lexical.stream import plain_stream, plain_words, term_stream
 from localsearch.lexical.suggest import correct
 from localsearch.text import Analyzer, normalize
@@ -244,6 +244,10 @@ class TantivyIndex:
         searcher = self._searcher
         forms = [self._frequency(searcher, key) for key in _forms(term)]
         return max([*forms, self._missed(searcher, term), *pieces], default=0)
+
+    def pruned(self, query: LexicalQuery) -> LexicalQuery:
+        """The query without what would find nothing more: found out once, it is asked for several times."""
+        return pruned(query, lambda term: self._missed(self._searcher, term) > 0)
 
     def knows(self, word: str) -> bool:
         """Whether some passage holds the plain word."""

@@ -103,6 +103,7 @@ class Planner:
             languages=self.derived.lexical.languages,
             knows=self.derived.lexical.knows,
         )
+        words = self.derived.lexical.pruned(words)
         chosen = _all_filters(query, parsed)
         chosen_ones = self._allowed(query.collection, chosen, words)
         narrowed, documents = chosen_ones is not None, self._without(chosen_ones, words)

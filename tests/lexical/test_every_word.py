@@ -82,6 +82,7 @@ def test_both_engines_find_and_rank_the_same(tmp_path: Path) -> None:
         spoken = indexes[0].languages
         queries = [analyze_query(text, analyzer, languages=spoken, knows=index.knows) for index in indexes]
         assert queries[0] == queries[1]
+        assert indexes[0].pruned(queries[0]) == indexes[1].pruned(queries[1])
         ours, theirs = (index.search(query, 500) for index, query in zip(indexes, queries, strict=True))
         assert sorted(ours.ids.tolist()) == sorted(theirs.ids.tolist()), text
         assert [index.held(term) for index in indexes[:1] for term in queries[0].terms] == [
