@@ -119,7 +119,7 @@ def _terms(
             if len(target) >= MOST_TERMS:
                 break
     chosen = counts or stops
-    return tuple(replace(term, weight=float(n)) for term, n in chosen.items())
+    return tuple(term if n == 1 else replace(term, weight=float(n)) for term, n in chosen.items())
 
 
 def _apart(
@@ -151,7 +151,7 @@ def _phrase(text: str, analyzer: Analyzer, languages: tuple[str, ...]) -> Phrase
 def pruned(query: LexicalQuery, misses: Callable[[QueryTerm], bool]) -> LexicalQuery:
     """The query without stems and plain words of those terms whose forms miss nothing that these would find."""
     kept = (
-        term if len(term.forms) > 1 or misses(term) else replace(term, stems=(), plain=())
+        term if len(term.forms) > 1 or misses(term) else QueryTerm(term.forms, term.weight, apart=term.apart)
         for term in query.terms
     )
     return replace(query, terms=tuple(kept))

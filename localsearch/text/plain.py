@@ -127,8 +127,8 @@ def places_of(
     """Where words stand that can be asked for by these plain forms, ascending."""
     if not _may_hold(text, wanted):
         return []
-    found = list(across_words(text))
-    for match in WORD.finditer(text):
+    found = [] if all(map(str.isalpha, wanted)) else list(across_words(text))
+    for match in _words_of(text).finditer(text):
         raw, start = match[0], match.start()
         if RUN.match(raw):
             found += [(normalize(raw[low:high]), start + low, start + high) for low, high in clusters(raw)]
@@ -181,7 +181,12 @@ def plain(text: str) -> str:
 
 def raw_words(text: str) -> list[str]:
     """The words of a text as written, runs of an unspaced script whole."""
-    return (PLAIN_WORD if text.isascii() or SPECIAL.search(text) is None else WORD).findall(text)
+    return _words_of(text).findall(text)
+
+
+def _words_of(text: str) -> re.Pattern[str]:
+    """What finds the words of this text: most have none of the scripts for which it takes long."""
+    return PLAIN_WORD if text.isascii() or SPECIAL.search(text) is None else WORD
 
 
 @lru_cache(10_000)
