@@ -260,25 +260,33 @@ class TantivyIndex:
 
     def _frequency(self, searcher: tantivy.Searcher, term: Term) -> int:
         """Asked once for each term of a state of the index: a query asks several times, once for each language."""
-        seen, known = self._frequencies
-        if seen is not searcher or len(known) >= _REMEMBERED:
-            known = {}
-            self._frequencies = searcher, known
+        known = self._remembered(searcher)
         if term not in known:
             known[term] = int(searcher.doc_freq(*term))
         return known[term]
 
+    def _remembered(self, searcher: tantivy.Searcher) -> dict[Hashable, int]:
+        """Numbers of this state of the index."""
+        seen, known = self._frequencies
+        if seen is not searcher or len(known) >= _REMEMBERED:
+            known = {}
+            self._frequencies = searcher, known
+        return known
+
     def _missed(self, searcher: tantivy.Searcher, term: QueryTerm) -> int:
         """Passages that hold none of the forms and something else that will do; counted once a state of the index."""
+        if not term.stems and not term.plain:
+            return 0
+        known, key = self._remembered(searcher), (term.forms, term.stems, term.plain)
+        if key not in known:
+            known[key] = self._counted(searcher, term)
+        return known[key]
+
+    def _counted(self, searcher: tantivy.Searcher, term: QueryTerm) -> int:
         others = sum(self._frequency(searcher, key) for key in _others(term))
         if not others or term.apart_from_forms:
             return others
-        self._frequency(searcher, _others(term)[0])
-        known, key = self._frequencies[1], (term.forms, term.stems, term.plain)
-        if key not in known:
-            query = self._but_for_forms(searcher, term)
-            known[key] = int(searcher.search(query, 1, count=True).count)  # type: ignore[attr-defined]
-        return known[key]
+        return int(searcher.search(self._but_for_forms(searcher, term), 1, count=True).count)  # type: ignore[attr-defined]
 
     def _but_for_forms(self, searcher: tantivy.Searcher, term: QueryTerm) -> tantivy.Query:
         others = tantivy.Query.disjunction_max_query(self._terms(searcher, _others(term)))

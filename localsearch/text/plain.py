@@ -57,6 +57,7 @@ _FIRST_LETTERS = re.compile(r"[^\W\d_]+(?=\d)")
 _MIDDLE = re.compile(r"(?<=\w)[:;,·‧](?=\w)")
 # Rules WB6 to WB12 of Unicode Standard Annex 29.
 _CHAIN = re.compile(r"\w+(?:(?:(?<=\d)[,;.'’](?=\d)|(?<=[^\W\d_])[:·‧.'’](?=[^\W\d_]))\w+)+")
+_JOINTS = re.compile(rb"(?<=[a-z0-9])[._',-]+(?=[a-z0-9])")
 _ASCII_SIGNS = bytes(i for i in range(128) if not chr(i).isalnum())
 _INSTEAD = [(chr(code), letters) for code, letters in LETTERS.items()]
 _NO_WORD = re.compile(r"\W+")
@@ -138,17 +139,33 @@ def places_of(
 
 
 def _may_hold(text: str, wanted: frozenset[str]) -> bool:
-    """Cheaply false for most texts that hold none of these: the letters of ASCII in them, signs left out, tell."""
-    flat = text.lower() if text.isascii() else unicodedata.normalize("NFKD", text.casefold())
+    """Cheaply false for most texts that hold none of these."""
+    flat = (
+        text.lower() if text.isascii() else unicodedata.normalize("NFKD", text.casefold()).replace("’", "'")
+    )
     if not flat.isascii():
         for letter, instead in _INSTEAD:
             flat = flat.replace(letter, instead)
-    letters = _ascii_letters(flat)
-    return any(_ascii_letters(word) in letters if word.isascii() else word[0] in flat for word in wanted)
+    letters = flat.encode("ascii", "ignore")
+    joined = letters.translate(None, _ASCII_SIGNS)
+    return any(_begins(word, text, letters, joined) if word.isascii() else word[0] in flat for word in wanted)
 
 
-def _ascii_letters(text: str) -> bytes:
-    return text.encode("ascii", "ignore").translate(None, _ASCII_SIGNS)
+def _begins(word: str, text: str, letters: bytes, joined: bytes) -> bool:
+    """Whether a word of ASCII, or a part of one, may begin so in a text, given its letters with and without signs."""
+    asked = word.encode().translate(None, _ASCII_SIGNS)
+    if asked not in joined:
+        return False
+    if not word.isalpha() or not text.isascii():
+        return True
+    beginning = _beginning(asked)
+    capital = word.capitalize() in text or word.upper() in text
+    return capital or bool(beginning.search(letters) or beginning.search(_JOINTS.sub(b"", letters)))
+
+
+@lru_cache(10_000)
+def _beginning(word: bytes) -> re.Pattern[bytes]:
+    return re.compile(rb"(?<![a-z])" + word)
 
 
 def across_words(text: str) -> Iterator[Place]:
