@@ -57,7 +57,7 @@ _FIRST_LETTERS = re.compile(r"[^\W\d_]+(?=\d)")
 _MIDDLE = re.compile(r"(?<=\w)[:;,·‧](?=\w)")
 # Rules WB6 to WB12 of Unicode Standard Annex 29.
 _CHAIN = re.compile(r"\w+(?:(?:(?<=\d)[,;.'’](?=\d)|(?<=[^\W\d_])[:·‧.'’](?=[^\W\d_]))\w+)+")
-_JOINTS = re.compile(rb"(?<=[a-z0-9])[._',-]+(?=[a-z0-9])")
+_JOINTS = b"._',-"
 _ASCII_SIGNS = bytes(i for i in range(128) if not chr(i).isalnum())
 _INSTEAD = [(chr(code), letters) for code, letters in LETTERS.items()]
 _NO_WORD = re.compile(r"\W+")
@@ -147,20 +147,18 @@ def _may_hold(text: str, wanted: frozenset[str]) -> bool:
         for letter, instead in _INSTEAD:
             flat = flat.replace(letter, instead)
     letters = flat.encode("ascii", "ignore")
-    joined = letters.translate(None, _ASCII_SIGNS)
-    return any(_begins(word, text, letters, joined) if word.isascii() else word[0] in flat for word in wanted)
+    return any(_begins(word, text, letters) if word.isascii() else word[0] in flat for word in wanted)
 
 
-def _begins(word: str, text: str, letters: bytes, joined: bytes) -> bool:
-    """Whether a word of ASCII, or a part of one, may begin so in a text, given its letters with and without signs."""
-    asked = word.encode().translate(None, _ASCII_SIGNS)
-    if asked not in joined:
-        return False
-    if not word.isalpha() or not text.isascii():
-        return True
-    beginning = _beginning(asked)
-    capital = word.capitalize() in text or word.upper() in text
-    return capital or bool(beginning.search(letters) or beginning.search(_JOINTS.sub(b"", letters)))
+def _begins(word: str, text: str, letters: bytes) -> bool:
+    """Whether a word of ASCII, or a part of one, may begin in a text, given its small letters and signs of ASCII."""
+    asked = word.encode()
+    if not word.isalpha():
+        return asked.translate(None, _ASCII_SIGNS) in letters.translate(None, _ASCII_SIGNS)
+    if asked in letters:
+        capital = word.capitalize() in text or word.upper() in text
+        return capital or not text.isascii() or _beginning(asked).search(letters) is not None
+    return asked in letters.translate(None, _JOINTS)
 
 
 @lru_cache(10_000)
