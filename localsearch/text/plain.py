@@ -57,7 +57,7 @@ _FIRST_LETTERS = re.compile(r"[^\W\d_]+(?=\d)")
 _MIDDLE = re.compile(r"(?<=\w)[:;,·‧](?=\w)")
 # Rules WB6 to WB12 of Unicode Standard Annex 29.
 _CHAIN = re.compile(r"\w+(?:(?:(?<=\d)[,;.'’](?=\d)|(?<=[^\W\d_])[:·‧.'’](?=[^\W\d_]))\w+)+")
-_JOINTS = b"._',-"
+_JOINTS = b"._',:;-"
 _ASCII_SIGNS = bytes(i for i in range(128) if not chr(i).isalnum())
 _INSTEAD = [(chr(code), letters) for code, letters in LETTERS.items()]
 _NO_WORD = re.compile(r"\W+")
@@ -128,7 +128,7 @@ def places_of(
     """Where words stand that can be asked for by these plain forms, ascending."""
     if not _may_hold(text, wanted):
         return []
-    found = [] if all(map(str.isalpha, wanted)) else list(across_words(text))
+    found = list(across_words(text))
     for match in _words_of(text).finditer(text):
         raw, start = match[0], match.start()
         if RUN.match(raw):
@@ -141,7 +141,7 @@ def places_of(
 def _may_hold(text: str, wanted: frozenset[str]) -> bool:
     """Cheaply false for most texts that hold none of these."""
     flat = (
-        text.lower() if text.isascii() else unicodedata.normalize("NFKD", text.casefold()).replace("’", "'")
+        text.lower() if text.isascii() else unicodedata.normalize("NFKD", text).casefold().replace("’", "'")
     )
     if not flat.isascii():
         for letter, instead in _INSTEAD:

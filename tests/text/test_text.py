@@ -200,7 +200,9 @@ def test_finding_wanted_terms_gives_what_the_tokens_say(language: str) -> None:
             assert analyzer.find(sample, wanted, language) == [t for t in tokens if t.term in wanted]
 
 
-ENGLISH = st.text("\u00ad\u200b‐abeiydltsngsk?-',.’_#+ABCD019 \n\u00a0éß²İK‑я京“—·™", min_size=1, max_size=40)
+ENGLISH = st.text(
+    ":;\u00ad\u200b‐abeiydltsngsk?-',.’_#+ABCD019 \n\u00a0éß²İK‑я京“—·™", min_size=1, max_size=40
+)
 
 
 @settings(max_examples=300, deadline=None)
@@ -249,3 +251,13 @@ def test_only_what_no_word_has_in_it_is_passed_over(analyzer: Analyzer) -> None:
     assert 1_000 < len(passed) < 4_000
     assert [sign for sign in passed if WORD.findall(f"a{sign}b") != ["a", "b"]] == []
     assert [sign for sign in passed if sign.lower() != sign] == []
+
+
+@settings(max_examples=300, deadline=None)
+@given(ENGLISH)
+@example("rock'n'roll e-mail readFile RTFWord those os\x1cpath.os x\x0bos")
+def test_places_of_plain_forms_are_those_of_the_words(text: str) -> None:
+    analyzer = Analyzer()
+    for form in analyzer.words(text):
+        assert analyzer.find_plain(text, frozenset({form})), form
+        assert all(place[0] == form for place in analyzer.find_plain(text, frozenset({form})))
