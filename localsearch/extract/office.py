@@ -10,6 +10,7 @@ from localsearch.extract.builder import Builder
 from localsearch.extract.decode import clean
 from localsearch.extract.fields import front_matter
 from localsearch.extract.limits import failure
+from localsearch.extract.packages import OLE, own_title
 from localsearch.extract.source import Source
 from localsearch.types import BlockKind, Extract, Place
 
@@ -22,18 +23,12 @@ MIME = {
     "ppt": "application/vnd.ms-powerpoint",
     "rtf": "application/rtf",
 }
-OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _KINDS: dict[str, BlockKind] = {"list_item": "list", "code": "code", "table": "table"}
 _FIELD_CODE = re.compile(
     r"\b(?:HYPERLINK|PAGEREF|INCLUDEPICTURE|TOC|EMBED|MERGEFIELD|SEQ|NOTEREF)\b"
     r"(?:[ \t]+(?:\\\S+|\"[^\"\n]*\"|_\w+|[A-Z]\w*\.[\w.]+))+"
 )
 _EMPHASIS = re.compile(r"(\*\*|(?<!\w)_)(\S(?:.*?\S)?)\1")
-_JUNK_TITLE = re.compile(
-    r"untitled.*|document\d*|slide ?1?|powerpoint[- ]pr.*|presentation\d*"
-    r"|.*\.(?:docx?|tex|dvi|indd|pptx?|xlsx?|rtf|odt|qxp)",
-    re.I,
-)
 
 
 def read_office(source: Source, kind: str) -> list[Extract]:
@@ -160,14 +155,3 @@ def _finish(builder: Builder, result: Any, kind: str) -> Extract:
         "slides": own.get("slide_count"),
     }
     return builder.extract(kind, title=own_title(own.get("title")), metadata=front_matter(found))
-
-
-def own_title(title: object) -> str:
-    """A document's own title, unless a program made it up."""
-    text = (
-        " ".join(clean(str(title or "")).split())
-        .removeprefix("Microsoft Word - ")
-        .removeprefix("Microsoft PowerPoint - ")
-    )
-    junk = _JUNK_TITLE.fullmatch(text) or not any(map(str.isalnum, text))
-    return "" if junk else text[:300]

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import io
 import lzma
+import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from xml.etree import ElementTree
 
+from localsearch.extract.decode import clean
 from localsearch.extract.fields import front_matter
 from localsearch.extract.limits import failure
 
 LARGEST_PART = 64_000_000
 """Bytes of the largest part of a package that is parsed in memory."""
+OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+"""First bytes of an OLE container: a file from before Office 2007, or an encrypted one since."""
 DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError)
 """What unpacking a damaged part may raise."""
 _FIELDS = {
@@ -30,6 +34,23 @@ _FIELDS = {
     "keyword": "tags",
     "subject": "subject",
     "language": "language",
+}
+_JUNK_TITLE = re.compile(
+    r"untitled.*|document\d*|slide ?1?|powerpoint[- ]pr.*|presentation\d*"
+    r"|.*\.(?:docx?|tex|dvi|indd|pptx?|xlsx?|rtf|odt|qxp)",
+    re.I,
+)
+_CODE_PAGES = {
+    65001: "utf-8",
+    10000: "mac_roman",
+    10006: "mac_greek",
+    10007: "mac_cyrillic",
+    10029: "mac_latin2",
+    10079: "mac_iceland",
+    10081: "mac_turkish",
+    936: "gb18030",
+    20127: "ascii",
+    28591: "latin-1",
 }
 
 
@@ -52,21 +73,36 @@ def part(package: zipfile.ZipFile, name: str, limit: int = LARGEST_PART) -> byte
 
 def properties(data: bytes, kind: str) -> tuple[str, dict[str, Any]]:
     """Title and metadata of an Office Open XML, OpenDocument or OLE file; what is damaged is left out."""
+    if kind in ("xls", "doc", "ppt"):
+        return _gathered(lambda: _ole(data))
+    package = open_package(data)
+    names = package.namelist()
+    found = next((name for name in ("docProps/core.xml", "meta.xml") if name in names), "")
+    return properties_of(lambda name: part(package, name, 1_000_000), found) if found else ("", {})
+
+
+def properties_of(read: Callable[[str], bytes], name: str) -> tuple[str, dict[str, Any]]:
+    """Title and metadata in one part of a package, which `read` gives; nothing where it is missing or damaged."""
+    return _gathered(lambda: _xml(read(name)))
+
+
+def _gathered(read: Callable[[], Iterator[tuple[str, Any]]]) -> tuple[str, dict[str, Any]]:
     try:
-        found = dict(_ole(data) if kind in ("xls", "doc", "ppt") else _xml(data))
+        found: dict[str, Any] = {}
+        for field, value in read():
+            found.setdefault(field, value)
     except Exception:  # properties are an extra; whatever is wrong with them, the text stands
         return "", {}
+    if "language" in found:
+        found["language"] = str(found["language"]).split("-")[0].lower()
     return str(found.pop("title", "")), front_matter(found)
 
 
 def _xml(data: bytes) -> Iterator[tuple[str, str]]:
-    package = open_package(data)
-    for name in ("docProps/core.xml", "meta.xml"):
-        if name in package.namelist():
-            for element in ElementTree.fromstring(part(package, name, 1_000_000)).iter():
-                field = _FIELDS.get(element.tag.rpartition("}")[2])
-                if field and element.text:
-                    yield field, element.text
+    for element in ElementTree.fromstring(data).iter():
+        field = _FIELDS.get(element.tag.rpartition("}")[2])
+        if field and element.text:
+            yield field, element.text
 
 
 def _ole(data: bytes) -> Iterator[tuple[str, Any]]:
@@ -74,6 +110,7 @@ def _ole(data: bytes) -> Iterator[tuple[str, Any]]:
 
     with olefile.OleFileIO(io.BytesIO(data)) as file:
         own = file.get_metadata()
+    page = own.codepage or 1252
     for field, value in (
         ("title", own.title),
         ("author", own.author),
@@ -83,7 +120,19 @@ def _ole(data: bytes) -> Iterator[tuple[str, Any]]:
         ("subject", own.subject),
     ):
         if value:
-            yield field, value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+            yield field, _in_code_page(value, page) if isinstance(value, bytes) else value
+
+
+def _in_code_page(value: bytes, page: int) -> str:
+    """A string of a property set in the code page that the set names ([MS-OLEPS] 2.18.1); it may be Macintosh's."""
+    if page & 0xFFFF == 1200:
+        return value.decode("utf-16-le", "replace").rstrip("\0")
+    name = _CODE_PAGES.get(page & 0xFFFF, f"cp{page & 0xFFFF}")
+    try:
+        text = value.decode(name, "replace")
+    except LookupError:
+        text = value.decode("cp1252", "replace")
+    return text.rstrip("\0")
 
 
 def asks_for_password(data: bytes) -> bool:
@@ -103,3 +152,14 @@ def asks_for_password(data: bytes) -> bool:
             return True
         at += 4 + length
     return False
+
+
+def own_title(title: object) -> str:
+    """A document's own title, unless a program made it up."""
+    text = (
+        " ".join(clean(str(title or "")).split())
+        .removeprefix("Microsoft Word - ")
+        .removeprefix("Microsoft PowerPoint - ")
+    )
+    junk = _JUNK_TITLE.fullmatch(text) or not any(map(str.isalnum, text))
+    return "" if junk else text[:300]

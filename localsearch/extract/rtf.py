@@ -10,7 +10,8 @@ from localsearch.extract.builder import Builder
 from localsearch.extract.decode import clean
 from localsearch.extract.fields import front_matter
 from localsearch.extract.limits import failure
-from localsearch.extract.office import own_title, read_office
+from localsearch.extract.office import read_office
+from localsearch.extract.packages import own_title
 from localsearch.extract.source import Source
 from localsearch.types import Extract
 

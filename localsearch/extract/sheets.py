@@ -1,149 +1,169 @@
-"""Tables: spreadsheets by calamine, CSV and TSV by the standard library; each row with its number."""
+"""Spreadsheets: values by calamine, as their formats show them, with comments, drawings and headers."""
 
 from __future__ import annotations
 
-import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
-from datetime import date, datetime, time
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from localsearch.errors import ExtractionError
+from localsearch.extract.biff import OldSheet, read_old_sheets
 from localsearch.extract.builder import Builder
-from localsearch.extract.decode import decode
+from localsearch.extract.decode import clean
 from localsearch.extract.limits import failure
-from localsearch.extract.office import OLE, own_title
-from localsearch.extract.packages import asks_for_password, properties
-from localsearch.extract.plain import read_text
+from localsearch.extract.opc import Package
+from localsearch.extract.packages import OLE, asks_for_password, own_title, properties, properties_of
+from localsearch.extract.rows import formatted, labelled, one_line, runs
 from localsearch.extract.source import Source
+from localsearch.extract.workbook import Sheet, Workbook, sparse_rows
 from localsearch.types import Extract, Place
 
-ROWS = 50
-"""Rows kept in one block; passages count their rows on from its first."""
-WIDEST = 64
-"""Columns of the widest table whose cells are told with the names in its head."""
-LONGEST_CELL = 10_000
-"""Characters kept of one cell."""
+DENSE = 100_000
+"""Cells, empty ones counted, up to which a sheet is read as one rectangle however few are filled."""
+SPARSE = 10
+"""Times that a larger rectangle may exceed the filled cells before these are read one by one."""
+LARGEST_STRINGS = 300_000_000
+"""Bytes of shared strings beyond which they are left out: a workbook of such a size is made to harm."""
+
+Row = tuple[int, Sequence[str]]
+_MADE_UP = re.compile(r"\w+?[ _]?\d+")
 
 
-def read_sheets(source: Source, kind: str) -> list[Extract]:
+def read_xlsx(source: Source) -> list[Extract]:
     """Every sheet of a workbook, its name as heading; cells with the name of their column where there is a head."""
+    if source.data.startswith(OLE):
+        raise failure("encrypted", "it asks for a password")
+    package = Package(source.data)
+    if package.main("xl/workbook.xml").lower().endswith(".bin"):
+        return _read_by_calamine(source, "xlsx", {})
+    workbook = Workbook(package)
+    builder = _Sheets(source.limits.text)
+    book = _opened(source.data, workbook)
+    for sheet in workbook.sheets():
+        builder.begin(sheet.name)
+        workbook.scan(sheet)
+        builder.rows(_rows(book, workbook, sheet, builder.notes))
+        for text, row in workbook.texts(sheet):
+            builder.beside(text, row)
+    builder.notes += package.notes
+    title, metadata = properties_of(package.read, "docProps/core.xml")
+    return [builder.finish("xlsx", title, metadata)]
+
+
+def read_xls(source: Source) -> list[Extract]:
+    """Every sheet of an Excel 97 workbook; of older ones the values alone."""
+    try:
+        beside = read_old_sheets(source.data)
+    except Exception:  # what stands beside the values is an extra; calamine tells what is wrong with the file
+        beside = {}
+    return _read_by_calamine(source, "xls", beside)
+
+
+def _read_by_calamine(source: Source, kind: str, beside: Mapping[str, OldSheet]) -> list[Extract]:
     from python_calamine import CalamineError, CalamineWorkbook, PasswordError
 
-    if kind in ("xlsx", "ods") and source.data.startswith(OLE):
-        raise failure("encrypted", "it asks for a password")
-    builder = Builder(source.limits.text)
+    builder = _Sheets(source.limits.text)
     try:
         book = CalamineWorkbook.from_filelike(io.BytesIO(source.data))
-        for name in book.sheet_names:
-            _add_sheet(builder, book, name)
     except PasswordError:
         raise failure("encrypted", "it asks for a password") from None
     except CalamineError as error:
         if kind == "xls" and asks_for_password(source.data):
             raise failure("encrypted", "it asks for a password") from None
         raise failure("damaged", f"could not be read: {error}") from None
-    if builder.empty:
-        raise failure("no-text", "its sheets hold no cells with content")
+    for name in book.sheet_names:
+        builder.begin(name)
+        own = beside.get(name, OldSheet())
+        builder.rows(_dense(book, name, own.formats, builder.notes))
+        for text, row in own.texts:
+            builder.beside(text, row)
     title, metadata = properties(source.data, kind)
-    return [builder.extract(kind, title=own_title(title) or None, metadata=metadata)]
+    return [builder.finish(kind, title, metadata)]
 
 
-def _add_sheet(builder: Builder, book: Any, name: str) -> None:
-    sheet = book.get_sheet_by_name(name)
-    rows = ([_shown(cell) for cell in row] for row in sheet.iter_rows())
-    place = Place(sheet=name)
-    builder.leave_headings()
-    marked = False
-    for start, lines in _runs(_labelled(rows)):
-        if not marked:
-            builder.heading(1, name, place)
-            marked = True
-        row = Place(sheet=name, row=start)
-        builder.add("\n".join(lines), "table", row)
+class _Sheets(Builder):
+    """A builder that knows which sheet it is in, and whether any holds more than its name."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self._name = ""
+        self._names: list[str] = []
+        self._filled = False
+
+    def begin(self, name: str) -> None:
+        self.leave_headings()
+        self._name = name
+        self._names.append(name)
+        self.heading(1, clean(name), Place(sheet=name))
+
+    def rows(self, rows: Iterable[Row]) -> None:
+        for start, lines in runs(labelled(rows)):
+            self.add(clean("\n".join(lines)), "table", Place(sheet=self._name, row=start))
+            self._filled = True
+            if self.full:
+                break
+
+    def beside(self, text: str, row: int | None) -> None:
+        if text.strip():
+            self.add(clean(text), place=Place(sheet=self._name, row=row))
+            self._filled = True
+
+    def finish(self, kind: str, title: str, metadata: Mapping[str, Any]) -> Extract:
+        """The extract; ExtractionError for empty sheets whose names a program made up."""
+        if not self._filled and all(_MADE_UP.fullmatch(name) for name in self._names):
+            raise failure("no-text", "its sheets hold no cells with content")
+        return self.extract(kind, title=own_title(title) or None, metadata=metadata)
 
 
-def read_csv(source: Source, kind: str) -> list[Extract]:
-    """A table of separated values, the separator guessed among the usual ones; plain text if it is no table."""
-    text, _ = decode(source.data)
-    csv.field_size_limit(10_000_000)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text, kind))
-    builder = Builder(source.limits.text)
-    rows = ([_shown(cell) for cell in row] for row in _tolerant(reader))
-    for start, lines in _runs(_labelled(rows)):
-        builder.add("\n".join(lines), "table", Place(row=start), joint="\n")
-        if builder.full:
-            break
-    if builder.empty:
-        return [replace(read_text(source.data, source.name, source.limits.text), type=kind)]
-    return [builder.extract(kind)]
+def _opened(data: bytes, workbook: Workbook) -> Any:
+    """The workbook in calamine; None where it does not open there, or is too large to be opened."""
+    from python_calamine import CalamineError, CalamineWorkbook, PasswordError
 
-
-def _delimiter(text: str, kind: str) -> str:
-    if kind == "tsv":
-        return "\t"
-    lines = [line for line in text[:20_000].split("\n")[:50] if line.strip()]
-    counts = {mark: sum(1 for line in lines if mark in line) * 1000 + sum(map(str.count, lines, [mark] * len(lines)))
-              for mark in ",;\t|"}  # fmt: skip
-    return max(counts, key=lambda mark: counts[mark])
-
-
-def _tolerant(reader: Iterator[list[str]]) -> Iterator[list[str]]:
-    """Rows up to the first that is no CSV."""
+    strings = workbook.package.related(workbook.main, "sharedStrings")
+    if any(workbook.package.size(part) > LARGEST_STRINGS for part in strings):
+        return None
     try:
-        yield from reader
-    except csv.Error:
+        return CalamineWorkbook.from_filelike(io.BytesIO(data))
+    except PasswordError:
+        raise failure("encrypted", "it asks for a password") from None
+    except CalamineError:
+        return None
+
+
+def _rows(book: Any, workbook: Workbook, sheet: Sheet, notes: list[str]) -> Iterator[Row]:
+    area = sheet.rows * sheet.columns
+    if book is not None and (area <= DENSE or area <= SPARSE * sheet.cells):
+        yield from _dense(book, sheet.name, sheet.formats, notes)
         return
+    try:
+        for row, cells in sparse_rows(workbook, sheet):
+            width = max(cells, default=0)
+            yield row, [_shown(cells.get(c, ""), sheet.formats.get((row, c))) for c in range(1, width + 1)]
+    except KeyError:
+        notes.append(f"the sheet {sheet.name} is missing")
+    except ExtractionError as error:
+        notes.append(f"the sheet {sheet.name} was not read: {error.message}")
 
 
-def _shown(cell: object) -> str:
-    """A cell as a person reads it, on one line."""
-    if isinstance(cell, float) and cell.is_integer() and abs(cell) < 1e15:
-        return str(int(cell))
-    if isinstance(cell, datetime) and cell.time() == time():
-        return cell.date().isoformat()
-    if isinstance(cell, (date, datetime)):
-        return cell.isoformat(" ") if isinstance(cell, datetime) else cell.isoformat()
-    return " ".join(str(cell)[:LONGEST_CELL].split())
+def _dense(book: Any, name: str, formats: Mapping[tuple[int, int], str], notes: list[str]) -> Iterator[Row]:
+    """Rows of a sheet as calamine gives them, from the first row and the first column that is filled."""
+    from python_calamine import CalamineError, WorksheetNotFound
 
-
-def _labelled(rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Each row on one line, "" for an empty one; below a head as "name: value | name: value"."""
-    head: Sequence[str] | None = None
-    for row in rows:
-        filled = [cell for cell in row if cell]
-        if head is None and filled:
-            head = row if _is_head(row) else ()
-            yield " | ".join(filled)
-        elif head:
-            yield " | ".join(_cell(head, index, cell) for index, cell in enumerate(row) if cell)
+    try:
+        sheet = book.get_sheet_by_name(name)
+    except WorksheetNotFound:
+        return
+    except CalamineError as error:
+        notes.append(f"the sheet {name} was not read: {error}")
+        return
+    first = sheet.start[1] + 1 if sheet.start else 1
+    for row, cells in enumerate(sheet.iter_rows(), 1):
+        if formats:
+            yield row, [_shown(cell, formats.get((row, column))) for column, cell in enumerate(cells, first)]
         else:
-            yield " | ".join(filled)
+            yield row, [one_line(cell) for cell in cells]
 
 
-def _is_head(row: Sequence[str]) -> bool:
-    """Whether a first row names the columns: several short, different words and no numbers."""
-    names = [cell for cell in row if cell]
-    if not 2 <= len(names) <= WIDEST or len(names) < 0.8 * len(row) or len(set(names)) < len(names):
-        return False
-    return all(len(name) <= 60 and any(map(str.isalpha, name)) and not name[0].isdigit() for name in names)
-
-
-def _cell(head: Sequence[str], index: int, cell: str) -> str:
-    name = head[index] if index < len(head) else ""
-    return f"{name}: {cell}" if name else cell
-
-
-def _runs(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
-    """Rows that follow one another without a gap, up to ROWS at a time, with the number of the first."""
-    run: list[str] = []
-    start = 1
-    for number, line in enumerate(lines, 1):
-        if run and (not line or len(run) == ROWS):
-            yield start, run
-            run = []
-        if line:
-            start = start if run else number
-            run.append(line)
-    if run:
-        yield start, run
+def _shown(cell: object, code: str | None) -> str:
+    return one_line(cell) if code is None else formatted(cell, code)

@@ -104,7 +104,7 @@ class ScanFilter:
             return _HIDDEN
         if not included and not self.is_included(entry, False):
             return _NOT_INCLUDED
-        return binary_file(name) or self._too_large(state)
+        return binary_file(name, lambda: beginning(path)) or self._too_large(state)
 
     def named(self, state: os.stat_result) -> Skip | None:
         """Judge a file that was named as a root: any file is taken that is not too large."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +12,8 @@ from typing import Literal
 
 from localsearch.errors import LocalSearchError
 from localsearch.extract import confinement
+from localsearch.extract.limits import Limits
+from localsearch.extract.ocr import engine
 from localsearch.models import ModelStore
 from localsearch.platform.disk import free_bytes
 from localsearch.platform.ownership import owner_of
@@ -102,10 +103,13 @@ def _readers(settings: Settings) -> Iterator[Finding]:
 
 
 def _programs(settings: Settings) -> Iterator[Finding]:
-    here = shutil.which("tesseract")
+    here = engine(Limits.of(settings.extract))
     if settings.extract.ocr and not here:
         yield Finding(
-            "ocr", "bad", "images cannot be read: tesseract is not installed", "Install tesseract-ocr."
+            "ocr",
+            "bad",
+            f"images cannot be read: {settings.extract.ocr_engine} is not installed",
+            "Run: pip install 'localsearch[ocr]'; or install tesseract-ocr.",
         )
     elif not settings.extract.ocr:
         yield Finding("ocr", "note", "images and scanned pages are not read: extract.ocr is off")
