@@ -7,9 +7,9 @@ import os
 import tempfile
 import time
 from dataclasses import fields, replace
-from datetime import datetime
 from pathlib import Path
 
+from localsearch.checked import moment
 from localsearch.cli.console import Console
 from localsearch.cli.interrupt import INTERRUPTED, Interrupt
 from localsearch.cli.remote import Remote
@@ -166,7 +166,8 @@ def status(args: argparse.Namespace, console: Console, settings: Settings) -> in
         console.result(state)
         return 0
     coverage = f"{state.semantic_coverage:.1%}" if state.chunks else "nothing yet"
-    changed = datetime.fromtimestamp(state.changed).isoformat(" ", "seconds") if state.changed else "never"
+    when = moment(state.changed or None)
+    changed = when.astimezone().strftime("%Y-%m-%d %H:%M:%S") if when else "never"
     rows = [["", ""], ["home", state.home], *(["root", root] for root in state.roots)]
     rows += [["documents", f"{state.documents:,}"], ["passages", f"{state.chunks:,}"]]
     rows += [["found by meaning", coverage], ["version", state.version or "none"]]
@@ -202,7 +203,8 @@ def why(args: argparse.Namespace, console: Console, settings: Settings) -> int:
         )
         return 0
     within = "" if os.path.abspath(os.path.expanduser(args.file)) == row.path else "in the folder "
-    why = f" ({row.rule}): {row.reason}" if row.reason else f", collection {row.collection}, under {row.root}"
+    rule = f" ({row.rule})" if row.rule else ""
+    why = f"{rule}: {row.reason}" if row.reason else f", collection {row.collection}, under {row.root}"
     console.out.print(f"{within}{row.path}: {row.state}{why}", markup=False)
     if row.rule in _SETTINGS:
         console.say(

@@ -7,6 +7,7 @@ stops the work, what was committed is found unchanged next time and the rest is 
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from localsearch.checked import EARLIEST_NS, LATEST_NS
 from localsearch.derived import Derived
 from localsearch.errors import ExtractionError, LocalSearchError, RootUnreadable
 from localsearch.extract import Extractor
@@ -36,6 +38,8 @@ from localsearch.types import Cancelled, Extract, Progress, Record, Report, neve
 
 _BATCH_FILES = 200
 _BATCH_S = 1.0
+_NOTES, _LONGEST_NOTE = 5, 200
+_LOG = logging.getLogger("localsearch.indexing")
 SKIPPING_RULES = frozenset({"binary", "empty", "image", "unsupported"})
 """Rules of the extractor that mean there was nothing to read, rather than that reading failed."""
 
@@ -118,6 +122,14 @@ class _IndexRun:
 
     def count(self, word: str, by: int = 1) -> None:
         self.counts[word] = self.counts.get(word, 0) + by
+
+    def copy(self) -> tuple[dict[str, int], dict[str, int], int, int]:
+        """The counts as they are now."""
+        return dict(self.counts), dict(self.rules), self.documents, self.chunks
+
+    def restore(self, counts: tuple[dict[str, int], dict[str, int], int, int]) -> None:
+        """Take back what was counted since `copy`."""
+        self.counts, self.rules, self.documents, self.chunks = counts
 
     def leave_out(self, word: str, rule: str) -> None:
         """Count a file that was skipped or failed, and why."""
@@ -312,10 +324,26 @@ class Indexer:
             for read in batch:
                 if run.cancelled():
                     break
-                self._store_one(run, root, read)
+                self._store_safely(run, root, read)
         run.done += len(batch)
         run.report(Progress("read", run.done, run.to_read, "files", batch[-1].found.path))
         self.derived.catch_up()
+
+    def _store_safely(self, run: _IndexRun, root: Path, read: _Read) -> None:
+        """Store one file, or its failure: an error that nobody foresaw costs this file alone."""
+        before = run.copy()
+        try:
+            with self.db.savepoint():
+                self._store_one(run, root, read)
+        except LocalSearchError:
+            raise
+        except Exception as error:
+            _LOG.exception("%s could not be stored", read.found.path)
+            run.restore(before)
+            failed = ExtractionError(
+                f"an unexpected {type(error).__name__}; the log has the details", rule="internal"
+            )
+            self._store_one(run, root, replace(read, digest=None, outcome=failed))
 
     def _store_one(self, run: _IndexRun, root: Path, read: _Read) -> None:
         collection, found = run.job.collection, read.found
@@ -325,16 +353,24 @@ class Indexer:
         if isinstance(read.outcome, ExtractionError) or read.digest is None:
             self._store_failure(run, row, old, read.outcome)
             return
-        self.ledger.put(replace(row, content_hash=read.digest, state="indexed"))
+        notes = _notes(found)
+        kept = old.reason if old and old_hash == read.digest and old.state == "indexed" else ""
+        self.ledger.put(replace(row, content_hash=read.digest, state="indexed", reason=kept))
         if old_hash and old_hash != read.digest:
             self._release(collection, old_hash)
-        if not self.corpus.by_content(collection, read.digest):
-            self._store_documents(run, found, read.digest, read.outcome or ())
+        if self.corpus.by_content(collection, read.digest):
+            notes += [row.reason for row in self.ledger.holders(collection, read.digest) if row.reason][:1]
+        else:
+            notes += self._store_documents(run, found, read.digest, read.outcome or ())
+        if notes:
+            self.ledger.put(replace(row, content_hash=read.digest, state="indexed", reason=_told(notes)))
         run.count("unchanged" if old_hash == read.digest else "changed" if old_hash else "new")
 
     def _store_documents(
         self, run: _IndexRun, found: ScannedFile, digest: bytes, extracts: Sequence[Extract]
-    ) -> None:
+    ) -> list[str]:
+        """Store what a file holds; returns what its documents' notes tell."""
+        notes: list[str] = []
         for extract in extracts:
             key = found.path + (f"!/{extract.member}" if extract.member else "")
             document = from_extract(extract, key, self.settings.chunk)
@@ -349,6 +385,8 @@ class Indexer:
             )
             run.chunks += self._put(run.job.collection, document)
             run.documents += 1
+            notes += document.notes
+        return notes
 
     def _store_failure(self, run: _IndexRun, row: FileRow, old: FileRow | None, outcome: object) -> None:
         """A file that could not be read keeps its last good content; one that holds nothing to read does not."""
@@ -440,6 +478,20 @@ def _same(row: FileRow, found: ScannedFile) -> bool:
     """Whether a file that may be read was dealt with as it is: not if a rule left it out that no longer does."""
     left_out = row.state == "skipped" and row.rule not in SKIPPING_RULES
     return not left_out and (row.size, row.mtime_ns) == (found.size, found.mtime_ns)
+
+
+def _notes(found: ScannedFile) -> list[str]:
+    """What is to be told of a file before it is read."""
+    if EARLIEST_NS < found.mtime_ns < LATEST_NS:
+        return []
+    return ["its date of change lies outside the years 1677 to 2262; the nearest is kept"]
+
+
+def _told(notes: Sequence[str]) -> str:
+    """Notes as one line for the ledger: the first few, and how many there are besides."""
+    first = list(dict.fromkeys(notes))
+    more = f"; and {len(first) - _NOTES} more" if len(first) > _NOTES else ""
+    return "; ".join(note[:_LONGEST_NOTE] for note in first[:_NOTES]) + more
 
 
 def _row(collection: str, root: str, found: ScannedFile) -> FileRow:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,6 +14,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from localsearch.checked import Metadata, seconds
+from localsearch.errors import DamagedError
 from localsearch.store.database import Database
 from localsearch.store.digests import is_as_stored, renew_row_digest, store_digest
 from localsearch.types import Chunk, Ids, IndexedChunk, Place
@@ -24,7 +27,10 @@ _SEGMENT_BITS = 20
 
 @dataclass(frozen=True, slots=True)
 class NewDocument:
-    """A document ready to be stored: its text, its chunks, and the hash of what is embedded for each chunk."""
+    """A document ready to be stored: its text, its chunks, and the hash of what is embedded for each chunk.
+
+    `notes` tell what was lost on its way here; the ledger keeps them with the file.
+    """
 
     key: str
     title: str
@@ -42,6 +48,7 @@ class NewDocument:
     tags: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     content_hash: bytes | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,7 @@ class ChunkRow:
     text: str
 
 
+_LOG = logging.getLogger("localsearch.store")
 _PLACES = msgspec.json.Decoder(Place)
 _COLUMNS = (
     "id, collection, key, title, path, member, type, language, author, size, created, modified, indexed, tags, "
@@ -216,9 +224,18 @@ class Corpus:
         return list(found.values())
 
     def documents(self, ids: Iterable[int]) -> dict[int, DocumentRow]:
-        """Rows by id; what does not exist is left out."""
-        rows = self.db.among(f"SELECT {_COLUMNS} FROM documents WHERE id IN ({{}})", ids)
-        return {row[0]: _document(row) for row in rows}
+        """Rows by id; what does not exist is left out, and so, with a line in the log, what is damaged."""
+        found: dict[int, DocumentRow] = {}
+        for row in self.db.among(f"SELECT {_COLUMNS} FROM documents WHERE id IN ({{}})", ids):
+            try:
+                found[row[0]] = _document(row)
+            except DamagedError as error:
+                _LOG.warning("%s", error.message)
+        return found
+
+    def exist(self, ids: Iterable[int]) -> int:
+        """How many of these documents the database has, whole or damaged."""
+        return len(self.db.among("SELECT id FROM documents WHERE id IN ({})", ids))
 
     def select(self, clause: str, params: Sequence[Any]) -> NDArray[np.int64]:
         """Ids of the documents `d` that a WHERE clause matches, ascending."""
@@ -354,7 +371,7 @@ def _insert_document(connection: sqlite3.Connection, collection: str, document: 
         document.modified,
         time.time(),
         json.dumps(document.tags, ensure_ascii=False),
-        json.dumps(document.metadata, ensure_ascii=False, default=str),
+        json.dumps(document.metadata, ensure_ascii=False, allow_nan=False),
         document.content_hash,
     )
     columns = _COLUMNS.removeprefix("id, ")
@@ -397,10 +414,19 @@ def _segment_range(document_id: int) -> tuple[int, int]:
 
 
 def _document(row: Sequence[Any]) -> DocumentRow:
-    *plain, tags, metadata, content_hash = row
-    labels = () if tags == "[]" else tuple(json.loads(tags))
-    own = {} if metadata == "{}" else json.loads(metadata)
-    return DocumentRow(*plain, labels, own, content_hash)  # type: ignore[call-arg]
+    """A stored row. Raises DamagedError for one that no release of ours has written, or a disk has changed."""
+    *plain, created, modified, indexed, tags, metadata, content_hash = row
+    dates = [None if value is None else seconds(value) for value in (created, modified)]
+    try:
+        labels = () if tags == "[]" else tuple(str(tag) for tag in json.loads(tags))
+        own = {} if metadata == "{}" else Metadata(json.loads(metadata)).values
+        return DocumentRow(*plain, *dates, seconds(indexed) or 0.0, labels, own, content_hash)  # type: ignore[call-arg]
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise DamagedError(
+            f"document number {row[0]} of the database is damaged",
+            hint="Run localsearch check.",
+            document=row[0],
+        ) from error
 
 
 def _place_json(place: Place) -> str:
@@ -409,7 +435,11 @@ def _place_json(place: Place) -> str:
 
 
 def _place(text: str) -> Place:
-    return _PLACES.decode(text)
+    """Where a chunk stands; nowhere in particular if the database is damaged, which `check` tells by its digests."""
+    try:
+        return _PLACES.decode(text)
+    except (msgspec.DecodeError, TypeError, RecursionError):
+        return Place()
 
 
 def _list(ids: Iterable[int]) -> str:

@@ -177,6 +177,20 @@ class Database:
             self._writing_thread = None
 
     @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Part of the open transaction that is undone alone when it raises. Only inside `write()`."""
+        with _explained(self.file):
+            self._writer.execute("SAVEPOINT part")
+            try:
+                yield
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK TO part")
+                    self._writer.execute("RELEASE part")
+                raise
+            self._writer.execute("RELEASE part")
+
+    @contextmanager
     def _noting_failure(self) -> Iterator[None]:
         try:
             yield
