@@ -86,7 +86,7 @@ def count(value: int) -> int:
 
 
 class Metadata:
-    """One document's metadata on its way in: `values`, plain JSON of bounded depth, width and size; `notes`, what was lost.
+    """One document's metadata on its way in: `values`, bounded plain JSON, and `notes`, what was lost.
 
     Numbers are finite, integers beyond 64 bits become text, dates ISO 8601, all else its text.
     """
@@ -157,7 +157,8 @@ class Metadata:
 
     def _wide(self, value: int) -> str | None:
         if value.bit_length() > 1024:
-            return self._lose("a number of more than 300 digits was left out")
+            self._lose("a number of more than 300 digits was left out")
+            return None
         return str(value)
 
     def _lose(self, what: str) -> None:

@@ -186,10 +186,13 @@ class Engine:
         dry_run: bool = False,
         embed: bool = True,
         retry_failed: bool = False,
+        roots: Sequence[str | os.PathLike[str]] = (),
         report: Report = no_report,
         cancelled: Cancelled = never,
     ) -> IndexReport:
         """Bring the index to the state of files and folders: words first, then vectors.
+
+        `roots`, where there are any, are the only folders that a path may lead into, links resolved.
 
         Whatever interrupts it, what was done stays done and the next call goes on from there. With `embed` false, or
         while background work runs, vectors follow later.
@@ -201,6 +204,7 @@ class Engine:
             exclude=tuple(exclude),
             dry_run=dry_run,
             retry_failed=retry_failed,
+            roots=tuple(map(Path, roots)),
         )
         outcome = self.indexer.index(job, report, cancelled)
         if self._threads:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGABRT, SIGALRM, SIGKILL, SIGXCPU, Signals
 
@@ -20,6 +21,15 @@ from localsearch.extract import wire
 from localsearch.extract.limits import failure
 from localsearch.settings import MB, ExtractSettings
 from localsearch.types import Extract
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFile:
+    """A regular file that the caller has opened for reading, and closes when the outcome is there."""
+
+    path: Path
+    descriptor: int
+
 
 Outcome = tuple[Extract, ...] | ExtractionError
 START_S = 60
@@ -42,15 +52,17 @@ class Worker:
         self._given_up = False
         self.confinement: dict[str, str] = {}
 
-    def read(self, path: Path) -> Outcome:
+    def read(self, file: Path | OpenFile) -> Outcome:
         """What is in a file, or why that cannot be said; raises only UnavailableError."""
         self._given_up = False
+        if isinstance(file, OpenFile):
+            return self._read(file.descriptor, file.path.name)
         try:
-            descriptor = _open(path)
+            descriptor = _open(file)
         except ExtractionError as error:
             return error
         try:
-            return self._read(descriptor, path.name)
+            return self._read(descriptor, file.name)
         finally:
             os.close(descriptor)
 

@@ -14,18 +14,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from localsearch.checked import EARLIEST_NS, LATEST_NS
 from localsearch.derived import Derived
 from localsearch.errors import ExtractionError, LocalSearchError, RootUnreadable
-from localsearch.extract import Extractor
+from localsearch.extract import Extractor, OpenFile
 from localsearch.indexing.prepare import from_extract, from_record
+from localsearch.indexing.roots import OpenRoot
 from localsearch.scan import (
     ScannedFile,
     ScanRules,
-    content_hash,
+    check_unchanged,
     display,
     is_within,
+    open_hash,
     path_of,
     raw_of,
     reaches,
@@ -46,7 +49,10 @@ SKIPPING_RULES = frozenset({"binary", "empty", "image", "unsupported"})
 
 @dataclass(frozen=True, slots=True)
 class IndexJob:
-    """What to index and how. `within` limits it to some paths below its one root, judged by the root's rules."""
+    """What to index and how. `within` limits it to some paths below its one root, judged by the root's rules.
+
+    `roots`, where there are any, are the only folders that a path may lead into, links resolved.
+    """
 
     paths: tuple[Path, ...]
     collection: str = "default"
@@ -55,6 +61,7 @@ class IndexJob:
     exclude: tuple[str, ...] = ()
     dry_run: bool = False
     retry_failed: bool = False
+    roots: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +109,31 @@ class _Read:
     found: ScannedFile
     digest: bytes | None
     outcome: tuple[Extract, ...] | ExtractionError | None
+
+
+class _Opened:
+    """A file that was found and is open until it was read."""
+
+    __slots__ = ("before", "descriptor", "digest", "found")
+
+    def __init__(self, found: ScannedFile, descriptor: int) -> None:
+        self.found = found
+        self.descriptor = descriptor
+        self.before = os.fstat(descriptor)
+        self.digest = b""
+
+    def read(self, path: Path, outcome: tuple[Extract, ...] | ExtractionError) -> _Read:
+        """What came of it; a failure when the file was written to between hashing and reading."""
+        try:
+            check_unchanged(path, self.before, os.fstat(self.descriptor))
+        except ExtractionError as error:
+            return _Read(self.found, None, error)
+        finally:
+            self.close()
+        return _Read(self.found, self.digest, outcome)
+
+    def close(self) -> None:
+        os.close(self.descriptor)
 
 
 @dataclass(slots=True)
@@ -215,30 +247,33 @@ class Indexer:
         )
 
     def _index_root(self, run: _IndexRun, path: Path, extractor: Extractor | None) -> None:
-        compared = self._compare(run, path)
-        if extractor is None:
-            self._count_dry(run, compared)
-            return
-        run.to_read += len(compared.to_read)
-        self._record_skips(run, compared.skipped)
-        for batch in _batches(self._read(run, compared.to_read, extractor)):
-            self._store(run, path, batch)
+        root = OpenRoot(path, run.job.roots)
+        with root:
+            compared = self._compare(run, path)
+            if extractor is None:
+                self._count_dry(run, compared)
+                return
+            run.to_read += len(compared.to_read)
+            self._record_skips(run, compared.skipped)
+            for batch in _batches(self._read(run, root, compared.to_read, extractor)):
+                self._store(run, path, batch)
         if not run.cancelled():
             self._remove(run, compared.gone)
             if not run.job.within:
-                self._register(run.job, path)
+                self._register(run.job, path, root.true)
 
-    def _register(self, job: IndexJob, path: Path) -> None:
+    def _register(self, job: IndexJob, path: Path, true: str) -> None:
         """Remember a root, unless it lies in another that takes all of it in the same way."""
-        options = {"include": list(job.include), "exclude": list(job.exclude)}
+        options: dict[str, Any] = {"include": list(job.include), "exclude": list(job.exclude)}
         rules = ScanRules.of(self.settings, job.include, job.exclude)
         for collection, name, how in self.ledger.roots():
             root = path_of(raw_of(name))
-            if (collection, how) == (job.collection, options) and root in path.parents:
+            same = {name: how.get(name) for name in options} == options
+            if same and collection == job.collection and root in path.parents:
                 with suppress(RootUnreadable):
                     if reaches(root, path, rules):
                         return
-        self.ledger.put_root(job.collection, display(os.fsencode(path)), options)
+        self.ledger.put_root(job.collection, display(os.fsencode(path)), options | {"true": true})
 
     # -- compare
 
@@ -288,33 +323,47 @@ class Indexer:
 
     # -- read
 
-    def _read(self, run: _IndexRun, todo: list[ScannedFile], extractor: Extractor) -> Iterator[_Read]:
-        """Read files in parallel, in whatever order they come; those whose content is stored are not read."""
-        waiting: dict[Path, tuple[ScannedFile, bytes]] = {}
+    def _read(
+        self, run: _IndexRun, root: OpenRoot, todo: list[ScannedFile], extractor: Extractor
+    ) -> Iterator[_Read]:
+        """Read files in parallel, in whatever order they come; those whose content is stored are not read.
+
+        A file is opened once: that descriptor is hashed, and read.
+        """
+        waiting: dict[Path, _Opened] = {}
         known: list[_Read] = []
 
-        def unread() -> Iterator[Path]:
+        def unread() -> Iterator[OpenFile]:
             for found in todo:
                 if run.cancelled():
                     return
-                path = Path(os.fsdecode(found.raw))
+                path = path_of(found.raw)
                 try:
-                    digest = content_hash(path)
+                    opened = _Opened(found, root.open(found.raw))
                 except FileNotFoundError:
                     continue
                 except ExtractionError as error:
                     known.append(_Read(found, None, error))
                     continue
-                if self.corpus.by_content(run.job.collection, digest):
-                    known.append(_Read(found, digest, None))
-                else:
-                    waiting[path] = (found, digest)
-                    yield path
+                try:
+                    opened.digest = open_hash(opened.descriptor, path)
+                    if not self.corpus.by_content(run.job.collection, opened.digest):
+                        waiting[path] = opened
+                        yield OpenFile(path, opened.descriptor)
+                        continue
+                    known.append(_Read(found, opened.digest, None))
+                except ExtractionError as error:
+                    known.append(_Read(found, None, error))
+                opened.close()
 
-        for path, outcome in extractor.extract_many(unread(), run.cancelled):
+        try:
+            for path, outcome in extractor.extract_many(unread(), run.cancelled):
+                yield from _drained(known)
+                yield waiting.pop(path).read(path, outcome)
             yield from _drained(known)
-            yield _Read(*waiting.pop(path), outcome)
-        yield from _drained(known)
+        finally:
+            for opened in waiting.values():
+                opened.close()
 
     # -- store
 

@@ -33,6 +33,7 @@ def works(engine: Engine) -> Mapping[str, Work]:
             include=request.include or (),
             exclude=request.exclude or (),
             retry_failed=bool(request.retry_failed),
+            roots=engine.settings.server.index_roots,  # checked when it was asked for; paths may lead elsewhere by now
             report=report,
             cancelled=cancelled,
         )
