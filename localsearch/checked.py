@@ -6,6 +6,7 @@ they come in. What is behind this edge needs no check of its own.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -27,6 +28,10 @@ LONGEST_VALUE = 100_000
 EARLIEST_NS, LATEST_NS = -(1 << 63), (1 << 63) - 1
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+_BEYOND_ASCII = re.compile("[\x7f-\U0010ffff]")
 _BITS = 1 << 63
 
 
@@ -37,6 +42,27 @@ def clean(text: str) -> str:
     True
     """
     return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
+
+
+def printable(text: str) -> str:
+    """Text that cannot drive a terminal or forge a line of a log: control characters are shown, not obeyed.
+
+    Line ends and tabs stay; so does all that only looks odd. Marks that turn the direction of what follows are shown.
+
+    >>> print(printable("a\x1b[2Jb"))
+    a\\x1b[2Jb
+    """
+    return text if text.isprintable() else _CONTROL.sub(_escaped, text)
+
+
+def printable_json(text: str, encoding: str = "utf-8") -> str:
+    """JSON that means the same, without control characters and without what an encoding lacks."""
+    pattern = _CONTROL if encoding.lower().replace("-", "") == "utf8" else _BEYOND_ASCII
+    return pattern.sub(lambda match: json.dumps(match[0])[1:-1], text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return repr(match[0])[1:-1]
 
 
 def seconds(value: float) -> float | None:

@@ -9,7 +9,7 @@ import time
 from dataclasses import fields, replace
 from pathlib import Path
 
-from localsearch.checked import moment
+from localsearch.checked import moment, printable
 from localsearch.cli.console import Console
 from localsearch.cli.interrupt import INTERRUPTED, Interrupt
 from localsearch.cli.remote import Remote
@@ -205,7 +205,7 @@ def why(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     within = "" if os.path.abspath(os.path.expanduser(args.file)) == row.path else "in the folder "
     rule = f" ({row.rule})" if row.rule else ""
     why = f"{rule}: {row.reason}" if row.reason else f", collection {row.collection}, under {row.root}"
-    console.out.print(f"{within}{row.path}: {row.state}{why}", markup=False)
+    console.out.print(printable(f"{within}{row.path}: {row.state}{why}"), markup=False)
     if row.rule in _SETTINGS:
         console.say(
             f"{_SETTINGS[row.rule]} in settings.toml takes such files; so does naming the file itself."

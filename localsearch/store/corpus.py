@@ -210,15 +210,20 @@ class Corpus:
         )
         return [_document(row) for row in rows]
 
-    def matching(self, targets: Sequence[str], collection: str | None = None) -> list[DocumentRow]:
-        """Documents with these ids, or whose file is at or below these paths, in one collection or in all."""
+    def matching(
+        self, targets: Sequence[str], collection: str | None = None, *, below: bool = True
+    ) -> list[DocumentRow]:
+        """Documents with these ids, or whose file is at or below these paths, in one collection or in all.
+
+        Without `below`, those with these ids alone.
+        """
         found: dict[int, DocumentRow] = {}
         for target in targets:
-            below = target.rstrip("/") + "/"
+            start = target.rstrip("/") + "/"
             rows = self.db.query(
-                f"SELECT {_COLUMNS} FROM documents WHERE (key = ? OR path = ? OR substr(path, 1, ?) = ?)"
+                f"SELECT {_COLUMNS} FROM documents WHERE (key = ? OR ? AND (path = ? OR substr(path, 1, ?) = ?))"
                 " AND (? IS NULL OR collection = ?)",
-                (target, target, len(below), below, collection, collection),
+                (target, below, target, len(start), start, collection, collection),
             )
             found.update((row[0], _document(row)) for row in rows)
         return list(found.values())

@@ -64,6 +64,11 @@ class Database:
         file = home / FILE
         if read_only and not file.exists():
             raise ReadOnlyError(f"There is no index in {home}.", hint="Run `localsearch index PATH` first.")
+        if file.exists() and file.stat().st_size == 0 and not file.with_name(FILE + "-wal").exists():
+            raise DamagedError(
+                f"{file} is empty: something has cut it to nothing.",
+                hint="Restore a backup, or move the file away to begin anew.",
+            )
         with _explained(file):
             return cls(file, read_only=read_only)
 

@@ -70,15 +70,25 @@ class Ledger:
                 "DELETE FROM files WHERE collection = ? AND raw = ?", [(collection, raw) for raw in raws]
             )
 
-    def forget(self, paths: Sequence[str]) -> None:
-        """Delete every row and root at or below these paths, in all collections."""
+    def forget(self, paths: Sequence[str], collection: str | None = None, *, below: bool = True) -> None:
+        """Delete every row and root at or below these paths, in one collection or in all.
+
+        Without `below`, the rows of these files alone.
+        """
         with self.db.write() as connection:
+            if not below:
+                connection.executemany(
+                    "DELETE FROM files WHERE path = ? AND (? IS NULL OR collection = ?)",
+                    [(path, collection, collection) for path in paths],
+                )
+                return
             for path in paths:
-                below = path.rstrip("/") + "/"
+                start = path.rstrip("/") + "/"
                 for table in ("files", "roots"):
                     connection.execute(
-                        f"DELETE FROM {table} WHERE path = ? OR substr(path, 1, ?) = ?",
-                        (path, len(below), below),
+                        f"DELETE FROM {table} WHERE (path = ? OR substr(path, 1, ?) = ?)"
+                        " AND (? IS NULL OR collection = ?)",
+                        (path, len(start), start, collection, collection),
                     )
 
     def get(self, collection: str, raw: bytes) -> FileRow | None:
