@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Generic, TypeVar
 
@@ -197,13 +198,13 @@ class Derived:
         for ids, vectors in self.embeddings.stream(semantic.version.id, came):
             semantic.vectors.add(ids, vectors)
 
-    def reload(self) -> None:
-        """Read what is kept in memory anew."""
+    def reload(self, semantic: Semantic | None = None) -> None:
+        """Read what is kept in memory anew, and answer from another version or generation where one is given."""
         with self._lock:
             self._seq = self.corpus.seq
             self.catalog.load()
-            if self.semantic:
-                self.adopt(self.semantic)
+            if semantic := semantic or self.semantic:
+                self.adopt(semantic)
 
     def fill(self) -> None:
         """Give a word index that is kept in memory its passages; one in files has them."""
@@ -211,15 +212,13 @@ class Derived:
             with self._lock:
                 self._catch_up_lexical(no_report)
 
-    def refresh(self) -> None:
-        """See what another process has written: for an index that is open for reading."""
+    def refresh_lexical(self) -> None:
+        """See the words that another process has committed: for an index that is open for reading."""
         with self._lock:
             self.fill()
-            try:
+            # While the writer makes it anew, what was read before answers.
+            with suppress(DamagedError):
                 self.lexical.refresh()
-            except DamagedError:
-                return  # the writer makes it anew; until it has, what was read before answers
-            self.reload()
 
     def load_vectors(self, semantic: Semantic) -> None:
         """Bring a vector index opened from its files to the database's state: tombstones and delta."""

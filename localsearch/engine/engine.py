@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, Unpack
@@ -16,6 +16,7 @@ from localsearch.derived import Derived, Semantic
 from localsearch.derived.calibrate import calibrate_if_due
 from localsearch.derived.embedder import Embedder, merge_if_needed
 from localsearch.derived.usage import Meter, Usage
+from localsearch.engine.follower import Follower
 from localsearch.engine.opening import Opener
 from localsearch.errors import (
     LocalSearchError,
@@ -141,6 +142,7 @@ class Engine:
             opener.reranker(self.corpus),
         )
         self.indexer = Indexer(self.db, self.derived, self.settings)
+        self.follower = Follower(self.derived, opener) if self.read_only else None
         self.versions = Versions(
             self.derived, self.embedder, self.searcher, opener.semantic, self.settings.home / "vectors"
         )
@@ -410,9 +412,9 @@ class Engine:
 
     def answer(self, query: SearchQuery) -> Answer:
         """Answer a question that is in its frozen shape already; raises what `search` does."""
-        if self.read_only and self.corpus.seq != self.derived.seq:
-            self.derived.refresh()
-        return self.searcher.search(query)
+        note = self.follower.catch_up() if self.follower else ""
+        answer = self.searcher.search(query)
+        return replace(answer, notes=(*answer.notes, note)) if note else answer
 
     def get(self, id: str, *, collection: str = "default") -> dict[str, Any]:
         """One document with its text. Raises NotFoundError."""

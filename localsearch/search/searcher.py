@@ -87,7 +87,7 @@ class Searcher:
 
     def _stamp(self, semantic: Semantic | None) -> Hashable:
         """What an answer depends on besides the request; one in whose making it changed belongs to neither state."""
-        return self.derived.seq, semantic and semantic.stamp
+        return self.derived.seq, self.derived.lexical.seq, semantic and semantic.stamp
 
     def answer(self, query: SearchQuery, semantic: Semantic | None) -> Answer:
         """Answer from one version of embeddings, past the cache."""

@@ -62,13 +62,13 @@ def create_app(engine: Engine, settings: Settings, *, watch: bool = False) -> St
     return app
 
 
-def _routes(operations: Sequence[Operation], service: Service) -> Iterator[BaseRoute]:
+def _routes(operations: Sequence[Operation[Service]], service: Service) -> Iterator[BaseRoute]:
     """One route for each path, in the order given, then one for everything else."""
     for path in dict.fromkeys(operation.path for operation in operations):
         yield Route(path, Endpoint([one for one in operations if one.path == path], service), name=path)
 
 
-def _pages(settings: Settings) -> tuple[Operation, ...]:
+def _pages(settings: Settings) -> tuple[Operation[Service], ...]:
     """What a browser shows. They need no key: the page must be there to ask for one."""
     pages = Pages()
     description = document(ALL, settings.server.limits)
@@ -93,5 +93,5 @@ def _pages(settings: Settings) -> tuple[Operation, ...]:
     )
 
 
-def _page(path: str, summary: str, handler: Handler) -> Operation:
+def _page(path: str, summary: str, handler: Handler[Service]) -> Operation[Service]:
     return Operation("GET", path, summary, handler, scope=None, lane="none", tag="page")

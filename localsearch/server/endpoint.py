@@ -11,6 +11,7 @@ import msgspec
 
 from localsearch.server import request_limits
 from localsearch.server.bodies import decode_body, decode_query, read_body
+from localsearch.server.encoding import encode
 from localsearch.server.guards import DATA_HEADERS, PAGE_HEADERS, check_json
 from localsearch.server.keys import Key, Scope
 from localsearch.server.operations import Call, FileResponse, Operation, Receive, Response, Send
@@ -27,9 +28,9 @@ Scope_ = dict[str, Any]
 class Endpoint:
     """All methods of one path, as an ASGI application."""
 
-    def __init__(self, operations: Sequence[Operation], service: Service) -> None:
+    def __init__(self, operations: Sequence[Operation[Service]], service: Service) -> None:
         self._service = service
-        self._by_method: Mapping[str, Operation] = {one.method: one for one in operations}
+        self._by_method: Mapping[str, Operation[Service]] = {one.method: one for one in operations}
         self._decoders = {
             one.method: msgspec.json.Decoder(one.body) for one in operations if one.body is not None
         }
@@ -48,7 +49,7 @@ class Endpoint:
             return
         await send_response(send, await self._work(operation, call), self._service)
 
-    def _operation(self, scope: Scope_) -> Operation:
+    def _operation(self, scope: Scope_) -> Operation[Service]:
         method = scope["method"]
         found = self._by_method.get("GET" if method == "HEAD" else method)
         if found is None:
@@ -56,7 +57,7 @@ class Endpoint:
             raise method_not_allowed(methods)
         return found
 
-    async def _call(self, operation: Operation, scope: Scope_, receive: Receive) -> Call:
+    async def _call(self, operation: Operation[Service], scope: Scope_, receive: Receive) -> Call:
         limits = self._service.settings.server.limits
         # A page's address carries what the page was showing; only its own script reads that.
         query = None if operation.tag == "page" else decode_query(operation.query, scope["query_string"])
@@ -72,13 +73,13 @@ class Endpoint:
         key: Key | None = scope.get("localsearch.key")
         return Call(scope["path_params"], query, body, key, scope["localsearch.started"], size)
 
-    async def _decode(self, operation: Operation, raw: bytes) -> Any:
+    async def _decode(self, operation: Operation[Service], raw: bytes) -> Any:
         decoder = self._decoders[operation.method]
         if len(raw) < BIG_BODY:
             return decode_body(decoder, raw)
         return await self._service.in_thread(decode_body, decoder, raw)
 
-    async def _work(self, operation: Operation, call: Call) -> Response | FileResponse:
+    async def _work(self, operation: Operation[Service], call: Call) -> Response | FileResponse:
         assert operation.handler is not None
         gate = self._service.gates.get(operation.lane)
         if gate is None:
@@ -90,7 +91,7 @@ class Endpoint:
             return made
 
 
-def _finish(operation: Operation, service: Service, call: Call) -> Response | FileResponse:
+def _finish(operation: Operation[Service], service: Service, call: Call) -> Response | FileResponse:
     """Run the handler and encode what it gives, all in the worker thread."""
     assert operation.handler is not None
     made = operation.handler(service, call)
@@ -100,26 +101,6 @@ def _finish(operation: Operation, service: Service, call: Call) -> Response | Fi
     if isinstance(reply.body, bytes):
         return reply
     return Response(encode(reply.body), reply.status, reply.headers, reply.type, reply.page)
-
-
-def encode(value: Any) -> bytes:
-    """JSON; numbers of numpy become plain ones, and text that is not Unicode loses what cannot be said."""
-    try:
-        return msgspec.json.encode(value, enc_hook=_plain)
-    except UnicodeEncodeError:
-        return msgspec.json.encode(_clean(msgspec.to_builtins(value, enc_hook=_plain)))
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") else str(value)
-
-
-def _clean(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    if isinstance(value, dict):
-        return {_clean(key): _clean(item) for key, item in value.items()}
-    return [_clean(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def authorize(key: Key | None, scope: Scope | None, required: bool) -> None:

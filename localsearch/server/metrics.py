@@ -82,9 +82,9 @@ def percentile(values: list[float], share: float) -> float:
 class Metrics:
     """The registry of one server."""
 
-    def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
+    def __init__(self, snapshot: Callable[[], Snapshot], window: Window) -> None:
         self.registry = CollectorRegistry()
-        self.window = Window()
+        self.window = window
         self._requests = self._counter(
             "http_requests", "Answers by route, method and status.", "route", "method", "status"
         )

@@ -5,16 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 from msgspec import Struct
 
 from localsearch.server.keys import Key, Scope
 from localsearch.server.problems import Headers
 
-if TYPE_CHECKING:
-    from localsearch.server.service import Service
-
+S = TypeVar("S")
+"""What handlers are given beside the call: the app's service."""
 Method = Literal["GET", "POST", "DELETE"]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -53,13 +52,13 @@ class FileResponse:
     headers: Headers
 
 
-Handler = Callable[["Service", Call], Any]
-Quick = Callable[["Service", Call], bytes | None]
-Stream = Callable[["Service", Call, Receive, Send], Awaitable[None]]
+Handler = Callable[[S, Call], Any]
+Quick = Callable[[S, Call], bytes | None]
+Stream = Callable[[S, Call, Receive, Send], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Generic[S]):
     """One method of one path.
 
     `handler` is a plain function that runs in a worker thread and returns a Struct, a Response or a FileResponse.
@@ -70,7 +69,7 @@ class Operation:
     method: Method
     path: str
     summary: str
-    handler: Handler | None = None
+    handler: Handler[S] | None = None
     query: type[Struct] | None = None
     body: type[Struct] | None = None
     answer: type | None = None
@@ -79,8 +78,8 @@ class Operation:
     produces: str = "application/json"
     scope: Scope | None = "read"
     lane: Lane = "work"
-    quick: Quick | None = None
-    stream: Stream | None = None
+    quick: Quick[S] | None = None
+    stream: Stream[S] | None = None
     large: bool = False
     tag: str = "search"
     errors: tuple[int, ...] = ()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections import deque
+from collections.abc import Hashable
 
 import numpy as np
 
+from localsearch.caches import CacheStats
 from localsearch.engine import Engine
 from localsearch.errors import ModelError
 from localsearch.types import Ranking
@@ -69,3 +72,20 @@ def quality(engine: Engine) -> float | None:
     """The share of judged hits that were relevant, or None while nothing was judged."""
     judged = [grade for grades in engine.judgements.grades().values() for grade in grades.values()]
     return round(sum(grade > 0 for grade in judged) / len(judged), 4) if judged else None
+
+
+def generation(engine: Engine) -> Hashable:
+    """Which published vectors answers come from; changes when a version or a merge is published."""
+    semantic = engine.derived.semantic
+    return semantic and (semantic.version.id, semantic.vectors.generation)
+
+
+def caches(engine: Engine) -> dict[str, CacheStats]:
+    """Counters of every cache, by name."""
+    return {"answers": engine.answers.stats(), "query_vectors": engine.query_vectors.stats()}
+
+
+def disk_free(engine: Engine) -> float:
+    """The share of the disk under the home folder that is free, 0..1."""
+    disk = os.statvfs(engine.settings.home)
+    return disk.f_bavail / disk.f_blocks if disk.f_blocks else 1.0

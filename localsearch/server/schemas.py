@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
+from localsearch.server.request_limits import AtMost, AtMostDeep
 from localsearch.types import Mode
 
 Text = Annotated[str, Meta(pattern=r"\S", description="Some text, not only white space.")]
@@ -19,6 +20,7 @@ Filters = Annotated[
         description='JSON such as {"year": {"$gte": 2020}}, or an expression such as `type:pdf after:2024-01-01`.',
         examples=[{"type": {"$in": ["pdf", "markdown"]}}, "type:pdf after:2024-01-01"],
     ),
+    AtMostDeep("filter_depth"),
 ]
 
 
@@ -46,13 +48,13 @@ class SearchRequest(RequestSchema, frozen=True, kw_only=True):
     `filters` is exact: limit 10 gives 10 hits whenever 10 documents match.
     """
 
-    query: Text = ""
-    limit: Annotated[int, Meta(ge=1)] = 5
+    query: Annotated[Text, Meta(examples=["how do I renew the certificate"]), AtMost("query_chars")] = ""
+    limit: Annotated[int, Meta(ge=1, examples=[5]), AtMost("results")] = 5
     filters: Filters = None
     mode: Mode | None = None
     rerank: bool | None = None
     collection: Collection | None = None
-    offset: Annotated[int, Meta(ge=0)] = 0
+    offset: Annotated[int, Meta(ge=0), AtMost("offset")] = 0
     explain: bool | None = None
     budget_ms: Annotated[float, Meta(ge=1, le=600_000, description="Milliseconds it may take.")] | None = None
     facets: Annotated[bool, Meta(description="Count types, folders, languages, tags and years.")] | None = (
@@ -67,14 +69,16 @@ class SearchParameters(RequestSchema, frozen=True, kw_only=True):
     """The same question in a query string; `filters` is an expression such as `type:pdf after:2024-01-01`."""
 
     q: Annotated[
-        str, Meta(pattern=r"\S", description="The question.", examples=["renew the certificate"])
+        str,
+        Meta(pattern=r"\S", description="The question.", examples=["renew the certificate"]),
+        AtMost("query_chars"),
     ] = ""
-    limit: Annotated[int, Meta(ge=1)] = 5
+    limit: Annotated[int, Meta(ge=1), AtMost("results")] = 5
     filters: Annotated[str, Meta(description="Such as `type:pdf after:2024-01-01`.")] | None = None
     mode: Mode | None = None
     rerank: bool = False
     collection: Collection | None = None
-    offset: Annotated[int, Meta(ge=0)] = 0
+    offset: Annotated[int, Meta(ge=0), AtMost("offset")] = 0
     explain: bool = False
     budget_ms: Annotated[float, Meta(ge=1, le=600_000, description="Milliseconds it may take.")] | None = None
     facets: bool = False
@@ -87,7 +91,10 @@ class SentDocument(RequestSchema, frozen=True, kw_only=True):
     """A document. One with the id of another takes its place; without an id, one is made from the content."""
 
     text: Annotated[str, Meta(pattern=r"\S", examples=["The kiln must cool for a day before it is opened."])]
-    id: Annotated[str, Meta(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f]*\Z")] | None = None
+    id: (
+        Annotated[str, Meta(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f]*\Z", examples=["kiln"])]
+        | None
+    ) = None
     title: Annotated[str, Meta(max_length=2000)] | None = None
     metadata: dict[str, Any] | None = None
 
@@ -248,9 +255,9 @@ class SuggestAnswer(ResponseSchema, frozen=True, kw_only=True):
 class FeedbackRequest(RequestSchema, frozen=True, kw_only=True):
     """A judgement: whether this document answers this question."""
 
-    query: Text
-    id: Annotated[str, Meta(min_length=1, max_length=5000)]
-    relevant: bool
+    query: Annotated[Text, Meta(examples=["kiln"]), AtMost("query_chars")]
+    id: Annotated[str, Meta(min_length=1, max_length=5000, examples=["kiln"])]
+    relevant: Annotated[bool, Meta(examples=[True])]
     collection: Collection | None = None
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import os
 import threading
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from localsearch.caches import CacheStats
 from localsearch.engine import Engine
 from localsearch.platform.cores import cores
 from localsearch.search import SearchQuery
@@ -22,7 +20,7 @@ from localsearch.server.housekeeping import Housekeeping
 from localsearch.server.jobs import Jobs
 from localsearch.server.keys import Key, KeyRing
 from localsearch.server.limits import Allowance, Gate, TokenBuckets
-from localsearch.server.metrics import Metrics
+from localsearch.server.metrics import Metrics, Window
 from localsearch.server.problems import Headers
 from localsearch.server.watching import Watching
 from localsearch.server.work import works
@@ -55,8 +53,16 @@ class Service:
         self.jobs = Jobs(self.db, works(engine), limits.queued_jobs)
         self.alerts = Alerts(settings.alerts)
         self.watching = Watching(engine) if watch else None
-        self.housekeeping = Housekeeping(self)
-        self.metrics = Metrics(self.housekeeping.snapshot)
+        window = Window()
+        self.housekeeping = Housekeeping(
+            engine,
+            window,
+            alerts=self.alerts,
+            jobs=self.jobs,
+            keyring=self.keyring,
+            watching=self.watching,
+        )
+        self.metrics = Metrics(self.housekeeping.snapshot, window)
         self.streams = 0
         self.started = time.time()
         self.stopping = threading.Event()
@@ -76,18 +82,6 @@ class Service:
         self.jobs.stop()
         self.pool.shutdown()
         self.db.close()
-
-    def generation(self) -> Hashable:
-        """Which published vectors answers come from; changes when a version or a merge is published."""
-        semantic = self.engine.derived.semantic
-        return semantic and (semantic.version.id, semantic.vectors.generation)
-
-    def caches(self) -> dict[str, CacheStats]:
-        """Counters of every cache, by name."""
-        return {
-            "answers": self.engine.answers.stats(),
-            "query_vectors": self.engine.query_vectors.stats(),
-        }
 
     def clear_caches(self) -> dict[str, int]:
         """Forget everything cached; how many entries each held."""
@@ -113,8 +107,3 @@ class Service:
         """Run in a worker thread with this request's context, so that its log lines carry the request id."""
         context = contextvars.copy_context()
         return await asyncio.get_running_loop().run_in_executor(self.pool, context.run, work, *arguments)
-
-    def disk_free(self) -> float:
-        """The share of the disk under the home folder that is free, 0..1."""
-        disk = os.statvfs(self.settings.home)
-        return disk.f_bavail / disk.f_blocks if disk.f_blocks else 1.0

@@ -141,6 +141,12 @@ class Database:
         writing = self._writing_thread == threading.get_ident()
         return None if self.read_only or writing else self._commits
 
+    def changed_elsewhere(self) -> bool:
+        """Whether another connection has committed since this thread asked last; true when it never asked."""
+        version = self.one("PRAGMA data_version")
+        before, self._local.data_version = getattr(self._local, "data_version", None), version
+        return bool(before != version)
+
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:
         """Read several statements from one state of the database."""

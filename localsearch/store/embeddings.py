@@ -181,6 +181,12 @@ class Embeddings:
 
     # -- what it cost
 
+    def progress(self, version_id: int) -> tuple[int, int, str]:
+        """Three values of which one changes whenever vectors of this version come or go, or are calibrated."""
+        newest = int(self.db.one("SELECT max(id) FROM vectors") or 0)
+        calibration = self.db.one("SELECT value FROM settings WHERE name = ?", (_calibration(version_id),))
+        return newest, self.pending_count(version_id), str(calibration or "")
+
     def spent(self) -> tuple[int, float]:
         """Tokens embedded and seconds of processor time, in all."""
         kept = dict(

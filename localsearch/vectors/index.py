@@ -79,6 +79,11 @@ class VectorIndex:
             files.remove_orphans(folder, base.generation if base else None)
         return cls(folder, dimensions, settings or VectorSettings(), base, writable)
 
+    def is_superseded(self) -> bool:
+        """Whether another process has published a generation since this index was opened."""
+        published = files.read_manifest(self.folder)
+        return published is not None and published != self.generation
+
     @property
     def generation(self) -> Generation | None:
         """What is published; None before the first merge."""

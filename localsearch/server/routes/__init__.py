@@ -4,5 +4,11 @@ from __future__ import annotations
 
 from localsearch.server.operations import Operation
 from localsearch.server.routes import documents, jobs, search, system
+from localsearch.server.service import Service
 
-ALL: tuple[Operation, ...] = (*search.OPERATIONS, *documents.OPERATIONS, *jobs.OPERATIONS, *system.OPERATIONS)
+ALL: tuple[Operation[Service], ...] = (
+    *search.OPERATIONS,
+    *documents.OPERATIONS,
+    *jobs.OPERATIONS,
+    *system.OPERATIONS,
+)

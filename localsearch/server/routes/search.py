@@ -7,7 +7,7 @@ import time
 import msgspec
 
 from localsearch.search import SearchQuery
-from localsearch.server.endpoint import encode
+from localsearch.server.encoding import encode
 from localsearch.server.operations import Call, Operation, Response
 from localsearch.server.schemas import (
     FeedbackAnswer,
@@ -51,11 +51,6 @@ def search(service: Service, call: Call) -> Response:
     if not answer.cached:
         service.metrics.stages(answer.stages)
     return Response(encode(answer))
-
-
-def warm(service: Service, query: SearchQuery) -> None:
-    """Answer a question that was asked often, so that its answer is there when it is asked again."""
-    service.engine.answer(query)
 
 
 def suggest(service: Service, call: Call) -> SuggestAnswer:

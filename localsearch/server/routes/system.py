@@ -9,6 +9,7 @@ import msgspec
 
 from localsearch.server.metrics import CONTENT_TYPE
 from localsearch.server.operations import Call, Operation, Response
+from localsearch.server.readings import caches
 from localsearch.server.schemas import (
     AlertsAnswer,
     CacheAnswer,
@@ -55,13 +56,13 @@ def metrics(service: Service, call: Call) -> Response:
 def stats(service: Service, call: Call) -> StatsAnswer:
     """Counts, sizes, caches, cost."""
     now, status = service.housekeeping.snapshot(), service.engine.status()
-    caches = {name: CacheAnswer(**asdict(stats)) for name, stats in service.caches().items()}
+    held = {name: CacheAnswer(**asdict(stats)) for name, stats in caches(service.engine).items()}
     counted = {name: getattr(status, name) for name in StatsAnswer.__struct_fields__ if hasattr(status, name)}
     return StatsAnswer(
         **counted | {"cost": CostAnswer(**asdict(status.cost))},
         uptime_s=round(time.time() - service.started, 1),
         background_error=service.engine.background_error,
-        caches=caches,
+        caches=held,
         latency=service.housekeeping.latency(),
         jobs=service.jobs.counts(),
         quality=now.quality,
