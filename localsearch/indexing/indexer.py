@@ -34,7 +34,9 @@ from localsearch.scan import (
     reaches,
     scan,
     scan_within,
+    secret_head,
 )
+from localsearch.secrets import HEAD
 from localsearch.settings import Settings
 from localsearch.store import Database, FileRow, Ledger, NewDocument
 from localsearch.types import Cancelled, Extract, Progress, Record, Report, never, no_report
@@ -346,6 +348,7 @@ class Indexer:
                     known.append(_Read(found, None, error))
                     continue
                 try:
+                    self._check_secret(root, opened.descriptor)
                     opened.digest = open_hash(opened.descriptor, path)
                     if not self.corpus.by_content(run.job.collection, opened.digest):
                         waiting[path] = opened
@@ -354,6 +357,10 @@ class Indexer:
                     known.append(_Read(found, opened.digest, None))
                 except ExtractionError as error:
                     known.append(_Read(found, None, error))
+                except OSError as error:
+                    known.append(
+                        _Read(found, None, ExtractionError(f"it cannot be read: {error}", rule="unreadable"))
+                    )
                 opened.close()
 
         try:
@@ -364,6 +371,13 @@ class Indexer:
         finally:
             for opened in waiting.values():
                 opened.close()
+
+    def _check_secret(self, root: OpenRoot, descriptor: int) -> None:
+        """Raise ExtractionError for a file that holds a secret, unless it was named itself or secrets are wanted."""
+        if self.settings.scan.secrets or not root.is_folder:
+            return
+        if skip := secret_head(os.pread(descriptor, HEAD, 0)):
+            raise ExtractionError(skip.reason, rule=skip.rule, hint="Name the file itself to index it.")
 
     # -- store
 
@@ -441,7 +455,7 @@ class Indexer:
         """A file that could not be read keeps its last good content; one that holds nothing to read does not."""
         error = outcome if isinstance(outcome, ExtractionError) else ExtractionError("could not be read")
         rule = str(error.data.get("rule", "error"))
-        skipped = rule in SKIPPING_RULES
+        skipped = rule in SKIPPING_RULES or rule == "secret"
         kept = None if skipped or old is None else old.content_hash
         row = replace(
             row,

@@ -21,14 +21,14 @@ class OpenRoot:
     def __init__(self, path: Path, allowed: Sequence[Path] = ()) -> None:
         raw = os.fsencode(path)
         real = os.path.realpath(raw)
-        self._is_folder = os.path.isdir(real)
-        self._base = raw if self._is_folder else os.path.dirname(real)
+        self.is_folder = os.path.isdir(real)
+        self._base = raw if self.is_folder else os.path.dirname(real)
         try:
             self._folder = open_folder(self._base)
         except OSError as error:
             raise self._unreadable(raw, f"cannot be read: {error.strerror}") from error
         folder = true_path(self._folder)
-        self._true = folder if self._is_folder else os.path.join(folder, os.path.basename(real))
+        self._true = folder if self.is_folder else os.path.join(folder, os.path.basename(real))
         tops = {os.path.realpath(os.fsencode(top.expanduser())) for top in allowed}
         if tops and not is_within(self._true, tops):
             os.close(self._folder)

@@ -7,6 +7,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 
+from localsearch.secrets import secret_content
 from localsearch.settings import MB, Settings
 
 VCS = frozenset({b".git", b".hg", b".svn", b".bzr", b".jj", b".pijul", b"_darcs", b"CVS"})
@@ -89,7 +90,6 @@ BINARY = frozenset(
     """.split()
 )
 """Endings of files that certainly hold no text; the rest is judged by content when it is read."""
-_PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY")
 _SHARED_OBJECT = re.compile(rb"\.so(?:\.\d+)+$")
 
 
@@ -170,10 +170,9 @@ def secret_file(name: bytes) -> Skip | None:
 
 
 def secret_head(head: bytes) -> Skip | None:
-    """A private key, by the first bytes of a file."""
-    if _PRIVATE_KEY.search(head):
-        return Skip("secret", "holds a private key")
-    return None
+    """A key, a password store or a token, by the first bytes of a file."""
+    what = secret_content(head)
+    return Skip("secret", what) if what else None
 
 
 def cache_folder(name: bytes, siblings: Set[bytes]) -> Skip | None:

@@ -126,9 +126,10 @@ class Ledger:
         return counts
 
     def troubled(self, state: str, limit: int = 100) -> list[FileRow]:
-        """Files in a state, those seen last first."""
+        """Files in a state, those seen last first; names of secrets are counted elsewhere, and never listed."""
         rows = self.db.query(
-            f"SELECT {_COLUMNS} FROM files WHERE state = ? ORDER BY seen DESC LIMIT ?", (state, limit)
+            f"SELECT {_COLUMNS} FROM files WHERE state = ? AND rule <> 'secret' ORDER BY seen DESC LIMIT ?",
+            (state, limit),
         )
         return [FileRow(*row) for row in rows]
 
