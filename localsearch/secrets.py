@@ -87,7 +87,7 @@ def secret_content(head: bytes) -> str:
 
 
 def _is_armoured(head: bytes) -> bool:
-    """Whether a key in text begins near the start, or stands among lines of base64: a page about keys is mostly words."""
+    """Whether a key in text begins near the start, or stands among base64; a page about keys is mostly words."""
     found = _ARMOUR.search(head)
     if found is None or found.start() < _NEAR:
         return found is not None
