@@ -249,7 +249,7 @@ def merging(study: Study) -> Rows:
         recall, ms = timed(lambda q: index.search(q, 10).ids, study.queries, truth)
         assert index.generation is not None
         rows.append(
-            {"built by": name, "cpu_s": round(merged), "ghosts": index.generation.ghosts}
+            {"built by": name, "cpu_s": round(merged), "ghosts": index.generation.tombstones}
             | {"ef": index.generation.ef_search, "recall@10": recall, "ms": ms}
         )
         began = time.process_time()

@@ -114,7 +114,11 @@ class ExtractSettings:
     max_file_mb: int = _setting(
         200, "megabytes above which a file is not read; also of all that an archive unpacks to"
     )
-    ocr: bool = _setting(False, "read scanned pages and images with Tesseract, where it is installed")
+    ocr: bool = _setting(False, "recognise text in scanned pages and images")
+    ocr_engine: Literal["auto", "rapidocr", "tesseract"] = _setting(
+        "auto",
+        "what recognises it: the extra [ocr], or the program tesseract; auto: the first that is installed",
+    )
     workers: int = _constant(0, "processes that read; 0: by the cores")
     memory_mb: int = _setting(1024, "memory of one of them, megabytes")
     cpu_s: int = _setting(60, "processor seconds for one file")

@@ -25,12 +25,13 @@ from localsearch.errors import (
 )
 from localsearch.indexing import Indexer, IndexJob, IndexReport
 from localsearch.models import ModelStore
-from localsearch.platform.ownership import Ownership, refused
+from localsearch.platform.disk import folder_bytes, open_error
+from localsearch.platform.ownership import Ownership
 from localsearch.release import __version__
 from localsearch.scan import ScanRules, display, path_of, raw_of
 from localsearch.search import Searcher, SearchOptions, SearchQuery
 from localsearch.settings import Settings, load
-from localsearch.store import Corpus, Database, DocumentRow, Embeddings, Feedback, FileRow, Ledger
+from localsearch.store import Corpus, Database, DocumentRow, Embeddings, Feedback, FileRow, Ledger, rehash
 from localsearch.types import Answer, Cancelled, Record, Report, never, no_report
 from localsearch.upkeep.backup import BackupReport, backup, clear_restored
 from localsearch.upkeep.check import CheckReport, check, repair
@@ -46,7 +47,8 @@ _LOG = logging.getLogger("localsearch.engine")
 class Status:
     """What is indexed and how fresh: `changed` is when a document was last stored.
 
-    `bytes` is what the home folder takes on disk, models not counted. `cost` is what embedding has taken so far.
+    `noted` is how many indexed files could not be read whole. `bytes` is what the home folder takes on disk, models not
+    counted. `cost` is what embedding has taken so far.
     """
 
     documents: int
@@ -54,6 +56,7 @@ class Status:
     embedded_chunks: int
     semantic_coverage: float
     files: Mapping[str, int]
+    noted: int
     version: str | None
     home: str
     bytes: int
@@ -84,7 +87,7 @@ class Engine:
             self._open()
         except OSError as error:
             self._let_go()
-            raise refused(settings.home, error) from error
+            raise open_error(settings.home, error) from error
         except BaseException:
             self._let_go()
             raise
@@ -120,6 +123,8 @@ class Engine:
         self.embeddings = Embeddings(self.db)
         self.ledger = Ledger(self.db)
         self.judgements = Feedback(self.db)
+        if not self.read_only:
+            rehash.finish(self.corpus, self.embeddings)
         active = self.embeddings.active()
         semantic = opener.semantic(active) if active else None
         self.derived = Derived(self.corpus, self.embeddings, opener.lexical(), opener.empty_lexical, semantic)
@@ -436,9 +441,10 @@ class Engine:
             embedded_chunks=embedded,
             semantic_coverage=round(embedded / chunks, 4) if chunks else 1.0,
             files=self.ledger.counts(),
+            noted=self.ledger.noted_count(),
             version=active.name if active else None,
             home=str(self.settings.home),
-            bytes=_disk_bytes(self.settings.home),
+            bytes=folder_bytes(self.settings.home, without="models"),
             seq=self.corpus.seq,
             collections=tuple(self.corpus.collections()),
             roots=tuple(path for _, path, _ in self.ledger.roots()),
@@ -497,11 +503,3 @@ def _public(row: DocumentRow) -> dict[str, Any]:
     for internal in ("id", "key", "content_hash", "member"):
         values.pop(internal)
     return {"id": row.key, **values}
-
-
-def _disk_bytes(home: Path) -> int:
-    return sum(
-        entry.stat().st_size
-        for entry in home.rglob("*")
-        if entry.is_file() and entry.relative_to(home).parts[0] != "models"
-    )

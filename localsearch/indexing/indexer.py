@@ -1,8 +1,9 @@
 """A document's way in: scan, compare, read, store; then every derived index catches up.
 
 Files are compared by size and time first and by content second. A file's content is one document however many paths
-hold it, so a moved or copied file is neither read nor embedded again. Each batch is one durable transaction: whatever
-stops the work, what was committed is found unchanged next time and the rest is done then.
+hold it, so a moved or copied file is not read again, and embedded again only if its name is its title. Each batch is
+one durable transaction: whatever stops the work, what was committed is found unchanged next time and the rest is done
+then.
 """
 
 from __future__ import annotations
@@ -43,7 +44,6 @@ from localsearch.types import Cancelled, Extract, Progress, Record, Report, neve
 
 _BATCH_FILES = 200
 _BATCH_S = 1.0
-_NOTES, _LONGEST_NOTE = 5, 200
 _LOG = logging.getLogger("localsearch.indexing")
 SKIPPING_RULES = frozenset({"binary", "empty", "image", "unsupported"})
 """Rules of the extractor that mean there was nothing to read, rather than that reading failed."""
@@ -216,7 +216,7 @@ class Indexer:
 
     def _put(self, collection: str, document: NewDocument) -> int:
         _, chunk_ids = self.corpus.put(collection, document)
-        self.embeddings.expect(chunk_ids, document.hashes)
+        self.embeddings.expect(chunk_ids)
         return len(chunk_ids)
 
     # -- files
@@ -416,18 +416,24 @@ class Indexer:
         if isinstance(read.outcome, ExtractionError) or read.digest is None:
             self._store_failure(run, row, old, read.outcome)
             return
-        notes = _notes(found)
-        kept = old.reason if old and old_hash == read.digest and old.state == "indexed" else ""
-        self.ledger.put(replace(row, content_hash=read.digest, state="indexed", reason=kept))
+        notes = [*_notes(found), *self._notes(collection, read)]
+        self.ledger.put(replace(row, content_hash=read.digest, state="indexed", notes=tuple(notes)))
         if old_hash and old_hash != read.digest:
             self._release(collection, old_hash)
-        if self.corpus.by_content(collection, read.digest):
-            notes += [row.reason for row in self.ledger.holders(collection, read.digest) if row.reason][:1]
-        else:
-            notes += self._store_documents(run, found, read.digest, read.outcome or ())
-        if notes:
-            self.ledger.put(replace(row, content_hash=read.digest, state="indexed", reason=_told(notes)))
+        known = self.corpus.by_content(collection, read.digest)
+        lost = [] if known else self._store_documents(run, found, read.digest, read.outcome or ())
+        if lost:
+            told = tuple(dict.fromkeys((*notes, *lost)))
+            self.ledger.put(replace(row, content_hash=read.digest, state="indexed", notes=told))
         run.count("unchanged" if old_hash == read.digest else "changed" if old_hash else "new")
+
+    def _notes(self, collection: str, read: _Read) -> tuple[str, ...]:
+        """What could not be read of a file, with the member it is in; of known content what was noted before."""
+        if isinstance(read.outcome, tuple):
+            named = ((f"{extract.member}: " if extract.member else "", extract) for extract in read.outcome)
+            return tuple(dict.fromkeys(f"{name}{note}" for name, extract in named for note in extract.notes))
+        holders = self.ledger.holders(collection, read.digest) if read.digest else []
+        return holders[0].notes if holders else ()
 
     def _store_documents(
         self, run: _IndexRun, found: ScannedFile, digest: bytes, extracts: Sequence[Extract]
@@ -437,10 +443,8 @@ class Indexer:
         for extract in extracts:
             key = found.path + (f"!/{extract.member}" if extract.member else "")
             document = from_extract(extract, key, self.settings.chunk)
-            name = Path(extract.member or found.path).name
             document = replace(
                 document,
-                title=document.title or name,
                 path=found.path,
                 size=found.size,
                 modified=document.modified or found.mtime_ns / 1e9,
@@ -448,7 +452,7 @@ class Indexer:
             )
             run.chunks += self._put(run.job.collection, document)
             run.documents += 1
-            notes += document.notes
+            notes += [f"{extract.member}: {note}" if extract.member else note for note in document.notes]
         return notes
 
     def _store_failure(self, run: _IndexRun, row: FileRow, old: FileRow | None, outcome: object) -> None:
@@ -514,9 +518,8 @@ class Indexer:
                 self.corpus.remove([document.id])
             elif document.path not in paths:
                 path = holders[0].path
-                self.corpus.rename(
-                    document.id, path + (f"!/{document.member}" if document.member else ""), path
-                )
+                key = path + (f"!/{document.member}" if document.member else "")
+                self.embeddings.expect(self.corpus.rename(document.id, key, path))
 
 
 def _batches(reads: Iterator[_Read]) -> Iterator[list[_Read]]:
@@ -548,13 +551,6 @@ def _notes(found: ScannedFile) -> list[str]:
     if EARLIEST_NS < found.mtime_ns < LATEST_NS:
         return []
     return ["its date of change lies outside the years 1677 to 2262; the nearest is kept"]
-
-
-def _told(notes: Sequence[str]) -> str:
-    """Notes as one line for the ledger: the first few, and how many there are besides."""
-    first = list(dict.fromkeys(notes))
-    more = f"; and {len(first) - _NOTES} more" if len(first) > _NOTES else ""
-    return "; ".join(note[:_LONGEST_NOTE] for note in first[:_NOTES]) + more
 
 
 def _row(collection: str, root: str, found: ScannedFile) -> FileRow:

@@ -1,4 +1,4 @@
-"""From what was read to what is stored: titles, dates, language, chunks, and the text that is embedded for each."""
+"""From what was read to what is stored: titles, dates, language and chunks."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from typing import Any
 
 from localsearch import text as language_of
 from localsearch.checked import Metadata, clean, timestamp
-from localsearch.derived.embedded_text import embedded_text, embedding_hash
 from localsearch.errors import UsageError
 from localsearch.indexing.chunk import chunk
 from localsearch.settings import ChunkSettings
 from localsearch.store import NewDocument
-from localsearch.types import Chunk, Extract, Record
+from localsearch.store.documents import SAID_COLUMNS
+from localsearch.types import Extract, Record
 
-_COLUMNS = ("title", "author", "language", "tags", "created", "modified")
 _DATES = ("created", "modified", "date")
 _LANGUAGE_SAMPLE = 4000
 LONGEST_ID = 10_000
@@ -53,7 +52,6 @@ def from_extract(extract: Extract, key: str, settings: ChunkSettings) -> NewDocu
     What its metadata holds beyond the bounds of `checked` is left out, and told in the document's notes.
     """
     body = clean(extract.text)
-    chunks = chunk(replace(extract, text=body), settings)
     metadata = Metadata(_rest(extract.metadata))
     fields = extract.metadata
     title = _string(extract.title) or _string(fields.get("title"))
@@ -62,8 +60,7 @@ def from_extract(extract: Extract, key: str, settings: ChunkSettings) -> NewDocu
         title=title,
         type=_string(extract.type)[:_LONGEST_TYPE],
         text=body,
-        chunks=chunks,
-        hashes=_hashes(title, body, chunks),
+        chunks=chunk(replace(extract, text=body), settings),
         member=clean(extract.member),
         language=_language(fields.get("language")) or language_of.detect_language(body[:_LANGUAGE_SAMPLE]),
         author=_string(fields.get("author")),
@@ -71,16 +68,12 @@ def from_extract(extract: Extract, key: str, settings: ChunkSettings) -> NewDocu
         modified=timestamp(fields.get("modified") or fields.get("date")),
         tags=_tags(fields.get("tags")),
         metadata=metadata.values,
-        notes=(*map(clean, extract.notes), *_wrong_dates(fields), *metadata.notes),
+        notes=(*_wrong_dates(fields), *metadata.notes),
     )
 
 
-def _hashes(title: str, body: str, chunks: tuple[Chunk, ...]) -> tuple[bytes, ...]:
-    return tuple(embedding_hash(embedded_text(title, c.place.heading, body[c.start : c.end])) for c in chunks)
-
-
 def _rest(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    return {str(name): value for name, value in metadata.items() if name not in _COLUMNS}
+    return {str(name): value for name, value in metadata.items() if name not in SAID_COLUMNS}
 
 
 def _wrong_dates(fields: Mapping[str, Any]) -> Iterator[str]:

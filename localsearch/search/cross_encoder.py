@@ -19,7 +19,7 @@ from localsearch.derived import LazyModel, Semantic
 from localsearch.errors import ModelError, UsageError
 from localsearch.ranking.fusion import Reranking
 from localsearch.search.context import QueryContext
-from localsearch.search.reranker import RERANK_MS, Reranker, affordable, passage_texts
+from localsearch.search.reranker import RERANK_MS, Reranker, affordable
 from localsearch.store import Corpus
 from localsearch.types import Ids, Scores
 
@@ -99,7 +99,7 @@ class CrossEncoderReranker:
         query = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         remembered = ((chunk, self._memory.get((query, chunk))) for chunk in chunks)
         known = {chunk: score for chunk, score in remembered if score is not None}
-        texts = passage_texts(self.corpus, [chunk for chunk in chunks if chunk not in known])
+        texts = self.corpus.embedded_texts([chunk for chunk in chunks if chunk not in known])
         for batch in affordable(context, [chunk for chunk in chunks if chunk in texts]):
             scores = model.score(text, [texts[chunk] for chunk in batch]).tolist()
             for chunk, score in zip(batch, scores, strict=True):

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from localsearch.caches import MemoryCache
 from localsearch.derived import Semantic
-from localsearch.derived.embedded_text import embedded_text
 from localsearch.errors import LocalSearchError
 from localsearch.ranking.fusion import Reranking
 from localsearch.ranking.late_interaction import maxsim, sign_bits
@@ -69,17 +68,6 @@ def affordable(context: QueryContext, chunks: list[int]) -> Iterator[list[int]]:
         began = time.perf_counter()
         yield chunks[start : start + step]
         needs_ms = (time.perf_counter() - began) * 1000
-
-
-def passage_texts(corpus: Corpus, chunks: list[int]) -> dict[int, str]:
-    """The embedded text of chunks by id, without those that are gone: title and headings say what they are about."""
-    passages = corpus.chunk_rows(chunks)
-    documents = corpus.documents({passage.document_id for passage in passages.values()})
-    return {
-        chunk: embedded_text(documents[passage.document_id].title, passage.place.heading, passage.text)
-        for chunk, passage in passages.items()
-        if passage.document_id in documents
-    }
 
 
 class LateInteractionReranker:
@@ -145,7 +133,7 @@ class LateInteractionReranker:
         self, context: QueryContext, version: int, encoder: Encoder, chunks: list[int]
     ) -> dict[int, bytes]:
         """Bits made from the text, the best candidates first, until the budget is used up."""
-        texts = passage_texts(self.corpus, chunks)
+        texts = self.corpus.embedded_texts(chunks)
         made: dict[int, bytes] = {}
         for batch in affordable(context, [chunk for chunk in chunks if chunk in texts]):
             vectors = encoder.token_vectors([texts[chunk] for chunk in batch])

@@ -1,4 +1,7 @@
-"""The application: routes made from the operations, pages, and the edge around them."""
+"""The application: routes made from the operations, pages, and the middleware around them.
+
+The only place that puts the parts together. `create_app` runs before the event loop does.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,8 @@ from localsearch.server.endpoint import Endpoint
 from localsearch.server.files import Pages
 from localsearch.server.middleware import ServiceMiddleware
 from localsearch.server.openapi import document
-from localsearch.server.operations import Call, Handler, Method, Operation, Response
+from localsearch.server.operations import Call, Handler, Method, Operation
+from localsearch.server.responses import Response
 from localsearch.server.routes import ALL
 from localsearch.server.service import Service
 from localsearch.settings import Settings
@@ -87,11 +91,11 @@ def _pages(settings: Settings) -> tuple[Operation[Service], ...]:
         _page("/docs", "The same, for people.", lambda service, call: docs),
         _page("/docs.css", "How that looks.", lambda service, call: style),
         *(
-            Operation(method, "/{path:id}", "Nothing.", missing, scope=None, lane="none")
+            Operation(method, "/{path:id}", "Nothing.", missing, scope=None, queue="none")
             for method in get_args(Method)
         ),
     )
 
 
 def _page(path: str, summary: str, handler: Handler[Service]) -> Operation[Service]:
-    return Operation("GET", path, summary, handler, scope=None, lane="none", tag="page")
+    return Operation("GET", path, summary, handler, scope=None, queue="none", tag="page")

@@ -1,4 +1,7 @@
-"""Reading what a client sends, within limits of size and time."""
+"""Reading what a client sends, within limits of size and time.
+
+`read_body` belongs to the event loop; decoding is plain functions for any thread. It knows no route and no service.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from localsearch.server.operations import Receive
 from localsearch.server.problems import HttpError, bad_request
+from localsearch.server.responses import Receive
 
 MOST_PARAMETERS = 50
 

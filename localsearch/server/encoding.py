@@ -1,4 +1,4 @@
-"""Answers as JSON. Routes and the endpoint call it; it knows neither."""
+"""Answers as JSON, for any thread. Routes and the endpoint call it; it knows neither."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Files that leave the server: the page's own, and originals of indexed documents. Nothing else can be read."""
+"""Files that leave the server: the page's own, and originals of indexed documents. Nothing else can be read.
+
+`Pages` is read at the start and then in memory, for any thread; `open_original` opens a file, in a worker thread.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 from localsearch.errors import NotFoundError
+from localsearch.extract.kinds import TEXT_TYPES
 from localsearch.platform.beneath import open_true
-from localsearch.server.guards import COMMON_HEADERS
-from localsearch.server.operations import FileResponse, Response
+from localsearch.server.headers import COMMON_HEADERS
 from localsearch.server.problems import Headers
+from localsearch.server.responses import FileResponse, Response
 
 WEB = Path(__file__).parent / "web"
 TYPES: Mapping[str, str] = {
@@ -97,9 +101,6 @@ def _media(path: str, type: str) -> tuple[str, bool]:
     if encoding is None and (type in TEXT_TYPES or (guessed or "").startswith("text/")):
         return "text/plain; charset=utf-8", True
     return "application/octet-stream", False
-
-
-TEXT_TYPES = frozenset({"text", "markdown", "code", "csv", "tsv", "json", "jsonl", "xml", "html", "rst"})
 
 
 def _gone() -> NotFoundError:

@@ -1,4 +1,8 @@
-"""Housekeeping in one thread: keys, alerts, samples for the charts, warming the caches."""
+"""Housekeeping in one thread: keys, alerts, samples for the charts, warming the caches.
+
+It is handed the parts that it looks after and knows no route. `snapshot`, `latency` and `samples` may be read from any
+thread; a snapshot reads databases, so not from the event loop.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ from localsearch.server.jobs import Jobs
 from localsearch.server.keys import KeyRing
 from localsearch.server.metrics import Snapshot, Window, percentile
 from localsearch.server.readings import RecallSample, caches, disk_free, generation, quality, stale_s
-from localsearch.server.schemas import LatencyAnswer, Sample
+from localsearch.server.schemas.system import LatencyAnswer, Sample
 from localsearch.server.watching import Watching
 
 TICK_S = 1.0
@@ -101,7 +105,7 @@ class Housekeeping:
             quality=quality(self._engine),
             disk_free=disk_free(self._engine),
             caches=caches(self._engine),
-            queues={"queued": 0, "running": 0, "failed": 0} | self._jobs.counts(),
+            jobs={"queued": 0, "running": 0, "failed": 0} | self._jobs.counts(),
             cost=status.cost,
             recall=self.recall.value,
             alerts=self._alerts.firing(),
@@ -165,12 +169,12 @@ class Housekeeping:
 
     def _warm(self) -> None:
         """Ask the most frequent recent queries once, so that no person waits for them."""
-        for asked in self._engine.query_log.frequent(self._engine.settings.caches.warm):
+        for query in self._engine.query_log.frequent(self._engine.settings.caches.warm):
             if self._stop.is_set():
                 return
             # Warming may take a while, and a revoked key must end meanwhile.
             self._guarded(self._keyring.refresh)
             try:
-                self._engine.answer(SearchQuery.of(asked))
+                self._engine.answer(SearchQuery.of(query))
             except (LocalSearchError, msgspec.ValidationError) as error:
                 log.debug("not warmed: %s", error)

@@ -1,4 +1,7 @@
-"""The OpenAPI 3.1 document, made from the operations and the very types that check requests."""
+"""The OpenAPI 3.1 document, made from the operations and the very types that check requests.
+
+Made once, at the start, by plain functions.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,10 @@
-"""What is read off the engine from time to time: age, judgements, recall of the vector index on real queries."""
+"""What is read off the engine from time to time: age, judgements, recall of the vector index on real queries.
+
+Housekeeping's thread and handlers call it. `RecallSample.record` may be called from any thread, the event loop too.
+"""
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from collections import deque
@@ -13,6 +15,7 @@ import numpy as np
 from localsearch.caches import CacheStats
 from localsearch.engine import Engine
 from localsearch.errors import ModelError
+from localsearch.platform.disk import free_share
 from localsearch.types import Ranking
 
 RECALL_AT = 10
@@ -25,19 +28,19 @@ class RecallSample:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._asked: deque[str] = deque(maxlen=SAMPLE)
+        self._queries: deque[str] = deque(maxlen=SAMPLE)
         self._recalls: deque[float] = deque(maxlen=SAMPLE)
 
-    def asked(self, query: str) -> None:
+    def record(self, query: str) -> None:
         """Put a query into the pool that is sampled from."""
-        self._asked.append(query)
+        self._queries.append(query)
 
     def measure(self) -> None:
         """Take one recent query and compare. Does nothing without a model or a graph: search is exact then."""
         semantic = self._engine.derived.semantic
-        if semantic is None or semantic.vectors.generation is None or not self._asked:
+        if semantic is None or semantic.vectors.generation is None or not self._queries:
             return
-        query = random.choice(self._asked)
+        query = random.choice(self._queries)
         try:
             encoder = semantic.model.encoder()
         except ModelError:
@@ -87,5 +90,4 @@ def caches(engine: Engine) -> dict[str, CacheStats]:
 
 def disk_free(engine: Engine) -> float:
     """The share of the disk under the home folder that is free, 0..1."""
-    disk = os.statvfs(engine.settings.home)
-    return disk.f_bavail / disk.f_blocks if disk.f_blocks else 1.0
+    return free_share(engine.settings.home)

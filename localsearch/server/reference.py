@@ -1,4 +1,7 @@
-"""The page at /docs: the OpenAPI document for people. Plain HTML made here, without a script or an outside address."""
+"""The page at /docs: the OpenAPI document for people. Plain HTML, without a script or an outside address.
+
+Made once, at the start, from the document alone: it knows no route and no type.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from localsearch.server.operations import Response
+from localsearch.server.responses import Response
 
 Json = dict[str, Any]
 STYLE = Path(__file__).parent / "reference.css"
@@ -146,24 +149,37 @@ def _link(schema: Json) -> str:
     return f'<a href="#type-{name}">{name}</a>'
 
 
-def _example(schema: Json, document: Json) -> Any:
-    """What a body of this schema may look like: the examples of its fields, and whatever else it must have."""
+def _example(schema: Json, document: Json, within: tuple[str, ...] = ()) -> Any:
+    """What a body of this schema may look like: the examples of its fields, and whatever else it must have.
+
+    `within` are the types that the schema is part of: one that holds itself ends there, with an empty list or null.
+    """
     if "$ref" in schema:
-        return _example(document["components"]["schemas"][schema["$ref"].rpartition("/")[2]], document)
+        name = schema["$ref"].rpartition("/")[2]
+        return None if name in within else _example(_schema(document, name), document, (*within, name))
     if "examples" in schema:
         return schema["examples"][0]
+    if "enum" in schema:
+        return schema["enum"][0]
     choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
     if choices:
-        return _example(choices[0], document)
+        return _example(choices[0], document, within)
     if schema.get("type") == "array":
-        return [_example(schema["items"], document)]
+        items = schema.get("prefixItems") or [schema.get("items") or {}]
+        made = [_example(one, document, within) for one in items]
+        return [one for one in made if one is not None]
     if schema.get("type") == "object":
         needed = schema.get("required", ())
         chosen = {
             name: one for name, one in schema.get("properties", {}).items() if name in needed or _shown(one)
         }
-        return {name: _example(one, document) for name, one in chosen.items()}
+        return {name: _example(one, document, within) for name, one in chosen.items()}
     return {"integer": 1, "number": 1.0, "boolean": True}.get(schema.get("type", ""), "text")
+
+
+def _schema(document: Json, name: str) -> Json:
+    found: Json = document["components"]["schemas"][name]
+    return found
 
 
 def _shown(schema: Json) -> bool:

@@ -1,7 +1,8 @@
 """Limits of the settings on single fields of what a client sends.
 
 A field of a request type carries its limit: `Annotated[int, Meta(ge=1), AtMost("results")]`. The endpoint checks it,
-and the OpenAPI document shows it, with the value that `LimitSettings` has.
+and the OpenAPI document shows it, with the value that `LimitSettings` has. This module names no type: a new one
+needs no line here.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from msgspec import Struct
 
 from localsearch.server.problems import bad_request
 from localsearch.settings import LimitSettings
+
+_KEYWORDS = {"string": "maxLength", "integer": "maximum", "number": "maximum"}
+"""The word of JSON schema for the most that a value of a type may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +38,10 @@ class AtMost:
 
     def describe(self, schema: dict[str, Any], limits: LimitSettings) -> None:
         """Write the limit into the schema of a field."""
-        keyword = "maxLength" if schema.get("type") == "string" else "maximum"
-        schema[keyword] = getattr(limits, self.limit)
+        for one in (schema, *schema.get("anyOf", ())):
+            keyword = _KEYWORDS.get(one.get("type", ""))
+            if keyword:
+                one[keyword] = getattr(limits, self.limit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""Everything the routes share: the engine, the queues in front of it, and what is remembered between requests."""
+"""Everything the routes share: the engine, the queues in front of it, and what is remembered between requests.
+
+`queues`, `buckets` and `streams` belong to the event loop; the engine's methods to worker threads, through `in_thread`.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +16,21 @@ from typing import Any
 from localsearch.engine import Engine
 from localsearch.platform.cores import cores
 from localsearch.search import SearchQuery
+from localsearch.server.addresses import client_is_local, is_loopback
 from localsearch.server.alerts import Alerts
 from localsearch.server.database import ServiceDatabase
-from localsearch.server.guards import Guards, client_is_local, is_loopback
+from localsearch.server.guards import Guards
 from localsearch.server.housekeeping import Housekeeping
+from localsearch.server.job_handlers import job_handlers
 from localsearch.server.jobs import Jobs
 from localsearch.server.keys import Key, KeyRing
-from localsearch.server.limits import Allowance, Gate, TokenBuckets
+from localsearch.server.limits import Allowance, RequestQueue, TokenBuckets
 from localsearch.server.metrics import Metrics, Window
 from localsearch.server.problems import Headers
 from localsearch.server.watching import Watching
-from localsearch.server.work import works
 from localsearch.settings import Settings
 
-WORKERS_BESIDE = 4
+OTHER_WORKERS = 4
 """Threads beyond those for searches: for the other routes, bodies and files."""
 
 
@@ -45,12 +49,12 @@ class Service:
         self.remote = Allowance(limits.rate, limits.burst)
         self.local = Allowance(limits.local_rate, limits.local_burst)
         at_once = limits.concurrent or cores() + 1
-        self.gates: Mapping[str, Gate] = {
-            "search": Gate(at_once, limits.wait_s),
-            "work": Gate(WORKERS_BESIDE, limits.wait_s),
+        self.queues: Mapping[str, RequestQueue] = {
+            "search": RequestQueue(at_once, limits.wait_s),
+            "work": RequestQueue(OTHER_WORKERS, limits.wait_s),
         }
-        self.pool = ThreadPoolExecutor(at_once + 2 * WORKERS_BESIDE, "localsearch-request")
-        self.jobs = Jobs(self.db, works(engine), limits.queued_jobs)
+        self.pool = ThreadPoolExecutor(at_once + 2 * OTHER_WORKERS, "localsearch-request")
+        self.jobs = Jobs(self.db, job_handlers(engine), limits.queued_jobs)
         self.alerts = Alerts(settings.alerts)
         self.watching = Watching(engine) if watch else None
         window = Window()
@@ -97,10 +101,10 @@ class Service:
         address = client[0] if client else ""
         return self.buckets.take(address, self.local if client_is_local(address) else self.remote)
 
-    def asked(self, query: SearchQuery) -> None:
+    def record_query(self, query: SearchQuery) -> None:
         """Remember a question for warming and for the quality of the index; it is written down by housekeeping."""
         if query.query:
-            self.housekeeping.recall.asked(query.query)
+            self.housekeeping.recall.record(query.query)
         self.engine.query_log.record(query.canonical)
 
     async def in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:

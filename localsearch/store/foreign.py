@@ -10,11 +10,17 @@ import sqlite3
 from contextlib import closing
 
 from localsearch.errors import DamagedError
+from localsearch.store.migrations import run_script
 from localsearch.store.schema import MIGRATIONS
 
 _OF_SQLITE = frozenset({"sqlite_sequence", "sqlite_stat1", "sqlite_stat4"})
 _HIGHEST = 1 << 42
 """Ids beyond it would not leave room for the segments of a document's text."""
+
+_RECORD = [("name", "TEXT", 0, None, 1, 0), ("applied", "REAL", 1, None, 0, 0)]
+"""Columns of the table of migrations, which releases have written in different words."""
+
+_RECORD_INDEX = "sqlite_autoindex_migrations_1"
 
 _IMPOSSIBLE = {
     "documents with a number that is none": f"documents WHERE id NOT BETWEEN 1 AND {_HIGHEST}",
@@ -55,13 +61,12 @@ def check_schema(connection: sqlite3.Connection) -> None:
     except sqlite3.DatabaseError:
         names = []
     known = [name for name, _ in MIGRATIONS]
-    if not names or names != known[: len(names)]:
+    columns = connection.execute("PRAGMA table_xinfo(migrations)").fetchall()
+    if not names or names != known[: len(names)] or [tuple(column[1:]) for column in columns] != _RECORD:
         raise _damaged("its list of migrations is not one of localsearch")
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as expected:
-        expected.execute("CREATE TABLE migrations (name TEXT PRIMARY KEY, applied REAL NOT NULL)")
         for _, script in MIGRATIONS[: len(names)]:
-            for statement in script.split(";"):
-                expected.execute(statement)
+            run_script(expected, script)
         ours, theirs = _objects(expected), _objects(connection)
     if odd := sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)):
         raise _damaged(f"its schema is not that of localsearch ({odd[0][1][:60]})")
@@ -82,11 +87,12 @@ def check_rows(connection: sqlite3.Connection) -> None:
 
 
 def _objects(connection: sqlite3.Connection) -> dict[tuple[str, str], str]:
-    rows = connection.execute("SELECT type, name, sql FROM sqlite_master")
+    rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master")
     return {
         (str(kind), str(name)): " ".join(str(sql).split())
-        for kind, name, sql in rows
+        for kind, name, table, sql in rows
         if name not in _OF_SQLITE
+        and not ((table == "migrations" and kind == "table") or name == _RECORD_INDEX)
     }
 
 

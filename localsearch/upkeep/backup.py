@@ -24,11 +24,13 @@ from typing import Annotated
 
 import msgspec
 
-from localsearch.errors import ConflictError, DamagedError, FormatError, StorageError, UsageError
+from localsearch.errors import ConflictError, DamagedError, FormatError, UsageError
+from localsearch.platform.disk import free_bytes, sync_file, sync_path, write_error
 from localsearch.release import __version__
 from localsearch.store import Database
-from localsearch.store.database import FILE, SERVICE, check_format, disk_full, explain
+from localsearch.store.database import FILE, SERVICE, explain
 from localsearch.store.foreign import check_plain, check_rows, check_schema
+from localsearch.store.migrations import check_format
 from localsearch.store.schema import MIGRATIONS
 from localsearch.types import Progress, Report, no_report
 
@@ -74,7 +76,7 @@ def backup(db: Database, target: Path, report: Report = no_report) -> BackupRepo
         packed = Path(scratch) / "packed"
         _pack(parts, packed, _manifest(parts, digests, documents))
         os.link(packed, target)
-    _sync(target.parent)
+    sync_path(target.parent)
     return BackupReport(str(target), documents, target.stat().st_size, digests[FILE], service)
 
 
@@ -105,7 +107,7 @@ def restore(source: Path, home: Path, report: Report = no_report) -> BackupRepor
         if service:
             _put(copy.with_name(SERVICE), home)
         _put(copy, home)
-    _sync(home)
+    sync_path(home)
     return BackupReport(str(source), documents, source.stat().st_size, digests[FILE], service)
 
 
@@ -162,7 +164,7 @@ def _clear(home: Path) -> None:
         (home / (FILE + end)).unlink(missing_ok=True)
     for folder in ("lexical", "vectors"):
         shutil.rmtree(home / folder, ignore_errors=True)
-    _sync(home)
+    sync_path(home)
 
 
 def _manifest(parts: Sequence[Path], digests: Mapping[str, str], documents: int) -> bytes:
@@ -189,8 +191,7 @@ def _pack(parts: Sequence[Path], packed: Path, manifest: bytes) -> None:
             tar.addfile(entry, io.BytesIO(manifest))
             for part in parts:
                 tar.add(part, part.name)
-        file.flush()
-        os.fsync(file.fileno())
+        sync_file(file)
 
 
 class _Part(msgspec.Struct):
@@ -226,11 +227,7 @@ def _unpack(source: Path, folder: Path) -> dict[str, str]:
     except FileNotFoundError as error:
         raise UsageError(f"There is no file {source}.", hint="Name a file that `backup` wrote.") from error
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise disk_full(folder) from error
-        raise StorageError(
-            f"{source} cannot be unpacked into {folder}: {error.strerror or error}.", hint="Check the disk."
-        ) from error
+        raise write_error(folder, error) from error
     except (
         tarfile.TarError,
         EOFError,
@@ -272,15 +269,13 @@ def _unpack_part(tar: tarfile.TarFile, member: tarfile.TarInfo, size: int, targe
     """Write a member of the size that the manifest and the archive both tell, and no byte more."""
     if member.size != size:
         raise ValueError(f"{target.name} is not of the size that its manifest tells")
-    free = shutil.disk_usage(target.parent).free
-    if size > free:
+    if size > free_bytes(target.parent):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     with open(target, "xb") as file:
         body = _member(tar, member)
         while block := body.read(_BLOCK):
             file.write(block)
-        file.flush()
-        os.fsync(file.fileno())
+        sync_file(file)
 
 
 def _member(tar: tarfile.TarFile, member: tarfile.TarInfo) -> io.BufferedReader:
@@ -328,11 +323,3 @@ def _integral(connection: sqlite3.Connection) -> None:
 def _sha256(file: Path) -> str:
     with open(file, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

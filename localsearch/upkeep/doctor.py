@@ -1,9 +1,8 @@
-"""A quick look at everything around an index: each finding with what to do about it."""
+"""Look at everything around an index: each finding says what to do about it. Changes nothing."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
@@ -13,7 +12,10 @@ from typing import Literal
 
 from localsearch.errors import LocalSearchError
 from localsearch.extract import confinement
+from localsearch.extract.limits import Limits
+from localsearch.extract.ocr import engine
 from localsearch.models import ModelStore
+from localsearch.platform.disk import free_bytes
 from localsearch.platform.ownership import owner_of
 from localsearch.settings import Settings
 from localsearch.store.database import FILE
@@ -68,7 +70,7 @@ def _folder(settings: Settings) -> Iterator[Finding]:
 
 def _disk(settings: Settings) -> Iterator[Finding]:
     folder = next(path for path in (settings.home, *settings.home.parents) if path.exists())
-    free = shutil.disk_usage(folder).free
+    free = free_bytes(folder)
     level: Level = "good" if free > _LOW_DISK else "bad"
     yield Finding("disk", level, f"{free / 1e9:.1f} GB free", "" if level == "good" else "Free some space.")
 
@@ -101,10 +103,13 @@ def _readers(settings: Settings) -> Iterator[Finding]:
 
 
 def _programs(settings: Settings) -> Iterator[Finding]:
-    here = shutil.which("tesseract")
+    here = engine(Limits.of(settings.extract))
     if settings.extract.ocr and not here:
         yield Finding(
-            "ocr", "bad", "images cannot be read: tesseract is not installed", "Install tesseract-ocr."
+            "ocr",
+            "bad",
+            f"images cannot be read: {settings.extract.ocr_engine} is not installed",
+            "Run: pip install 'localsearch[ocr]'; or install tesseract-ocr.",
         )
     elif not settings.extract.ocr:
         yield Finding("ocr", "note", "images and scanned pages are not read: extract.ocr is off")

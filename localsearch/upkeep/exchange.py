@@ -21,7 +21,9 @@ from localsearch.checked import Metadata, clean, count
 from localsearch.errors import DamagedError, FormatError, UsageError
 from localsearch.indexing import Indexer
 from localsearch.indexing.prepare import LONGEST_ID, from_extract
+from localsearch.platform.disk import rename, sync_file
 from localsearch.store import Corpus, NewDocument
+from localsearch.store.documents import SAID_COLUMNS
 from localsearch.types import Extract, Progress, Report, no_report
 
 FORMAT = "localsearch-export"
@@ -48,9 +50,8 @@ def export(corpus: Corpus, target: Path, report: Report = no_report) -> int:
             file.write(line + "\n")
             report(Progress("export", number, len(ids), "documents"))
         file.write(json.dumps({"documents": len(ids)}) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(partial, target)
+        sync_file(file)
+    rename(partial, target)
     return len(ids)
 
 
@@ -174,7 +175,7 @@ def _document(values: _Line, indexer: Indexer) -> tuple[str, NewDocument]:
     for name in (values.id, values.collection, values.path or ""):
         if clean(name) != name or "\0" in name or (name is values.collection and not name.isprintable()):
             raise UsageError("an id, a path or a collection holds control characters")
-    fields = {name: getattr(values, name) for name in ("language", "author", "created", "modified", "tags")}
+    fields = {name: told for name in SAID_COLUMNS if (told := getattr(values, name)) not in (None, "", [])}
     extract = Extract(values.text, values.type, values.title, metadata={**values.metadata, **fields})
     document = from_extract(extract, values.id, indexer.settings.chunk)
     if not document.text.strip() and not document.title.strip():

@@ -64,7 +64,7 @@ def test_a_file_dated_beyond_64_bits_is_indexed_with_a_note(engine: Engine, fold
     assert len(found(engine)) == 6
     (row,) = engine.why(folder / "x.md")
     assert row.state == "indexed"
-    assert "outside the years 1677 to 2262" in row.reason
+    assert row.notes == ("its date of change lies outside the years 1677 to 2262; the nearest is kept",)
     again = engine.index(folder, embed=False)
     assert (again.files.new, again.files.changed, again.files.unchanged) == (0, 0, 6)
 
@@ -99,10 +99,10 @@ def test_a_note_tells_of_the_date_that_was_left_out(engine: Engine, folder: Path
     (folder / "odd.md").write_text("---\ndate: 9999-12-31T23:59:59-12:00\n---\n\nbread with an odd date\n")
     engine.index(folder, embed=False)
     (row,) = engine.why(folder / "odd.md")
-    assert row.reason == "created: not a date of the years 1 to 9999, left out"
+    assert row.notes == ("created: not a date of the years 1 to 9999, left out",)
     os.utime(folder / "odd.md", (1, 1))
     engine.index(folder, embed=False)
-    assert engine.why(folder / "odd.md")[0].reason == row.reason
+    assert engine.why(folder / "odd.md")[0].notes == row.notes
 
 
 VALUES: list[Any] = [

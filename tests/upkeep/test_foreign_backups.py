@@ -71,6 +71,7 @@ def test_a_good_one_comes_back(tmp_path: Path, parts: dict[str, bytes]) -> None:
 
 SCHEMAS = {
     "a trigger": "CREATE TRIGGER t AFTER INSERT ON documents BEGIN DELETE FROM documents; END",
+    "a trigger on the migrations": "CREATE TRIGGER t AFTER INSERT ON migrations BEGIN DELETE FROM documents; END",
     "a view": "CREATE VIEW v AS SELECT * FROM documents",
     "a virtual table": "CREATE VIRTUAL TABLE f USING fts5(x)",
     "another table": "CREATE TABLE more (x)",

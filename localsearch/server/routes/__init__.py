@@ -1,4 +1,8 @@
-"""The routes, as rows of data. Each module adds its own; `ALL` is what the app and the OpenAPI document are made of."""
+"""The routes, as rows of data. Each module adds its own; `ALL` is what the app and the OpenAPI document are made of.
+
+Handlers run in worker threads and may call the engine; what is `from_memory` or a `stream` runs on the event loop and
+may not. Routes know the service; nothing below the app knows the routes.
+"""
 
 from __future__ import annotations
 

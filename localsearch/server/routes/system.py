@@ -8,9 +8,10 @@ from dataclasses import asdict
 import msgspec
 
 from localsearch.server.metrics import CONTENT_TYPE
-from localsearch.server.operations import Call, Operation, Response
+from localsearch.server.operations import Call, Operation
 from localsearch.server.readings import caches
-from localsearch.server.schemas import (
+from localsearch.server.responses import Response
+from localsearch.server.schemas.system import (
     AlertsAnswer,
     CacheAnswer,
     Cleared,
@@ -82,13 +83,13 @@ def alerts(service: Service, call: Call) -> AlertsAnswer:
 
 def ledger(service: Service, call: Call) -> LedgerAnswer:
     """Files by what became of them, or one file by its path."""
-    asked: LedgerParameters = call.query
+    parameters: LedgerParameters = call.query
     book = service.engine.ledger
-    rows = book.at(asked.path) if asked.path else book.troubled(asked.state, asked.limit)
+    rows = book.at(parameters.path) if parameters.path else book.troubled(parameters.state, parameters.limit)
     return LedgerAnswer(
         files=[_file(row) for row in rows],
         rules=[LedgerRule(state=state, rule=rule, files=count) for state, rule, count in book.by_rule()],
-        counts=book.counts(),
+        counts=book.counts() | {"noted": book.noted_count()},
     )
 
 
@@ -102,6 +103,7 @@ def _file(row: FileRow) -> LedgerFile:
         tries=row.tries,
         size=row.size,
         stale=row.state == "failed" and row.content_hash is not None,
+        notes=list(row.notes),
     )
 
 
@@ -134,7 +136,7 @@ OPERATIONS = (
         health,
         answer=HealthAnswer,
         scope=None,
-        lane="none",
+        queue="none",
         tag="system",
     ),
     Operation(
