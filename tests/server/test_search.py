@@ -381,9 +381,10 @@ def test_nothing_outside_what_is_indexed_can_be_read(folder: tuple[Served, Path]
             assert answer.status_code == 404
             assert b"top secret" not in answer.content
     with pytest.raises(Exception, match="cannot be opened"):
-        open_original(os.fsencode(secret), "text", [str(root)])
+        open_original(os.fsencode(secret), "text", [(os.fsencode(root), os.fsencode(root))])
     with pytest.raises(Exception, match="cannot be opened"):
-        open_original(os.fsencode(str(root) + "-beside"), "text", [str(root)])
+        beside = os.fsencode(str(root) + "-beside")
+        open_original(beside, "text", [(os.fsencode(root), os.fsencode(root))])
 
 
 def test_a_document_of_a_program_has_no_file(served: Served) -> None:
