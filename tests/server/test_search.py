@@ -395,7 +395,7 @@ def test_a_document_of_a_program_has_no_file(served: Served) -> None:
 def test_the_ledger_tells_of_files(folder: tuple[Served, Path]) -> None:
     served, root = folder
     ledger = served.client.get("/ledger", params={"state": "indexed"}).json()
-    assert ledger["counts"] == {"indexed": 3, "skipped": 0, "failed": 0}
+    assert ledger["counts"] == {"indexed": 3, "skipped": 0, "failed": 0, "noted": 0}
     assert {file["path"] for file in ledger["files"]} == {str(file) for file in root.rglob("*.*")}
     (one,) = served.client.get("/ledger", params={"path": str(root / "plain.txt")}).json()["files"]
     assert (one["state"], one["stale"], one["tries"]) == ("indexed", False, one["tries"])
