@@ -1,6 +1,7 @@
 # make serve   .venv, install, fetch the model, index data/sample, serve http://127.0.0.1:8765
-# make test    .venv, install with the test tools, run the suite
+# make test    .venv, install with the test tools, run the suite; make test T=tests/search runs a part of it
 # make check   ruff, mypy, import-linter
+# make docs    write the pages that are made from the code
 # make bench   measure on this machine (see benchmarks/README.md)
 # make faults  the whole fault suite; `make test` runs a part of it
 
@@ -11,20 +12,25 @@ HOME_DIR ?= data/index
 INSTALLED_FROM := pyproject.toml hatch_build.py $(wildcard localsearch/kernels/*.[ch])
 export LOCALSEARCH_MODELS ?= $(CURDIR)/models
 
-.PHONY: serve test check bench bench-quick faults clean
+T ?=
+
+.PHONY: serve test check docs bench bench-quick faults clean
 
 serve: $(VENV)/.installed
 	$(BIN)/python -m localsearch --home $(HOME_DIR) serve data/sample
 
 test: $(VENV)/.tested
 	$(BIN)/python -m localsearch models pull all-MiniLM-L6-v2
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(T)
 
 check: $(VENV)/.developed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.tested
+	LOCALSEARCH_WRITE_DOCS=1 $(BIN)/python -m pytest tests/docs
 
 bench: $(VENV)/.benched
 	$(BIN)/python -m benchmarks --documents --check

@@ -1,4 +1,4 @@
-"""Compiles localsearch/kernels into the shared library that localsearch/kernels/__init__.py looks for.
+"""Puts the model cards into the wheel, and compiles localsearch/kernels into its library.
 
 The compiler is Zig's, a package from the package registry that only the build needs, so that one command installs
 everywhere alike. Where it has nothing to offer (not Linux on x86-64) or fails, the package is built without the
@@ -28,13 +28,20 @@ FLAGS = (
 )
 
 
-class KernelHook(BuildHookInterface[Any]):
+CARDS = "localsearch/models/cards"
+"""Where a wheel has the cards; a checkout has them in models/, beside the models themselves."""
+
+
+class BuildHook(BuildHookInterface[Any]):
     """Runs before a wheel or an editable installation is made."""
 
     def dependencies(self) -> list[str]:
         return [COMPILER] if _wanted() else []
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        if version != "editable":
+            for card in sorted((Path(self.root) / "models").glob("*.toml")):
+                build_data["force_include"][str(card)] = f"{CARDS}/{card.name}"
         library = Path(self.root) / LIBRARY
         library.unlink(missing_ok=True)
         if not _wanted():

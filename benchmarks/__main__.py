@@ -12,6 +12,7 @@ from typing import Any
 
 from benchmarks import check, machine, runs
 from benchmarks.context import FULL, QUICK, Context, default_cache
+from benchmarks.vectors import ensure as ensure_vectors
 
 DOCUMENTS = ("README.md", "docs/PERFORMANCE.md")
 """Documents with markers that name tables; see benchmarks/README.md."""
@@ -64,7 +65,7 @@ def _prepare(context: Context) -> None:
     datasets.download_missing(context)
     if not context.quick:
         environments.create(context.cache)
-    context.vectors_file(context.sizes.embedded)
+    ensure_vectors(context, context.sizes.embedded)
     for peer, how in environments.missing(context.cache).items():
         context.say(f"{peer} is not installed and will be left out: {how}")
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import machine, passages, vectors
+from benchmarks import machine, passages
 from benchmarks.peers import environments
 from benchmarks.peers.client import Peer, Running, running
 
@@ -127,16 +127,6 @@ class Context:
         them from the given one on, all different for different starts."""
         asked = passages.Queries.of(passages.read(self.passages, (start + count + 1) // 2)).mixed()
         return [text for text in asked if text.strip()][start : start + count]
-
-    def vectors_file(self, count: int) -> str:
-        """A .npy file with the vectors of the first `count` passages, made or completed if need be."""
-        return str(vectors.ensure(self, count))
-
-    def home(self, count: int) -> tuple[str, dict[str, Any]]:
-        """An index of the first `count` passages, built once per state of the code; its folder and its figures."""
-        from benchmarks import homes
-
-        return homes.ensure(self, count)
 
     def say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)

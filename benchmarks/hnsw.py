@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from benchmarks.__main__ import _context, _parser
 from benchmarks.vectors import encoder_of
+from benchmarks.vectors import ensure as ensure_vectors
 from localsearch import quantize
 from localsearch.settings import VectorSettings
 from localsearch.types import Ids, Vectors
@@ -248,7 +249,7 @@ def merging(study: Study) -> Rows:
         recall, ms = timed(lambda q: index.search(q, 10).ids, study.queries, truth)
         assert index.generation is not None
         rows.append(
-            {"built by": name, "cpu_s": round(merged), "ghosts": index.generation.ghosts}
+            {"built by": name, "cpu_s": round(merged), "ghosts": index.generation.tombstones}
             | {"ef": index.generation.ef_search, "recall@10": recall, "ms": ms}
         )
         began = time.process_time()
@@ -280,7 +281,7 @@ def run(out: Path, quick: bool, count: int = 100_000, only: tuple[str, ...] = ()
     """Measure the tables over the first `count` passages (10,000 if quick) and write them as JSON and Markdown."""
     context = _context(_parser().parse_args(["--quick"] if quick else []))
     count = 10_000 if quick else count
-    vectors = np.load(context.vectors_file(count)).astype(np.float32)
+    vectors = np.load(ensure_vectors(context, count)).astype(np.float32)
     vectors = quantize.rounded(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
     encoder = encoder_of(context)
     queries = np.stack([encoder.encode_query(text) for text in context.queries(QUERIES)])

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from benchmarks import machine
-
-if TYPE_CHECKING:
-    from benchmarks.context import Context
+from benchmarks.context import Context
+from benchmarks.vectors import ensure as ensure_vectors
 
 
 def ensure(context: Context, count: int) -> tuple[str, dict[str, Any]]:
@@ -47,7 +46,7 @@ def _build(context: Context, count: int, home: Path) -> dict[str, Any]:
         with context.ours(model=False) as ours:
             built = ours.words(file=file, count=count, home=str(home))
             return {**built, **_memory(ours), "commit": machine.commit()}
-    vectors = context.vectors_file(count)
+    vectors = str(ensure_vectors(context, count))
     with context.ours() as ours:
         built = ours.build(file=file, count=count, home=str(home), vectors=vectors)
         return {**built, **_memory(ours), "commit": machine.commit()}

@@ -63,8 +63,8 @@ def _asked(engine: Engine, text: str, grades: Grades) -> Asked:
     count = searcher.ranker.settings.candidates
     gathered, _ = searcher.ranker.gather(context, plan, semantic, vector, count)
     found = gathered.candidates
-    score = searcher.ranker.reranker.over(context, plan.text, semantic, found.ids)
-    assert score is not None
+    reranking = searcher.ranker.reranker.over(context, plan.text, semantic, found.ids)
+    assert reranking is not None
     assert found.semantic is not None
     assert gathered.query is not None
     assert gathered.signals is not None
@@ -78,6 +78,6 @@ def _asked(engine: Engine, text: str, grades: Grades) -> Asked:
         lexical=found.lexical,
         semantic=found.semantic,
         rows=np.empty(0, np.intp),
-        nearness=score(np.arange(len(found.ids))),
+        nearness=reranking.score(np.arange(len(found.ids))),
         names=tuple(rows[owner].key for owner in owners),
     )

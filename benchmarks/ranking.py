@@ -35,6 +35,7 @@ from localsearch.ranking.fusion import (
     Candidates,
     Fused,
     FusionParameters,
+    Reranking,
     fuse,
 )
 from localsearch.search.reranker import LateInteractionReranker
@@ -84,7 +85,7 @@ def adaptive(parameters: FusionParameters, rerank: bool = False) -> Ranker:
             judged.candidates(asked),
             signals=asked.signals,
             query=asked.query,
-            late_interaction=(lambda top: asked.nearness[top]) if rerank else None,
+            reranking=Reranking("late interaction", lambda top: asked.nearness[top]) if rerank else None,
             parameters=parameters,
         )
 
@@ -106,19 +107,26 @@ class Stage:
     name: str
     rank: Ranker
     settings: SearchSettings
+    parameters: FusionParameters
     options: Mapping[str, Any]
 
 
 HYBRID = "+ smoothing (hybrid)"
 STAGES = (
-    Stage("lexical", by_words, SearchSettings(), {"mode": "lexical"}),
-    Stage("semantic", by_meaning, SearchSettings(), {"mode": "semantic"}),
-    Stage("convex", by_both, SearchSettings(fusion="convex"), {}),
-    Stage("adaptive weight", adaptive(PLAIN), SearchSettings(coverage=0.0, feedback=0.0, smoothing=0.0), {}),
-    Stage("+ coverage", adaptive(COVERED), SearchSettings(feedback=0.0, smoothing=0.0), {}),
-    Stage("+ feedback", adaptive(FED), SearchSettings(smoothing=0.0), {}),
-    Stage(HYBRID, adaptive(DEFAULT_PARAMETERS), SearchSettings(), {}),
-    Stage("+ rerank", adaptive(DEFAULT_PARAMETERS, rerank=True), SearchSettings(), {"rerank": True}),
+    Stage("lexical", by_words, SearchSettings(), DEFAULT_PARAMETERS, {"mode": "lexical"}),
+    Stage("semantic", by_meaning, SearchSettings(), DEFAULT_PARAMETERS, {"mode": "semantic"}),
+    Stage("convex", by_both, SearchSettings(fusion="convex"), DEFAULT_PARAMETERS, {}),
+    Stage("adaptive weight", adaptive(PLAIN), SearchSettings(), PLAIN, {}),
+    Stage("+ coverage", adaptive(COVERED), SearchSettings(), COVERED, {}),
+    Stage("+ feedback", adaptive(FED), SearchSettings(), FED, {}),
+    Stage(HYBRID, adaptive(DEFAULT_PARAMETERS), SearchSettings(), DEFAULT_PARAMETERS, {}),
+    Stage(
+        "+ rerank",
+        adaptive(DEFAULT_PARAMETERS, rerank=True),
+        SearchSettings(),
+        DEFAULT_PARAMETERS,
+        {"rerank": True},
+    ),
 )
 
 
@@ -134,8 +142,10 @@ def latency(engine: Engine, texts: Sequence[str]) -> dict[str, list[float]]:
     for text in [texts[0], *texts]:
         for stage in STAGES:
             engine.searcher.ranker.settings = stage.settings
+            engine.searcher.ranker.parameters = stage.parameters
             took[stage.name].append(_timed(engine, text, stage.options))
     engine.searcher.ranker.settings = SearchSettings()
+    engine.searcher.ranker.parameters = DEFAULT_PARAMETERS
     return {name: values[1:] for name, values in took.items()}
 
 
@@ -151,8 +161,8 @@ def cold(engine: Engine, texts: Sequence[str]) -> list[float]:
     ranker, found = engine.searcher.ranker, []
     usual = ranker.reranker
     for text in texts:
-        ranker.reranker = LateInteractionReranker(engine.corpus)
-        ranker.reranker.tokens = _Forgetful(engine.db)
+        ranker.reranker = forgetful = LateInteractionReranker(engine.corpus)
+        forgetful.tokens = _Forgetful(engine.db)
         found.append(_timed(engine, text, {"rerank": True}))
         ranker.reranker.close()
     ranker.reranker = usual

@@ -26,7 +26,7 @@ _MARKER = re.compile(r"(<!-- benchmarks:([\w-]+) -->\n).*?(<!-- /benchmarks -->)
 
 
 def write(results: Mapping[str, Any], file: Path) -> list[Path]:
-    """Write FILE.md and FILE.html beside the JSON; return both."""
+    """Write FILE.md and FILE.html beside the JSON; return both. The page is for looking at: git ignores it."""
     markdown, page = file.with_suffix(".md"), file.with_suffix(".html")
     markdown.write_text(as_markdown(results), "utf-8")
     page.write_text(as_html(results), "utf-8")

@@ -5,17 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmarks import passages
+from benchmarks.context import Context
 from localsearch.models import ModelStore
 from localsearch.settings import load
 from localsearch.types import Encoder
-
-if TYPE_CHECKING:
-    from benchmarks.context import Context
 
 PIECE = 2000
 

@@ -1,6 +1,7 @@
 """One frozen Settings, read once from HOME/settings.toml, the environment and flags.
 
-Nothing else reads the environment.
+Nothing else reads the environment. A `_setting` is what a person may set; a `_constant` is a number that nobody should
+have to: it has a name and a meaning here, programs and tests may replace it, and settings.toml may not.
 """
 
 from __future__ import annotations
@@ -8,9 +9,9 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, cast, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 
 import msgspec
 import platformdirs
@@ -23,173 +24,174 @@ MB = 1_000_000
 Storage = Literal["fp32", "fp16", "int16", "int12", "int8"]
 
 
+def _setting(default: Any, meaning: str) -> Any:
+    return field(default=default, metadata={"meaning": meaning})
+
+
+def _constant(default: Any, meaning: str) -> Any:
+    return field(default=default, metadata={"meaning": meaning, "constant": True})
+
+
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
-    """Which model embeds. `precision` auto is int8 where the processor multiplies 8-bit safely, else fp32.
+    """Which models embed and re-rank."""
 
-    `keep_tokens` stores, while indexing, what `rerank` needs of every passage: a bit for each dimension of each
-    token's vector, 48 bytes a token of the default model, about 9 kB a passage. Without it a passage's bits are
-    computed when it is first looked at, and then kept (`caches.token_bits_disk_mb`).
-    """
-
-    name: str = "all-MiniLM-L6-v2"
-    precision: Literal["auto", "fp32", "int8"] = "auto"
-    keep_tokens: bool = False
-    threads: int = 0
-    reranker: str = ""
+    name: str = _setting("all-MiniLM-L6-v2", "the embedding model, as `localsearch models list` names it")
+    precision: Literal["auto", "fp32", "int8"] = _setting(
+        "auto", "of its weights; auto is int8 where the processor multiplies 8-bit safely, else fp32"
+    )
+    reranker: str = _setting(
+        "",
+        "the cross-encoder that `rerank` asks once it is installed; empty, or until then: late interaction of the"
+        " embedding model",
+    )
+    keep_tokens: bool = _setting(
+        False,
+        "store while indexing what late interaction needs of every chunk, about 9 kB each; otherwise it is computed"
+        " when a chunk is first re-ranked, and kept",
+    )
+    threads: int = _setting(0, "threads that encode; 0: one for each core")
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkSettings:
-    """Passage length and overlap in estimated word pieces."""
+    """How documents are cut."""
 
-    tokens: int = 240
-    overlap: int = 30
+    tokens: int = _setting(240, "length of a chunk in estimated word pieces")
+    overlap: int = _constant(30, "word pieces that neighbours share")
 
 
 @dataclass(frozen=True, slots=True)
 class SearchSettings:
-    """Defaults of a query. `semantic_weight` is the share of the semantic leg in convex, rrf and dbsf.
+    """How the two legs are fused. The constants of `adaptive` are in localsearch/ranking/constants.py."""
 
-    Steps of adaptive fusion, 0 leaves one out: `coverage` is the share of the query that the best hit by words must
-    hold for words to count in full, `feedback` how far the query's vector moves towards the best passages, `smoothing`
-    the share of a score that comes from a passage's neighbours, `rerank_weight` the weight of what `rerank` adds.
-    """
-
-    fusion: Literal["adaptive", "convex", "rrf", "dbsf"] = "adaptive"
-    semantic_weight: float = 0.5
-    coverage: float = 0.6
-    feedback: float = 0.3
-    smoothing: float = 0.3
-    rerank_weight: float = 2.0
-    candidates: int = 100
-    lexical_engine: Literal["tantivy", "rank-bm25"] = "tantivy"
+    fusion: Literal["adaptive", "convex", "rrf", "dbsf"] = _setting(
+        "adaptive", "how words and meaning are combined"
+    )
+    semantic_weight: float = _setting(0.5, "share of meaning in convex, rrf and dbsf, 0 to 1")
+    lexical_engine: Literal["tantivy", "rank-bm25"] = _setting(
+        "tantivy", "what scores BM25; rank-bm25 is the slow reference, in memory"
+    )
+    candidates: int = _constant(100, "chunks of each leg that are fused")
 
 
 @dataclass(frozen=True, slots=True)
 class VectorSettings:
-    """HNSW: M neighbours per node, efConstruction and efSearch (0: chosen by measurement), storage of a vector.
+    """The HNSW graph of vectors. What is changed here comes with the next merge."""
 
-    int12 searches by one byte a dimension and scores by four bits more, int16 by a second byte, int8 has only the
-    first; docs/decisions/hnsw.md compares. Another storage than an index has comes with its next merge.
-    `merge_at` is the delta's size that starts a new generation, `tombstone_share` the deleted share.
-    """
-
-    m: int = 24
-    ef_construction: int = 200
-    ef_search: int = 0
-    storage: Storage = "int12"
-    recall_target: float = 0.99
-    merge_at: int = 10_000
-    tombstone_share: float = 0.1
+    m: int = _setting(24, "M: neighbours of a node")
+    ef_construction: int = _setting(200, "candidates looked at while building")
+    ef_search: int = _setting(0, "candidates looked at while searching; 0: chosen by measured recall")
+    storage: Storage = _setting(
+        "int12",
+        "of a vector's component: int12 searches by one byte and scores by four bits more, int16 by a second byte,"
+        " int8 has only the first",
+    )
+    recall_target: float = _constant(0.99, "recall@10 by which efSearch is chosen")
+    merge_at: int = _constant(10_000, "vectors outside the graph that start a merge")
+    tombstone_share: float = _constant(0.1, "deleted share of the graph that starts a rebuild")
 
 
 @dataclass(frozen=True, slots=True)
 class ScanSettings:
-    """What is taken of the folders that are indexed, beyond what is taken anyway.
+    """What is taken of indexed folders beyond what is taken anyway.
 
-    `hidden` takes what has a leading dot; `secrets` what looks like keys, passwords, browser profiles and private
-    histories; `caches` packages, caches and the output of builds. With `ignore_files`, what .gitignore, .ignore and
-    .localsearchignore name is left out. Version control's own data never is taken, and a file that is named itself
-    always; files above `extract.max_file_mb` are not read.
+    Version control's own data never is taken, and a file that is named itself always.
     """
 
-    hidden: bool = False
-    secrets: bool = False
-    caches: bool = False
-    ignore_files: bool = True
+    hidden: bool = _setting(False, "take what has a leading dot")
+    secrets: bool = _setting(
+        False, "take what looks like keys, passwords, browser profiles and private histories"
+    )
+    caches: bool = _setting(False, "take packages, caches and the output of builds")
+    ignore_files: bool = _setting(True, "leave out what .gitignore, .ignore and .localsearchignore name")
 
 
 @dataclass(frozen=True, slots=True)
 class ExtractSettings:
-    """Limits on reading one file. A megabyte is 1,000,000 bytes, and of text as many characters.
+    """How files are read. A megabyte is 1,000,000 bytes, and of text as many characters."""
 
-    Memory in megabytes; seconds of processor and of wall time; the size of a file, and of all that an archive unpacks
-    to; its members, and archives within archives.
-    """
-
-    workers: int = 0
-    memory_mb: int = 1024
-    cpu_s: int = 60
-    wall_s: int = 120
-    max_file_mb: int = 200
-    max_text_mb: int = 50
-    max_members: int = 2000
-    max_depth: int = 3
-    ocr: bool = False
+    max_file_mb: int = _setting(
+        200, "megabytes above which a file is not read; also of all that an archive unpacks to"
+    )
+    ocr: bool = _setting(False, "recognise text in scanned pages and images")
+    ocr_engine: Literal["auto", "rapidocr", "tesseract"] = _setting(
+        "auto",
+        "what recognises it: the extra [ocr], or the program tesseract; auto: the first that is installed",
+    )
+    workers: int = _constant(0, "processes that read; 0: by the cores")
+    memory_mb: int = _setting(1024, "memory of one of them, megabytes")
+    cpu_s: int = _setting(60, "processor seconds for one file")
+    wall_s: int = _setting(120, "seconds for one file")
+    max_text_mb: int = _constant(50, "million characters of text of one file")
+    max_members: int = _constant(2000, "members of an archive")
+    max_depth: int = _constant(3, "archives within archives")
 
 
 @dataclass(frozen=True, slots=True)
 class CacheSettings:
-    """Sizes in megabytes of 1,000,000 bytes, lifetimes in days or seconds.
+    """What is kept to answer faster."""
 
-    `token_bits_disk_mb` bounds what is kept, in the database, of passages that `rerank` has looked at; 0 keeps nothing.
-    `remember_queries` keeps the text of frequent searches on disk to warm the caches after a start; `warm` is how
-    many of them.
-    """
-
-    query_vectors_mb: int = 16
-    query_vectors_disk_mb: int = 256
-    query_vectors_days: float = 30.0
-    token_bits_disk_mb: int = 512
-    results_mb: int = 64
-    results_min_s: float = 10.0
-    results_max_s: float = 3600.0
-    remember_queries: bool = True
-    warm: int = 50
+    remember_queries: bool = _setting(
+        True, "keep the text of frequent searches on disk, to warm the caches after a start"
+    )
+    results_mb: int = _constant(64, "memory for answers, megabytes")
+    results_min_s: float = _constant(10.0, "seconds that an answer is kept at the least")
+    results_max_s: float = _constant(3600.0, "seconds that an answer is kept at the most")
+    query_vectors_mb: int = _constant(16, "memory for vectors of queries, megabytes")
+    query_vectors_disk_mb: int = _constant(256, "disk for vectors of queries, megabytes")
+    query_vectors_days: float = _constant(30.0, "days that a query's vector is kept")
+    token_bits_disk_mb: int = _constant(
+        512, "disk for what late interaction computed, megabytes; 0 keeps nothing"
+    )
+    warm: int = _constant(50, "searches that are asked after a start")
 
 
 @dataclass(frozen=True, slots=True)
 class LimitSettings:
-    """What one client may ask of the server. Times in seconds.
+    """What one client may ask of the server."""
 
-    `rate` requests a second with bursts of `burst` for every key and every client from elsewhere; 0 is no limit.
-    `local_rate` is the same for keyless clients on this machine. `concurrent` searches run at once, 0 is one more than
-    there are cores, and the next waits at most `wait_s`. `job_documents` is the number of documents in one request from
-    which it becomes a job.
-    """
-
-    rate: float = 20.0
-    burst: int = 100
-    local_rate: float = 0.0
-    local_burst: int = 1000
-    concurrent: int = 0
-    wait_s: float = 2.0
-    body_kb: int = 1280
-    documents_mb: int = 32
-    query_chars: int = 100_000
-    results: int = 100
-    offset: int = 10_000
-    filter_depth: int = 8
-    job_documents: int = 100
-    queued_jobs: int = 32
-    event_streams: int = 32
-    connections: int = 512
-    header_s: float = 10.0
-    body_s: float = 30.0
-    write_s: float = 30.0
-    idle_s: int = 60
-    shutdown_s: int = 30
+    rate: float = _setting(20.0, "requests a second for each key and each client from elsewhere; 0: no limit")
+    concurrent: int = _setting(0, "searches at once; 0: one more than there are cores")
+    documents_mb: int = _setting(32, "megabytes of one request that sends documents")
+    burst: int = _constant(100, "requests at once that `rate` allows")
+    local_rate: float = _constant(0.0, "`rate` for clients on this machine without a key")
+    local_burst: int = _constant(1000, "`burst` for them")
+    wait_s: float = _constant(2.0, "seconds that a search waits for its turn")
+    body_kb: int = _constant(1280, "kilobytes of any other request")
+    query_chars: int = _constant(100_000, "characters of a query")
+    results: int = _constant(100, "hits of one answer")
+    offset: int = _constant(10_000, "hits that may be skipped")
+    filter_depth: int = _constant(8, "how deep a filter nests")
+    job_documents: int = _constant(100, "documents of one request from which it becomes a job")
+    queued_jobs: int = _constant(32, "jobs that wait")
+    event_streams: int = _constant(32, "clients that follow jobs")
+    connections: int = _constant(512, "connections at once")
+    header_s: float = _constant(10.0, "seconds to send a request's head")
+    body_s: float = _constant(30.0, "seconds to send its body")
+    write_s: float = _constant(30.0, "seconds to take the answer")
+    idle_s: int = _constant(60, "seconds between requests of a connection")
+    shutdown_s: int = _constant(30, "seconds that an end waits for requests")
 
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """Where the server listens, who may ask, and what it writes down.
+    """Where the server listens, who may ask, and what it writes down."""
 
-    `hosts` are further names it answers to, as they appear in the Host header (behind a proxy that lets others in, set
-    `require_keys` too); `origins` are pages elsewhere whose scripts may call it. `index_roots`, when given, are the
-    only folders that `POST /index` may name. API keys are required when it listens beyond this machine;
-    `require_keys` requires them here too.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 8765
-    hosts: tuple[str, ...] = ()
-    origins: tuple[str, ...] = ()
-    index_roots: tuple[str, ...] = ()
-    require_keys: bool = False
-    log: Literal["human", "json"] = "human"
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    host: str = _setting("127.0.0.1", "address to listen on; beyond this machine, API keys are required")
+    port: int = _setting(8765, "TCP port; 0: any that is free")
+    hosts: tuple[str, ...] = _setting(
+        (),
+        "further names it answers to, as in the Host header; behind a proxy that lets others in, set"
+        " `require_keys` too",
+    )
+    origins: tuple[str, ...] = _setting((), "origins of pages elsewhere whose scripts may call it")
+    index_roots: tuple[str, ...] = _setting((), "the only folders that `POST /index` may name; empty: any")
+    require_keys: bool = _setting(False, "require API keys on this machine too")
+    log: Literal["human", "json"] = _setting("human", "form of log lines")
+    log_level: Literal["debug", "info", "warning", "error"] = _constant(
+        "info", "from which they are written; -v, -q"
+    )
     limits: LimitSettings = field(default_factory=LimitSettings)
 
 
@@ -228,30 +230,38 @@ RULES = (
 
 @dataclass(frozen=True, slots=True)
 class AlertSettings:
-    """Rules, how often they are evaluated, and a command that is handed each change as JSON on its input."""
+    """What is watched, and who is told."""
 
-    rules: tuple[AlertRule, ...] = RULES
-    interval_s: float = 15.0
-    command: tuple[str, ...] = ()
-    command_s: float = 10.0
+    rules: tuple[AlertRule, ...] = _setting(RULES, "each fires while a value is beyond its threshold")
+    command: tuple[str, ...] = _setting(
+        (), "a program and its arguments, handed each change as JSON on its input"
+    )
+    interval_s: float = _constant(15.0, "seconds between evaluations")
+    command_s: float = _constant(10.0, "seconds for the command")
 
 
 @dataclass(frozen=True, slots=True)
 class CostSettings:
-    """Hosted prices to compare with, in dollars per million tokens embedded."""
+    """What a hosted service would have asked."""
 
-    prices: Mapping[str, float] = field(default_factory=lambda: {"hosted small": 0.02, "hosted large": 0.13})
+    prices: Mapping[str, float] = field(
+        default_factory=lambda: {"hosted small": 0.02, "hosted large": 0.13},
+        metadata={"meaning": "name and dollars per million tokens embedded"},
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings. `home` holds the index. `models` holds the models: HOME/models where that exists, else one folder
-    for all homes of this user.
-    """
+    """All settings."""
 
-    home: Path
-    models: Path
-    offline: bool = False
+    home: Path = field(metadata={"meaning": "the index folder: `--home`, LOCALSEARCH_HOME", "constant": True})
+    models: Path = field(
+        metadata={
+            "meaning": "the folder of models; HOME/models where that exists, else one for all homes of this user"
+        }
+    )
+    offline: bool = _setting(False, "never connect to anything; also `--offline`, LOCALSEARCH_OFFLINE=1")
+    hub: str = _setting(HUB, "address of the model hub or of a mirror; also HF_ENDPOINT")
     model: ModelSettings = field(default_factory=ModelSettings)
     chunk: ChunkSettings = field(default_factory=ChunkSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
@@ -262,7 +272,16 @@ class Settings:
     caches: CacheSettings = field(default_factory=CacheSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
     cost: CostSettings = field(default_factory=CostSettings)
-    hub: str = HUB
+    notes: tuple[str, ...] = _constant((), "what is to be said of settings.toml: lines without effect")
+
+
+GONE: Mapping[str, str] = {
+    "search.coverage": "a constant of ranking now",
+    "search.feedback": "a constant of ranking now",
+    "search.smoothing": "a constant of ranking now",
+    "search.closer": "a constant of ranking now, rerank_weight",
+}
+"""Settings of earlier releases, and what became of them."""
 
 
 def load(
@@ -303,18 +322,15 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _convert(values: dict[str, Any], file: Path) -> Settings:
-    unknown = _unknown_keys(values, Settings)
-    if unknown:
-        raise SettingsError(
-            f"{file}: unknown setting {unknown[0]}",
-            hint="docs/SETTINGS.md lists the settings; check the spelling.",
-        )
+    notes: list[str] = []
+    taken = _settable(values, Settings, file, notes)
     try:
-        return msgspec.convert(values, Settings, strict=True, dec_hook=_path)
+        settings = msgspec.convert(taken, Settings, strict=True, dec_hook=_path)
     except msgspec.ValidationError as error:
         raise SettingsError(
             f"{file}: {error}", hint="docs/SETTINGS.md lists each setting with its type."
         ) from error
+    return replace(settings, notes=tuple(notes))
 
 
 def _path(kind: type, value: Any) -> Any:
@@ -323,14 +339,32 @@ def _path(kind: type, value: Any) -> Any:
     raise NotImplementedError(kind)
 
 
-def _unknown_keys(values: Mapping[str, Any], shape: type, prefix: str = "") -> list[str]:
-    known: dict[str, Any] = get_type_hints(shape)
-    found = [prefix + key for key in values if key not in known]
-    for key in values.keys() & known.keys():
-        value, kind = values[key], known[key]
-        if isinstance(value, list):
-            kind = next(iter(get_args(kind)), None)
-        for item in value if isinstance(value, list) else [value]:
-            if isinstance(item, dict) and is_dataclass(kind):
-                found += _unknown_keys(item, cast("type", kind), f"{prefix}{key}.")
-    return found
+def _settable(
+    values: Mapping[str, Any], shape: Any, file: Path, notes: list[str], prefix: str = ""
+) -> dict[str, Any]:
+    """The values that may be set; a note for each that is a constant now. SettingsError for an unknown name."""
+    kinds, known = get_type_hints(shape), {one.name: one for one in fields(shape)}
+    taken = {}
+    for name, value in values.items():
+        key = prefix + name
+        if key in GONE or (name in known and known[name].metadata.get("constant") and key != "home"):
+            word = GONE.get(key) or f"a constant now, {known[name].default}"
+            notes.append(f"{file}: {key} is {word}; the line has no effect and can go.")
+            continue
+        if name not in known:
+            raise SettingsError(
+                f"{file}: unknown setting {key}",
+                hint="docs/SETTINGS.md lists the settings; check the spelling.",
+            )
+        taken[name] = _settable_within(value, kinds[name], file, notes, f"{key}.")
+    return taken
+
+
+def _settable_within(value: Any, kind: Any, file: Path, notes: list[str], prefix: str) -> Any:
+    """The same for a group of settings, or a list of groups."""
+    if isinstance(value, list):
+        inner = next(iter(get_args(kind)), None)
+        return [_settable_within(item, inner, file, notes, prefix) for item in value]
+    if isinstance(value, dict) and is_dataclass(kind):
+        return _settable(value, kind, file, notes, prefix)
+    return value

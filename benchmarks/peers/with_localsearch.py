@@ -159,7 +159,7 @@ class Ours(Adapter):
 
 def seed(engine: Any, file: str, count: int, given: Any) -> None:
     """Give the engine vectors that were made before, under the hashes of what it would embed."""
-    from localsearch.derived.embedded_text import embedded_text, embedding_hash
+    from localsearch.store.embedded_text import embedded_text, embedding_hash
 
     semantic = engine.ensure_version()
     known = {}

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from benchmarks import passages
 from benchmarks import vectors as kept
 from benchmarks.context import Context, percentiles
+from benchmarks.vectors import ensure as ensure_vectors
 from localsearch.settings import VectorSettings
 from localsearch.text import question
 from localsearch.types import Ids, Ranking, Vectors
@@ -28,7 +29,7 @@ Search = Callable[[Vectors], Ranking]
 def run(context: Context) -> dict[str, Any]:
     """Build an index of the embedded passages with default settings and ask it real queries."""
     count = context.sizes.embedded
-    vectors = np.load(context.vectors_file(count)).astype(np.float32)
+    vectors = np.load(ensure_vectors(context, count)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     encoder = kept.encoder_of(context)
     queries = np.stack([encoder.encode_query(text) for text in context.queries(context.sizes.queries)])

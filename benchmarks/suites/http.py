@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks import homes
 from benchmarks.context import Context
 from benchmarks.machine import ROOT
 
@@ -20,7 +21,7 @@ INDEXED_MEANWHILE = 300
 
 def run(context: Context) -> dict[str, Any]:
     """Figures by number of clients, and searches while files are being indexed (on a copy of the index)."""
-    home, _ = context.home(context.sizes.main)
+    home, _ = homes.ensure(context, context.sizes.main)
     figures: dict[str, Any] = {"passages": context.sizes.main, "seconds": context.sizes.http_seconds}
     figures["clients"] = {str(clients): _load(context, home, clients) for clients in CLIENTS}
     figures["while_indexing"] = _while_indexing(context, home)

@@ -10,6 +10,7 @@ import sys
 import time
 from typing import Any
 
+from benchmarks import homes
 from benchmarks.context import LIMIT, Context, percentiles, ratio
 from benchmarks.peers.client import PeerError
 
@@ -22,7 +23,7 @@ WARM = 20
 def run(context: Context) -> dict[str, Any]:
     """Figures at the main size of the corpus, every passage embedded."""
     count = context.sizes.main
-    home, _ = context.home(count)
+    home, _ = homes.ensure(context, count)
     queries = context.queries(context.sizes.queries)
     others = context.queries(context.sizes.queries, start=len(queries))
     context.say(f"latency: {count} passages")

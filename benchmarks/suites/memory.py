@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmarks import homes
 from benchmarks.context import LIMIT, Context
 
 ROUNDS = 3
@@ -15,7 +16,7 @@ def run(context: Context) -> dict[str, Any]:
 
 
 def _of(context: Context, count: int) -> dict[str, Any]:
-    home, built = context.home(count)
+    home, built = homes.ensure(context, count)
     embedded = count <= context.sizes.embedded
     context.say(f"memory: {count} passages")
     queries = context.queries(context.sizes.queries)

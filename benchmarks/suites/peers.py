@@ -8,11 +8,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks import alternate, datasets
+from benchmarks import alternate, datasets, homes
 from benchmarks.context import Context, ratio
 from benchmarks.peers import environments
 from benchmarks.peers.client import Peer, PeerError, Running
 from benchmarks.suites.indexing import _rows
+from benchmarks.vectors import ensure as ensure_vectors
 from localsearch.evaluation.beir import Dataset
 from localsearch.evaluation.metrics import mrr, ndcg, recall
 
@@ -47,23 +48,23 @@ def run(context: Context) -> dict[str, Any]:
 def _size(context: Context, peers: dict[str, Peer], count: int) -> dict[str, Any]:
     """Every system with the same passages and the same vectors, its processes alive at once, asked by turns."""
     figures: dict[str, Any] = {}
-    homes: dict[str, str] = {"localsearch": context.home(count)[0]}
+    folders: dict[str, str] = {"localsearch": homes.ensure(context, count)[0]}
     for key, peer in peers.items():
         if not peer.ready or count > LARGEST.get(key, count):
             reason = "not installed" if not peer.ready else f"not beyond {LARGEST[key]} passages"
             figures[key] = {"cannot": reason}
             continue
         try:
-            homes[key], figures[key] = _peer_home(context, peer, count)
+            folders[key], figures[key] = _peer_home(context, peer, count)
         except PeerError as error:
             figures[key] = {"cannot": str(error)}
     figures["localsearch"] = _own_figures(context, count)
     systems = {"localsearch": environments.ours(), **peers}
-    for key in [key for key in homes if key != "localsearch"]:
+    for key in [key for key in folders if key != "localsearch"]:
         context.say(f"peers: {count} passages, {key}")
         with ExitStack() as stack:
             processes = {
-                name: stack.enter_context(_opened(context, systems[name], homes[name]))
+                name: stack.enter_context(_opened(context, systems[name], folders[name]))
                 for name in ("localsearch", key)
             }
             _compare(context, processes, key, figures)
@@ -71,7 +72,7 @@ def _size(context: Context, peers: dict[str, Peer], count: int) -> dict[str, Any
 
 
 def _own_figures(context: Context, count: int) -> dict[str, Any]:
-    _, built = context.home(count)
+    _, built = homes.ensure(context, count)
     return {name: built[name] for name in ("words_s", "vectors_s", "disk") if name in built}
 
 
@@ -129,7 +130,7 @@ def _peer_home(context: Context, peer: Peer, count: int) -> tuple[str, dict[str,
 
 def _build(context: Context, peer: Peer, file: str, count: int, home: str) -> dict[str, Any]:
     """Index with vectors handed in, so that only what a system itself does is measured."""
-    given = None if peer.key in WORDS_ONLY else context.vectors_file(count)
+    given = None if peer.key in WORDS_ONLY else str(ensure_vectors(context, count))
     with context.run(peer) as process:
         built = process.build(file=file, count=count, home=home, vectors=given)
         return {

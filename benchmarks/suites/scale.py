@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmarks import homes
 from benchmarks.context import LIMIT, Context, percentiles
 
 MODES = ("lexical", "semantic", "hybrid")
@@ -16,7 +17,7 @@ def run(context: Context) -> dict[str, Any]:
 
 
 def _of(context: Context, count: int) -> dict[str, Any]:
-    home, built = context.home(count)
+    home, built = homes.ensure(context, count)
     embedded = count <= context.sizes.embedded
     text = _text_bytes(context, count)
     figures: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""A SQLite file that may be lost at any moment."""
+"""A SQLite file that may be lost at any moment. For `caches` only."""
 
 from __future__ import annotations
 

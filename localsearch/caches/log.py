@@ -1,4 +1,4 @@
-"""The queries people ask, to warm the caches with."""
+"""Log the queries that people ask. The server warms the caches with them after a start."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class QueryLog:
         self._writing = threading.Lock()
 
     def record(self, request: Any) -> None:
-        """Count one asking of this request, in memory."""
+        """Count one request, in memory."""
         # Instead of fading every old row, a new asking weighs more the later it comes: the order is the same.
         key, weight = canonical(request), _log_weight(self._clock())
         with self._lock:
@@ -87,7 +87,7 @@ class QueryLog:
 
 
 def _log_weight(now: float) -> float:
-    """Base-2 logarithm of the weight of one asking at `now`, in half-lives since a fixed day."""
+    """Return the base-2 logarithm of the weight of one request at `now`: half-lives since a fixed day."""
     return (now - 1_700_000_000.0) / HALF_LIFE_S
 
 

@@ -1,4 +1,4 @@
-"""A cache in memory: a byte cap, a time to live, and counters."""
+"""Cache in memory, with a cap in bytes, a time to live in seconds, and counters."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class MemoryCache(Generic[V]):
             self._drop(key)
 
     def clear(self) -> int:
-        """Forget everything; the number of entries that went. Counters stay."""
+        """Forget every entry and return how many. Counters stay."""
         with self._lock:
             gone = len(self._entries)
             self._entries.clear()

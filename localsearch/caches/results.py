@@ -1,4 +1,4 @@
-"""Answers, reachable while the index stays as it was."""
+"""Cache answers. Each is valid while the index stays as it was."""
 
 from __future__ import annotations
 

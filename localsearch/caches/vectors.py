@@ -1,4 +1,4 @@
-"""Query vectors, computed once."""
+"""Cache query vectors, in memory and in one SQLite file."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class VectorCache:
             self._trim(len(rows[0][1]))
 
     def clear(self) -> int:
-        """Forget every vector, on disk as well; how many were in memory."""
+        """Forget every vector, on disk as well. Return how many were in memory."""
         with self._lock:
             self._dirty.clear()
         if self._file:

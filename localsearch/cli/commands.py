@@ -6,9 +6,11 @@ import argparse
 import os
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from localsearch.cli.console import Console
 from localsearch.cli.interrupt import INTERRUPTED, Interrupt
@@ -18,6 +20,7 @@ from localsearch.errors import LockedError, ModelError, NotFoundError, UsageErro
 from localsearch.indexing import IndexReport
 from localsearch.search import SearchQuery
 from localsearch.settings import Settings
+from localsearch.store import FileRow
 
 _SETTINGS = {
     "hidden": "scan.hidden = true",
@@ -159,6 +162,8 @@ def serve(args: argparse.Namespace, console: Console, settings: Settings) -> int
 def status(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     """`localsearch status`"""
     with Engine.open(settings=settings, read_only=True) as engine:
+        if args.list:
+            return _list_files(console, engine.ledger.troubled(args.list))
         state = engine.status()
         troubled = engine.ledger.troubled("failed", 20)
         rules = list(engine.ledger.by_rule())
@@ -175,10 +180,43 @@ def status(args: argparse.Namespace, console: Console, settings: Settings) -> in
     rows += [[f"  elsewhere ({name})", f"${dollars:,.4f}"] for name, dollars in state.cost.hosted.items()]
     rows += [[f"files {name}", f"{count:,}"] for name, count in state.files.items()]
     rows += [[f"  {what} ({rule})", f"{count:,}"] for what, rule, count in rules]
+    rows += [["files not read whole", f"{state.noted:,}"]] if state.noted else []
     console.table(rows)
     for row in troubled:
         console.say(f"could not be read: {row.path}: {row.reason}")
+    if state.files["failed"] > len(troubled):
+        console.say("`localsearch status --list failed` lists them all.")
+    if state.noted:
+        console.say(
+            "`localsearch status --list noted` says what could not be read of the files not read whole."
+        )
     return 0
+
+
+def _list_files(console: Console, rows: Sequence[FileRow]) -> int:
+    """Every file with why it was not read, or what of it was not."""
+    if console.json:
+        console.result({"files": [_told(row) for row in rows]})
+        return 0
+    for row in rows:
+        for reason in row.notes or (f"{row.reason} ({row.rule})",):
+            console.out.print(f"{row.path}: {reason}", markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+def _told(row: FileRow) -> dict[str, Any]:
+    """A file of the ledger as `--json` shows it."""
+    return {
+        "path": row.path,
+        "state": row.state,
+        "rule": row.rule,
+        "reason": row.reason,
+        "notes": list(row.notes),
+        "tries": row.tries,
+        "stale": row.state == "failed" and row.content_hash is not None,
+        "collection": row.collection,
+        "root": row.root,
+    }
 
 
 def why(args: argparse.Namespace, console: Console, settings: Settings) -> int:
@@ -186,20 +224,8 @@ def why(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     with Engine.open(settings=settings, read_only=True) as engine:
         rows = engine.why(args.file)
     row = rows[0]
-    stale = row.state == "failed" and row.content_hash is not None
     if console.json:
-        console.result(
-            {
-                "path": row.path,
-                "state": row.state,
-                "rule": row.rule,
-                "reason": row.reason,
-                "tries": row.tries,
-                "stale": stale,
-                "collection": row.collection,
-                "root": row.root,
-            }
-        )
+        console.result(_told(row))
         return 0
     within = "" if os.path.abspath(os.path.expanduser(args.file)) == row.path else "in the folder "
     why = f" ({row.rule}): {row.reason}" if row.reason else f", collection {row.collection}, under {row.root}"
@@ -208,7 +234,9 @@ def why(args: argparse.Namespace, console: Console, settings: Settings) -> int:
         console.say(
             f"{_SETTINGS[row.rule]} in settings.toml takes such files; so does naming the file itself."
         )
-    if stale:
+    for note in row.notes:
+        console.out.print(f"  {note}", markup=False)
+    if row.state == "failed" and row.content_hash is not None:
         console.say("Its last good content is still searchable, and stale.")
     return 0
 

@@ -21,7 +21,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.umask(0o077)  # whatever is written is this user's alone
     console = Console(json=bool(args.json), verbosity=-1 if args.quiet else args.verbose or 0)
     try:
-        return run(args, console, load(args.home, offline=args.offline or None))
+        settings = load(args.home, offline=args.offline or None)
+        for note in settings.notes:
+            console.say(note)
+        return run(args, console, settings)
     except LocalSearchError as error:
         console.error(error)
         return INTERRUPTED if isinstance(error, CancelledError) else error.exit_code

@@ -41,9 +41,9 @@ def _list_models(args: argparse.Namespace, console: Console, store: ModelStore) 
         for card in store.cards()
     ]
     if not console.json:
-        rows = [["name", "dimensions", "tokens", "licence", "here"]]
+        rows = [["name", "kind", "dimensions", "tokens", "licence", "here"]]
         for row in listed:
-            values = [row["name"], row["dimensions"], row["max_tokens"], row["licence"]]
+            values = [row["name"], row["kind"], row["dimensions"], row["max_tokens"], row["licence"]]
             rows.append([*map(str, values), "yes" if row["installed"] else "no"])
         console.table(rows)
         console.say(f"Models are kept in {store.folder}.")

@@ -129,7 +129,13 @@ def _serve(commands: Sub) -> None:
 
 
 def _status(commands: Sub) -> None:
-    command(commands, "status", "what is indexed and how fresh it is")
+    parser = command(commands, "status", "what is indexed and how fresh it is")
+    parser.add_argument(
+        "--list",
+        choices=["failed", "skipped", "noted"],
+        metavar="STATE",
+        help="every file that failed, was skipped, or could not be read whole (noted), each with the reason",
+    )
 
 
 def _why(commands: Sub) -> None:

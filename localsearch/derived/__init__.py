@@ -4,6 +4,6 @@
 """
 
 from localsearch.derived.catalog import Catalog, Mask
-from localsearch.derived.state import Derived, Model, Semantic
+from localsearch.derived.state import Derived, LazyModel, Model, Semantic
 
-__all__ = ["Catalog", "Derived", "Mask", "Model", "Semantic"]
+__all__ = ["Catalog", "Derived", "LazyModel", "Mask", "Model", "Semantic"]

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from localsearch.derived import Derived, Semantic
-from localsearch.ranking.relevance import SAMPLE, Calibration, calibrate
+from localsearch.ranking.constants import CALIBRATION_SAMPLE
+from localsearch.ranking.relevance import Calibration, calibrate
 from localsearch.types import Cancelled, Scores, Vectors, never
 
 _SEED = 7
@@ -19,7 +20,8 @@ def calibrate_if_due(
 ) -> bool:
     """Calibrate a version, the active one by default, unless its calibration still fits the corpus.
 
-    Costs `SAMPLE` searches of the vector index. Returns whether there is a new one: a small corpus gives none.
+    Costs `CALIBRATION_SAMPLE` searches of the vector index. Returns whether there is a new one: a small corpus
+    gives none.
     """
     semantic = semantic or derived.semantic
     if semantic is None:
@@ -37,8 +39,8 @@ def calibrate_if_due(
 
 def _measured(derived: Derived, semantic: Semantic, cancelled: Cancelled) -> Calibration | None:
     ids = semantic.vectors.ids()
-    if len(ids) > SAMPLE:
-        ids = np.sort(np.random.default_rng(_SEED).choice(ids, SAMPLE, replace=False))
+    if len(ids) > CALIBRATION_SAMPLE:
+        ids = np.sort(np.random.default_rng(_SEED).choice(ids, CALIBRATION_SAMPLE, replace=False))
     owners = derived.catalog.documents_of(ids)
     vectors = semantic.vectors.vectors_of(ids)
     apart = owners[:, None] < owners[None, :]

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from localsearch.derived import Derived, Model, Semantic
-from localsearch.derived.embedded_text import embedded_text
 from localsearch.derived.usage import Meter
 from localsearch.errors import CancelledError, ModelError
 from localsearch.ranking.late_interaction import sign_bits
@@ -97,14 +96,8 @@ class Embedder:
 
     def _texts(self, batch: list[PendingChunk]) -> dict[bytes, str]:
         """What to encode, by hash; a chunk deleted meanwhile is left out."""
-        passages = self.corpus.chunk_rows([chunk.chunk_id for chunk in batch])
-        documents = self.corpus.documents({chunk.document_id for chunk in batch})
-        texts = {}
-        for chunk in batch:
-            passage, document = passages.get(chunk.chunk_id), documents.get(chunk.document_id)
-            if passage and document:
-                texts[chunk.hash] = embedded_text(document.title, passage.place.heading, passage.text)
-        return texts
+        texts = self.corpus.embedded_texts([chunk.chunk_id for chunk in batch])
+        return {chunk.hash: texts[chunk.chunk_id] for chunk in batch if chunk.chunk_id in texts}
 
 
 def merge_if_needed(derived: Derived, report: Report = no_report, cancelled: Cancelled = never) -> bool:

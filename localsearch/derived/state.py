@@ -9,7 +9,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,8 @@ from localsearch.store import Corpus, Embeddings, Version
 from localsearch.types import Encoder, Ids, LexicalIndex, Progress, Report, no_report
 from localsearch.vectors import VectorIndex
 
+M = TypeVar("M")
+
 _BATCH = 500
 _RETRY_S = 30.0
 """Seconds until a model that did not load is tried again."""
@@ -29,36 +33,41 @@ _LOG_KEPT = 10_000
 """Changes kept in the log after every index has them, so that a word index from a copy of the folder can catch up."""
 
 
-class Model:
-    """The encoder of one version, loaded when it is first needed; a failure to load is remembered for a while."""
+class LazyModel(Generic[M]):
+    """A model loaded when it is first needed; a failure to load is remembered for a while."""
 
-    def __init__(self, load: Callable[[], Encoder], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, load: Callable[[], M], clock: Callable[[], float] = time.monotonic) -> None:
         self._load = load
         self._clock = clock
-        self._encoder: Encoder | None = None
+        self._model: M | None = None
         self._failure: tuple[ModelError, float] | None = None
         self._lock = threading.Lock()
 
     @property
     def usable(self) -> bool:
-        """Whether the encoder is there or worth trying for: false while a failure is remembered. Waits for nothing."""
+        """Whether the model is there or worth trying for: false while a failure is remembered. Waits for nothing."""
         return self._remembered() is None
 
-    def encoder(self) -> Encoder:
-        """Raises ModelError, saying how to get it, while the model is missing or not the one of the version.
+    @property
+    def loaded(self) -> M | None:
+        """The model if it is in memory already. Waits for nothing."""
+        return self._model
+
+    def get(self) -> M:
+        """Raises ModelError, saying how to get it, while the model is missing or damaged.
 
         Loading may read the whole model before it fails, so for 30 s after a failure queries are told it at once.
         """
         with self._lock:
-            if self._encoder is None:
-                self._encoder = self._loaded()
-            return self._encoder
+            if self._model is None:
+                self._model = self._tried()
+            return self._model
 
     def try_again(self) -> None:
         """Forget a failure: somebody asks for the model who may just have put it in place."""
         self._failure = None
 
-    def _loaded(self) -> Encoder:
+    def _tried(self) -> M:
         if known := self._remembered():
             raise known.with_traceback(None)
         try:
@@ -70,6 +79,14 @@ class Model:
     def _remembered(self) -> ModelError | None:
         failure = self._failure
         return failure[0] if failure and self._clock() < failure[1] else None
+
+
+class Model(LazyModel[Encoder]):
+    """The encoder of one version."""
+
+    def encoder(self) -> Encoder:
+        """As `get`; raises ModelError as well when the model in place is not the one of the version."""
+        return self.get()
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,13 +198,13 @@ class Derived:
         for ids, vectors in self.embeddings.stream(semantic.version.id, came):
             semantic.vectors.add(ids, vectors)
 
-    def reload(self) -> None:
-        """Read what is kept in memory anew."""
+    def reload(self, semantic: Semantic | None = None) -> None:
+        """Read what is kept in memory anew, and answer from another version or generation where one is given."""
         with self._lock:
             self._seq = self.corpus.seq
             self.catalog.load()
-            if self.semantic:
-                self.adopt(self.semantic)
+            if semantic := semantic or self.semantic:
+                self.adopt(semantic)
 
     def fill(self) -> None:
         """Give a word index that is kept in memory its passages; one in files has them."""
@@ -195,15 +212,13 @@ class Derived:
             with self._lock:
                 self._catch_up_lexical(no_report)
 
-    def refresh(self) -> None:
-        """See what another process has written: for an index that is open for reading."""
+    def refresh_lexical(self) -> None:
+        """See the words that another process has committed: for an index that is open for reading."""
         with self._lock:
             self.fill()
-            try:
+            # While the writer makes it anew, what was read before answers.
+            with suppress(DamagedError):
                 self.lexical.refresh()
-            except DamagedError:
-                return  # the writer makes it anew; until it has, what was read before answers
-            self.reload()
 
     def load_vectors(self, semantic: Semantic) -> None:
         """Bring a vector index opened from its files to the database's state: tombstones and delta."""

@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, Unpack
@@ -15,6 +15,7 @@ from localsearch.derived import Derived, Semantic
 from localsearch.derived.calibrate import calibrate_if_due
 from localsearch.derived.embedder import Embedder, merge_if_needed
 from localsearch.derived.usage import Meter, Usage
+from localsearch.engine.follower import Follower
 from localsearch.engine.opening import Opener
 from localsearch.errors import (
     LocalSearchError,
@@ -23,12 +24,13 @@ from localsearch.errors import (
 )
 from localsearch.indexing import Indexer, IndexJob, IndexReport
 from localsearch.models import ModelStore
-from localsearch.platform.ownership import Ownership, refused
+from localsearch.platform.disk import folder_bytes, open_error
+from localsearch.platform.ownership import Ownership
 from localsearch.release import __version__
 from localsearch.scan import ScanRules, display, path_of, raw_of
 from localsearch.search import Searcher, SearchOptions, SearchQuery
 from localsearch.settings import Settings, load
-from localsearch.store import Corpus, Database, DocumentRow, Embeddings, Feedback, FileRow, Ledger
+from localsearch.store import Corpus, Database, DocumentRow, Embeddings, Feedback, FileRow, Ledger, rehash
 from localsearch.types import Answer, Cancelled, Record, Report, never, no_report
 from localsearch.upkeep.backup import BackupReport, backup, clear_restored
 from localsearch.upkeep.check import CheckReport, check, repair
@@ -42,7 +44,8 @@ from localsearch.watch import Changes, Watcher
 class Status:
     """What is indexed and how fresh: `changed` is when a document was last stored.
 
-    `bytes` is what the home folder takes on disk, models not counted. `cost` is what embedding has taken so far.
+    `noted` is how many indexed files could not be read whole. `bytes` is what the home folder takes on disk, models not
+    counted. `cost` is what embedding has taken so far.
     """
 
     documents: int
@@ -50,6 +53,7 @@ class Status:
     embedded_chunks: int
     semantic_coverage: float
     files: Mapping[str, int]
+    noted: int
     version: str | None
     home: str
     bytes: int
@@ -80,7 +84,7 @@ class Engine:
             self._open()
         except OSError as error:
             self._let_go()
-            raise refused(settings.home, error) from error
+            raise open_error(settings.home, error) from error
         except BaseException:
             self._let_go()
             raise
@@ -116,6 +120,8 @@ class Engine:
         self.embeddings = Embeddings(self.db)
         self.ledger = Ledger(self.db)
         self.judgements = Feedback(self.db)
+        if not self.read_only:
+            rehash.finish(self.corpus, self.embeddings)
         active = self.embeddings.active()
         semantic = opener.semantic(active) if active else None
         self.derived = Derived(self.corpus, self.embeddings, opener.lexical(), opener.empty_lexical, semantic)
@@ -135,9 +141,10 @@ class Engine:
             self.settings.search,
             self.query_vectors,
             self.answers,
-            kept_chunks=opener.kept_chunks(),
+            opener.reranker(self.corpus),
         )
         self.indexer = Indexer(self.db, self.derived, self.settings)
+        self.follower = Follower(self.derived, opener) if self.read_only else None
         self.versions = Versions(
             self.derived, self.embedder, self.searcher, opener.semantic, self.settings.home / "vectors"
         )
@@ -384,17 +391,18 @@ class Engine:
     def search(self, query: str = "", **options: Unpack[SearchOptions]) -> Answer:
         """Rank documents for a query, or by how like they are to the document with the id `like`, or both.
 
-        The answer iterates over its hits. `SearchQuery` describes the options. Raises QueryError for an empty query,
-        UsageError for an option out of its range, FilterError for a filter without meaning, NotFoundError for no such
-        document or collection.
+        The answer iterates over its hits. `SearchQuery` describes the options.
+
+        Raises QueryError for an empty query or an option out of its range, FilterError for a filter without meaning,
+        NotFoundError for no such document or collection.
         """
         return self.answer(SearchQuery(query, **options))
 
     def answer(self, query: SearchQuery) -> Answer:
         """Answer a question that is in its frozen shape already; raises what `search` does."""
-        if self.read_only and self.corpus.seq != self.derived.seq:
-            self.derived.refresh()
-        return self.searcher.search(query)
+        note = self.follower.catch_up() if self.follower else ""
+        answer = self.searcher.search(query)
+        return replace(answer, notes=(*answer.notes, note)) if note else answer
 
     def get(self, id: str, *, collection: str = "default") -> dict[str, Any]:
         """One document with its text. Raises NotFoundError."""
@@ -416,9 +424,10 @@ class Engine:
             embedded_chunks=embedded,
             semantic_coverage=round(embedded / chunks, 4) if chunks else 1.0,
             files=self.ledger.counts(),
+            noted=self.ledger.noted_count(),
             version=active.name if active else None,
             home=str(self.settings.home),
-            bytes=_disk_bytes(self.settings.home),
+            bytes=folder_bytes(self.settings.home, without="models"),
             seq=self.corpus.seq,
             collections=tuple(self.corpus.collections()),
             roots=tuple(path for _, path, _ in self.ledger.roots()),
@@ -465,11 +474,3 @@ def _public(row: DocumentRow) -> dict[str, Any]:
     for internal in ("id", "key", "content_hash", "member"):
         values.pop(internal)
     return {"id": row.key, **values}
-
-
-def _disk_bytes(home: Path) -> int:
-    return sum(
-        entry.stat().st_size
-        for entry in home.rglob("*")
-        if entry.is_file() and entry.relative_to(home).parts[0] != "models"
-    )

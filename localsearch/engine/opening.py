@@ -9,8 +9,10 @@ from localsearch.derived import Model, Semantic
 from localsearch.errors import DamagedError, ModelMissingError, ReadOnlyError
 from localsearch.lexical import open_lexical
 from localsearch.models import ModelStore
+from localsearch.search.cross_encoder import CrossEncoderReranker
+from localsearch.search.reranker import LateInteractionReranker, Reranker
 from localsearch.settings import MB, Settings
-from localsearch.store import Version
+from localsearch.store import Corpus, Version
 from localsearch.store.tokens import CHUNK_BYTES
 from localsearch.text import Analyzer
 from localsearch.types import Answer, Encoder, LexicalIndex
@@ -86,7 +88,14 @@ class Opener:
             ttl_s=caches.query_vectors_days * 86_400,
         )
 
-    def kept_chunks(self) -> int | None:
+    def reranker(self, corpus: Corpus) -> Reranker:
+        """The cross-encoder of the settings, with late interaction while it is not there; without one, the latter."""
+        late_interaction = LateInteractionReranker(corpus, self._kept_chunks())
+        if not (name := self.settings.model.reranker):
+            return late_interaction
+        return CrossEncoderReranker(name, self.models.reranker, corpus, late_interaction)
+
+    def _kept_chunks(self) -> int | None:
         """Of how many passages the token bits computed by re-ranking are kept, None: of all. A reader keeps none."""
         if self.read_only:
             return 0

@@ -6,13 +6,17 @@ import bz2
 import gzip
 import io
 import lzma
+import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 from localsearch.errors import ExtractionError
+from localsearch.extract.codepage import DOS, likeliest
 from localsearch.extract.kinds import COMPRESSED
 from localsearch.extract.limits import failure
 from localsearch.extract.packages import DAMAGE, open_package
@@ -27,8 +31,52 @@ _DAMAGE = (tarfile.TarError, *DAMAGE)
 def read_zip(source: Source) -> list[Extract]:
     """Members of a zip archive; what cannot be read is told by a note in its place."""
     package = open_package(source.data)
-    members = [info for info in package.infolist() if not info.is_dir() and not _skipped(info.filename)]
-    return _all(source, ((info.filename, info.flag_bits & 1, _zip_opener(package, info)) for info in members))
+    infos = package.infolist()
+    names = dict(zip(map(id, infos), zip_names(infos)))
+    members = [info for info in infos if not info.is_dir() and not _skipped(names[id(info)])]
+    return _all(
+        source, ((names[id(info)], info.flag_bits & 1, _zip_opener(package, info)) for info in members)
+    )
+
+
+def zip_names(infos: list[zipfile.ZipInfo]) -> list[str]:
+    """Names of members as their writer saw them: those not marked as UTF-8 are in one code page of his, often DOS's.
+
+    APPNOTE 4.4.4, bit 11, and 4.6.9, the Info-ZIP Unicode Path.
+    """
+    raw = [b"" if info.flag_bits & 0x800 else _raw_name(info) for info in infos]
+    unmarked = b"\n".join(name for name in raw if not name.isascii())
+    encoding = _name_encoding(unmarked) if unmarked else ""
+    found = []
+    for info, name in zip(infos, raw):
+        decoded = info.filename if name.isascii() else name.decode(encoding, "replace").replace("\\", "/")
+        found.append(_unicode_path(info.extra, name) or decoded)
+    return found
+
+
+def _raw_name(info: zipfile.ZipInfo) -> bytes:
+    try:
+        return info.orig_filename.encode("cp437")
+    except UnicodeEncodeError:
+        return b""
+
+
+def _name_encoding(names: bytes) -> str:
+    try:
+        names.decode("utf-8")
+    except UnicodeDecodeError:
+        return likeliest(names, among=DOS)
+    return "utf-8"
+
+
+def _unicode_path(extra: bytes, name: bytes) -> str:
+    """The name in an extra field 0x7075, if it is that of these bytes."""
+    while len(extra) >= 4:
+        kind, length = struct.unpack_from("<HH", extra)
+        field, extra = extra[4 : 4 + length], extra[4 + length :]
+        if kind == 0x7075 and len(field) > 5 and struct.unpack_from("<L", field, 1)[0] == zlib.crc32(name):
+            return field[5:].decode("utf-8", "replace")
+    return ""
 
 
 def _zip_opener(package: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Opener:
@@ -58,6 +106,75 @@ def _tar_opener(archive: tarfile.TarFile, info: tarfile.TarInfo) -> _Opener:
         return file
 
     return opened
+
+
+def read_7z(source: Source) -> list[Extract]:
+    """Members of a 7z archive; needs py7zr, the extra [archives]."""
+    try:
+        import py7zr
+        from py7zr.io import BytesIOFactory
+    except ImportError:
+        raise failure("unsupported", "a 7z archive: pip install 'localsearch[archives]' to read it") from None
+    from py7zr.exceptions import ArchiveError, PasswordRequired
+
+    try:
+        with py7zr.SevenZipFile(io.BytesIO(source.data)) as archive:
+            if archive.needs_password():
+                raise failure("encrypted", "it asks for a password")
+            source.budget.take(sum(info.uncompressed for info in archive.list() if not info.is_directory))
+            names = [info.filename for info in archive.list() if not info.is_directory]
+            wanted = [name for name in names if not _skipped(name)]
+            factory = BytesIOFactory(source.limits.unpacked)
+            archive.extract(targets=wanted, factory=factory)
+    except PasswordRequired:
+        raise failure("encrypted", "it asks for a password") from None
+    except (ArchiveError, lzma.LZMAError, OSError, EOFError, ValueError, KeyError) as error:
+        raise failure("damaged", f"could not be unpacked: {error}") from None
+    buffers = {name: factory.products[name] for name in wanted if name in factory.products}
+    unpacked = sum(buffer.size() for buffer in buffers.values())
+    source.budget.bytes += unpacked  # each member takes its own again as it is read
+    return _all(source, ((name, 0, _buffer_opener(buffer)) for name, buffer in buffers.items()))
+
+
+def _buffer_opener(buffer: Any) -> _Opener:
+    def opened() -> IO[bytes]:
+        buffer.seek(0)
+        return io.BytesIO(buffer.read())
+
+    return opened
+
+
+def read_rar(source: Source) -> list[Extract]:
+    """Members of a RAR archive; needs libarchive and libarchive-c, the extra [archives]."""
+    try:
+        import libarchive
+    except (ImportError, OSError, AttributeError, TypeError):
+        raise failure(
+            "unsupported",
+            "a RAR archive: install libarchive and pip install 'localsearch[archives]' to read it",
+        ) from None
+    try:
+        return _all(source, _rar_members(source, libarchive))
+    except libarchive.ArchiveError as error:
+        rule = (
+            "encrypted"
+            if "encrypt" in str(error).lower() or "passphrase" in str(error).lower()
+            else "damaged"
+        )
+        raise failure(rule, f"could not be unpacked: {error}") from None
+
+
+def _rar_members(source: Source, libarchive: Any) -> Iterator[tuple[str, int, _Opener]]:
+    with libarchive.memory_reader(source.data) as archive:
+        for entry in archive:
+            if not entry.isfile or _skipped(entry.pathname):
+                continue
+            data = bytearray()
+            for block in entry.get_blocks():
+                data += block
+                if len(data) > source.budget.bytes:
+                    break
+            yield entry.pathname, 0, partial(io.BytesIO, bytes(data))
 
 
 def _all(source: Source, members: Iterable[tuple[str, int, _Opener]]) -> list[Extract]:

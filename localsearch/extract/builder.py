@@ -36,6 +36,11 @@ class Builder:
         return not self._blocks
 
     @property
+    def text(self) -> str:
+        """What was collected so far."""
+        return "".join(self._parts)
+
+    @property
     def first_heading(self) -> str:
         """The first heading's text, or nothing."""
         for block in self._blocks:

@@ -23,7 +23,8 @@ from pathlib import Path
 from localsearch.settings import MB
 
 LIBRARIES = ("numpy", "msgspec", "kreuzberg", "pypdfium2", "selectolax", "python_calamine", "striprtf", "olefile",
-             "oxmsg", "markdown_it", "yaml", "charset_normalizer")  # fmt: skip
+             "pypff", "markdown_it", "yaml", "chardet", "py7zr", "libarchive", "mutagen", "pyarrow",
+             "rapidocr", "onnxruntime", "cv2")  # fmt: skip
 """What readers import when a file asks for it."""
 
 LONGEST_REPORT = 4_000_000

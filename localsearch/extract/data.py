@@ -1,4 +1,4 @@
-"""Structured text: JSON, JSON lines, XML and notebooks."""
+"""Structured text: JSON, JSON lines and XML."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from localsearch.extract.fields import front_matter
 from localsearch.extract.html import read_markup
 from localsearch.extract.kinds import suffix_of
 from localsearch.extract.limits import failure
-from localsearch.extract.markdown import read_markdown
 from localsearch.extract.packages import DAMAGE, open_package, part
 from localsearch.extract.plain import cut
 from localsearch.extract.records import read_records
@@ -25,6 +24,7 @@ PARSED = 5_000_000
 """Characters of JSON beyond which its title is not looked for."""
 
 _ESCAPE = re.compile(r"\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})|\\u([0-9a-f]{4})", re.I)
+_XML_DECLARED = re.compile(rb"[^<]{0,3}<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([\w:.-]+)")
 _BASE64 = re.compile(r"[A-Za-z0-9+/=\s]{400,}")
 
 
@@ -62,61 +62,29 @@ def _describe(text: str) -> tuple[str, dict[str, Any]]:
     return (title[:300] if isinstance(title, str) else ""), own
 
 
-def read_notebook(source: Source) -> list[Extract]:
-    """Cells of a Jupyter notebook in order: Markdown with its headings, code, and what code printed."""
-    try:
-        notebook = json.loads(decode(source.data)[0])
-        cells = notebook.get("cells") or [
-            c for sheet in notebook.get("worksheets", []) for c in sheet["cells"]
-        ]
-        language = notebook.get("metadata", {}).get("kernelspec", {}).get("language", "")
-    except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
-        raise failure("damaged", f"no valid notebook: {error}") from None
-    builder = Builder(source.limits.text)
-    for number, cell in enumerate(cells, 1):
-        if isinstance(cell, dict):
-            _add_cell(builder, cell, Place(part=f"cell {number}"))
-    return [builder.extract("notebook", metadata={"code_language": language} if language else {})]
-
-
-def _add_cell(builder: Builder, cell: dict[str, Any], place: Place) -> None:
-    text = _joined(cell.get("source") or cell.get("input"))
-    if cell.get("cell_type") != "markdown":
-        builder.add(text, "code", place)
-        for output in cell.get("outputs") or []:
-            builder.add(clean(_printed(output))[:10_000], "code", place)
-        return
-    inner = read_markdown(text.encode("utf-8", "replace"), len(text) + 1)
-    for block in inner.blocks:
-        piece = inner.text[block.start : block.end]
-        if block.kind == "heading":
-            builder.heading(
-                len(piece) - len(piece.lstrip("#")) or 1, block.place.heading[-1], place, show=piece
-            )
-        else:
-            builder.add(piece, block.kind, place)
-
-
-def _joined(source: object) -> str:
-    return "".join(map(str, source)) if isinstance(source, list) else str(source or "")
-
-
-def _printed(output: object) -> str:
-    if not isinstance(output, dict):
-        return ""
-    data = output.get("data")
-    return _joined(output.get("text") or (data.get("text/plain") if isinstance(data, dict) else ""))
-
-
 def read_xml(source: Source) -> list[Extract]:
     """Text between the tags, a block for each outermost element that has some; titles become headings.
 
     XML that says everything in its attributes is kept as it stands; XML that is broken is read as a browser would.
     """
+    declared = declared_in_xml(source.data).lower()
+    if declared and not declared.startswith(("utf", "us-ascii")):  # the parser has tables for but a few
+        return _read_xml(source, decode(source.data, declared)[0].encode(), "utf-8")
+    return _read_xml(source, source.data, "")
+
+
+def declared_in_xml(data: bytes) -> str:
+    """The encoding that an XML declaration names, or nothing."""
+    match = _XML_DECLARED.match(data)
+    return match[1].decode("ascii", "replace") if match else ""
+
+
+def _read_xml(source: Source, data: bytes, encoding: str) -> list[Extract]:
+    """Read in an encoding, or in the one that is declared."""
     builder = Builder(source.limits.text)
-    reader = _XmlReader(builder)
+    reader = _XmlReader(builder, encoding)
     try:
-        reader.parse(source.data)
+        reader.parse(data)
     except expat.ExpatError as error:
         if (
             "amplification" in str(error)
@@ -125,7 +93,7 @@ def read_xml(source: Source) -> list[Extract]:
             raise failure("bomb", f"its entities unpack to far more than it holds: {error}") from None
         return _broken(source, str(error))
     if builder.empty:
-        text, notes = cut(decode(source.data)[0], source.limits.text)
+        text, notes = cut(decode(source.data, declared_in_xml(source.data))[0], source.limits.text)
         return [Extract(text, "xml", blocks=(Block(0, len(text), "code", Place(line=1)),), notes=notes)]
     return [builder.extract("xml", title=reader.title)]
 
@@ -133,7 +101,7 @@ def read_xml(source: Source) -> list[Extract]:
 def _broken(source: Source, error: str) -> list[Extract]:
     builder = Builder(source.limits.text)
     builder.notes.append(f"not well-formed XML ({error}); read as far as possible")
-    return [read_markup(decode(source.data)[0], builder, type="xml")]
+    return [read_markup(decode(source.data, declared_in_xml(source.data))[0], builder, type="xml")]
 
 
 def read_iwork(source: Source) -> list[Extract]:
@@ -155,7 +123,7 @@ def read_iwork(source: Source) -> list[Extract]:
 class _XmlReader:
     """Gathers text while expat walks a document; nothing is kept of its tree, so depth costs nothing."""
 
-    def __init__(self, builder: Builder) -> None:
+    def __init__(self, builder: Builder, encoding: str) -> None:
         self.title = ""
         self._builder = builder
         self._depth = 0
@@ -163,7 +131,7 @@ class _XmlReader:
         self._holder_name = ""
         self._line = 1
         self._parts: list[str] = []
-        self._parser = expat.ParserCreate()
+        self._parser = expat.ParserCreate(encoding or None)
         self._parser.buffer_text = True
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import codecs
 import re
+import unicodedata
+
+from localsearch.extract.codepage import likeliest
 
 SAMPLE = 64 * 1024
 _BOMS = (
@@ -15,15 +18,67 @@ _BOMS = (
 )
 _UNWANTED = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f\xad\ufdd0\ufdd1\ufeff]|\x1b\\[[0-9;]*m")
 
+_JAPANESE_ESCAPE = re.compile(rb"\x1b(?:\$[@B]|\$\([DOPQ]|\([IJ])")
+_KOREAN_ESCAPE = b"\x1b$)C"
+_STATEFUL = frozenset(["iso2022_jp", "iso2022_kr", "hz", "utf-7"])
+_SUPERSETS = {
+    "ascii": "cp1252",
+    "iso8859-1": "cp1252",
+    "iso8859-9": "cp1254",
+    "iso8859-11": "cp874",
+    "tis-620": "cp874",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "shift_jis": "cp932",
+    "euc_kr": "cp949",
+    "big5": "big5hkscs",
+    "iso2022_jp": "iso2022_jp_ext",
+    "iso2022_jp_1": "iso2022_jp_ext",
+}
+"""What is meant where an encoding is named: writers use the larger one under the smaller one's name.
+
+https://encoding.spec.whatwg.org/#names-and-labels; those that differ in a letter are no supersets and not here.
+"""
+_LABELS = {"x-sjis": "cp932", "x-gbk": "gb18030", "x-euc-jp": "euc_jp", "x-mac-cyrillic": "mac-cyrillic",
+           "unicode-1-1-utf-8": "utf-8", "x-cp1251": "cp1251", "x-cp1252": "cp1252", "cp-850": "cp850"}  # fmt: skip
+"""Names of encodings that files have and Python has not."""
+
 
 def decode(data: bytes, declared: str = "") -> tuple[str, str]:
     """Text and the name of its encoding: by byte order mark, as UTF-8, as declared, else by its statistics.
 
     Line ends come out as "\\n"; control characters other than tab, line and form feed, and optional
-    hyphens, are dropped.
+    hyphens, are dropped. A declared encoding in which the text cannot be is not believed.
     """
-    encoding = _bom(data) or _strict(data, declared) or _wide(data) or _guess(data)
-    return clean(data.decode(encoding, "replace")), encoding
+    encoding = encoding_of(data, declared)
+    text = data.decode(encoding, "replace")
+    if encoding == "cp1258":
+        text = unicodedata.normalize("NFC", text)  # it writes tones as signs of their own
+    return clean(text), encoding
+
+
+def encoding_of(data: bytes, declared: str = "") -> str:
+    """Python's name of the encoding that bytes are in."""
+    named = known(declared)
+    return (
+        _bom(data)
+        or _stateful(data, named)
+        or _utf8(data, named)
+        or _as_declared(data, named)
+        or _cut_utf8(data)
+        or _wide(data)
+        or likeliest(data)
+    )
+
+
+def known(label: str) -> str:
+    """Python's name of the encoding that a label means, the larger one where two share the name; "" if unknown."""
+    label = label.strip().strip("\"'").lower()
+    try:
+        name = codecs.lookup(_LABELS.get(label, label)).name if label else ""
+        return _SUPERSETS.get(name, name) if codecs.lookup(name)._is_text_encoding else ""
+    except (LookupError, ValueError):
+        return ""
 
 
 def clean(text: str) -> str:
@@ -41,16 +96,42 @@ def _bom(data: bytes) -> str:
     return next((name for mark, name in _BOMS if data.startswith(mark)), "")
 
 
-def _strict(data: bytes, declared: str) -> str:
-    for name in ("utf-8", declared):
-        try:
-            if name and (name == declared or b"\0" not in data[:SAMPLE] or not _wide(data)):
-                codecs.lookup(name)
-                data.decode(name)
-                return name
-        except (LookupError, UnicodeDecodeError, ValueError):
-            continue
-    return _cut_utf8(data)
+def _stateful(data: bytes, declared: str) -> str:
+    """ISO 2022 by its escapes, and what else shifts between alphabets where it is declared; all are valid ASCII."""
+    names = [declared] if declared.startswith(tuple(_STATEFUL)) else []
+    if b"\x1b" in data:
+        names += ["iso2022_jp_ext"] if _JAPANESE_ESCAPE.search(data) else []
+        names += ["iso2022_kr"] if _KOREAN_ESCAPE in data else []
+    return next((name for name in names if _fits(data, name, 0.02)), "")
+
+
+def _utf8(data: bytes, declared: str) -> str:
+    return "utf-8" if (b"\0" not in data[:SAMPLE] or declared == "utf-8" or not _wide(data)) and _decodes(data, "utf-8") else ""
+
+
+def _as_declared(data: bytes, declared: str) -> str:
+    """The declared encoding, unless more than a hundredth of the text cannot be in it."""
+    return declared if declared and not declared.startswith("utf-8") and _fits(data, declared, 0.01) else ""
+
+
+def _decodes(data: bytes, encoding: str) -> bool:
+    try:
+        data.decode(encoding)
+    except (UnicodeError, ValueError):
+        return False
+    return True
+
+
+def _fits(data: bytes, encoding: str, damage: float) -> bool:
+    """Whether no more than a share of the signs beyond ASCII is damaged."""
+    if _decodes(data, encoding):
+        return True
+    try:
+        text = data[:SAMPLE].decode(encoding, "replace")
+    except (UnicodeError, ValueError):
+        return False
+    beyond = sum(1 for sign in text if ord(sign) > 127)
+    return text.count("\ufffd") <= max(1, damage * beyond) and beyond > 1
 
 
 def _cut_utf8(data: bytes) -> str:
@@ -68,10 +149,3 @@ def _wide(data: bytes) -> str:
     if max(even, odd) * 5 < len(sample) // 2 * 2:
         return ""
     return "utf-16-le" if odd > even else "utf-16-be"
-
-
-def _guess(data: bytes) -> str:
-    from charset_normalizer import from_bytes
-
-    best = from_bytes(data[:SAMPLE], steps=5, chunk_size=512, threshold=0.3).best()
-    return best.encoding if best is not None else "cp1252"

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from localsearch.extract.decode import decode
+from localsearch.extract.latex import printed
 from localsearch.extract.plain import cut, line_starts
 from localsearch.types import Block, Extract, Place
 
@@ -46,8 +47,8 @@ def read_rst(data: bytes, limit: int) -> Extract:
 
 
 def read_tex(data: bytes, limit: int) -> Extract:
-    r"""LaTeX; its title is that of \title, or else its first heading."""
-    text, notes = cut(decode(data)[0], limit)
+    r"""LaTeX with its letters as they are printed; its title is that of \title, or else its first heading."""
+    text, notes = cut(printed(decode(data)[0]), limit)
     found = [match for match in _COMMAND.finditer(text) if not _is_comment(text, match.start())]
     headings = [_Heading(m.start(), m.end(), _LEVELS[m[1]], _plain(m[2])) for m in found if m[1] in _LEVELS]
     named = [_plain(match[2]) for match in found if match[1] == "title"]

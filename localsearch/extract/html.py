@@ -1,80 +1,69 @@
-"""HTML: the main text without navigation, with headings, lists, tables and code as blocks."""
+"""HTML: all that a page says, its main text first, with headings, lists, tables and code as blocks."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from html import escape
+from typing import TYPE_CHECKING, Any
 
 from localsearch.extract.builder import NOWHERE, Builder
 from localsearch.extract.decode import decode
 from localsearch.extract.fields import front_matter
-from localsearch.types import BlockKind, Extract, Place
+from localsearch.extract.htmlwalk import AROUND, MAIN, Piece, Walker
+from localsearch.extract.versions import Said
+from localsearch.types import Extract, Place
 
 if TYPE_CHECKING:
-    from selectolax.lexbor import LexborHTMLParser, LexborNode
+    from selectolax.lexbor import LexborHTMLParser
 
 _META_CHARSET = re.compile(
     rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w:.-]+)|<\?xml[^>]{0,200}encoding=[\"']([\w:.-]+)", re.I
 )
-_NEVER = (
-    "script,style,template,svg,math annotation,iframe,object,noscript,select,button,input,textarea,dialog,"
-    "[hidden],a.headerlink"
-)
-_AROUND = (
-    "nav,footer,aside,header nav,[role=navigation],[role=search],[role=banner],[role=contentinfo],[aria-hidden=true],"
-    ".navheader,.navfooter,.navbar,.nav,.navigation,.sidebar,.sphinxsidebar,.related,.breadcrumb,.breadcrumbs,"
-    ".docnav,.pager,.pagination,.prevnext,.menu,.mobile-nav,.toc,.cookie,.advert,.ads,.share,.skip-link,"
-    "#banner,#toc,#sidebar,#footer,#navigation,#menu"
-)
+_NEVER = "script,style,template,annotation,annotation-xml,iframe,noembed,noframes,a.headerlink,head"
+"""What nobody sees; that which is hidden at first and can be unfolded is no part of it."""
 _MAIN = "main,[role=main],article,#content,#main,#mw-content-text,div.body,.post-content,.entry-content"
-_LAYOUT = "table table,h1,h2,h3,h4,h5,h6,pre,ul,ol,blockquote,form"
-_BREAK, _CELL = "\ufdd0", "\ufdd1"
-"""Marks of a line break and of a table's cell: noncharacters, which no text may hold and decode() drops."""
+_NAVIGATION = (
+    "nav,header nav,[role=navigation],[role=search],.navheader,.navfooter,.navbar,.breadcrumb,.breadcrumbs,"
+    ".pagination,.toc,.skip-link,#toc,#navigation"
+)
+"""Navigation wherever it stands."""
+_AROUND = (
+    "footer,aside,[role=banner],[role=contentinfo],.nav,.navigation,.sidebar,.sphinxsidebar,.related,.docnav,"
+    ".pager,.prevnext,.menu,.mobile-nav,.cookie,.advert,.ads,.share,#banner,#sidebar,#footer,#menu"
+)
+"""What surrounds a page's text where it stands outside its main part."""
 
 ENOUGH = 200
-"""Characters of main text that are taken for the page's; with less, a page may be mostly what surrounds it."""
+"""Characters of what looks like the main part with which it goes before the rest of the page."""
 
-
-class _Style(NamedTuple):
-    """How text inside an element is kept."""
-
-    kind: BlockKind
-    level: int = 0
-    joint: str = "\n\n"
-    mark: str = ""
-    keeps_lines: bool = False
-
-
-_TEXT = _Style("paragraph")
-_TABLE = _Style("table", joint="\n")
-_STYLES = {
-    **{f"h{level}": _Style("heading", level) for level in range(1, 7)},
-    "li": _Style("list", joint="\n", mark="- "),
-    "dt": _Style("paragraph"),
-    "dd": _Style("paragraph", joint="\n"),
-    "pre": _Style("code", keeps_lines=True),
-    "p": _TEXT,
-    "caption": _TEXT,
-}
-_BLOCK_NAMES = """
-p div section article main header footer aside blockquote address figure figcaption dl dt dd form fieldset legend
-details summary center body hr ul ol li caption tbody thead tfoot table tr td th hgroup nav pre h1 h2 h3 h4 h5 h6
-"""
-_BLOCKS = frozenset(_BLOCK_NAMES.split())
+_XML = re.compile(r"\s*<\?xml\b|[^>]{0,2000}?<html[^>]*\sxmlns\s*=", re.I)
+_VOID = "area|base|br|col|embed|hr|img|input|link|meta|param|source|track|wbr"
+_EMPTY = re.compile(rf"<(?!(?:{_VOID})\b)([A-Za-z][\w:.-]*)((?:\s[^<>]*)?)/>", re.I)
+_CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.S)
+_VERBATIM = re.compile(r"<(script|style)\b.*?</\1\s*>", re.S | re.I)
 
 
 def read_html(data: bytes, limit: int) -> Extract:
-    """The main text of a page; what surrounds it is left out unless little else is there."""
-    return read_markup(decode(data, _declared(data))[0], Builder(limit))
+    """The text of a page; what surrounds its main part comes after it."""
+    return read_markup(decode(data, declared_charset(data))[0], Builder(limit))
 
 
-def read_markup(source: str, builder: Builder, place: Place = NOWHERE, type: str = "html") -> Extract:
-    """The main text of HTML source, appended to a builder at a place."""
+def read_markup(
+    source: str, builder: Builder, place: Place = NOWHERE, type: str = "html", *, whole: bool = False
+) -> Extract:
+    """The text of HTML source, appended to a builder at a place; `whole` is text without anything around it.
+
+    Books and letters are such: all of it in its order.
+    """
     from selectolax.lexbor import LexborHTMLParser
 
-    page = LexborHTMLParser(source)
+    page = LexborHTMLParser(_as_html(source))
     title, metadata = _head(page)
-    for piece in _main(page):
+    part = MAIN
+    for piece in _pieces(page, whole):
+        if part == MAIN and piece.part != part and not whole:
+            builder.leave_headings()
+        part = piece.part
         if piece.level:
             builder.heading(piece.level, piece.text, place)
         else:
@@ -88,12 +77,13 @@ def chapter_title(source: str) -> str:
     """The first heading of a page, else its title."""
     from selectolax.lexbor import LexborHTMLParser
 
-    page = LexborHTMLParser(source)
+    page = LexborHTMLParser(_as_html(source))
     node = page.css_first("h1,h2,h3") or page.css_first("title")
     return " ".join(node.text().split())[:200] if node is not None else ""
 
 
-def _declared(data: bytes) -> str:
+def declared_charset(data: bytes) -> str:
+    """The charset that a page names in its head; "" if none."""
     match = _META_CHARSET.search(data[:4096])
     return (match.group(1) or match.group(2)).decode("ascii", "replace") if match else ""
 
@@ -129,112 +119,54 @@ def _head(page: LexborHTMLParser) -> tuple[str, dict[str, Any]]:
     return title, front_matter(found)
 
 
-def _main(page: LexborHTMLParser) -> list[_Piece]:
-    """What the page says: without navigation, and of its main element alone, unless that leaves little."""
+def _pieces(page: LexborHTMLParser, whole: bool) -> list[Piece]:
+    """All that the page says: what looks like its main part first, navigation last and only where it says more."""
     body = page.body or page.root
     if body is None:
         return []
-    never = {node.mem_id for node in body.css(_NEVER)}
-    around = never | {node.mem_id for node in body.css(_AROUND)}
-    main = max(body.css(_MAIN), key=lambda node: len(node.text()), default=body)
-    best = _Walker(around).walk(main)
-    for root, skipped in ((body, around), (body, never)):
-        if _length(best) >= ENOUGH:
-            break
-        more = _Walker(skipped).walk(root)
-        best = more if _length(more) > 2 * _length(best) else best
-    return best
+    skipped = {node.mem_id for node in body.css(_NEVER)}
+    if whole:
+        return Walker(skipped, {}, set()).walk(body)
+    inner = {node.mem_id for node in body.css(_NAVIGATION)}
+    parts = {node.mem_id: AROUND for node in body.css(_AROUND)} | dict.fromkeys(inner, AROUND)
+    parts |= {node.mem_id: MAIN for node in body.css(_MAIN)}
+    return _ordered(Walker(skipped, parts, inner).walk(body))
 
 
-def _length(pieces: list[_Piece]) -> int:
-    return sum(len(piece.text) for piece in pieces)
+def _ordered(found: list[Piece]) -> list[Piece]:
+    main = [piece for piece in found if piece.part == MAIN]
+    if sum(len(piece.text) for piece in main) < ENOUGH:
+        main = [piece for piece in found if piece.part != AROUND]
+        rest = [piece for piece in found if piece.part == AROUND]
+        return main + _new(rest, main)
+    head = _head_above(found)
+    main = found[head.start : head.stop] + main
+    rest = [piece for index, piece in enumerate(found) if piece.part != MAIN and index not in head]
+    return main + _new(rest, main)
 
 
-class _Piece(NamedTuple):
-    """A block as the walk finds it; `level` is that of a heading."""
-
-    kind: BlockKind
-    text: str
-    level: int
-    joint: str
-
-
-class _Walker:
-    """Walks a tree without recursion, so that no nesting is too deep, and closes a block at each border."""
-
-    def __init__(self, skipped: set[int]) -> None:
-        self._skipped = skipped
-        self._found: list[_Piece] = []
-        self._parts: list[str] = []
-        self._style = _TEXT
-        self._open: list[tuple[str, _Style]] = []
-
-    def walk(self, root: LexborNode) -> list[_Piece]:
-        node: LexborNode | None = root.first_child
-        depth = 0
-        while node is not None:
-            inside = self._visit(node)
-            if inside is not None:
-                node, depth = inside, depth + 1
-                continue
-            while node is not None and node.next is None:
-                node, depth = (node.parent, depth - 1) if depth else (None, 0)
-                if node is not None:
-                    self._leave(node.tag or "")
-            node = node.next if node is not None else None
-        self._close()
-        return self._found
-
-    def _visit(self, node: LexborNode) -> LexborNode | None:
-        """Take in a node; its first child if the walk is to go on there."""
-        tag = node.tag or ""
-        if tag == "-text":
-            self._parts.append(node.text_content or "")
-            return None
-        if node.mem_id in self._skipped:
-            return None
-        self._enter(tag, node)
-        inside = node.first_child
-        if inside is None:
-            self._leave(tag)
-        return inside
-
-    def _enter(self, tag: str, node: LexborNode) -> None:
-        if tag == "br":
-            self._parts.append("\n" if self._style.keeps_lines else _BREAK)
-        elif tag in ("td", "th") and self._style.kind == "table":
-            self._parts.append(_CELL)
-        elif self._style.kind == "table" and tag in _BLOCKS:
-            self._parts.append(" ")
-            if tag == "tr":
-                self._close()
-        elif tag in _BLOCKS:
-            self._close()
-            self._open.append((tag, self._style))
-            self._style = _STYLES.get(tag, self._style)
-            if tag == "table":
-                self._style = _TABLE if node.css_first(_LAYOUT) is None else self._style
-
-    def _leave(self, tag: str) -> None:
-        if self._open and self._open[-1][0] == tag:
-            self._close()
-            self._style = self._open.pop()[1]
-
-    def _close(self) -> None:
-        """End the block that is open."""
-        source, self._parts = "".join(self._parts), []
-        style = self._style
-        text = source.replace(_BREAK, "\n") if style.keeps_lines else _flowing(source)
-        if text.strip():
-            self._found.append(_Piece(style.kind, style.mark + text, style.level, style.joint))
+def _head_above(found: list[Piece]) -> range:
+    """Where the page's first heading stands and what follows it up to the main part, if that has no such heading."""
+    first = next(index for index, piece in enumerate(found) if piece.part == MAIN)
+    above = [index for index, piece in enumerate(found[:first]) if piece.level == 1]
+    if not above or any(piece.level == 1 and piece.part == MAIN for piece in found):
+        return range(0)
+    return range(above[0], first)
 
 
-def _flowing(source: str) -> str:
-    """Text with white space collapsed, kept line breaks, and cells set apart."""
-    text = " ".join(source.split())
-    if _CELL in text:
-        cells = (cell.strip() for cell in text.split(_CELL))
-        text = " | ".join(cell for cell in cells if cell)
-    if _BREAK in text:
-        text = "\n".join(line.strip() for line in text.split(_BREAK))
-    return text.strip()
+def _new(rest: list[Piece], main: list[Piece]) -> list[Piece]:
+    """The pieces of the rest, without navigation that only repeats what the page says."""
+    if not any(piece.part == AROUND for piece in rest):
+        return rest
+    said = Said("\n".join(piece.text for piece in (*main, *rest) if piece.part != AROUND))
+    return [piece for piece in rest if piece.part != AROUND or not said.repeats(piece.text)]
+
+
+def _as_html(source: str) -> str:
+    """XHTML as a parser of HTML reads it rightly: no element closed in its own tag, no CDATA sections."""
+    if not _XML.match(source):
+        return source
+    if "<![CDATA[" in source:
+        bare = _VERBATIM.sub("", source)
+        source = _CDATA.sub(lambda match: escape(match.group(1), quote=False), bare)
+    return _EMPTY.sub(r"<\1\2></\1>", source) if _EMPTY.search(source) else source

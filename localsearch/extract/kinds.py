@@ -33,10 +33,28 @@ SUFFIXES = {
     "xml": "xml xsd xsl xslt svg rss atom kml gpx plist dbk docbook",
     "notebook": "ipynb",
     "eml": "eml mht mhtml",
+    "emlx": "emlx",
     "msg": "msg",
+    "pst": "pst ost",
     "mbox": "mbox mbx",
     "zip": "zip jar war apk whl cbz nupkg",
     "tar": "tar",
+    "calendar": "ics ical ifb vcs",
+    "contacts": "vcf vcard",
+    "opml": "opml",
+    "enex": "enex",
+    "mindmap": "mm",
+    "xmind": "xmind",
+    "sqlite": "sqlite sqlite3 db db3 mbtiles gpkg",
+    "parquet": "parquet",
+    "7z": "7z",
+    "rar": "rar cbr",
+    "zim": "zim",
+    "mobi": "mobi azw azw3 prc",
+    "chm": "chm",
+    "djvu": "djvu djv",
+    "postscript": "ps eps",
+    "media": "mp3 m4a m4b mp4 m4v mov flac ogg oga opus wma asf wmv aiff aif wav ape wv mpc",
     "image": "png jpg jpeg gif tif tiff webp bmp heic avif ico",
 }
 """Suffixes by type; source code and compressed files have tables of their own."""
@@ -150,18 +168,38 @@ _MAGIC = (
     (b"GIF8", "image"),
     (b"II*\0", "image"),
     (b"MM\0*", "image"),
+    (b"!BDN", "pst"),
+    (b"\x78\x9f\x3e\x22", "tnef"),
     (b"\0\0\1\0", "image"),
+    (b"SQLite format 3\0", "sqlite"),
+    (b"PAR1", "parquet"),
+    (b"7z\xbc\xaf'\x1c", "7z"),
+    (b"Rar!\x1a\x07", "rar"),
+    (b"ZIM\x04", "zim"),
+    (b"ITSF", "chm"),
+    (b"AT&TFORM", "djvu"),
+    (b"%!PS", "postscript"),
+    (b"\xc5\xd0\xd3\xc6", "postscript"),
+    (b"OggS", "media"),
+    (b"fLaC", "media"),
+    (b"ID3", "media"),
 )
-_BINARY = (b"\x7fELF", b"MZ\x90", b"\xca\xfe\xba\xbe", b"SQLite format 3\0", b"\xfe\xed\xfa", b"\xcf\xfa\xed\xfe",
-           b"OggS", b"fLaC", b"ID3", b"\x1aE\xdf\xa3", b"7z\xbc\xaf'\x1c", b"Rar!", b"(\xb5/\xfd", b"wOF",
+_BINARY = (b"\x7fELF", b"MZ\x90", b"\xca\xfe\xba\xbe", b"\xfe\xed\xfa", b"\xcf\xfa\xed\xfe",
+           b"\x1aE\xdf\xa3", b"(\xb5/\xfd", b"wOF",
            b"!<arch>\n", b"\xed\xab\xee\xdb")  # fmt: skip
-_ZIPPED = frozenset(["docx", "pptx", "xlsx", "odt", "ods", "odp", "epub"])
+_ZIPPED = frozenset(["docx", "pptx", "xlsx", "odt", "ods", "odp", "epub", "xmind"])
 _FLAT = b"urn:oasis:names:tc:opendocument:xmlns:office"
 _OLE_TYPES = frozenset(["doc", "ppt", "xls", "msg"])
-_TEXTUAL = frozenset(
-    ["markdown", "rst", "tex", "html", "csv", "tsv", "json", "jsonl", "xml", "notebook", "eml", "mbox"]
-)
+_TEXTUAL = frozenset([
+    "markdown", "rst", "tex", "html", "csv", "tsv", "json", "jsonl", "xml", "notebook", "eml", "emlx", "mbox",
+    "calendar", "contacts", "opml", "enex", "mindmap",
+])  # fmt: skip
+TEXT_TYPES = _TEXTUAL | {"text", "code", "man"}
+"""Types whose files are plain text as they are, markup included: a browser may show them as text."""
 
+_MARKED = frozenset(["sqlite", "parquet", "7z", "rar", "zim", "mobi", "chm", "djvu", "postscript"])
+"""Types whose first bytes tell them; a file of their name without those is another."""
+_TEXT_MARKS = ((b"begin:vcalendar", "calendar"), (b"begin:vcard", "contacts"))
 _MAN_NAME = re.compile(r"\.([1-9][a-z]{0,4}|n|l)$")
 _MAN_HEAD = re.compile(rb"(?:['.](?!TH\s|Dd\s)[^\n]*\n|[ \t]*\n)*+\.(?:TH|Dd)\s")
 _MAIL_HEAD = re.compile(
@@ -187,7 +225,7 @@ def detect(name: str, head: bytes) -> str:
     """
     suffix = suffix_of(name)
     by_name = _BY_SUFFIX.get(suffix, "")
-    if b"%PDF-" in head[:1024]:
+    if head.startswith(b"%PDF-"):
         return "pdf"
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return by_name if by_name in _ZIPPED else _zip_kind(head)
@@ -198,8 +236,13 @@ def detect(name: str, head: bytes) -> str:
             return kind
     if head[257:262] == b"ustar" or (by_name == "tar" and len(head) >= 512):
         return "tar"
-    if head.startswith(_BINARY) or head[8:12] == b"WEBP" or head[4:8] == b"ftyp":
-        return "image" if by_name == "image" else "binary"
+    # Some programs write a few lines before the header; a member of an archive or a mail may hold one too.
+    if b"%PDF-" in head[:1024] and by_name in ("", "pdf"):
+        return "pdf"
+    if head[60:68] in (b"BOOKMOBI", b"TEXtREAd"):
+        return "mobi"
+    if head.startswith(_BINARY) or head[8:12] in (b"WEBP", b"WAVE") or head[4:8] == b"ftyp":
+        return by_name if by_name in ("image", "media") else "binary"
     return _textual(name, suffix, by_name, head)
 
 
@@ -231,12 +274,14 @@ def _zip_kind(head: bytes) -> str:
 
 def _textual(name: str, suffix: str, by_name: str, head: bytes) -> str:
     if not looks_like_text(head):
-        return by_name if by_name and by_name not in _TEXTUAL else "binary"
+        return by_name if by_name and by_name not in _TEXTUAL | _MARKED else "binary"
     if by_name == "image":
         return "text"
     if by_name in ("odt", "ods", "odp") and _FLAT in head:
         return by_name
     if by_name in _TEXTUAL:
+        if by_name == "mindmap" and b"<map" not in head[:1024]:
+            return "code"  # Objective-C++
         return "html" if by_name == "xml" and _is_html(head) else by_name
     if _MAN_NAME.search(name) and _MAN_HEAD.match(head):
         return "man"
@@ -249,6 +294,9 @@ def _by_content(suffix: str, head: bytes) -> str:
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:512].lower()
     if _is_html(head):
         return "html"
+    for mark, kind in _TEXT_MARKS:
+        if start.startswith(mark):
+            return kind
     if start.startswith(b"<?xml"):
         return "xml"
     if head.startswith(b"From ") and b"\n" in head and _MAIL_HEAD.match(head.partition(b"\n")[2]):

@@ -9,14 +9,14 @@ from localsearch.settings import MB, ExtractSettings
 
 HINTS = {
     "empty": "There is nothing to index.",
-    "no-text": "If it holds scanned pages, install tesseract and switch on extract.ocr.",
-    "image": "Install tesseract and switch on extract.ocr to read text in images.",
+    "no-text": "If it holds scanned pages, pip install 'localsearch[ocr]' (or tesseract) and set extract.ocr.",
+    "image": "pip install 'localsearch[ocr]', or install tesseract, and switch on extract.ocr to read text in images.",
     "binary": "Nothing to do: it holds no text.",
     "encrypted": "Remove its password, or index an unprotected copy.",
     "damaged": "Try to open it in its own program, and save it again.",
     "unsupported": "Save it as one of the types that README lists.",
     "too-large": "Raise extract.max_file_mb to read it.",
-    "bomb": "It unpacks to far more than it holds; raise the limits only if you trust it.",
+    "bomb": "It unpacks to far more than it holds; raise extract.max_file_mb only if you trust it.",
     "memory": "Raise extract.memory_mb to try with more memory.",
     "cpu": "Raise extract.cpu_s to give it more time.",
     "timeout": "Raise extract.wall_s to give it more time.",
@@ -45,6 +45,8 @@ class Limits:
     members: int
     depth: int
     ocr: bool
+    ocr_engine: str = "auto"
+    cpu_s: int = 60
 
     @classmethod
     def of(cls, settings: ExtractSettings) -> Limits:
@@ -54,4 +56,6 @@ class Limits:
             members=settings.max_members,
             depth=settings.max_depth,
             ocr=settings.ocr,
+            ocr_engine=settings.ocr_engine,
+            cpu_s=settings.cpu_s,
         )

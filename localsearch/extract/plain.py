@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from localsearch.extract.decode import decode
 from localsearch.extract.kinds import language_of, suffix_of
+from localsearch.extract.latex import printed
 from localsearch.types import Block, Extract, Place
 
 LONGEST_TITLE = 100
@@ -40,8 +41,9 @@ def _first_line(text: str) -> str:
 
 def read_code(data: bytes, name: str, limit: int) -> Extract:
     """Source code: one block per top-level definition where its language is parsed, else one for the file."""
-    text, notes = cut(decode(data)[0], limit)
-    language = language_of(name, text[:200])
+    whole = decode(data)[0]
+    language = language_of(name, whole[:200])
+    text, notes = cut(printed(whole) if language == "TeX" else whole, limit)
     tree = _parsed(text) if language == "Python" and len(text) < AST_LIMIT else None
     blocks = tuple(_code_blocks(text, tree)) if text.strip() else ()
     title = (ast.get_docstring(tree) or "").partition("\n")[0].strip()[:200] if tree else ""

@@ -143,7 +143,7 @@ class _Show:
     def comments(self, listed: _Listed) -> list[str]:
         """Comments on a slide with their authors ([MS-PPT] 2.5.22)."""
         record = self._persisted(listed.persist)
-        found = []
+        found: list[str] = []
         for comment in self._below(record, _COMMENT) if record else ():
             parts = {
                 r.instance: clean(self._wide(r.start, r.end))

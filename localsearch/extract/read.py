@@ -8,12 +8,17 @@ from localsearch.errors import ExtractionError
 from localsearch.extract import (
     archive,
     data,
+    database,
     epub,
     image,
     mail,
+    mobi,
+    msg,
     odf,
     ods,
     office,
+    outline,
+    outlook,
     pdf,
     ppt,
     rtf,
@@ -21,6 +26,7 @@ from localsearch.extract import (
     sheets,
     slides,
     word,
+    zim,
 )
 from localsearch.extract.headed import read_rst, read_tex
 from localsearch.extract.html import read_html
@@ -28,9 +34,12 @@ from localsearch.extract.kinds import HEAD, detect
 from localsearch.extract.limits import Limits, failure
 from localsearch.extract.man import read_man
 from localsearch.extract.markdown import read_markdown
+from localsearch.extract.media import read_media
+from localsearch.extract.notebook import read_notebook
 from localsearch.extract.plain import read_code, read_text
 from localsearch.extract.refine import refine
 from localsearch.extract.source import Budget, Source, distinct
+from localsearch.extract.vcard import read_vcard
 from localsearch.types import Extract
 
 Reader = Callable[[Source], list[Extract]]
@@ -79,6 +88,9 @@ def _guarded(reader: Reader, source: Source) -> list[Extract]:
 _REASONS = {
     "binary": "it is no text and of no type that holds any",
     "iwork": "Apple iWork files since 2013 cannot be read; export it as PDF",
+    "chm": "a compiled help file: unpack it (7z x FILE) and index the folder",
+    "djvu": "a DjVu book: convert it (ddjvu -format=pdf) and index the PDF",
+    "postscript": "PostScript is a program that draws pages, not their text: convert it (ps2pdf) and index the PDF",
     "ole": "an OLE file that is neither Word, Excel, PowerPoint nor Outlook",
 }
 
@@ -107,15 +119,31 @@ READERS: Mapping[str, Reader] = {
     "json": lambda source: data.read_json(source, "json"),
     "jsonl": lambda source: data.read_json(source, "jsonl"),
     "xml": data.read_xml,
-    "notebook": data.read_notebook,
+    "notebook": read_notebook,
     "eml": mail.read_eml,
     "mbox": mail.read_mbox,
-    "msg": mail.read_msg,
+    "msg": msg.read_msg,
+    "emlx": mail.read_emlx,
+    "pst": outlook.read_store,
+    "tnef": outlook.read_winmail,
     "zip": archive.read_zip,
     "tar": archive.read_tar,
     "gzip": lambda source: archive.read_compressed(source, "gzip"),
     "bzip2": lambda source: archive.read_compressed(source, "bzip2"),
     "xz": lambda source: archive.read_compressed(source, "xz"),
+    "7z": archive.read_7z,
+    "rar": archive.read_rar,
+    "calendar": read_vcard,
+    "contacts": read_vcard,
+    "opml": outline.read_opml,
+    "mindmap": outline.read_mind_map,
+    "xmind": outline.read_xmind,
+    "enex": outline.read_enex,
+    "sqlite": database.read_sqlite,
+    "parquet": database.read_parquet,
+    "mobi": mobi.read_mobi,
+    "zim": zim.read_zim,
+    "media": read_media,
     "iwork-xml": data.read_iwork,
     "image": image.read_image,
 }

@@ -35,6 +35,8 @@ def _inside_zip(source: Source) -> str:
         return "zip"
     if "[Content_Types].xml" in names:
         return next((kind for folder, kind in _OPEN_XML if any(n.startswith(folder) for n in names)), "zip")
+    if "content.json" in names and "metadata.json" in names:
+        return "xmind"
     if "index.xml" in names or "index.apxl" in names:
         return "iwork-xml"
     if any(name.endswith((".iwa", "Index.zip")) for name in names[:200]):

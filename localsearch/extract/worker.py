@@ -18,6 +18,7 @@ from localsearch.errors import ExtractionError
 from localsearch.extract import wire
 from localsearch.extract.confine import confine, probe
 from localsearch.extract.limits import Limits, failure
+from localsearch.extract.ocr import engine
 from localsearch.extract.read import read
 from localsearch.settings import MB, ExtractSettings
 from localsearch.types import Extract
@@ -25,13 +26,16 @@ from localsearch.types import Extract
 RETIRE_AT = 300_000_000
 """Resident bytes beyond which a worker leaves after its file, and gives back what readers have hoarded."""
 
+RETIRE_AT_RECOGNISING = 700_000_000
+"""The same where text in images is recognised: the models stay loaded from one picture to the next."""
+
 
 def main(arguments: list[str]) -> None:
     """Serve jobs from the socket until it closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection = socket.socket(fileno=int(arguments[0]))
     settings = msgspec.json.decode(arguments[1], type=ExtractSettings)
-    measures = confine(settings.memory_mb, programs=settings.ocr)
+    measures = confine(settings.memory_mb, programs=engine(Limits.of(settings)) == "tesseract")
     wire.send(connection, wire.Reply(confinement=measures | probe()))
     while serve(connection, settings):
         pass
@@ -47,7 +51,7 @@ def serve(connection: socket.socket, settings: ExtractSettings) -> bool:
         reply, found = answer(msgspec.msgpack.decode(message, type=wire.Job), descriptor, settings)
     finally:
         os.close(descriptor)
-    reply.leaving = reply.leaving or _resident() > RETIRE_AT
+    reply.leaving = reply.leaving or _resident() > (RETIRE_AT_RECOGNISING if settings.ocr else RETIRE_AT)
     wire.send(connection, reply)
     for extract in found:
         wire.send(connection, wire.pack(extract))

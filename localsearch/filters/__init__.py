@@ -17,7 +17,6 @@ from localsearch.filters.tree import (
     field_names,
     negate,
 )
-from localsearch.filters.written import to_text
 
 __all__ = [
     "And",
@@ -40,5 +39,4 @@ __all__ = [
     "parse_query",
     "path_sql",
     "to_sql",
-    "to_text",
 ]

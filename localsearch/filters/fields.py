@@ -12,7 +12,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Literal, cast
 
 from localsearch.errors import FilterError
-from localsearch.filters.tree import MAX_LENGTH, And, Bound, Equals, Filter, Match, Op, Range, any_of
+from localsearch.filters.tree import MAX_LENGTH, And, Equals, Filter, Match, Op, Range, any_of
+from localsearch.numbers import read_number
 
 Kind = Literal["text", "contains", "tags", "path", "number", "date", "plain"]
 
@@ -59,7 +60,6 @@ for _power, _letter in enumerate("kmgt", start=1):
         f"{_letter}i": 1024**_power,
         f"{_letter}ib": 1024**_power,
     }
-_NUMBER = re.compile(r"[+-]?\d{1,300}(\.\d{1,300})?([eE][+-]?\d{1,3})?", re.ASCII)
 _SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,18})?)\s?([a-z]{0,3})", re.ASCII | re.IGNORECASE)
 _PERIOD = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?", re.ASCII)
 _AGO = re.compile(r"(\d{1,4})([dwmy])", re.ASCII)
@@ -135,17 +135,6 @@ def number(name: str, text: str) -> int | float:
         return value
     example = "size:>1mb" if name == "size" else f"{name}:2024"
     raise FilterError(f"{name}:{text} is not a number.", hint=f"Write it like {example}.")
-
-
-def read_number(text: str) -> int | float | None:
-    """The number that a text is, or None; whole ones beyond 64 bits become floating."""
-    if not _NUMBER.fullmatch(text):
-        return None
-    value = float(text)
-    if value in (float("inf"), float("-inf")):
-        return None
-    whole = int(text) if text.lstrip("+-").isdigit() else None
-    return whole if whole is not None and -(2**63) <= whole < 2**63 else value
 
 
 def period(text: str) -> tuple[datetime, datetime]:
@@ -225,10 +214,3 @@ def _midnight(day: date) -> datetime:
 def _instant(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-def bound_text(value: Bound) -> str:
-    """A bound as typed, so that reading it again gives the same bound."""
-    if not isinstance(value, datetime):
-        return str(value)
-    return value.replace(tzinfo=None).isoformat() + "Z"

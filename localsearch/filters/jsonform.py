@@ -36,6 +36,7 @@ from localsearch.filters.tree import (
     negate,
     too_deep,
 )
+from localsearch.numbers import is_integer64, is_number
 
 _OPS: dict[str, Op] = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 _OPERATORS = (*_OPS, "$eq", "$ne", "$in", "$nin", "$exists", "$contains", "$not", "$and", "$or")
@@ -200,13 +201,13 @@ def _scalar(name: str, value: object) -> Scalar:
 
 
 def _number(name: str, value: int | float) -> int | float:
-    if isinstance(value, int) and -(2**63) <= value < 2**63:
+    if is_integer64(value):
         return value
     try:
         number = float(value)
     except OverflowError:
         number = math.inf
-    if not math.isfinite(number):
+    if not is_number(number):
         raise FilterError(f"{name} cannot be compared with {_show(value)}.", hint="Numbers go up to 1.8e308.")
     return number
 

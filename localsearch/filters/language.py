@@ -30,7 +30,6 @@ from localsearch.filters.fields import (
     compare,
     describe,
     match,
-    read_number,
 )
 from localsearch.filters.jsonform import field_name
 from localsearch.filters.tree import (
@@ -49,6 +48,7 @@ from localsearch.filters.tree import (
     negate,
     too_deep,
 )
+from localsearch.numbers import read_number
 
 _QUOTED = r'"(?:\\.|[^"\\])*+"'
 NAME = r"[^\W\d][\w.-]*"

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from localsearch.filters.fields import FIELDS, Field, describe
 from localsearch.filters.tree import And, Bound, Equals, Exists, Filter, Match, Not, Or, Range, Scalar
+from localsearch.numbers import is_number, read_number
 
 Clause: TypeAlias = tuple[str, list[Any]]
 
@@ -99,9 +100,7 @@ def _in_column(column: str, leaf: Match | Equals, contains: bool) -> Clause:
 
 
 def _number_is(leaf: Match | Equals, field: Field) -> Clause:
-    numbers = [
-        value for value in leaf.values if isinstance(value, int | float) and not isinstance(value, bool)
-    ]
+    numbers = [value for value in leaf.values if is_number(value)]
     others = tuple(value for value in leaf.values if isinstance(value, str | bool))
     column, before = field_sql(leaf.field)
     sql, params = _one_of(column, numbers)
@@ -166,9 +165,9 @@ def _json_path(keys: Sequence[str]) -> str:
 def _loose(values: Sequence[str], contains: bool) -> Clause:
     text, params = (_has_one_of if contains else _one_of)("lower(e.atom)", _folded(values))
     clauses: list[Clause] = [(f"(e.type = 'text' AND {text})", params)]
-    if numbers := [float(value) for value in values if _is_number(value)]:
-        number, params = _one_of("e.atom", numbers)
-        clauses.append((f"({_NUMERIC} AND {number})", params))
+    if numbers := [number for value in values if (number := read_number(value)) is not None]:
+        sql, params = _one_of("e.atom", numbers)
+        clauses.append((f"({_NUMERIC} AND {sql})", params))
     if flags := [value.lower() for value in values if value.lower() in ("true", "false")]:
         clauses.append(_one_of("e.type", flags))
     return _join(clauses, " OR ")
@@ -179,9 +178,7 @@ def _exact(values: Sequence[Scalar]) -> Clause:
     if texts := [value for value in values if isinstance(value, str)]:
         sql, params = _one_of("e.atom", texts)
         clauses.append((f"(e.type = 'text' AND {sql})", params))
-    if numbers := [
-        value for value in values if isinstance(value, int | float) and not isinstance(value, bool)
-    ]:
+    if numbers := [value for value in values if is_number(value)]:
         sql, params = _one_of("e.atom", numbers)
         clauses.append((f"({_NUMERIC} AND {sql})", params))
     if flags := [json.dumps(value) for value in values if isinstance(value, bool)]:
@@ -209,13 +206,6 @@ def _folded(values: Sequence[str]) -> list[str]:
 
 def _ascii_lower(text: str) -> str:
     return "".join(character.lower() if character.isascii() else character for character in text)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return text.isascii() and float(text) not in (float("inf"), float("-inf")) and text.lower() != "nan"
-    except ValueError:
-        return False
 
 
 def path_sql(tree: Filter | None, column: str) -> Clause | None:

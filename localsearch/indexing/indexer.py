@@ -1,8 +1,9 @@
 """A document's way in: scan, compare, read, store; then every derived index catches up.
 
 Files are compared by size and time first and by content second. A file's content is one document however many paths
-hold it, so a moved or copied file is neither read nor embedded again. Each batch is one durable transaction: whatever
-stops the work, what was committed is found unchanged next time and the rest is done then.
+hold it, so a moved or copied file is not read again, and embedded again only if its name is its title. Each batch is
+one durable transaction: whatever stops the work, what was committed is found unchanged next time and the rest is done
+then.
 """
 
 from __future__ import annotations
@@ -170,7 +171,7 @@ class Indexer:
 
     def _put(self, collection: str, document: NewDocument) -> int:
         _, chunk_ids = self.corpus.put(collection, document)
-        self.embeddings.expect(chunk_ids, document.hashes)
+        self.embeddings.expect(chunk_ids)
         return len(chunk_ids)
 
     # -- files
@@ -325,12 +326,21 @@ class Indexer:
         if isinstance(read.outcome, ExtractionError) or read.digest is None:
             self._store_failure(run, row, old, read.outcome)
             return
-        self.ledger.put(replace(row, content_hash=read.digest, state="indexed"))
+        notes = self._notes(collection, read)
+        self.ledger.put(replace(row, content_hash=read.digest, state="indexed", notes=notes))
         if old_hash and old_hash != read.digest:
             self._release(collection, old_hash)
         if not self.corpus.by_content(collection, read.digest):
             self._store_documents(run, found, read.digest, read.outcome or ())
         run.count("unchanged" if old_hash == read.digest else "changed" if old_hash else "new")
+
+    def _notes(self, collection: str, read: _Read) -> tuple[str, ...]:
+        """What could not be read of a file, with the member it is in; of known content what was noted before."""
+        if isinstance(read.outcome, tuple):
+            named = ((f"{extract.member}: " if extract.member else "", extract) for extract in read.outcome)
+            return tuple(dict.fromkeys(f"{name}{note}" for name, extract in named for note in extract.notes))
+        holders = self.ledger.holders(collection, read.digest) if read.digest else []
+        return holders[0].notes if holders else ()
 
     def _store_documents(
         self, run: _IndexRun, found: ScannedFile, digest: bytes, extracts: Sequence[Extract]
@@ -338,10 +348,8 @@ class Indexer:
         for extract in extracts:
             key = found.path + (f"!/{extract.member}" if extract.member else "")
             document = from_extract(extract, key, self.settings.chunk)
-            name = Path(extract.member or found.path).name
             document = replace(
                 document,
-                title=document.title or name,
                 path=found.path,
                 size=found.size,
                 modified=document.modified or found.mtime_ns / 1e9,
@@ -413,9 +421,8 @@ class Indexer:
                 self.corpus.remove([document.id])
             elif document.path not in paths:
                 path = holders[0].path
-                self.corpus.rename(
-                    document.id, path + (f"!/{document.member}" if document.member else ""), path
-                )
+                key = path + (f"!/{document.member}" if document.member else "")
+                self.embeddings.expect(self.corpus.rename(document.id, key, path))
 
 
 def _batches(reads: Iterator[_Read]) -> Iterator[list[_Read]]:

@@ -1,4 +1,4 @@
-"""From what was read to what is stored: titles, dates, language, chunks, and the text that is embedded for each."""
+"""From what was read to what is stored: titles, dates, language and chunks."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from localsearch import text as language_of
-from localsearch.derived.embedded_text import embedded_text, embedding_hash
 from localsearch.errors import UsageError
 from localsearch.indexing.chunk import chunk
+from localsearch.numbers import is_number
 from localsearch.settings import ChunkSettings
 from localsearch.store import NewDocument
-from localsearch.types import Chunk, Extract, Record
+from localsearch.store.documents import SAID_COLUMNS
+from localsearch.types import Extract, Record
 
-_COLUMNS = ("title", "author", "language", "tags", "created", "modified")
 _LANGUAGE_SAMPLE = 4000
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -38,15 +38,12 @@ def from_extract(extract: Extract, key: str, settings: ChunkSettings) -> NewDocu
     """A document as read from a file, under its key; its path and content hash are the caller's to add."""
     metadata = extract.metadata
     body = _clean(extract.text)
-    chunks = chunk(replace(extract, text=body), settings)
-    title = _clean(extract.title or _string(metadata.get("title")))
     return NewDocument(
         key=key,
-        title=title,
+        title=_clean(extract.title or _string(metadata.get("title"))),
         type=extract.type,
         text=body,
-        chunks=chunks,
-        hashes=_hashes(title, body, chunks),
+        chunks=chunk(replace(extract, text=body), settings),
         member=extract.member,
         language=_string(metadata.get("language"))[:2].lower()
         or language_of.detect_language(body[:_LANGUAGE_SAMPLE]),
@@ -58,19 +55,15 @@ def from_extract(extract: Extract, key: str, settings: ChunkSettings) -> NewDocu
     )
 
 
-def _hashes(title: str, body: str, chunks: tuple[Chunk, ...]) -> tuple[bytes, ...]:
-    return tuple(embedding_hash(embedded_text(title, c.place.heading, body[c.start : c.end])) for c in chunks)
-
-
 def timestamp(value: Any) -> float | None:
     """Seconds since 1970 UTC of an ISO 8601 date or time, or of a number; None when it is neither.
 
     >>> timestamp("1970-01-02")
     86400.0
     """
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
     try:
+        if is_number(value):
+            return float(value)
         when = datetime.fromisoformat(str(value).strip())
         return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
@@ -78,7 +71,7 @@ def timestamp(value: Any) -> float | None:
 
 
 def _rest(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    return {str(name): value for name, value in metadata.items() if name not in _COLUMNS}
+    return {str(name): value for name, value in metadata.items() if name not in SAID_COLUMNS}
 
 
 def _tags(value: Any) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The shape of a BERT-family model, read from its config.json, and the names of its weights."""
+"""Read the shape of a BERT-family model from its config.json, and name its weights. For `models` only."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ACTIVATIONS = ("gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "relu")
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What the graph needs to know of a model: sizes, activation, and where positions start."""
+    """The parameters of a graph: sizes, activation, and the first position."""
 
     family: str
     layers: int

@@ -1,4 +1,7 @@
-"""Model cards: one TOML file per model. A new model is a card, not a class."""
+"""Model cards: one TOML file per model. A new model is a card, not a class.
+
+Anything may read a card. The files are in models/ of the project.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,7 @@ class ModelSource:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What there is to know about a model before it is here.
+    """What is known of a model before it is fetched.
 
     `max_tokens` counts special tokens. Prefixes are put before queries and documents as the model was trained.
     """
@@ -66,7 +69,7 @@ class Card:
 
 
 def cards_folder() -> Path:
-    """Where the cards lie: beside this file when installed, else in `models/` of the checkout."""
+    """The folder of the cards: beside this file when installed, else `models/` of the checkout."""
     here = Path(__file__).parent / "cards"
     return here if here.is_dir() else Path(__file__).parents[2] / "models"
 

@@ -9,7 +9,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from localsearch.models.bert import BertWeights, read_config, read_shape, unsupported
+from localsearch.errors import ModelFormatError
+from localsearch.models.bert import BertWeights, read_config, read_shape
 from localsearch.models.calibrate import smoothing
 from localsearch.models.cards import TOKENIZER, WEIGHTS, Card
 from localsearch.models.network import classifier_graph, encoder_graph, fusable
@@ -26,7 +27,10 @@ def convert(card: Card, folder: Path) -> tuple[Card, bool]:
     shape = read_shape(read_config(folder))
     bert = BertWeights(Weights.open(folder / WEIGHTS), shape)
     if card.kind == "reranker" and shape.labels != 1:
-        raise unsupported(f"it gives {shape.labels} labels; a re-ranker gives one")
+        raise ModelFormatError(
+            f"{card.name}: it gives {shape.labels} labels; a re-ranker gives one",
+            hint="Choose one trained to score a query with a passage.",
+        )
     card = replace(card, dimensions=shape.width, max_tokens=min(card.max_tokens, shape.max_tokens))
     graph = partial(encoder_graph, bert, card.pooling, card.normalize)
     if card.kind == "reranker":

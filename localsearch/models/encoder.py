@@ -42,7 +42,7 @@ class OnnxEncoder:
 
     @classmethod
     def open(cls, folder: Path, precision: str, threads: int, tally: Tally | None = None) -> OnnxEncoder:
-        """Load an installed model; `tally` counts along. Raises ModelMissingError, ModelDamagedError."""
+        """Load an installed model. `tally` adds up what it encodes. Raises ModelMissingError, ModelDamagedError."""
         manifest = Manifest.read(folder)
         card = manifest.card
         tokenizer = Tokenizer.load(folder / "tokenizer.json", card.max_tokens, card.lowercase)

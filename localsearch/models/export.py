@@ -63,7 +63,7 @@ def _exported(source: Path, work: Path) -> Path:
 
 
 def _wrap(path: Path, pooling: str, normalize: bool) -> tuple[Any, int]:
-    """Give an exported graph our inputs and outputs; with the width of its vectors."""
+    """Give an exported graph our inputs and outputs. Return it with the width of its vectors."""
     import onnx
     from onnx import helper
 
@@ -131,7 +131,7 @@ def _back(hidden: str, pooling: str, normalize: bool, opset: int) -> list[Any]:
 
 
 def _reduce(kind: str, source: str, output: str, opset: int) -> list[Any]:
-    """Over the tokens; the axis became an input in opset 18."""
+    """Write a reduction over the tokens. From opset 18 on the axis is an input."""
     from onnx import helper
 
     if opset < 18:

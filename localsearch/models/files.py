@@ -1,20 +1,18 @@
-"""Files on disk: hashing, syncing, and one folder put in place whole or not at all."""
+"""Hash model files, and put a model's folder in place whole or not at all. For `models` only."""
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from localsearch.errors import DiskFullError, StorageError
+from localsearch.platform.disk import rename, sync_path, write_errors
 
 BLOCK = 1 << 20
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+FULL_HINT = "Free some space, or choose another model folder with LOCALSEARCH_MODELS, and try again."
 
 
 def sha256(path: Path) -> str:
@@ -23,20 +21,9 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-@contextmanager
-def storage_errors(folder: Path) -> Iterator[None]:
-    """Turn the system's write errors into DiskFullError and StorageError."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise DiskFullError(
-                f"the disk is full while writing to {folder}",
-                hint="Free some space, or choose another model folder with LOCALSEARCH_MODELS, and try again.",
-            ) from error
-        raise StorageError(
-            f"cannot write to {folder}: {error.strerror or error}", hint="Check that the folder is writable."
-        ) from error
+def storage_errors(folder: Path) -> AbstractContextManager[None]:
+    """Turn the system's write errors into DiskFullError, which names the other way out, and StorageError."""
+    return write_errors(folder, full_hint=FULL_HINT)
 
 
 @contextmanager
@@ -59,37 +46,12 @@ def publish(folder: Path, target: Path) -> None:
     """
     with storage_errors(target.parent):
         for path in sorted(folder.rglob("*")):
-            _sync(path)
-        _sync(folder)
+            sync_path(path)
+        sync_path(folder)
         if target.exists():
             old = Path(tempfile.mkdtemp(prefix=".staging-", dir=target.parent))
             target.rename(old / target.name)
-            folder.rename(target)
+            rename(folder, target)
             shutil.rmtree(old, ignore_errors=True)
         else:
-            folder.rename(target)
-        _sync(target.parent)
-
-
-def write(path: Path, data: bytes) -> None:
-    """Replace a small file atomically and durably."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    if os.name == "nt" and path.is_dir():  # Windows cannot open a folder to sync it
-        return
-    handle = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+            rename(folder, target)

@@ -11,6 +11,7 @@ from typing import Any
 from localsearch.errors import ModelFormatError, UsageError
 from localsearch.models.bert import read_config
 from localsearch.models.cards import CONFIG, TOKENIZER, WEIGHTS, Card
+from localsearch.numbers import is_number
 
 _POOLING = {
     "pooling_mode_cls_token": "cls",
@@ -116,7 +117,7 @@ def _max_tokens(folder: Path, config: Mapping[str, Any]) -> int:
         _json(folder / "tokenizer_config.json").get("model_max_length"),
         config.get("max_position_embeddings"),
     ]
-    known = [int(limit) for limit in limits if isinstance(limit, int | float) and 0 < limit < 1_000_000]
+    known = [int(limit) for limit in limits if is_number(limit) and 0 < limit < 1_000_000]
     return known[0] if known else 512
 
 

@@ -1,4 +1,7 @@
-"""Nodes and constants of an ONNX graph in the making, and the two ways to multiply: fp32 and int8."""
+"""Write nodes and constants of an ONNX graph, and the two ways to multiply: fp32 and int8.
+
+For `models.network` only.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""models.lock: hashes learnt at the first pull of a model whose card does not name them."""
+"""Keep models.lock: hashes learnt at the first pull of a model whose card does not name them.
+
+For `models.fetch` only.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ import msgspec
 
 from localsearch.errors import ModelFormatError
 from localsearch.models.cards import Pin
-from localsearch.models.files import storage_errors, write
+from localsearch.models.files import storage_errors
+from localsearch.platform.disk import write_file
 
 
 class Lock:
@@ -29,7 +33,7 @@ class Lock:
         if known.get(model, {}) == entry:
             return
         with storage_errors(self._path.parent):
-            write(self._path, json.dumps(msgspec.to_builtins(known | {model: entry}), indent=1).encode())
+            write_file(self._path, json.dumps(msgspec.to_builtins(known | {model: entry}), indent=1).encode())
 
     def _read(self) -> dict[str, dict[str, Pin]]:
         try:

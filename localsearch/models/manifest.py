@@ -1,4 +1,4 @@
-"""model.json: what an installed model folder holds, each file with its hash."""
+"""Read and write model.json: what an installed model folder holds, each file with its hash. For `models` only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import msgspec
 from localsearch import kernels
 from localsearch.errors import ModelDamagedError, ModelFormatError, ModelMissingError
 from localsearch.models.cards import TOKENIZER, WEIGHTS, Card, Pin
-from localsearch.models.files import sha256, write
+from localsearch.models.files import sha256
+from localsearch.platform.disk import write_file
 
 MANIFEST = "model.json"
 FORMAT = 1
@@ -54,7 +55,7 @@ class Manifest:
             raise _damaged(path, error) from error
 
     def write(self, folder: Path) -> None:
-        write(folder / MANIFEST, json.dumps(msgspec.to_builtins(self), indent=1).encode())
+        write_file(folder / MANIFEST, json.dumps(msgspec.to_builtins(self), indent=1).encode())
 
     def fingerprint(self, precision: str) -> str:
         """Name, precision and a digest of all that shapes a vector."""

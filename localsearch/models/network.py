@@ -288,7 +288,7 @@ class _Network:
 
 
 class _Fused(_Network):
-    """Each layer as one operator, in 8 bits; the embeddings and what follows the layers as ever."""
+    """Write each layer as one operator, in 8 bits; embeddings and what follows the layers as in the plain graph."""
 
     def tokens(self, name: str, first_only: bool) -> None:
         hidden = self.hidden("embeddings.hidden", self._embed())

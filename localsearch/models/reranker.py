@@ -1,4 +1,4 @@
-"""Cross-encoders: a query and a passage read together, one score for the pair."""
+"""Score a query and a passage that are read together: a cross-encoder. Opened through `ModelStore.reranker`."""
 
 from __future__ import annotations
 

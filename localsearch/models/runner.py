@@ -6,7 +6,6 @@ lower priority; a query runs on its caller's thread at once. Nothing spins, noth
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import deque
@@ -14,17 +13,17 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from localsearch import kernels
 from localsearch.errors import ModelDamagedError
+from localsearch.platform.cores import lower_priority
 
 T = TypeVar("T")
 R = TypeVar("R")
-_BACKGROUND_NICE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +118,7 @@ class Workers:
                 future.cancel()
 
     def close(self) -> None:
-        """Let running work end and drop the rest."""
+        """Wait for running work to end, and drop the rest."""
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
@@ -128,17 +127,10 @@ class Workers:
         with self._lock:
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(
-                    self.count, "encode", initializer=_lower_priority if self._background else _nothing
+                    self.count, "encode", initializer=lower_priority if self._background else _nothing
                 )
             return self._pool
 
 
 def _nothing() -> None:
     pass
-
-
-def _lower_priority() -> None:
-    """On Linux each thread has a priority of its own; elsewhere this would slow the whole process."""
-    setpriority: Any = getattr(os, "setpriority", None)
-    if setpriority is not None and os.uname().sysname == "Linux":
-        setpriority(os.PRIO_PROCESS, threading.get_native_id(), _BACKGROUND_NICE)

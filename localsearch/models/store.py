@@ -1,4 +1,7 @@
-"""The model folder: what is in it, and how models come and go. Nothing is ever half installed."""
+"""List, install, verify and remove models, and open them. The door of this folder.
+
+A model is built beside its place and renamed into it: none is ever half installed.
+"""
 
 from __future__ import annotations
 

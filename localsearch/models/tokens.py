@@ -1,4 +1,7 @@
-"""Text to token ids with the model's own tokenizer.json; special tokens kept when a text is cut."""
+"""Turn text into token ids with the model's own tokenizer.json. A text that is cut keeps its special tokens.
+
+For `models` only.
+"""
 
 from __future__ import annotations
 

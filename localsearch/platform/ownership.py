@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import os
@@ -12,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from localsearch.errors import DiskFullError, LocalSearchError, LockedError, ReadOnlyError, StorageError
+from localsearch.errors import LockedError
+from localsearch.platform.disk import open_error
 
 FILE = "owner.lock"
 
@@ -35,7 +35,7 @@ class Ownership:
         try:
             self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise refused(home, error) from error
+            raise open_error(home, error) from error
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -65,17 +65,6 @@ def owner_of(home: Path) -> Owner | None:
         return _read(home)
     except OSError:
         return None
-
-
-def refused(home: Path, error: OSError) -> LocalSearchError:
-    """Why a file of the home folder cannot be opened, in words."""
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return ReadOnlyError(f"{home} cannot be written.", hint="Check the folder's permissions.")
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFullError(f"The disk of {home} is full.", hint="Free some space and run it again.")
-    return StorageError(
-        f"{home / FILE} cannot be opened: {error.strerror}.", hint="Check the disk and limits."
-    )
 
 
 def _read(home: Path) -> Owner:

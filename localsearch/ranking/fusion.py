@@ -9,7 +9,7 @@ between such pieces means little. It falls where even the best hit holds few of 
 than the answer. Then two steps that need no judgement: the query's vector moves towards the three best
 passages (Rocchio 1971), and each candidate's score is averaged with those of its nearest neighbours among the
 candidates (score regularization, Diaz 2007), so that a passage surrounded by good ones rises. Between the two,
-`rerank` adds the late interaction of the best candidates.
+`rerank` adds the late interaction of the best candidates; a cross-encoder puts them in its own order after all else.
 docs/decisions/fusion.md has the figures.
 """
 
@@ -23,48 +23,23 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from localsearch.ranking.constants import (
+    DEFAULT_PARAMETERS,
+    FEEDBACK_DEPTH,
+    NEIGHBOURS,
+    RERANK_DEPTH,
+    RRF_K,
+    SMOOTHING_DEPTH,
+    FusionParameters,
+)
 from localsearch.types import Ids, Ranking, Scores, Vectors
 
 Method = Literal["adaptive", "convex", "rrf", "dbsf"]
 Floats = NDArray[np.float32]
-LateInteraction = Callable[[NDArray[np.intp]], Floats]
+Scoring = Callable[[NDArray[np.intp]], Floats]
 
 _IDEOGRAPH = re.compile("[\u3400-\u9fff\uf900-\ufaff]")
 _SYLLABLE = re.compile("[\u3040-\u30ff\uac00-\ud7af]")
-
-RRF_K = 60
-"""Cormack, Clarke and Buettcher 2009: damps the difference between the first ranks."""
-
-
-FEEDBACK_DEPTH = 3
-"""Best passages towards whose mean the query's vector moves."""
-NEIGHBOURS, SMOOTHING_DEPTH = 5, 50
-"""How many neighbours a score is averaged with, among how many best candidates."""
-RERANK_DEPTH = 30
-"""Best candidates that `rerank` scores."""
-
-
-@dataclass(frozen=True, slots=True)
-class FusionParameters:
-    """The constants of `adaptive`, chosen on judged collections: docs/decisions/fusion.md.
-
-    `words` weighs BM25 against the cosine in a language that the model knows: one with at least `known` letters per
-    word piece of a query. Below, the weight rises and trust falls by the ratio to the power `power`. `coverage` is the
-    share of all that the query's words could give that the best hit by words needs to count in full. `feedback` is how
-    far the query's vector moves, `smoothing` the share of a score that comes from neighbours, `rerank_weight` the
-    weight of late interaction; 0 leaves the step out.
-    """
-
-    words: float = 0.4
-    known: float = 3.0
-    power: float = 2.0
-    coverage: float = 0.6
-    feedback: float = 0.3
-    smoothing: float = 0.3
-    rerank_weight: float = 2.0
-
-
-DEFAULT_PARAMETERS = FusionParameters()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +54,20 @@ class Candidates:
     lexical: Scores
     semantic: Scores | None = None
     vectors: Vectors | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reranking:
+    """A second look at the best candidates: by which re-ranker, and how its scores count.
+
+    `score` takes positions of candidates, best first, shape (m,), and gives a score for each, the higher the better,
+    NaN where there was no time for one. `replaces` is whether the order by these scores takes the place of the fused
+    order (`reordered`), or they are added to the fused scores (`reranked`).
+    """
+
+    name: str
+    score: Scoring
+    replaces: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,17 +131,18 @@ def fuse(
     weight: float = 0.5,
     signals: QuerySignals | None = None,
     query: Vectors | None = None,
-    late_interaction: LateInteraction | None = None,
+    reranking: Reranking | None = None,
     parameters: FusionParameters = DEFAULT_PARAMETERS,
 ) -> Fused:
     """Order the candidates by both legs. `weight` is the share of the semantic leg where the method has one.
 
     `query`, the unit vector of shape (dimensions,), lets `adaptive` move it towards the best passages.
-    `late_interaction` scores the candidates at the positions given, shape (m,), NaN where there was no time for one.
+    `reranking` scores the best of them again; one that adds to the scores does so only where both legs have scored.
     """
     lexical = candidates.lexical.astype(np.float32)
     if candidates.semantic is None:
-        return _ranked(candidates.ids, lexical, {"lexical": 1.0, "semantic": 0.0}, {})
+        score = reordered(lexical, reranking.score) if reranking and reranking.replaces else lexical
+        return _ranked(candidates.ids, score, {"lexical": 1.0, "semantic": 0.0}, {})
     semantic = _filled(candidates.semantic)
     signals = signals or QuerySignals()
     trust = signals.trust(parameters)
@@ -161,10 +151,12 @@ def fuse(
     else:
         mix = {"convex": convex, "rrf": rrf, "dbsf": dbsf}[method]
         score, weights = mix(lexical, semantic, weight), {"lexical": 1 - weight, "semantic": weight}
-    if late_interaction is not None:
-        score = reranked(score, late_interaction, parameters.rerank_weight * trust)
+    if reranking and not reranking.replaces:
+        score = reranked(score, reranking.score, parameters.rerank_weight * trust)
     if method == "adaptive" and candidates.vectors is not None:
         score = smoothed(score, candidates.vectors, parameters.smoothing * trust)
+    if reranking and reranking.replaces:
+        score = reordered(score, reranking.score)
     why = {
         "letters_per_piece": signals.letters_per_piece,
         "covered": signals.covered(float(lexical.max(initial=0.0)), parameters),
@@ -216,7 +208,7 @@ def smoothed(scores: Floats, vectors: Vectors, share: float) -> Floats:
     return result
 
 
-def reranked(scores: Floats, late_interaction: LateInteraction, weight: float) -> Floats:
+def reranked(scores: Floats, late_interaction: Scoring, weight: float) -> Floats:
     """Add late interaction to the best candidates; one without a score counts as the worst of those with one."""
     top = np.argsort(-scores, kind="stable")[:RERANK_DEPTH]
     found = late_interaction(top)
@@ -226,6 +218,23 @@ def reranked(scores: Floats, late_interaction: LateInteraction, weight: float) -
     nearness = np.full(len(scores), found[seen].min(), np.float32)
     nearness[top[seen]] = found[seen]
     return scores + np.float32(weight) * nearness
+
+
+def reordered(scores: Floats, cross_encoder: Scoring) -> Floats:
+    """Put the best candidates in the order of a cross-encoder's scores (Nogueira and Cho 2019).
+
+    They share out among themselves the fused scores that they had, so that those behind them stay behind; one without a
+    score keeps its place. Equal scores are told apart in the last bit, or their order would be lost.
+    """
+    top = np.argsort(-scores, kind="stable")[:RERANK_DEPTH]
+    found = cross_encoder(top)
+    seen = ~np.isnan(found)
+    places, shares = top[seen], scores[top[seen]]
+    for at in range(len(shares) - 2, -1, -1):
+        shares[at] = max(shares[at], np.nextafter(shares[at + 1], np.float32(np.inf)))
+    result = scores.copy()
+    result[places[np.argsort(-found[seen], kind="stable")]] = shares
+    return result
 
 
 def convex(lexical: Floats, semantic: Floats, weight: float = 0.5) -> Floats:

@@ -13,23 +13,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from localsearch.ranking.constants import (
+    CALIBRATION_MINIMUM,
+    FEWEST_LETTERS_PER_PIECE,
+    FLOOR_DEVIATIONS,
+    INTERCEPT,
+    MATCH_COEFFICIENT,
+    NEARLY_ALL_WORDS,
+    NEARNESS_COEFFICIENT,
+    RELEVANCE_INTERCEPT,
+    RELEVANCE_SLOPE,
+)
 from localsearch.types import Scores
 
 Floats = NDArray[np.float32]
-
-SAMPLE = 500
-"""Passages whose neighbours are looked at to calibrate; the medians are then within 0.01."""
-FEWEST = 30
-"""With fewer passages there is nothing to calibrate on, and a query is never called foreign."""
-
-# Fitted on queries asked of their own and of foreign collections (ten of each, by leaving one collection out): how
-# near the best hit by meaning and by words is, against whether the query belongs to the corpus.
-_NEAR, _MATCH, _BASE = 8.0, 4.2, -7.4
-# Fitted on judged hits of five collections: the same evidence of one hit, against whether it was judged relevant.
-_SLOPE, _SHIFT = 0.47, -1.0
-_DEVIATIONS = 2.5
-_ALL = 0.95
-_SHREDDED = 2.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +58,9 @@ def calibrate(pairs: Scores, nearest: Scores) -> Calibration | None:
     and its nearest neighbour in another document, each of shape (n,).
     """
     pairs, nearest = pairs[~np.isnan(pairs)], nearest[~np.isnan(nearest)]
-    if len(nearest) < FEWEST or len(pairs) < FEWEST:
+    if len(nearest) < CALIBRATION_MINIMUM or len(pairs) < CALIBRATION_MINIMUM:
         return None
-    floor = float(pairs.mean() - _DEVIATIONS * pairs.std())
+    floor = float(pairs.mean() - FLOOR_DEVIATIONS * pairs.std())
     return Calibration(floor, max(float(np.median(nearest)), floor + 0.05))
 
 
@@ -77,13 +74,13 @@ def match(lexical: Scores, most: float) -> Floats:
 
 def evidence(near: Floats | np.float32, matched: Floats | np.float32) -> Floats:
     """Log-odds that a query with such a best hit is about something in this corpus."""
-    return np.asarray(_NEAR * near + _MATCH * matched + _BASE, np.float32)
+    return np.asarray(NEARNESS_COEFFICIENT * near + MATCH_COEFFICIENT * matched + INTERCEPT, np.float32)
 
 
 def relevance(lexical: Scores, semantic: Scores, most: float, calibration: Calibration) -> Floats:
     """How likely each hit would be judged relevant, 0..1, all of shape (n,)."""
     logit = evidence(calibration.nearness(semantic), match(lexical, most))
-    return np.asarray(1 / (1 + np.exp(-(_SLOPE * logit + _SHIFT))), np.float32)
+    return np.asarray(1 / (1 + np.exp(-(RELEVANCE_SLOPE * logit + RELEVANCE_INTERCEPT))), np.float32)
 
 
 def best(lexical: Scores, semantic: Scores, most: float, calibration: Calibration) -> tuple[float, float]:
@@ -98,6 +95,6 @@ def is_out_of_domain(near: float, matched: float, letters_per_piece: float = np.
     few letters, it does not know its language: that the best is far means nothing then, and any word in common is
     enough.
     """
-    if letters_per_piece < _SHREDDED and matched > 0:
+    if letters_per_piece < FEWEST_LETTERS_PER_PIECE and matched > 0:
         return False
-    return matched < _ALL and float(evidence(np.float32(near), np.float32(matched))) < 0
+    return matched < NEARLY_ALL_WORDS and float(evidence(np.float32(near), np.float32(matched))) < 0

@@ -1,4 +1,7 @@
-"""From a folder to its files: what is there, what is left out and why. Nothing here reads a file's text."""
+"""Walk a folder: which files are there, which are left out, and why. Nothing here reads a file's text.
+
+Enter through the names listed below. Nothing here knows of the database.
+"""
 
 from localsearch.scan.content import content_hash, head
 from localsearch.scan.names import display, is_within, path_of, raw_of

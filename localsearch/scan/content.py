@@ -1,4 +1,4 @@
-"""Reading a file's bytes safely: never a pipe or a device, and noticing a change while it is read."""
+"""Read a file's bytes safely: never from a pipe or a device, and notice a change while reading."""
 
 from __future__ import annotations
 
@@ -11,14 +11,22 @@ from pathlib import Path
 
 from localsearch.errors import ExtractionError
 
-_FLAGS = (
-    os.O_RDONLY
-    | getattr(os, "O_NONBLOCK", 0)
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_NOCTTY", 0)
-    | getattr(os, "O_BINARY", 0)
-)
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY
 _BLOCK = 1 << 20
+_RECORDINGS = (
+    b"ID3",
+    b"OggS",
+    b"fLaC",
+    b"FORM",
+    b"RIFF",
+    b"\x30\x26\xb2\x75",
+    b"\xff\xfb",
+    b"\xff\xf3",
+    b"\xff\xf2",
+)
+_DATABASES = (b"SQLite format 3\0",)
+_CONTROLS = bytes([*range(9), 11, *range(14, 27), *range(28, 32), 127])
+"""Bytes that text in ASCII or any code page has none of."""
 
 
 def content_hash(path: Path) -> bytes:
@@ -47,6 +55,19 @@ def head(path: Path, length: int = 4096) -> bytes:
             return os.read(handle, length)
         except OSError as error:
             raise _unreadable(path, error) from error
+
+
+def is_readable(first: bytes) -> bool:
+    """Whether a file that begins so is text, or a database whose text is read; not one that is empty."""
+    if first.startswith(_DATABASES):
+        return True
+    control = len(first) - len(first.translate(None, _CONTROLS))
+    return bool(first) and control * 50 <= len(first)
+
+
+def is_recording(first: bytes) -> bool:
+    """Whether a file that begins so is music or a film of a format whose tags are read."""
+    return first.startswith(_RECORDINGS) or first[4:8] == b"ftyp"
 
 
 @contextmanager

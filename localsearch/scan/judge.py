@@ -1,4 +1,7 @@
-"""Whether an entry of a folder is taken, and the reason when it is not. The order of the questions is the policy."""
+"""Decide whether an entry of a folder is taken, and give the reason if not. The order of the tests is the policy.
+
+For `scan.walk` only.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +57,7 @@ class ScanFilter:
         return not self._include
 
     def folder(self, entry: Entry, layers: Layers, siblings: Set[bytes]) -> Skip | None:
-        """On a folder, by its name, its place and what stands beside it."""
+        """Judge a folder by its name, its place and its siblings."""
         name, path, rules = entry.name, entry.path, self._rules
         if name in VCS:
             return _VCS
@@ -73,7 +76,7 @@ class ScanFilter:
         return _HIDDEN if name.startswith(b".") and not rules.hidden else None
 
     def contents(self, raw: bytes, names: Set[bytes]) -> Skip | None:
-        """On a folder, by the names in it."""
+        """Judge a folder by the names in it."""
         if not self._rules.secrets and not names.isdisjoint(PROFILE_MARKS):
             return _PROFILE
         if self._rules.caches or names.isdisjoint(BUILD_MARKS):
@@ -84,7 +87,7 @@ class ScanFilter:
         return Skip("cache", f"{mark.decode()} in it says that a tool can make it again")
 
     def file(self, entry: Entry, state: os.stat_result, layers: Layers, included: bool) -> Skip | None:
-        """On a file; `included` says that an include pattern took a folder around it."""
+        """Judge a file. `included`: an include pattern took a folder above it."""
         if not stat.S_ISREG(state.st_mode):
             return _SPECIAL
         name, path, rules = entry.name, entry.path, self._rules
@@ -101,10 +104,10 @@ class ScanFilter:
             return _HIDDEN
         if not included and not self.is_included(entry, False):
             return _NOT_INCLUDED
-        return binary_file(name) or self._too_large(state)
+        return binary_file(name, lambda: beginning(path)) or self._too_large(state)
 
     def named(self, state: os.stat_result) -> Skip | None:
-        """On a file that was named as a root: anything goes that is a file and not too large."""
+        """Judge a file that was named as a root: any file is taken that is not too large."""
         return self._too_large(state) if stat.S_ISREG(state.st_mode) else _SPECIAL
 
     def is_included(self, entry: Entry, folder: bool) -> bool:

@@ -1,12 +1,14 @@
-"""What is skipped by name alone, and why. Tables first, then the few functions that read them."""
+"""Skip by name alone, with the reason: tables first, then the functions that read them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Set
+from collections.abc import Callable, Set
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
+from localsearch.scan.content import is_readable, is_recording
 from localsearch.settings import MB, Settings
 
 VCS = frozenset({b".git", b".hg", b".svn", b".bzr", b".jj", b".pijul", b"_darcs", b"CVS"})
@@ -79,16 +81,21 @@ BINARY = frozenset(
     b"""
     .so .o .a .ko .lib .dll .dylib .exe .msi .elf .pyc .pyo .pyd .class .jar .war .dex .wasm .bc .rlib .rmeta .beam
     .cmi .cmo .cmx .elc .swp .swo .gcda .gcno .pdb .dwo
-    .mp3 .mp4 .m4a .m4v .mkv .mov .avi .wmv .flv .webm .mpg .mpeg .ogg .oga .ogv .opus .flac .wav .aac .wma .aiff
-    .mid .midi .3gp .vob
+    .mkv .avi .flv .webm .mpg .mpeg .ogv .aac .mid .midi .3gp .vob
     .iso .img .dmg .vdi .vmdk .vhd .vhdx .qcow2 .ova .squashfs .snap .appimage .deb .rpm .apk .ipa .cab .whl .crx
     .xpi .pak
     .ttf .otf .woff .woff2 .eot .pcf .ico .icns .psd .xcf .blend .cr2 .nef .arw .dng
-    .db .db3 .sqlite .sqlite3 .mdb .accdb .ibd .ldb .sst .parquet .feather .arrow .orc .npy .npz .h5 .hdf5 .pkl
+    .db .db3 .mdb .accdb .ibd .ldb .sst .feather .arrow .orc .npy .npz .h5 .hdf5 .pkl
     .pickle .joblib .pt .pth .ckpt .onnx .safetensors .gguf .ggml .tflite .bin .pack .faiss .crdownload
     """.split()
 )
-"""Endings of files that certainly hold no text; the rest is judged by content when it is read."""
+"""Endings of files that hold no text; the rest is judged by content when it is read."""
+DOUBTFUL = frozenset(
+    b".vhd .snap .pdb .lib .bc .bin .pcf .orc .pack .pak .elc .mid .class .ko .db .db3 .img .obj .ldb .sst".split()
+)
+"""Endings of binary files that texts bear too, and databases that are read: their first bytes decide."""
+MEDIA = frozenset(b".mp3 .m4a .m4b .mp4 .m4v .mov .flac .ogg .oga .opus .wma .wmv .aiff .wav".split())
+"""Music and films, whose tags are text; they are read where mutagen is installed, the extra [media]."""
 _PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY")
 _SHARED_OBJECT = re.compile(rb"\.so(?:\.\d+)+$")
 
@@ -194,9 +201,16 @@ def decides_folder(name: bytes, *, comes_or_goes: bool) -> bool:
     )
 
 
-def binary_file(name: bytes) -> Skip | None:
-    """A file whose ending says that it holds no text."""
+def binary_file(name: bytes, first: Callable[[], bytes]) -> Skip | None:
+    """A file whose ending says that it holds no text; `first` reads the bytes that decide where the ending does not."""
     ending = name[name.rfind(b".") :].lower()
-    if ending in BINARY or _SHARED_OBJECT.search(name):
-        return Skip("binary", f"{ending.decode('ascii', 'replace')} files hold no text")
-    return None
+    if ending in MEDIA:
+        if find_spec("mutagen") is None:
+            reason = f"{ending.decode()} files hold only tags: pip install 'localsearch[media]' to read them"
+            return Skip("binary", reason)
+        return None if is_recording(first()) else Skip("binary", f"it is no {ending.decode()} file")
+    if ending not in BINARY and not _SHARED_OBJECT.search(name):
+        return None
+    if ending in DOUBTFUL and is_readable(first()):
+        return None
+    return Skip("binary", f"{ending.decode('ascii', 'replace')} files hold no text")

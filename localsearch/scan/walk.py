@@ -1,4 +1,4 @@
-"""Walk a tree: one listing per folder, one stat per file, and a word for everything that is left out."""
+"""Walk a tree: one listing per folder, one stat per file, and a reason for everything left out."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ class Walk:
         return [one for one in entries if isinstance(one, Folder)]
 
     def locate(self, raw: bytes) -> Folder | ScannedFile | None:
-        """What stands at a path below the root: a folder to read, a file, the skipped folder around it, or None."""
+        """Return what is at a path below the root: a folder to read, a file, the skipped folder above it, or None."""
         at: Folder | ScannedFile | None = self.top()
         for part in raw[len(self.root) :].split(b"/"):
             if part and isinstance(at, Folder):
@@ -185,7 +185,7 @@ class Walk:
         return self.entry(entry, level) if entry and level else None
 
     def open(self, folder: Folder) -> Level | Skip | None:
-        """List a folder; a Skip if it is unreadable or what it holds tells that it is skipped; None if it is gone."""
+        """List a folder. Return a Skip if it is unreadable or its content excludes it, None if it is gone."""
         try:
             with os.scandir(folder.raw) as listing:
                 entries = {entry.name: entry for entry in sorted(listing, key=attrgetter("name"))}

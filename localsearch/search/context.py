@@ -26,12 +26,16 @@ class Stage:
 
 @dataclass(slots=True)
 class QueryContext:
-    """One query under way: its clock, what it did and what it has to say."""
+    """One query under way: its clock, what it did and what it has to say.
+
+    `reranker` names what has scored candidates again, None while nothing has.
+    """
 
     query: SearchQuery
     began: float = field(default_factory=time.perf_counter)
     stages: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    reranker: str | None = None
 
     def stage(self, name: str) -> Stage:
         """Time what is done inside; several times the same name add up."""

@@ -9,12 +9,10 @@ from collections.abc import Iterable
 import numpy as np
 
 from localsearch.lexical import QueryTerm, inverse_frequency, term_stream
+from localsearch.ranking.constants import MORE_LIKE_THIS_TERMS
 from localsearch.text import Analyzer
 from localsearch.types import Ids, IndexedChunk, LexicalIndex, Vectors
 from localsearch.vectors import VectorIndex
-
-TELLING = 12
-"""Words of a document by which others are looked for."""
 
 
 def telling_terms(
@@ -33,7 +31,7 @@ def telling_terms(
     scored = sorted(
         ((1 + math.log(counts[term])) * float(idf), term) for term, idf in zip(shared, rarity, strict=True)
     )
-    return tuple(QueryTerm((term,), weight) for _, term in reversed(scored[-TELLING:]))
+    return tuple(QueryTerm((term,), weight) for _, term in reversed(scored[-MORE_LIKE_THIS_TERMS:]))
 
 
 def mean_vector(vectors: VectorIndex, ids: Ids) -> Vectors | None:

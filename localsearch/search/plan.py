@@ -23,6 +23,7 @@ from localsearch.filters import (
     to_sql,
 )
 from localsearch.lexical import LexicalQuery, analyze_query
+from localsearch.ranking.constants import MORE_LIKE_THIS_WEIGHT
 from localsearch.search.context import QueryContext
 from localsearch.search.more_like_this import telling_terms
 from localsearch.search.query import SearchQuery
@@ -39,8 +40,6 @@ TYPED = 32
 """Words up to which a query has quotes, colons and minus signs of its own; in a longer one they came with the text."""
 FILTERS_MB = 16
 """Memory for what filters matched."""
-BESIDE = 0.5
-"""Weight of a document's telling words where words were typed as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +131,9 @@ class Planner:
             documents = self.derived.catalog.documents
         others = documents[documents != like.id]
         passages = self.corpus.indexed_chunks([like.id])
-        telling = telling_terms(passages, self.analyzer, self.derived.lexical, BESIDE if words.terms else 1.0)
+        telling = telling_terms(
+            passages, self.analyzer, self.derived.lexical, MORE_LIKE_THIS_WEIGHT if words.terms else 1.0
+        )
         typed = {form for term in words.terms for form in term.forms}
         more = tuple(term for term in telling if typed.isdisjoint(term.forms))
         text = parsed.text if parsed.text.strip() else like.title

@@ -13,7 +13,7 @@ from typing import Any, Self, TypedDict, get_args
 import msgspec
 
 from localsearch.caches import canonical
-from localsearch.errors import UsageError
+from localsearch.errors import QueryError
 from localsearch.types import Mode
 
 
@@ -37,7 +37,7 @@ class SearchOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class SearchQuery:
-    """What is asked. Raises UsageError for a value out of its range.
+    """What is asked. Raises QueryError for a value out of its range.
 
     `limit` hits from `offset` on (both count documents); `mode` chooses the legs; `rerank` scores the best candidates
     again; `collection` None searches all; `filters` is an expression or JSON; `explain` adds how the order came about;
@@ -63,17 +63,17 @@ class SearchQuery:
 
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode):
-            raise UsageError(f"There is no mode {self.mode!r}.", hint=f"Modes: {', '.join(get_args(Mode))}.")
+            raise QueryError(f"There is no mode {self.mode!r}.", hint=f"Modes: {', '.join(get_args(Mode))}.")
         if self.limit < 1 or self.offset < 0:
-            raise UsageError(
+            raise QueryError(
                 f"limit is {self.limit}, offset {self.offset}.", hint="limit is from 1, offset from 0."
             )
         if not 0 <= self.min_relevance <= 1:
-            raise UsageError(
+            raise QueryError(
                 f"min_relevance is {self.min_relevance:g}.", hint="It is from 0 (all) to 1 (certain)."
             )
         if self.budget_ms is not None and not self.budget_ms > 0:
-            raise UsageError(
+            raise QueryError(
                 f"budget_ms is {self.budget_ms:g}.", hint="It is a number of milliseconds above 0."
             )
 
@@ -81,7 +81,7 @@ class SearchQuery:
     def of(cls, stored: Mapping[str, Any]) -> Self:
         """A query from the mapping that `canonical` became in JSON; what it does not know is left out.
 
-        Raises msgspec.ValidationError and UsageError for values that are none.
+        Raises msgspec.ValidationError and QueryError for values that are none.
         """
         return msgspec.convert(stored, cls)
 

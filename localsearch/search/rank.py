@@ -16,10 +16,11 @@ from localsearch.caches import VectorCache
 from localsearch.derived import Derived, Semantic
 from localsearch.derived.embedder import Embedder
 from localsearch.errors import ModelError
+from localsearch.ranking.constants import DEFAULT_PARAMETERS
 from localsearch.ranking.fusion import (
     Candidates,
-    FusionParameters,
     QuerySignals,
+    Reranking,
     fuse,
     letters_per_piece,
     union,
@@ -29,7 +30,7 @@ from localsearch.search.executor import SearchExecutor
 from localsearch.search.more_like_this import mean_vector, unit
 from localsearch.search.plan import Plan
 from localsearch.search.relevance import RelevanceEstimate, RelevanceEstimator, most_of
-from localsearch.search.reranker import LateInteractionReranker
+from localsearch.search.reranker import Reranker
 from localsearch.settings import SearchSettings
 from localsearch.types import Ids, Ranking, Scores, Vectors
 
@@ -110,14 +111,15 @@ class Ranker:
         settings: SearchSettings,
         vectors: VectorCache,
         executor: SearchExecutor,
-        kept_chunks: int | None = 0,
+        reranker: Reranker,
     ) -> None:
         self.derived = derived
         self.corpus = derived.corpus
         self.embedder = embedder
         self.settings = settings
+        self.parameters = DEFAULT_PARAMETERS
         self.query_vectors = vectors
-        self.reranker = LateInteractionReranker(derived.corpus, kept_chunks)
+        self.reranker = reranker
         self.relevance = RelevanceEstimator(derived)
         self._executor = executor
 
@@ -302,31 +304,41 @@ class Ranker:
         method, weight = self.settings.fusion, self.settings.semantic_weight
         if context.query.mode == "semantic":
             method, weight = "convex", 1.0
-        late_interaction = None
-        if context.query.rerank and semantic is not None and gathered.query is not None:
-            late_interaction = self.reranker.over(context, plan.text, semantic, candidates.ids)
+        reranking = None
+        if context.query.rerank and len(candidates.ids):
+            meant = semantic if gathered.query is not None else None
+            reranking = self._reranking(context, plan, meant, candidates.ids)
         fused = fuse(
             candidates,
             method,
             weight=weight,
             signals=gathered.signals,
             query=gathered.query,
-            late_interaction=late_interaction,
-            parameters=self._parameters(),
+            reranking=reranking,
+            parameters=self.parameters,
         )
         order, ids = fused.order, candidates.ids
         cosine = np.full(len(ids), np.nan, np.float32) if candidates.semantic is None else candidates.semantic
-        why = {"method": method, "weights": fused.weights, "signals": fused.why}
+        why: dict[str, Any] = {"method": method, "weights": fused.weights, "signals": fused.why}
+        if context.query.rerank:
+            why["reranker"] = context.reranker
         return Scored(ids[order], fused.ranking.scores, candidates.lexical[order], cosine[order], why)
 
-    def _parameters(self) -> FusionParameters:
-        chosen = self.settings
-        return FusionParameters(
-            coverage=chosen.coverage,
-            feedback=chosen.feedback,
-            smoothing=chosen.smoothing,
-            rerank_weight=chosen.rerank_weight,
-        )
+    def _reranking(
+        self, context: QueryContext, plan: Plan, semantic: Semantic | None, ids: Ids
+    ) -> Reranking | None:
+        """How to score candidates again; the query remembers by which re-ranker it was done."""
+        found = self.reranker.over(context, plan.text, semantic, ids)
+        if found is None:
+            return None
+
+        def remembered(positions: NDArray[np.intp]) -> Scores:
+            scores = found.score(positions)
+            if not np.isnan(scores).all():
+                context.reranker = found.name
+            return scores
+
+        return replace(found, score=remembered)
 
     def _signals(self, semantic: Semantic, plan: Plan) -> QuerySignals:
         """How well the model's tokenizer knows the query's words, if there are any, and what they could give."""

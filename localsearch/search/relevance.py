@@ -9,12 +9,11 @@ import numpy as np
 
 from localsearch.derived import Derived, Semantic
 from localsearch.lexical import LexicalQuery
+from localsearch.ranking.constants import CALIBRATED_COVERAGE
 from localsearch.ranking.fusion import QuerySignals
 from localsearch.ranking.relevance import best, is_out_of_domain, relevance
 from localsearch.types import Ids, LexicalIndex, Mode, Scores
 
-COVERED = 0.9
-"""Share of passages that meaning must reach before it is said that none of them is about a query."""
 NOTHING = "Nothing here seems to be about this."
 UNJUDGED = (
     "min_relevance was not applied: relevance is known of questions that meaning takes part in, in an index that is"
@@ -78,7 +77,8 @@ class RelevanceEstimator:
         )
         near, matched = best(lexical, cosines, most, calibration)
         out_of_domain = (
-            is_out_of_domain(near, matched, signals.letters_per_piece) and self.derived.coverage() >= COVERED
+            is_out_of_domain(near, matched, signals.letters_per_piece)
+            and self.derived.coverage() >= CALIBRATED_COVERAGE
         )
         each[np.isnan(cosines)] = np.nan
         return RelevanceEstimate(each, float(beyond[0]), out_of_domain, {"nearness": near, "match": matched})

@@ -1,4 +1,4 @@
-"""Late-interaction re-ranking of the best candidates, over the embedding model's own token vectors.
+"""What a re-ranker is, and the one that every index has: late interaction over the embedding model's token vectors.
 
 Of a passage only the sign bits of its token vectors are needed. They come from memory, else from the database, else
 they are computed from its text, which takes far longer than all the rest, and kept.
@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from localsearch.caches import MemoryCache
 from localsearch.derived import Semantic
-from localsearch.derived.embedded_text import embedded_text
 from localsearch.errors import LocalSearchError
-from localsearch.ranking.fusion import LateInteraction
+from localsearch.ranking.fusion import Reranking
 from localsearch.ranking.late_interaction import maxsim, sign_bits
 from localsearch.search.context import QueryContext
 from localsearch.store import Corpus, TokenBits
@@ -35,6 +35,39 @@ _FIRST_MS = 60.0
 """What encoding so many is taken to need before it was measured."""
 _WAITING = 2_000
 """Passages that wait to be written; while more do, none are added."""
+
+
+class Reranker(Protocol):
+    """Scores the best candidates of a query again. Safe to share between threads; close it when done."""
+
+    @property
+    def stamp(self) -> Hashable:
+        """What an answer re-ranked now depends on, besides the index. Waits for nothing."""
+        ...
+
+    def over(self, context: QueryContext, text: str, semantic: Semantic | None, ids: Ids) -> Reranking | None:
+        """How passages are scored again for a query's text, by positions in `ids`; None when they cannot be, or time
+        is short. `semantic` is None where the query has no vector."""
+        ...
+
+    def close(self) -> None:
+        """End the threads."""
+        ...
+
+
+def affordable(context: QueryContext, chunks: list[int]) -> Iterator[list[int]]:
+    """Batches of these chunks, the first first, until the budget is used up; without a budget all at once.
+
+    The next batch is taken to need as long as the consumer took for the last.
+    """
+    step = _AT_ONCE if context.left_s() is not None else max(len(chunks), 1)
+    needs_ms = _FIRST_MS
+    for start in range(0, len(chunks), step):
+        if not context.has_time(f"re-ranking {len(chunks) - start} of the best chunks", needs_ms):
+            return
+        began = time.perf_counter()
+        yield chunks[start : start + step]
+        needs_ms = (time.perf_counter() - began) * 1000
 
 
 class LateInteractionReranker:
@@ -53,9 +86,13 @@ class LateInteractionReranker:
         self._waiting: dict[tuple[int, int], bytes] = {}
         self._lock = threading.Lock()
 
-    def over(self, context: QueryContext, text: str, semantic: Semantic, ids: Ids) -> LateInteraction | None:
-        """Late interaction of the query with the passages at some positions of `ids`; None when time is short."""
-        if not context.has_time("re-ranking", RERANK_MS):
+    @property
+    def stamp(self) -> Hashable:
+        return "late interaction"
+
+    def over(self, context: QueryContext, text: str, semantic: Semantic | None, ids: Ids) -> Reranking | None:
+        """Late interaction of the query with the passages; None when time is short or the query has no vector."""
+        if semantic is None or not context.has_time("re-ranking", RERANK_MS):
             return None
 
         def interact(positions: NDArray[np.intp]) -> Scores:
@@ -66,7 +103,7 @@ class LateInteractionReranker:
                 query = encoder.token_vectors([text], query=True)[0]
                 return maxsim(query, [bits.get(chunk, b"") for chunk in chunks])
 
-        return interact
+        return Reranking(f"late interaction ({semantic.version.model})", interact)
 
     def _bits(
         self, context: QueryContext, version: int, encoder: Encoder, chunks: list[int]
@@ -96,30 +133,13 @@ class LateInteractionReranker:
         self, context: QueryContext, version: int, encoder: Encoder, chunks: list[int]
     ) -> dict[int, bytes]:
         """Bits made from the text, the best candidates first, until the budget is used up."""
-        texts = self._texts(chunks)
-        todo = [chunk for chunk in chunks if chunk in texts]
-        step = _AT_ONCE if context.left_s() is not None else max(len(todo), 1)
+        texts = self.corpus.embedded_texts(chunks)
         made: dict[int, bytes] = {}
-        needs_ms = _FIRST_MS
-        for start in range(0, len(todo), step):
-            batch = todo[start : start + step]
-            if not context.has_time(f"re-ranking {len(todo) - start} of the best chunks", needs_ms):
-                break
-            began = time.perf_counter()
+        for batch in affordable(context, [chunk for chunk in chunks if chunk in texts]):
             vectors = encoder.token_vectors([texts[chunk] for chunk in batch])
             made |= {chunk: sign_bits(tokens) for chunk, tokens in zip(batch, vectors)}
-            needs_ms = (time.perf_counter() - began) * 1000
         self._keep(version, made)
         return made
-
-    def _texts(self, chunks: list[int]) -> dict[int, str]:
-        passages = self.corpus.chunk_rows(chunks)
-        documents = self.corpus.documents({passage.document_id for passage in passages.values()})
-        return {
-            chunk: embedded_text(documents[passage.document_id].title, passage.place.heading, passage.text)
-            for chunk, passage in passages.items()
-            if passage.document_id in documents
-        }
 
     # -- keep
 

@@ -27,6 +27,7 @@ from localsearch.search.plan import Planner
 from localsearch.search.query import SearchQuery
 from localsearch.search.rank import RankedDocuments, Ranker
 from localsearch.search.relevance import NOTHING, UNJUDGED
+from localsearch.search.reranker import Reranker
 from localsearch.settings import SearchSettings
 from localsearch.text import Analyzer, normalize
 from localsearch.types import Answer
@@ -43,15 +44,14 @@ class Searcher:
         settings: SearchSettings,
         vectors: VectorCache,
         answers: ResultCache[Answer],
-        *,
-        kept_chunks: int | None = 0,
+        reranker: Reranker,
     ) -> None:
         self.derived = derived
         self.corpus = derived.corpus
         self.answers = answers
         self.planner = Planner(derived, analyzer)
         self._executor = SearchExecutor()
-        self.ranker = Ranker(derived, embedder, settings, vectors, self._executor, kept_chunks)
+        self.ranker = Ranker(derived, embedder, settings, vectors, self._executor, reranker)
         self.counter = Counter(derived, self._executor)
         self.presenter = Presenter(derived.corpus, analyzer)
 
@@ -61,10 +61,10 @@ class Searcher:
         if query.cache and (known := self._known(query, began)) is not None:
             return known
         semantic = self._semantic(query)
-        stamp = self._stamp(semantic)
+        key, stamp = self._key(query), self._stamp(semantic)
         answer = self._answer(QueryContext(query, began), semantic)
-        if query.cacheable and stamp == self._stamp(semantic):
-            self.answers.put(query.key, stamp, answer)
+        if query.cacheable and (key, stamp) == (self._key(query), self._stamp(semantic)):
+            self.answers.put(key, stamp, answer)
         return answer
 
     def cached(self, query: SearchQuery, began: float) -> Answer | None:
@@ -74,16 +74,20 @@ class Searcher:
 
     def _known(self, query: SearchQuery, began: float, *, count_miss: bool = True) -> Answer | None:
         stamp = self._stamp(self._semantic(query))
-        known = self.answers.get(query.key, stamp, count_miss=count_miss)
+        known = self.answers.get(self._key(query), stamp, count_miss=count_miss)
         took_ms = round((time.perf_counter() - began) * 1000, 3)
         return replace(known, query=query.query, took_ms=took_ms, cached=True) if known is not None else None
 
     def _semantic(self, query: SearchQuery) -> Semantic | None:
         return self.derived.semantic if query.mode != "lexical" else None
 
+    def _key(self, query: SearchQuery) -> Hashable:
+        """What the answer is cached under: the question, and which re-ranker there is where one is asked for."""
+        return query.key, self.ranker.reranker.stamp if query.rerank else None
+
     def _stamp(self, semantic: Semantic | None) -> Hashable:
         """What an answer depends on besides the request; one in whose making it changed belongs to neither state."""
-        return self.derived.seq, semantic and semantic.stamp
+        return self.derived.seq, self.derived.lexical.seq, semantic and semantic.stamp
 
     def answer(self, query: SearchQuery, semantic: Semantic | None) -> Answer:
         """Answer from one version of embeddings, past the cache."""

@@ -2,8 +2,8 @@
 
     from localsearch.server import create_app, serve
 
-A request passes protocol (time and size) → edge (host, origin, key, rate) → endpoint (decode, check) → handler in a
-worker thread. The event loop never does any of the engine's work; it answers from memory what was asked before.
+A request passes protocol (time and size) → middleware (host, origin, key, rate) → endpoint (decode, check) → handler in
+a worker thread. The event loop does none of the engine's work; it sends answers that are in memory already.
 """
 
 from __future__ import annotations

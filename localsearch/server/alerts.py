@@ -1,4 +1,7 @@
-"""Alert rules, evaluated inside: shown at /alerts, written to the log, handed to a command of the user's."""
+"""Alert rules, evaluated inside: shown at /alerts, written to the log, handed to a command of the user's.
+
+Housekeeping's thread evaluates, and waits there for the command; any thread may read what holds.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from localsearch.server.schemas import AlertAnswer
+from localsearch.server.schemas.system import AlertAnswer
 from localsearch.settings import AlertRule, AlertSettings
 
 log = logging.getLogger("localsearch.alerts")
@@ -74,10 +77,10 @@ class Alerts:
         level = logging.WARNING if change["state"] == "firing" else logging.INFO
         log.log(level, "alert %s %s", change["name"], change["state"], extra={"fields": dict(change)})
         if self._settings.command:
-            tell(self._settings.command, change, self._settings.command_s)
+            run_command(self._settings.command, change, self._settings.command_s)
 
 
-def tell(command: Sequence[str], change: Mapping[str, object], seconds: float) -> None:
+def run_command(command: Sequence[str], change: Mapping[str, object], seconds: float) -> None:
     """Run the user's command with the change as one line of JSON on its input. Its failure is only logged."""
     try:
         done = subprocess.run(

@@ -1,4 +1,7 @@
-"""The application: routes made from the operations, pages, and the edge around them."""
+"""The application: routes made from the operations, pages, and the middleware around them.
+
+The only place that puts the parts together. `create_app` runs before the event loop does.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,8 @@ from localsearch.server.endpoint import Endpoint
 from localsearch.server.files import Pages
 from localsearch.server.middleware import ServiceMiddleware
 from localsearch.server.openapi import document
-from localsearch.server.operations import Call, Handler, Method, Operation, Response
+from localsearch.server.operations import Call, Handler, Method, Operation
+from localsearch.server.responses import Response
 from localsearch.server.routes import ALL
 from localsearch.server.service import Service
 from localsearch.settings import Settings
@@ -62,13 +66,13 @@ def create_app(engine: Engine, settings: Settings, *, watch: bool = False) -> St
     return app
 
 
-def _routes(operations: Sequence[Operation], service: Service) -> Iterator[BaseRoute]:
+def _routes(operations: Sequence[Operation[Service]], service: Service) -> Iterator[BaseRoute]:
     """One route for each path, in the order given, then one for everything else."""
     for path in dict.fromkeys(operation.path for operation in operations):
         yield Route(path, Endpoint([one for one in operations if one.path == path], service), name=path)
 
 
-def _pages(settings: Settings) -> tuple[Operation, ...]:
+def _pages(settings: Settings) -> tuple[Operation[Service], ...]:
     """What a browser shows. They need no key: the page must be there to ask for one."""
     pages = Pages()
     description = document(ALL, settings.server.limits)
@@ -87,11 +91,11 @@ def _pages(settings: Settings) -> tuple[Operation, ...]:
         _page("/docs", "The same, for people.", lambda service, call: docs),
         _page("/docs.css", "How that looks.", lambda service, call: style),
         *(
-            Operation(method, "/{path:id}", "Nothing.", missing, scope=None, lane="none")
+            Operation(method, "/{path:id}", "Nothing.", missing, scope=None, queue="none")
             for method in get_args(Method)
         ),
     )
 
 
-def _page(path: str, summary: str, handler: Handler) -> Operation:
-    return Operation("GET", path, summary, handler, scope=None, lane="none", tag="page")
+def _page(path: str, summary: str, handler: Handler[Service]) -> Operation[Service]:
+    return Operation("GET", path, summary, handler, scope=None, queue="none", tag="page")

@@ -1,4 +1,7 @@
-"""Reading what a client sends, within limits of size and time."""
+"""Reading what a client sends, within limits of size and time.
+
+`read_body` belongs to the event loop; decoding is plain functions for any thread. It knows no route and no service.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from localsearch.server.operations import Receive
 from localsearch.server.problems import HttpError, bad_request
+from localsearch.server.responses import Receive
 
 MOST_PARAMETERS = 50
 
@@ -53,7 +56,7 @@ def _too_large(most: int) -> HttpError:
         413,
         "too_large",
         f"The body may be at most {most // 1024} kB.",
-        hint="Send less at a time; the limits are limits.body_kb and limits.documents_mb in settings.toml.",
+        hint="Send less at a time; server.limits.documents_mb in settings.toml bounds what sends documents.",
         close=True,
     )
 

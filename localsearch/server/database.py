@@ -13,8 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from localsearch.errors import DamagedError, DiskFullError, FormatError, StorageError
+from localsearch.errors import DamagedError, FormatError, StorageError
+from localsearch.platform.disk import disk_full
 from localsearch.store.database import SERVICE
+from localsearch.store.migrations import run_script
 
 MIGRATIONS: tuple[str, ...] = (
     """
@@ -98,8 +100,7 @@ def _migrate(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         for number in range(_format(connection), len(MIGRATIONS)):
-            for statement in filter(str.strip, MIGRATIONS[number].split(";")):
-                connection.execute(statement)
+            run_script(connection, MIGRATIONS[number])
             connection.execute(f"PRAGMA user_version = {number + 1}")
         connection.execute("COMMIT")
     except BaseException:
@@ -120,9 +121,7 @@ def _explained(file: Path) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         if "full" in str(error):
-            raise DiskFullError(
-                f"{file}: the disk is full.", hint="Free some space and try again."
-            ) from error
+            raise disk_full(file.parent) from error
         raise StorageError(f"{file}: {error}", hint="Check the disk and the folder's permissions.") from error
     except sqlite3.DatabaseError as error:
         raise DamagedError(

@@ -1,22 +1,24 @@
-"""A job's progress as server-sent events: `progress` with every change, `end`, a comment while nothing happens."""
+"""A job's progress as server-sent events: `progress` with every change, `end`, a comment while nothing happens.
+
+Belongs to the event loop; jobs are read in a worker thread, since that waits for the database.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-from localsearch.server.guards import DATA_HEADERS
+from localsearch.server.headers import DATA_HEADERS
 from localsearch.server.jobs import ENDED
-from localsearch.server.operations import Call, Receive, Send
+from localsearch.server.operations import Call
 from localsearch.server.problems import busy
-from localsearch.server.schemas import JobAnswer
-
-if TYPE_CHECKING:
-    from localsearch.server.service import Service
+from localsearch.server.responses import Receive, Send
+from localsearch.server.schemas.jobs import JobAnswer
+from localsearch.server.service import Service
 
 LOOK_EVERY_S = 0.2
 HEARTBEAT_S = 15.0
@@ -63,14 +65,14 @@ async def _start(send: Send) -> None:
 
 
 async def _follow(service: Service, job: JobAnswer, send: Send) -> None:
-    revision, said, beat = -1, b"", time.monotonic()
+    revision, sent, beat = -1, b"", time.monotonic()
     while True:
         if service.jobs.revision != revision:
             revision = service.jobs.revision
             job = await service.in_thread(service.jobs.get, job.id)
             now = msgspec.json.encode(job)
-            if now != said:
-                said, beat = now, time.monotonic()
+            if now != sent:
+                sent, beat = now, time.monotonic()
                 await _event(send, b"end" if job.state in ENDED else b"progress", now)
         if job.state in ENDED or service.stopping.is_set():
             return

@@ -1,4 +1,7 @@
-"""Files that leave the server: the page's own, and originals of indexed documents. Nothing else can be read."""
+"""Files that leave the server: the page's own, and originals of indexed documents. Nothing else can be read.
+
+`Pages` is read at the start and then in memory, for any thread; `open_original` opens a file, in a worker thread.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from localsearch.errors import NotFoundError
-from localsearch.server.guards import COMMON_HEADERS
-from localsearch.server.operations import FileResponse, Response
+from localsearch.extract.kinds import TEXT_TYPES
+from localsearch.server.headers import COMMON_HEADERS
 from localsearch.server.problems import Headers
+from localsearch.server.responses import FileResponse, Response
 
 WEB = Path(__file__).parent / "web"
 TYPES: Mapping[str, str] = {
@@ -30,7 +34,7 @@ TYPES: Mapping[str, str] = {
 SHOWN = frozenset({"application/pdf", "image/png", "image/jpeg", "image/gif", "image/webp"})
 """Types that a browser may show; text is shown as plain text, everything else is only ever downloaded."""
 FILE_POLICY = b"default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; object-src 'self'"
-_FLAGS = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class Pages:
@@ -109,9 +113,6 @@ def _media(path: str, type: str) -> tuple[str, bool]:
     if encoding is None and (type in TEXT_TYPES or (guessed or "").startswith("text/")):
         return "text/plain; charset=utf-8", True
     return "application/octet-stream", False
-
-
-TEXT_TYPES = frozenset({"text", "markdown", "code", "csv", "tsv", "json", "jsonl", "xml", "html", "rst"})
 
 
 def _gone() -> NotFoundError:

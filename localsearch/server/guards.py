@@ -6,78 +6,17 @@ without asking first; these three together keep it out. Programs such as curl se
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 
-from localsearch.errors import UsageError
+from localsearch.server.addresses import is_loopback, with_port
+from localsearch.server.keys import Key, Scope
 from localsearch.server.problems import Headers, HttpError
 from localsearch.settings import ServerSettings
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
-PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
-    " font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-DATA_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
-
-COMMON_HEADERS: Headers = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
-]
-DATA_HEADERS: Headers = [
-    *COMMON_HEADERS,
-    (b"content-security-policy", DATA_POLICY.encode()),
-    (b"cache-control", b"no-store"),
-]
-PAGE_HEADERS: Headers = [
-    *COMMON_HEADERS,
-    (b"content-security-policy", PAGE_POLICY.encode()),
-    (b"cache-control", b"no-cache"),
-]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether every address that `host` stands for is this machine's own. An unknown name is not."""
-    try:
-        found = socket.getaddrinfo(host or "0.0.0.0", None, type=socket.SOCK_STREAM)
-    except OSError:
-        return False
-    return bool(found) and all(
-        ipaddress.ip_address(str(row[4][0]).split("%")[0]).is_loopback for row in found
-    )
-
-
-@lru_cache(maxsize=1024)
-def client_is_local(host: str) -> bool:
-    """Whether a connection's peer address is this machine."""
-    try:
-        address = ipaddress.ip_address(host.split("%")[0])
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
-
-
-def check_bind(host: str, has_keys: bool) -> None:
-    """Refuse to listen beyond this machine while no key protects the index."""
-    if is_loopback(host) or has_keys:
-        return
-    raise UsageError(
-        f"Listening on {host} would let anyone on the network read and change the index.",
-        hint="Make a key first: `localsearch keys create NAME --scope read`; or listen on 127.0.0.1.",
-    )
-
-
-def with_port(name: str, port: int) -> str:
-    return f"[{name}]:{port}" if ":" in name and not name.startswith("[") else f"{name}:{port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +25,7 @@ class Guards:
 
     hosts: frozenset[bytes]
     origins: frozenset[bytes]
-    foreign: frozenset[bytes]
+    cross_origins: frozenset[bytes]
 
     @classmethod
     def of(cls, settings: ServerSettings) -> Guards:
@@ -98,8 +37,8 @@ class Guards:
             names |= {name.rpartition(":")[0] for name in names if name.endswith(f":{settings.port}")}
         hosts = frozenset(name.lower().encode() for name in names)
         own = {scheme + host for host in hosts for scheme in (b"http://", b"https://")}
-        foreign = frozenset(origin.lower().rstrip("/").encode() for origin in settings.origins)
-        return cls(hosts, frozenset(own) | foreign, foreign)
+        cross_origins = frozenset(origin.lower().rstrip("/").encode() for origin in settings.origins)
+        return cls(hosts, frozenset(own) | cross_origins, cross_origins)
 
     def check_host(self, hosts: list[bytes]) -> None:
         """Exactly one Host header, and one that is ours."""
@@ -129,10 +68,10 @@ class Guards:
 
     def cors(self, origin: bytes | None) -> Headers:
         """What lets a page of a configured origin read the answer; nothing for any other."""
-        if not self.foreign:
+        if not self.cross_origins:
             return []
         vary = (b"vary", b"origin")
-        if origin is None or origin.lower() not in self.foreign:
+        if origin is None or origin.lower() not in self.cross_origins:
             return [vary]
         exposed = b"x-request-id, retry-after, ratelimit-limit, ratelimit-remaining, ratelimit-reset"
         return [
@@ -152,6 +91,27 @@ class Guards:
             (b"access-control-allow-headers", b"authorization, content-type, x-api-key, x-request-id"),
             (b"access-control-max-age", b"600"),
         ]
+
+
+def authorize(key: Key | None, scope: Scope | None, required: bool) -> None:
+    """Raise 401 without a key where one is needed, 403 with one that may not do this."""
+    if scope is None or (key is None and not required):
+        return
+    if key is None:
+        raise HttpError(
+            401,
+            "key_required",
+            "This server wants an API key.",
+            hint="Send `Authorization: Bearer KEY`; `localsearch keys create NAME` makes one.",
+            headers=[(b"www-authenticate", b"Bearer")],
+        )
+    if not key.may(scope):
+        raise HttpError(
+            403,
+            "scope",
+            f"This needs a key with the scope {scope}; this one has {key.scope}.",
+            hint=f"`localsearch keys create NAME --scope {scope}` makes one.",
+        )
 
 
 def check_json(content_type: bytes | None) -> None:

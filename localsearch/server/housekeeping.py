@@ -1,4 +1,8 @@
-"""Housekeeping in one thread: keys, alerts, samples for the charts, warming the caches."""
+"""Housekeeping in one thread: keys, alerts, samples for the charts, warming the caches.
+
+It is handed the parts that it looks after and knows no route. `snapshot`, `latency` and `samples` may be read from any
+thread; a snapshot reads databases, so not from the event loop.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +11,20 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
+from localsearch.engine import Engine
 from localsearch.errors import LocalSearchError
 from localsearch.search import SearchQuery
-from localsearch.server.metrics import Snapshot, percentile
-from localsearch.server.readings import RecallSample, quality, stale_s
-from localsearch.server.schemas import LatencyAnswer, Sample
-
-if TYPE_CHECKING:
-    from localsearch.server.service import Service
+from localsearch.server.alerts import Alerts
+from localsearch.server.jobs import Jobs
+from localsearch.server.keys import KeyRing
+from localsearch.server.metrics import Snapshot, Window, percentile
+from localsearch.server.readings import RecallSample, caches, disk_free, generation, quality, stale_s
+from localsearch.server.schemas.system import LatencyAnswer, Sample
+from localsearch.server.watching import Watching
 
 TICK_S = 1.0
 SNAPSHOT_S = 2.0
@@ -30,10 +36,20 @@ log = logging.getLogger("localsearch.housekeeping")
 class Housekeeping:
     """How the server is doing, looked at from time to time."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
-        self._every = service.settings.alerts.interval_s
-        self.recall = RecallSample(service.engine)
+    def __init__(
+        self,
+        engine: Engine,
+        window: Window,
+        *,
+        alerts: Alerts,
+        jobs: Jobs,
+        keyring: KeyRing,
+        watching: Watching | None,
+    ) -> None:
+        self._engine, self._window = engine, window
+        self._alerts, self._jobs, self._keyring, self._watching = alerts, jobs, keyring, watching
+        self._every = engine.settings.alerts.interval_s
+        self.recall = RecallSample(engine)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -68,18 +84,16 @@ class Housekeeping:
 
     def latency(self) -> LatencyAnswer:
         """Searches and errors of the last five minutes."""
-        window = self._service.metrics.window
-        durations = window.durations_ms()
+        durations = self._window.durations_ms()
         return LatencyAnswer(
             searches=len(durations),
             p50_ms=percentile(durations, 0.5),
             p99_ms=percentile(durations, 0.99),
-            error_rate=round(window.error_rate(), 6),
+            error_rate=round(self._window.error_rate(), 6),
         )
 
     def _take(self) -> Snapshot:
-        service = self._service
-        status = service.engine.status()
+        status = self._engine.status()
         return Snapshot(
             documents=status.documents,
             chunks=status.chunks,
@@ -87,27 +101,27 @@ class Housekeeping:
             coverage=status.semantic_coverage,
             files=status.files,
             bytes=status.bytes,
-            stale_s=stale_s(service.engine, service.watching.checked if service.watching else None),
-            quality=quality(service.engine),
-            disk_free=service.disk_free(),
-            caches=service.caches(),
-            queues={"queued": 0, "running": 0, "failed": 0} | service.jobs.counts(),
+            stale_s=stale_s(self._engine, self._watching.checked if self._watching else None),
+            quality=quality(self._engine),
+            disk_free=disk_free(self._engine),
+            caches=caches(self._engine),
+            jobs={"queued": 0, "running": 0, "failed": 0} | self._jobs.counts(),
             cost=status.cost,
             recall=self.recall.value,
-            alerts=service.alerts.firing(),
+            alerts=self._alerts.firing(),
         )
 
     def _run(self) -> None:
         due, warmed = 0.0, object()
         while not self._stop.wait(TICK_S):
-            generation = self._service.generation()
-            if generation != warmed:
-                warmed = generation
+            published = generation(self._engine)
+            if published != warmed:
+                warmed = published
                 self._guarded(self._warm)
-            self._guarded(self._service.keyring.refresh)
-            self._guarded(self._service.engine.query_log.flush)
-            if self._service.watching and not self._service.jobs.busy:
-                self._guarded(self._service.watching.refresh)
+            self._guarded(self._keyring.refresh)
+            self._guarded(self._engine.query_log.flush)
+            if self._watching and not self._jobs.busy:
+                self._guarded(self._watching.refresh)
             if time.monotonic() >= due:
                 due = time.monotonic() + self._every
                 self._guarded(self.recall.measure)
@@ -123,7 +137,7 @@ class Housekeeping:
     def _look(self) -> None:
         now = self.snapshot()
         latency = self.latency()
-        self._service.alerts.evaluate(
+        self._alerts.evaluate(
             {
                 "error_rate": latency.error_rate,
                 "p99_ms": latency.p99_ms if latency.searches else None,
@@ -136,7 +150,7 @@ class Housekeeping:
         self.samples.append(self._sample(now))
 
     def _sample(self, now: Snapshot) -> Sample:
-        durations = self._service.metrics.window.durations_ms(self._every)
+        durations = self._window.durations_ms(self._every)
         return Sample(
             at=time.time(),
             searches=len(durations),
@@ -148,21 +162,19 @@ class Housekeeping:
 
     def _hit_rate(self) -> float:
         """The share of searches since the last sample that were answered from a cache."""
-        stats = self._service.caches()["answers"]
+        stats = caches(self._engine)["answers"]
         hits, misses = stats.hits - self._hits[0], stats.misses - self._hits[1]
         self._hits = stats.hits, stats.misses
         return round(hits / (hits + misses), 4) if hits + misses else 0.0
 
     def _warm(self) -> None:
         """Ask the most frequent recent queries once, so that no person waits for them."""
-        from localsearch.server.routes.search import warm
-
-        for asked in self._service.engine.query_log.frequent(self._service.settings.caches.warm):
+        for query in self._engine.query_log.frequent(self._engine.settings.caches.warm):
             if self._stop.is_set():
                 return
             # Warming may take a while, and a revoked key must end meanwhile.
-            self._guarded(self._service.keyring.refresh)
+            self._guarded(self._keyring.refresh)
             try:
-                warm(self._service, SearchQuery.of(asked))
+                self._engine.answer(SearchQuery.of(query))
             except (LocalSearchError, msgspec.ValidationError) as error:
                 log.debug("not warmed: %s", error)

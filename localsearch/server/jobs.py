@@ -1,8 +1,9 @@
-"""Background work that survives a restart: kept in SQLite, done one after the other, each step told.
+"""Background work that survives a restart: kept in SQLite, done one after the other, its progress reported.
 
 A job that a stop interrupted is queued again when the server starts: indexing goes on from where it was, and documents
 that are there already are not stored twice. One that was under way at three unclean ends is marked interrupted, since
-it may well have caused them.
+it may well have caused them. Any thread may call `Jobs`, except the event loop: calls wait for the database. The loop
+may read `revision` and `busy`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import msgspec
 from localsearch.errors import ConflictError, LocalSearchError, NotFoundError
 from localsearch.server.database import ServiceDatabase
 from localsearch.server.problems import busy
-from localsearch.server.schemas import JobAnswer, JobProgress, JobState
+from localsearch.server.schemas.jobs import JobAnswer, JobProgress, JobState
 from localsearch.types import Cancelled, Progress, Report
 
 MOST_TRIES = 3
@@ -29,7 +30,7 @@ MOST_WAITING_BYTES = 256 << 20
 _SAVE_EVERY_S = 2.0
 _COLUMNS = "id, kind, state, progress, created, started, finished, tries, result, error"
 
-Work = Callable[[Any, Report, Cancelled], Mapping[str, Any]]
+JobHandler = Callable[[Any, Report, Cancelled], Mapping[str, Any]]
 """Does a job's payload; returns what it came to."""
 
 log = logging.getLogger("localsearch.jobs")
@@ -37,7 +38,7 @@ log = logging.getLogger("localsearch.jobs")
 
 @dataclass(slots=True)
 class _Running:
-    """The job under way. `told` is its latest step, `wanted` whether it may go on."""
+    """The job under way. `stop` is set when it must end, `cancelled` when a person asked for that."""
 
     job: JobAnswer
     stop: threading.Event
@@ -48,8 +49,8 @@ class _Running:
 class Jobs:
     """The queue and the one thread that works it off."""
 
-    def __init__(self, db: ServiceDatabase, work: Mapping[str, Work], most_queued: int) -> None:
-        self._db, self._work, self._most = db, work, most_queued
+    def __init__(self, db: ServiceDatabase, handlers: Mapping[str, JobHandler], most_queued: int) -> None:
+        self._db, self._handlers, self._most = db, handlers, most_queued
         self._running: _Running | None = None
         self._lock = threading.Lock()
         self._news = threading.Condition()
@@ -195,10 +196,10 @@ class Jobs:
     def _outcome(self, running: _Running) -> tuple[str, str | None, str | None]:
         """Do the work; the state it ends in, its result and its error as JSON."""
         payload = self._db.query("SELECT payload FROM jobs WHERE id = ?", (running.job.id,))[0][0]
-        work = self._work[running.job.kind]
+        handler = self._handlers[running.job.kind]
         try:
-            result = work(
-                msgspec.json.decode(payload), lambda step: self._tell(running, step), running.stop.is_set
+            result = handler(
+                msgspec.json.decode(payload), lambda step: self._progress(running, step), running.stop.is_set
             )
         except LocalSearchError as error:
             if running.stop.is_set() and error.code == "cancelled":
@@ -235,18 +236,18 @@ class Jobs:
         )
         log.info("job %s %s", running.job.id, state)
 
-    def _tell(self, running: _Running, step: Progress) -> None:
-        told = JobProgress(
+    def _progress(self, running: _Running, step: Progress) -> None:
+        progress = JobProgress(
             stage=step.stage, done=step.done, total=step.total, unit=step.unit, detail=step.detail
         )
-        running.job = msgspec.structs.replace(running.job, progress=told)
+        running.job = msgspec.structs.replace(running.job, progress=progress)
         self.revision += 1
         now = time.monotonic()
         if now - running.saved > _SAVE_EVERY_S:
             running.saved = now
             self._db.write(
                 "UPDATE jobs SET progress = ? WHERE id = ?",
-                (msgspec.json.encode(told).decode(), running.job.id),
+                (msgspec.json.encode(progress).decode(), running.job.id),
             )
 
     def _waiting(self) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 A key is `ls_ID_SECRET`. The secret has 256 random bits, so one SHA-256 is as good as a slow hash: there is nothing to
 guess. Hashes are compared in constant time, also when the id is unknown.
+`KeyRing.find` reads memory, for the event loop; everything else reads the database, for other threads and processes.
 """
 
 from __future__ import annotations

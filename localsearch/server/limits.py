@@ -1,4 +1,4 @@
-"""How much one client may ask, and how much the server does at once."""
+"""How much one client may ask, and how much the server does at once. Both belong to the event loop alone."""
 
 from __future__ import annotations
 
@@ -82,34 +82,34 @@ def _headers(bucket: _Bucket, allowance: Allowance) -> Headers:
     ]
 
 
-class Gate:
-    """At most `places` at once; others wait in line, at most `wait_s`, and no more than `line` of them.
+class RequestQueue:
+    """At most `concurrency` requests run at once. At most `capacity` others wait, each no longer than `wait_s` seconds.
 
     Belongs to the event loop. Without contention it costs no timer.
     """
 
-    def __init__(self, places: int, wait_s: float, line: int = 256) -> None:
-        self._semaphore = asyncio.Semaphore(places)
-        self._wait_s, self._line = wait_s, line
+    def __init__(self, concurrency: int, wait_s: float, capacity: int = 256) -> None:
+        self._semaphore = asyncio.Semaphore(concurrency)
+        self._wait_s, self._capacity = wait_s, capacity
         self.waiting = 0
-        self.inside = 0
+        self.running = 0
 
     @asynccontextmanager
     async def enter(self) -> AsyncIterator[None]:
-        """Raises 503 with Retry-After when the wait is over or the line is full."""
+        """Raises 503 with Retry-After when the wait is over or the queue is full."""
         await self._acquire()
-        self.inside += 1
+        self.running += 1
         try:
             yield
         finally:
-            self.inside -= 1
+            self.running -= 1
             self._semaphore.release()
 
     async def _acquire(self) -> None:
         if not self._semaphore.locked():
             await self._semaphore.acquire()
             return
-        if self.waiting >= self._line:
+        if self.waiting >= self._capacity:
             raise _overloaded()
         self.waiting += 1
         try:

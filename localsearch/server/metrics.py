@@ -1,4 +1,7 @@
-"""Metrics in Prometheus' format, and the five minutes that alerts and charts look back on."""
+"""Metrics in Prometheus' format, and the five minutes that alerts and charts look back on.
+
+Any thread may count. `render` takes a snapshot, which reads databases: not for the event loop.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ class Snapshot:
     stale_s: float | None = None
     disk_free: float = 1.0
     caches: Mapping[str, CacheStats] | None = None
-    queues: Mapping[str, int] | None = None
+    jobs: Mapping[str, int] | None = None
     cost: Usage = NOTHING
     quality: float | None = None
     recall: float | None = None
@@ -49,7 +52,7 @@ class Snapshot:
 
 
 class Window:
-    """Durations and outcomes of the last five minutes. Belongs to the event loop."""
+    """Durations and outcomes of the last five minutes. Any thread may add and read: each step on a deque is atomic."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -82,9 +85,9 @@ def percentile(values: list[float], share: float) -> float:
 class Metrics:
     """The registry of one server."""
 
-    def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
+    def __init__(self, snapshot: Callable[[], Snapshot], window: Window) -> None:
         self.registry = CollectorRegistry()
-        self.window = Window()
+        self.window = window
         self._requests = self._counter(
             "http_requests", "Answers by route, method and status.", "route", "method", "status"
         )
@@ -157,7 +160,7 @@ class _FromEngine(Collector):
         now = self._snapshot()
         yield from _index(now)
         yield from _caches(now.caches or {})
-        yield _labelled("jobs", "Jobs by state.", "state", now.queues or {})
+        yield _labelled("jobs", "Jobs by state.", "state", now.jobs or {})
         yield _labelled("files", "Files seen, by what became of them.", "state", now.files or {})
         yield _labelled(
             "hosted_cost_dollars", "What the tokens embedded here cost elsewhere.", "price", now.cost.hosted

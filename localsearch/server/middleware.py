@@ -1,4 +1,7 @@
-"""The first and last to touch a request: guards, keys, rate, request id, error answers, headers, metrics, the log."""
+"""The first and last to touch a request: guards, keys, rate, request id, error answers, headers, metrics, the log.
+
+Belongs to the event loop: nothing here may wait for a disk or a lock that is held for long.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,11 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from localsearch.server.bodies import ClientGone
-from localsearch.server.endpoint import send_bytes
-from localsearch.server.guards import DATA_HEADERS
+from localsearch.server.headers import DATA_HEADERS
 from localsearch.server.keys import Key
 from localsearch.server.logs import request_id
-from localsearch.server.operations import Receive, Send
 from localsearch.server.problems import Headers, HttpError, answer
+from localsearch.server.responses import Receive, Send, send_bytes
 from localsearch.server.service import Service
 
 access = logging.getLogger("localsearch.access")
@@ -41,14 +43,14 @@ _ONCE = frozenset(
 
 
 @dataclass(slots=True)
-class _Trip:
-    """One request under way. `first` holds the headers that matter, `more` what is added to the answer."""
+class _Exchange:
+    """One request under way. `first` holds the headers that matter, `added` those that every answer gets."""
 
     scope: dict[str, Any]
     send: Send
     hosts: list[bytes] = field(default_factory=list)
     first: dict[bytes, bytes] = field(default_factory=dict)
-    more: Headers = field(default_factory=list)
+    added: Headers = field(default_factory=list)
     status: int = 0
 
     def read_headers(self) -> None:
@@ -62,7 +64,7 @@ class _Trip:
         """Send, with what every answer carries."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = [*message["headers"], *self.more]
+            message["headers"] = [*message["headers"], *self.added]
         await self.send(message)
 
 
@@ -80,16 +82,16 @@ class ServiceMiddleware:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        trip = _Trip(scope, send)
-        trip.read_headers()
-        id = self._id(trip.first.get(b"x-request-id"))
-        trip.more.append((b"x-request-id", id))
+        exchange = _Exchange(scope, send)
+        exchange.read_headers()
+        id = self._id(exchange.first.get(b"x-request-id"))
+        exchange.added.append((b"x-request-id", id))
         token = request_id.set(id.decode())
         scope["localsearch.started"] = started
         try:
-            await self._answer(trip, receive)
+            await self._answer(exchange, receive)
         finally:
-            self._record(trip, time.perf_counter() - started)
+            self._record(exchange, time.perf_counter() - started)
             request_id.reset(token)
 
     def _id(self, given: bytes | None) -> bytes:
@@ -97,27 +99,27 @@ class ServiceMiddleware:
             return given
         return b"%s-%08x" % (self._prefix, next(self._numbers))
 
-    async def _answer(self, trip: _Trip, receive: Receive) -> None:
+    async def _answer(self, exchange: _Exchange, receive: Receive) -> None:
         try:
-            if await self._admit(trip):
-                await self._app(trip.scope, receive, trip.sending)
+            if await self._admit(exchange):
+                await self._app(exchange.scope, receive, exchange.sending)
         except ClientGone:
-            trip.status = 499
+            exchange.status = 499
         except Exception as error:
-            await self._explain(trip, error)
+            await self._explain(exchange, error)
 
-    async def _admit(self, trip: _Trip) -> bool:
+    async def _admit(self, exchange: _Exchange) -> bool:
         """Check everything that does not depend on the route. False when the answer has been given."""
-        scope, first, guards = trip.scope, trip.first, self._service.guards
+        scope, first, guards = exchange.scope, exchange.first, self._service.guards
         origin = first.get(b"origin")
-        guards.check_host(trip.hosts)
+        guards.check_host(exchange.hosts)
         if scope["method"] == "OPTIONS" and origin is not None:
-            await send_bytes(trip.sending, 204, [*guards.preflight(origin), *DATA_HEADERS], b"")
+            await send_bytes(exchange.sending, 204, [*guards.preflight(origin), *DATA_HEADERS], b"")
             return False
-        trip.more += guards.cors(origin)
+        exchange.added += guards.cors(origin)
         guards.check_origin(scope["method"], origin, first.get(b"sec-fetch-site"))
         key = self._key(first)
-        trip.more += self._service.take(scope.get("client"), key)
+        exchange.added += self._service.take(scope.get("client"), key)
         if key is None and self._gave_key(first):
             raise HttpError(
                 401,
@@ -142,27 +144,27 @@ class ServiceMiddleware:
         text = bearer.strip() if scheme.lower() == b"bearer" else first.get(b"x-api-key", b"")
         return self._service.keyring.find(text)
 
-    async def _explain(self, trip: _Trip, error: Exception) -> None:
+    async def _explain(self, exchange: _Exchange, error: Exception) -> None:
         status, headers, body = answer(error)
         if status >= 500 and not isinstance(error, HttpError):
             log.error("%s", error, exc_info=error)
-        if trip.status:
+        if exchange.status:
             # The answer has begun; all that is left is to end the connection, which uvicorn does for an exception.
             raise error
         if isinstance(error, HttpError):
             self._service.metrics.refused(status, error.code)
-        await send_bytes(trip.sending, status, [*headers, *DATA_HEADERS], body)
+        await send_bytes(exchange.sending, status, [*headers, *DATA_HEADERS], body)
 
-    def _record(self, trip: _Trip, seconds: float) -> None:
-        scope = trip.scope
+    def _record(self, exchange: _Exchange, seconds: float) -> None:
+        scope = exchange.scope
         route = scope.get("localsearch.route", "other")
-        self._service.metrics.request(route, _known(scope["method"]), trip.status or 500, seconds)
+        self._service.metrics.request(route, _known(scope["method"]), exchange.status or 500, seconds)
         level = logging.DEBUG if route in QUIET else logging.INFO
         if access.isEnabledFor(level):
             fields = {
                 "method": scope["method"],
                 "route": route,
-                "status": trip.status,
+                "status": exchange.status,
                 "ms": round(seconds * 1000, 2),
                 "client": (scope.get("client") or ("",))[0],
             }

@@ -1,4 +1,7 @@
-"""The OpenAPI 3.1 document, made from the operations and the very types that check requests."""
+"""The OpenAPI 3.1 document, made from the operations and the very types that check requests.
+
+Made once, at the start, by plain functions.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +21,13 @@ Json = dict[str, Any]
 REF = "#/components/schemas/{name}"
 
 
-def document(operations: Sequence[Operation], limits: LimitSettings) -> Json:
+def document(operations: Sequence[Operation[Any]], limits: LimitSettings) -> Json:
     """The whole document, ready for JSON."""
     types = _types(operations)
     _, schemas = msgspec.json.schema_components(types, ref_template=REF)
-    for name, schema in schemas.items():
-        request_limits.describe(name, schema, limits)
+    for kind in types:
+        if isinstance(kind, type):
+            request_limits.describe(kind, schemas[kind.__name__], limits)
     paths: Json = {}
     for operation in operations:
         paths.setdefault(operation.template, {})[operation.method.lower()] = _operation(operation, schemas)
@@ -47,7 +51,7 @@ def document(operations: Sequence[Operation], limits: LimitSettings) -> Json:
     }
 
 
-def _types(operations: Sequence[Operation]) -> list[Any]:
+def _types(operations: Sequence[Operation[Any]]) -> list[Any]:
     found: dict[Any, None] = {ErrorAnswer: None}
     for operation in operations:
         for kind in (operation.query, operation.body, operation.answer, *operation.also.values()):
@@ -56,13 +60,13 @@ def _types(operations: Sequence[Operation]) -> list[Any]:
     return list(found)
 
 
-def _only_used(schemas: Json, operations: Sequence[Operation]) -> Json:
+def _only_used(schemas: Json, operations: Sequence[Operation[Any]]) -> Json:
     """Without the types of query strings, which are written out as parameters."""
     spread = {operation.query.__name__ for operation in operations if operation.query}
     return {name: schema for name, schema in sorted(schemas.items()) if name not in spread}
 
 
-def _operation(operation: Operation, schemas: Json) -> Json:
+def _operation(operation: Operation[Any], schemas: Json) -> Json:
     made: Json = {
         "operationId": operation.method.lower() + re.sub(r"[{}]", "", operation.template).replace("/", "_"),
         "summary": operation.summary,
@@ -83,7 +87,7 @@ def _operation(operation: Operation, schemas: Json) -> Json:
     return made
 
 
-def _responses(operation: Operation) -> Json:
+def _responses(operation: Operation[Any]) -> Json:
     if operation.answer is None:
         schema = {"type": "string"}
         done: Json = {
@@ -104,7 +108,7 @@ def _ref(kind: type) -> Json:
     return {"$ref": REF.format(name=kind.__name__)}
 
 
-def _path_parameters(operation: Operation) -> list[Json]:
+def _path_parameters(operation: Operation[Any]) -> list[Json]:
     found = []
     for part in operation.path.split("/"):
         if part.startswith("{"):
@@ -118,7 +122,7 @@ def _path_parameters(operation: Operation) -> list[Json]:
     return found
 
 
-def _query_parameters(operation: Operation, schemas: Json) -> list[Json]:
+def _query_parameters(operation: Operation[Any], schemas: Json) -> list[Json]:
     if operation.query is None:
         return []
     schema = schemas[operation.query.__name__]

@@ -1,24 +1,24 @@
-"""What a route is: one row of data, from which the app, the checks and the OpenAPI document are made."""
+"""What a route is: one row of data, from which the app, the checks and the OpenAPI document are made.
+
+Types only. An operation does not know the service that its handlers are given: it is generic in it.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 from msgspec import Struct
 
 from localsearch.server.keys import Key, Scope
-from localsearch.server.problems import Headers
+from localsearch.server.responses import Receive, Send
 
-if TYPE_CHECKING:
-    from localsearch.server.service import Service
-
+S = TypeVar("S")
+"""What handlers are given beside the call: the app's service."""
 Method = Literal["GET", "POST", "DELETE"]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-Lane = Literal["search", "work", "none"]
+Queue = Literal["search", "work", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,44 +33,26 @@ class Call:
     size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
-    """An answer that is not simply JSON with the operation's usual status."""
-
-    body: bytes | Struct
-    status: int = 200
-    headers: Headers = field(default_factory=list)
-    type: bytes = b"application/json"
-    page: bool = False
+Handler = Callable[[S, Call], Any]
+FromMemory = Callable[[S, Call], bytes | None]
+Stream = Callable[[S, Call, Receive, Send], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class FileResponse:
-    """An open file to send; it is closed afterwards."""
-
-    descriptor: int
-    size: int
-    headers: Headers
-
-
-Handler = Callable[["Service", Call], Any]
-Quick = Callable[["Service", Call], bytes | None]
-Stream = Callable[["Service", Call, Receive, Send], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Generic[S]):
     """One method of one path.
 
     `handler` is a plain function that runs in a worker thread and returns a Struct, a Response or a FileResponse.
-    `quick` may answer on the event loop from memory alone. `stream` takes the place of
-    `handler` for answers without an end. `lane` is the queue that bounds how many run at once. Scope None needs no key.
+    `from_memory` may answer before it, on the event loop, without waiting for anything; None leaves it to the handler.
+    `stream` takes the place of `handler` for answers without an end. `query`, `body` and `answer` are the types of
+    what comes and goes, `also` those of answers with another status. `queue` bounds how many run at once. A `large`
+    body may have limits.documents_mb. Scope None needs no key.
     """
 
     method: Method
     path: str
     summary: str
-    handler: Handler | None = None
+    handler: Handler[S] | None = None
     query: type[Struct] | None = None
     body: type[Struct] | None = None
     answer: type | None = None
@@ -78,12 +60,11 @@ class Operation:
     also: Mapping[int, type] = field(default_factory=dict)
     produces: str = "application/json"
     scope: Scope | None = "read"
-    lane: Lane = "work"
-    quick: Quick | None = None
-    stream: Stream | None = None
+    queue: Queue = "work"
+    from_memory: FromMemory[S] | None = None
+    stream: Stream[S] | None = None
     large: bool = False
     tag: str = "search"
-    errors: tuple[int, ...] = ()
 
     @property
     def template(self) -> str:

@@ -1,4 +1,7 @@
-"""Errors as answers: `{"error": {"code", "message", "hint"}}` with the right status. Mapped here and nowhere else."""
+"""Errors as answers: `{"error": {"code", "message", "hint"}}` with the right status. Mapped here and nowhere else.
+
+Plain values and functions, for any thread.
+"""
 
 from __future__ import annotations
 

@@ -1,15 +1,21 @@
-"""What is read off the engine from time to time: age, judgements, recall of the vector index on real queries."""
+"""What is read off the engine from time to time: age, judgements, recall of the vector index on real queries.
+
+Housekeeping's thread and handlers call it. `RecallSample.record` may be called from any thread, the event loop too.
+"""
 
 from __future__ import annotations
 
 import random
 import time
 from collections import deque
+from collections.abc import Hashable
 
 import numpy as np
 
+from localsearch.caches import CacheStats
 from localsearch.engine import Engine
 from localsearch.errors import ModelError
+from localsearch.platform.disk import free_share
 from localsearch.types import Ranking
 
 RECALL_AT = 10
@@ -22,19 +28,19 @@ class RecallSample:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._asked: deque[str] = deque(maxlen=SAMPLE)
+        self._queries: deque[str] = deque(maxlen=SAMPLE)
         self._recalls: deque[float] = deque(maxlen=SAMPLE)
 
-    def asked(self, query: str) -> None:
+    def record(self, query: str) -> None:
         """Put a query into the pool that is sampled from."""
-        self._asked.append(query)
+        self._queries.append(query)
 
     def measure(self) -> None:
         """Take one recent query and compare. Does nothing without a model or a graph: search is exact then."""
         semantic = self._engine.derived.semantic
-        if semantic is None or semantic.vectors.generation is None or not self._asked:
+        if semantic is None or semantic.vectors.generation is None or not self._queries:
             return
-        query = random.choice(self._asked)
+        query = random.choice(self._queries)
         try:
             encoder = semantic.model.encoder()
         except ModelError:
@@ -69,3 +75,19 @@ def quality(engine: Engine) -> float | None:
     """The share of judged hits that were relevant, or None while nothing was judged."""
     judged = [grade for grades in engine.judgements.grades().values() for grade in grades.values()]
     return round(sum(grade > 0 for grade in judged) / len(judged), 4) if judged else None
+
+
+def generation(engine: Engine) -> Hashable:
+    """Which published vectors answers come from; changes when a version or a merge is published."""
+    semantic = engine.derived.semantic
+    return semantic and (semantic.version.id, semantic.vectors.generation)
+
+
+def caches(engine: Engine) -> dict[str, CacheStats]:
+    """Counters of every cache, by name."""
+    return {"answers": engine.answers.stats(), "query_vectors": engine.query_vectors.stats()}
+
+
+def disk_free(engine: Engine) -> float:
+    """The share of the disk under the home folder that is free, 0..1."""
+    return free_share(engine.settings.home)

@@ -1,4 +1,7 @@
-"""The page at /docs: the OpenAPI document for people. Plain HTML made here, without a script or an outside address."""
+"""The page at /docs: the OpenAPI document for people. Plain HTML, without a script or an outside address.
+
+Made once, at the start, from the document alone: it knows no route and no type.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from localsearch.server.operations import Response
+from localsearch.server.responses import Response
 
 Json = dict[str, Any]
 STYLE = Path(__file__).parent / "reference.css"
@@ -50,7 +53,7 @@ def style() -> Response:
 
 def _tag(document: Json, tag: str) -> str:
     operations = [
-        _operation(method, path, operation)
+        _operation(method, path, operation, document)
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
         if tag in operation["tags"]
@@ -58,7 +61,7 @@ def _tag(document: Json, tag: str) -> str:
     return f'<section><h2 id="{escape(tag)}">{escape(tag)}</h2>{"".join(operations)}</section>'
 
 
-def _operation(method: str, path: str, operation: Json) -> str:
+def _operation(method: str, path: str, operation: Json, document: Json) -> str:
     parts = [f"<p>{escape(operation['summary'])} {escape(operation.get('description', ''))}</p>"]
     if parameters := operation.get("parameters"):
         rows = [(one["name"], one["schema"], one["required"], one["in"]) for one in parameters]
@@ -67,7 +70,7 @@ def _operation(method: str, path: str, operation: Json) -> str:
         parts.append(f"<h4>Body</h4><p>{_link(body['content']['application/json']['schema'])}</p>")
     parts.append(f"<h4>Answers</h4><ul>{_answers(operation)}</ul>")
     parts.append(
-        f"<h4>Example</h4><pre tabindex=0><code>{escape(_curl(method, path, operation))}</code></pre>"
+        f"<h4>Example</h4><pre tabindex=0><code>{escape(_curl(method, path, operation, document))}</code></pre>"
     )
     name = escape(operation["operationId"])
     title = f'<span class="method {method}">{method.upper()}</span> <code>{escape(path)}</code>'
@@ -146,17 +149,48 @@ def _link(schema: Json) -> str:
     return f'<a href="#type-{name}">{name}</a>'
 
 
-EXAMPLES: dict[str, Json] = {
-    "SearchRequest": {"query": "how do I renew the certificate", "limit": 5},
-    "DocumentsRequest": {
-        "documents": [{"id": "kiln", "text": "Let the kiln cool for a day before you open it."}]
-    },
-    "IndexRequest": {"paths": ["/home/me/notes"]},
-    "FeedbackRequest": {"query": "kiln", "id": "kiln", "relevant": True},
-}
+def _example(schema: Json, document: Json, within: tuple[str, ...] = ()) -> Any:
+    """What a body of this schema may look like: the examples of its fields, and whatever else it must have.
+
+    `within` are the types that the schema is part of: one that holds itself ends there, with an empty list or null.
+    """
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return None if name in within else _example(_schema(document, name), document, (*within, name))
+    if "examples" in schema:
+        return schema["examples"][0]
+    if "enum" in schema:
+        return schema["enum"][0]
+    choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
+    if choices:
+        return _example(choices[0], document, within)
+    if schema.get("type") == "array":
+        items = schema.get("prefixItems") or [schema.get("items") or {}]
+        made = [_example(one, document, within) for one in items]
+        return [one for one in made if one is not None]
+    if schema.get("type") == "object":
+        needed = schema.get("required", ())
+        chosen = {
+            name: one for name, one in schema.get("properties", {}).items() if name in needed or _shown(one)
+        }
+        return {name: _example(one, document, within) for name, one in chosen.items()}
+    return {"integer": 1, "number": 1.0, "boolean": True}.get(schema.get("type", ""), "text")
 
 
-def _curl(method: str, path: str, operation: Json) -> str:
+def _schema(document: Json, name: str) -> Json:
+    found: Json = document["components"]["schemas"][name]
+    return found
+
+
+def _shown(schema: Json) -> bool:
+    """Whether a field that may be left out has an example of plain text or a number."""
+    choices = (schema, *schema.get("anyOf", ()))
+    return any(
+        isinstance(one.get("examples", [None])[0], str | int) and "anyOf" not in one for one in choices
+    )
+
+
+def _curl(method: str, path: str, operation: Json, document: Json) -> str:
     words = ["curl"]
     if method != "get":
         words.append(f"-X {method.upper()}")
@@ -166,7 +200,6 @@ def _curl(method: str, path: str, operation: Json) -> str:
         f"http://127.0.0.1:8765{path.replace('{id}', '1' if path.startswith('/jobs') else 'kiln')}{query}"
     )
     if body := operation.get("requestBody"):
-        name = body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
-        sent = msgspec.json.encode(EXAMPLES[name]).decode()
+        sent = msgspec.json.encode(_example(body["content"]["application/json"]["schema"], document)).decode()
         words += ["-H 'Content-Type: application/json'", f"-d '{sent}'"]
     return " \\\n  ".join(words) if len(words) > 2 else " ".join(words)

@@ -1,51 +1,99 @@
-"""Limits of the settings on single fields: checked on requests and written into the OpenAPI document from one table."""
+"""Limits of the settings on single fields of what a client sends.
+
+A field of a request type carries its limit: `Annotated[int, Meta(ge=1), AtMost("results")]`. The endpoint checks it,
+and the OpenAPI document shows it, with the value that `LimitSettings` has. This module names no type: a new one
+needs no line here.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from msgspec import Struct
 
-from localsearch.server import schemas
 from localsearch.server.problems import bad_request
 from localsearch.settings import LimitSettings
 
-REQUEST_LIMITS: dict[tuple[str, str], tuple[str, str]] = {
-    ("SearchRequest", "query"): ("maxLength", "query_chars"),
-    ("SearchRequest", "limit"): ("maximum", "results"),
-    ("SearchRequest", "offset"): ("maximum", "offset"),
-    ("SearchParameters", "q"): ("maxLength", "query_chars"),
-    ("SearchParameters", "limit"): ("maximum", "results"),
-    ("SearchParameters", "offset"): ("maximum", "offset"),
-    ("FeedbackRequest", "query"): ("maxLength", "query_chars"),
-}
-"""Type and field → the JSON schema keyword and the limit of the settings."""
+_KEYWORDS = {"string": "maxLength", "integer": "maximum", "number": "maximum"}
+"""The word of JSON schema for the most that a value of a type may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class AtMost:
+    """The limit of a number, or of the characters of a text; `limit` names a field of LimitSettings."""
+
+    limit: str
+
+    def check(self, field: str, value: Any, limits: LimitSettings) -> None:
+        """Raise 400 naming the field when the value is beyond the limit."""
+        most, text = getattr(limits, self.limit), isinstance(value, str)
+        if (len(value) if text else value) > most:
+            unit = " characters" if text else ""
+            hint = "Send less." if text else "Ask for less; a later page has the rest."
+            raise bad_request(f"`{field}` may be at most {most}{unit}.", hint)
+
+    def describe(self, schema: dict[str, Any], limits: LimitSettings) -> None:
+        """Write the limit into the schema of a field."""
+        for one in (schema, *schema.get("anyOf", ())):
+            keyword = _KEYWORDS.get(one.get("type", ""))
+            if keyword:
+                one[keyword] = getattr(limits, self.limit)
+
+
+@dataclass(frozen=True, slots=True)
+class AtMostDeep:
+    """How deep objects and lists may nest; `limit` names a field of LimitSettings."""
+
+    limit: str
+
+    def check(self, field: str, value: Any, limits: LimitSettings) -> None:
+        """Raise 400 naming the field when the value nests deeper."""
+        most = getattr(limits, self.limit)
+        if depth(value) > most:
+            raise bad_request(
+                f"`{field}` may nest at most {most} deep.", "Flatten it: $in replaces most nests of $or."
+            )
+
+    def describe(self, schema: dict[str, Any], limits: LimitSettings) -> None:
+        """JSON schema has no word for it."""
+
+
+Limit = AtMost | AtMostDeep
 
 
 def check(request: Struct, limits: LimitSettings) -> None:
     """Raise 400 naming the first field beyond its limit."""
-    name = type(request).__name__
-    for (kind, field), (keyword, setting) in REQUEST_LIMITS.items():
-        if kind != name:
-            continue
-        value, most = getattr(request, field), getattr(limits, setting)
-        if (len(value) if keyword == "maxLength" else value) > most:
-            unit = " characters" if keyword == "maxLength" else ""
-            raise bad_request(
-                f"`{field}` may be at most {most}{unit}.", f"The limit is limits.{setting} in settings.toml."
-            )
-    if isinstance(request, schemas.SearchRequest) and depth(request.filters) > limits.filter_depth:
-        raise bad_request(
-            f"`filters` may nest at most {limits.filter_depth} deep.",
-            "Flatten it: $in replaces most nests of $or.",
-        )
+    for field, limit in limits_of(type(request)).items():
+        value = getattr(request, field)
+        if value is not None:
+            limit.check(field, value, limits)
 
 
-def describe(name: str, schema: dict[str, Any], limits: LimitSettings) -> None:
-    """Write the limits into the schema of one type."""
-    for (kind, field), (keyword, setting) in REQUEST_LIMITS.items():
-        if kind == name:
-            schema["properties"][field][keyword] = getattr(limits, setting)
+def describe(kind: Any, schema: dict[str, Any], limits: LimitSettings) -> None:
+    """Write the limits of a request type into its schema."""
+    for field, limit in limits_of(kind).items():
+        limit.describe(schema["properties"][field], limits)
+
+
+@cache
+def limits_of(kind: Any) -> Mapping[str, Limit]:
+    """The fields of a type that have a limit, each with it."""
+    hints = get_type_hints(kind, include_extras=True)
+    return {field: limit for field, hint in hints.items() if (limit := _limit(hint)) is not None}
+
+
+def _limit(hint: Any) -> Limit | None:
+    """The limit in an annotation, within an alternative too."""
+    if get_origin(hint) is Annotated:
+        inner, *notes = get_args(hint)
+        return next((note for note in notes if isinstance(note, AtMost | AtMostDeep)), None) or _limit(inner)
+    if get_origin(hint) in (Union, UnionType):
+        return next((limit for one in get_args(hint) if (limit := _limit(one)) is not None), None)
+    return None
 
 
 def depth(value: Any) -> int:

@@ -1,4 +1,7 @@
-"""Listening: the socket, the checks before it, uvicorn, watching, and a graceful end."""
+"""Listening: the socket, the checks before it, uvicorn, watching, and a graceful end.
+
+`serve` holds the calling thread, which becomes the event loop's, until a signal or `Server.stop` from another thread.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,12 @@ from uvicorn.server import HANDLED_SIGNALS
 from localsearch.engine import Engine
 from localsearch.errors import UnavailableError
 from localsearch.server import logs
+from localsearch.server.addresses import check_bind, with_port
 from localsearch.server.app import create_app
 from localsearch.server.database import ServiceDatabase
-from localsearch.server.guards import check_bind, with_port
 from localsearch.server.keys import Keys
 from localsearch.server.protocol import limited
-from localsearch.server.schemas import IndexRequest
+from localsearch.server.schemas.jobs import IndexRequest
 from localsearch.server.service import Service
 from localsearch.settings import Settings
 

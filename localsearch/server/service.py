@@ -1,34 +1,36 @@
-"""Everything the routes share: the engine, the queues in front of it, and what is remembered between requests."""
+"""Everything the routes share: the engine, the queues in front of it, and what is remembered between requests.
+
+`queues`, `buckets` and `streams` belong to the event loop; the engine's methods to worker threads, through `in_thread`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
-import os
 import threading
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from localsearch.caches import CacheStats
 from localsearch.engine import Engine
 from localsearch.platform.cores import cores
 from localsearch.search import SearchQuery
+from localsearch.server.addresses import client_is_local, is_loopback
 from localsearch.server.alerts import Alerts
 from localsearch.server.database import ServiceDatabase
-from localsearch.server.guards import Guards, client_is_local, is_loopback
+from localsearch.server.guards import Guards
 from localsearch.server.housekeeping import Housekeeping
+from localsearch.server.job_handlers import job_handlers
 from localsearch.server.jobs import Jobs
 from localsearch.server.keys import Key, KeyRing
-from localsearch.server.limits import Allowance, Gate, TokenBuckets
-from localsearch.server.metrics import Metrics
+from localsearch.server.limits import Allowance, RequestQueue, TokenBuckets
+from localsearch.server.metrics import Metrics, Window
 from localsearch.server.problems import Headers
 from localsearch.server.watching import Watching
-from localsearch.server.work import works
 from localsearch.settings import Settings
 
-WORKERS_BESIDE = 4
+OTHER_WORKERS = 4
 """Threads beyond those for searches: for the other routes, bodies and files."""
 
 
@@ -47,16 +49,24 @@ class Service:
         self.remote = Allowance(limits.rate, limits.burst)
         self.local = Allowance(limits.local_rate, limits.local_burst)
         at_once = limits.concurrent or cores() + 1
-        self.gates: Mapping[str, Gate] = {
-            "search": Gate(at_once, limits.wait_s),
-            "work": Gate(WORKERS_BESIDE, limits.wait_s),
+        self.queues: Mapping[str, RequestQueue] = {
+            "search": RequestQueue(at_once, limits.wait_s),
+            "work": RequestQueue(OTHER_WORKERS, limits.wait_s),
         }
-        self.pool = ThreadPoolExecutor(at_once + 2 * WORKERS_BESIDE, "localsearch-request")
-        self.jobs = Jobs(self.db, works(engine), limits.queued_jobs)
+        self.pool = ThreadPoolExecutor(at_once + 2 * OTHER_WORKERS, "localsearch-request")
+        self.jobs = Jobs(self.db, job_handlers(engine), limits.queued_jobs)
         self.alerts = Alerts(settings.alerts)
         self.watching = Watching(engine) if watch else None
-        self.housekeeping = Housekeeping(self)
-        self.metrics = Metrics(self.housekeeping.snapshot)
+        window = Window()
+        self.housekeeping = Housekeeping(
+            engine,
+            window,
+            alerts=self.alerts,
+            jobs=self.jobs,
+            keyring=self.keyring,
+            watching=self.watching,
+        )
+        self.metrics = Metrics(self.housekeeping.snapshot, window)
         self.streams = 0
         self.started = time.time()
         self.stopping = threading.Event()
@@ -77,18 +87,6 @@ class Service:
         self.pool.shutdown()
         self.db.close()
 
-    def generation(self) -> Hashable:
-        """Which published vectors answers come from; changes when a version or a merge is published."""
-        semantic = self.engine.derived.semantic
-        return semantic and (semantic.version.id, semantic.vectors.generation)
-
-    def caches(self) -> dict[str, CacheStats]:
-        """Counters of every cache, by name."""
-        return {
-            "answers": self.engine.answers.stats(),
-            "query_vectors": self.engine.query_vectors.stats(),
-        }
-
     def clear_caches(self) -> dict[str, int]:
         """Forget everything cached; how many entries each held."""
         return {
@@ -103,18 +101,13 @@ class Service:
         address = client[0] if client else ""
         return self.buckets.take(address, self.local if client_is_local(address) else self.remote)
 
-    def asked(self, query: SearchQuery) -> None:
+    def record_query(self, query: SearchQuery) -> None:
         """Remember a question for warming and for the quality of the index; it is written down by housekeeping."""
         if query.query:
-            self.housekeeping.recall.asked(query.query)
+            self.housekeeping.recall.record(query.query)
         self.engine.query_log.record(query.canonical)
 
     async def in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
         """Run in a worker thread with this request's context, so that its log lines carry the request id."""
         context = contextvars.copy_context()
         return await asyncio.get_running_loop().run_in_executor(self.pool, context.run, work, *arguments)
-
-    def disk_free(self) -> float:
-        """The share of the disk under the home folder that is free, 0..1."""
-        disk = os.statvfs(self.settings.home)
-        return disk.f_bavail / disk.f_blocks if disk.f_blocks else 1.0

@@ -1,4 +1,7 @@
-"""`serve --watch`: every indexed folder is kept current, those added later too."""
+"""`serve --watch`: every indexed folder is kept current, those added later too.
+
+Housekeeping's thread refreshes and the stopping thread closes, one at a time under a lock; `checked` is for any thread.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ class Watching:
             if roots == self._roots:
                 return
             self._close()
-            self._watcher = self._engine.watch(told=self._told, note=log.warning)
+            self._watcher = self._engine.watch(told=self._updated, note=log.warning)
             self._roots = roots
             log.info("watching %d folders", len(roots))
 
@@ -44,7 +47,7 @@ class Watching:
             self._watcher.close()
             self._watcher = None
 
-    def _told(self, outcome: IndexReport) -> None:
+    def _updated(self, outcome: IndexReport) -> None:
         self.checked = time.time()
         files = outcome.files
         if files.new or files.changed or files.removed:

@@ -1,7 +1,12 @@
-"""SQLite: the truth. Every index is derived from what is here and can be made again from it alone."""
+"""SQLite holds what cannot be made again. Every index is derived from it and can be rebuilt from it alone.
 
-from localsearch.store.corpus import ChunkRow, Corpus, DocumentRow, FacetRow, NewDocument
+Enter through the classes listed below. Rows of index.db are changed here only,
+and by `upkeep.purge`.
+"""
+
+from localsearch.store.corpus import ChunkRow, Corpus, FacetRow
 from localsearch.store.database import Database
+from localsearch.store.documents import DocumentRow, NewDocument
 from localsearch.store.embeddings import Embeddings, Version
 from localsearch.store.feedback import Feedback, Judgement
 from localsearch.store.ledger import FileRow, Ledger

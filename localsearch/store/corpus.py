@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,56 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from localsearch.store.database import Database
-from localsearch.store.digests import is_as_stored, renew_row_digest, store_digest
+from localsearch.store.digests import is_as_stored, keeping_digest, renew_row_digest, store_digest
+from localsearch.store.documents import COLUMNS, DocumentRow, NewDocument, file_name, from_row, insert
+from localsearch.store.embedded_text import embedded_text, embedding_hash
 from localsearch.types import Chunk, Ids, IndexedChunk, Place
 
 SEGMENT = 32_768
 """Characters of text in one row of `bodies`."""
 _SEGMENT_BITS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class NewDocument:
-    """A document ready to be stored: its text, its chunks, and the hash of what is embedded for each chunk."""
-
-    key: str
-    title: str
-    type: str
-    text: str
-    chunks: tuple[Chunk, ...]
-    hashes: tuple[bytes, ...]
-    path: str | None = None
-    member: str = ""
-    language: str = ""
-    author: str = ""
-    size: int = 0
-    created: float | None = None
-    modified: float | None = None
-    tags: tuple[str, ...] = ()
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    content_hash: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentRow:
-    """A stored document without its text."""
-
-    id: int
-    collection: str
-    key: str
-    title: str
-    path: str | None
-    member: str
-    type: str
-    language: str
-    author: str
-    size: int
-    created: float | None
-    modified: float | None
-    indexed: float
-    tags: tuple[str, ...]
-    metadata: Mapping[str, Any]
-    content_hash: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +35,10 @@ class ChunkRow:
 
 
 _PLACES = msgspec.json.Decoder(Place)
-_COLUMNS = (
-    "id, collection, key, title, path, member, type, language, author, size, created, modified, indexed, tags, "
-    "metadata, content_hash"
-)
 
 
 class FacetRow(NamedTuple):
-    """What is counted of one document, as the database has it; `paths` are those of all its copies."""
+    """The values of one document that facets count. `paths` are those of all its copies."""
 
     type: str
     paths: tuple[str, ...]
@@ -107,15 +59,19 @@ class Corpus:
         """Store a document in place of any with the same key; return its new id and those of its chunks."""
         with self.db.write() as connection:
             self.remove_keys(collection, [document.key])
-            document_id = _insert_document(connection, collection, document)
+            document_id = insert(connection, collection, document)
             connection.executemany("INSERT INTO bodies VALUES (?, ?)", _segments(document_id, document.text))
-            chunk_ids = _insert_chunks(connection, document_id, document)
+            passages = ((chunk, document.text[chunk.start : chunk.end]) for chunk in document.chunks)
+            chunk_ids = _insert_chunks(connection, document_id, document.stored_title, passages)
             store_digest(connection, document_id)
             connection.execute("INSERT INTO changes (document_id) VALUES (?)", (document_id,))
         return document_id, chunk_ids
 
-    def rename(self, document_id: int, key: str, path: str) -> None:
-        """Give a document another key and path: its file moved."""
+    def rename(self, document_id: int, key: str, path: str) -> list[int]:
+        """Give a document another key and path: its file moved. Returns the ids of chunks that are to be embedded.
+
+        Those are all of its chunks, made anew, where its title is the name of its file and that changed.
+        """
         with self.db.write() as connection:
             connection.execute(
                 "UPDATE documents SET key = ?, path = ? WHERE id = ?",
@@ -123,6 +79,23 @@ class Corpus:
             )
             renew_row_digest(connection, document_id)
             connection.execute("INSERT INTO changes (document_id) VALUES (?)", (document_id,))
+            title, named, member = connection.execute(
+                "SELECT title, named, member FROM documents WHERE id = ?", (document_id,)
+            ).fetchone()
+            name = file_name(path, member)
+            return self.retitle(document_id, name) if named and name != title else []
+
+    def retitle(self, document_id: int, title: str) -> list[int]:
+        """Give a document this title, and its chunks new ids, with the hashes of what is embedded under it.
+
+        Returns the new ids. An id stands for one embedded text, so no index takes an old vector for a new chunk's.
+        """
+        with self.db.write() as connection, keeping_digest(connection, document_id):
+            passages = [(Chunk(row.start, row.stop, row.place), row.text) for row in self.chunks(document_id)]
+            connection.execute("UPDATE documents SET title = ? WHERE id = ?", (title, document_id))
+            connection.execute("DELETE FROM chunks WHERE document_id = ?", (document_id,))
+            connection.execute("INSERT INTO changes (document_id) VALUES (?)", (document_id,))
+            return _insert_chunks(connection, document_id, title, passages)
 
     def remove_keys(self, collection: str, keys: Sequence[str]) -> list[int]:
         """Delete documents by key; return the ids of those that existed."""
@@ -178,7 +151,7 @@ class Corpus:
         return [row[0] for row in rows]
 
     def changed_on_disk(self) -> Iterator[int]:
-        """Ids of documents that are not what was stored. Reads every byte of them."""
+        """Return ids of documents whose digest differs. Reads every byte of them."""
         for document_id in self.document_ids():
             with self.db.snapshot() as connection:
                 whole = is_as_stored(connection, document_id)
@@ -190,17 +163,17 @@ class Corpus:
 
     def find(self, collection: str, key: str) -> DocumentRow | None:
         rows = self.db.query(
-            f"SELECT {_COLUMNS} FROM documents WHERE collection = ? AND key = ?", (collection, key)
+            f"SELECT {COLUMNS} FROM documents WHERE collection = ? AND key = ?", (collection, key)
         )
-        return _document(rows[0]) if rows else None
+        return from_row(rows[0]) if rows else None
 
     def by_content(self, collection: str, content_hash: bytes) -> list[DocumentRow]:
         """The documents made from a file with this content."""
         rows = self.db.query(
-            f"SELECT {_COLUMNS} FROM documents WHERE collection = ? AND content_hash = ?",
+            f"SELECT {COLUMNS} FROM documents WHERE collection = ? AND content_hash = ?",
             (collection, content_hash),
         )
-        return [_document(row) for row in rows]
+        return [from_row(row) for row in rows]
 
     def matching(self, targets: Sequence[str], collection: str | None = None) -> list[DocumentRow]:
         """Documents with these ids, or whose file is at or below these paths, in one collection or in all."""
@@ -208,17 +181,17 @@ class Corpus:
         for target in targets:
             below = target.rstrip("/") + "/"
             rows = self.db.query(
-                f"SELECT {_COLUMNS} FROM documents WHERE (key = ? OR path = ? OR substr(path, 1, ?) = ?)"
+                f"SELECT {COLUMNS} FROM documents WHERE (key = ? OR path = ? OR substr(path, 1, ?) = ?)"
                 " AND (? IS NULL OR collection = ?)",
                 (target, target, len(below), below, collection, collection),
             )
-            found.update((row[0], _document(row)) for row in rows)
+            found.update((row.id, row) for row in map(from_row, rows))
         return list(found.values())
 
     def documents(self, ids: Iterable[int]) -> dict[int, DocumentRow]:
         """Rows by id; what does not exist is left out."""
-        rows = self.db.among(f"SELECT {_COLUMNS} FROM documents WHERE id IN ({{}})", ids)
-        return {row[0]: _document(row) for row in rows}
+        rows = self.db.among(f"SELECT {COLUMNS} FROM documents WHERE id IN ({{}})", ids)
+        return {row.id: row for row in map(from_row, rows)}
 
     def select(self, clause: str, params: Sequence[Any]) -> NDArray[np.int64]:
         """Ids of the documents `d` that a WHERE clause matches, ascending."""
@@ -230,7 +203,7 @@ class Corpus:
         return self.db.one(f"SELECT 1 FROM documents AS d WHERE {clause} LIMIT 1", params) is not None
 
     def facet_rows(self, document_ids: Iterable[int]) -> list[FacetRow]:
-        """What facets are counted from."""
+        """Return the rows that facets are counted from."""
         listed = _list(document_ids)
         copies: dict[int, list[str]] = {}
         for id, path in self.db.query(
@@ -302,8 +275,19 @@ class Corpus:
         text = self.text(document_id) if rows else ""
         return [ChunkRow(i, document_id, a, b, _place(place), text[a:b]) for i, a, b, place in rows]
 
+    def embedded_texts(self, chunk_ids: Iterable[int]) -> dict[int, str]:
+        """What is embedded for these chunks, by id; what does not exist is left out."""
+        with self.db.snapshot():
+            passages = self.chunk_rows(chunk_ids)
+            documents = self.documents({passage.document_id for passage in passages.values()})
+        return {
+            id: embedded_text(documents[passage.document_id].title, passage.place.heading, passage.text)
+            for id, passage in passages.items()
+            if passage.document_id in documents
+        }
+
     def indexed_chunks(self, document_ids: Iterable[int]) -> Iterator[IndexedChunk]:
-        """What the lexical index is told about these documents."""
+        """Return these documents as the lexical index takes them."""
         for document in self.documents(document_ids).values():
             path = document.key if document.path is None else document.path + document.member
             for chunk in self.chunks(document.id):
@@ -339,33 +323,13 @@ class Corpus:
         ]
 
 
-def _insert_document(connection: sqlite3.Connection, collection: str, document: NewDocument) -> int:
-    values = (
-        collection,
-        document.key,
-        document.title,
-        document.path,
-        document.member,
-        document.type,
-        document.language,
-        document.author,
-        document.size,
-        document.created,
-        document.modified,
-        time.time(),
-        json.dumps(document.tags, ensure_ascii=False),
-        json.dumps(document.metadata, ensure_ascii=False, default=str),
-        document.content_hash,
-    )
-    columns = _COLUMNS.removeprefix("id, ")
-    marks = ", ".join("?" * len(values))
-    cursor = connection.execute(f"INSERT INTO documents ({columns}) VALUES ({marks})", values)
-    return int(cursor.lastrowid or 0)
-
-
-def _insert_chunks(connection: sqlite3.Connection, document_id: int, document: NewDocument) -> list[int]:
+def _insert_chunks(
+    connection: sqlite3.Connection, document_id: int, title: str, passages: Iterable[tuple[Chunk, str]]
+) -> list[int]:
+    """Store chunks, each with the hash of what is embedded for it."""
     ids = []
-    for chunk, digest in zip(document.chunks, document.hashes, strict=True):
+    for chunk, text in passages:
+        digest = embedding_hash(embedded_text(title, chunk.place.heading, text))
         cursor = connection.execute(
             "INSERT INTO chunks (document_id, start, stop, place, hash) VALUES (?, ?, ?, ?, ?)",
             (document_id, chunk.start, chunk.end, _place_json(chunk.place), digest),
@@ -394,13 +358,6 @@ def _slice(segments: Mapping[int, str], document_id: int, start: int, stop: int)
 
 def _segment_range(document_id: int) -> tuple[int, int]:
     return document_id << _SEGMENT_BITS, ((document_id + 1) << _SEGMENT_BITS) - 1
-
-
-def _document(row: Sequence[Any]) -> DocumentRow:
-    *plain, tags, metadata, content_hash = row
-    labels = () if tags == "[]" else tuple(json.loads(tags))
-    own = {} if metadata == "{}" else json.loads(metadata)
-    return DocumentRow(*plain, labels, own, content_hash)  # type: ignore[call-arg]
 
 
 def _place_json(place: Place) -> str:

@@ -11,7 +11,6 @@ import errno
 import os
 import sqlite3
 import threading
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +18,9 @@ from typing import Any
 
 import sqlite_utils
 
-from localsearch.errors import DamagedError, DiskFullError, FormatError, ReadOnlyError, StorageError
-from localsearch.store.schema import MIGRATIONS
+from localsearch.errors import DamagedError, ReadOnlyError, StorageError
+from localsearch.platform.disk import disk_full, is_full
+from localsearch.store.migrations import check_format, migrate
 
 FILE = "index.db"
 SERVICE = "service.db"
@@ -105,7 +105,7 @@ class Database:
         return connection
 
     def _keep(self, connection: sqlite3.Connection) -> None:
-        """Remember it for closing, and close those of threads that have ended."""
+        """Keep a thread's connection for closing, and close those of threads that have ended."""
         with self._readers_lock:
             for thread in [thread for thread in self._readers if not thread.is_alive()]:
                 self._readers.pop(thread).close()
@@ -135,6 +135,12 @@ class Database:
         """A number that changes with every commit; None where others may write, or this thread is about to."""
         writing = self._writing_thread == threading.get_ident()
         return None if self.read_only or writing else self._commits
+
+    def changed_elsewhere(self) -> bool:
+        """Whether another connection has committed since this thread asked last; true when it never asked."""
+        version = self.one("PRAGMA data_version")
+        before, self._local.data_version = getattr(self._local, "data_version", None), version
+        return bool(before != version)
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:
@@ -200,13 +206,6 @@ class Database:
                 hint="Check the disk, then restart: the index is checked and goes on from its last durable state.",
             )
 
-    def checkpoint(self) -> None:
-        """Move the write-ahead log into the database file and truncate it if no reader needs it."""
-        with self._lock:
-            self._check_writable()
-            with self._noting_failure(), _explained(self.file):
-                self._checkpoint(_WAIT_MS)
-
     def _end_log_if_long(self) -> None:
         """Keep the log short. What was committed is durable in it already, so an error only stops later writes."""
         size = self._log_size()
@@ -220,7 +219,7 @@ class Database:
         self._checkpoint_at = self._log_size() + WAL_STEP
 
     def _checkpoint(self, wait_ms: int) -> None:
-        """Move the log into the database file; end it too when all readers let go of it within this time."""
+        """Move the log into the database file. Empty the log too, if all readers release it within this time."""
         self._writer.execute(f"PRAGMA busy_timeout={wait_ms}")
         try:
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -243,12 +242,8 @@ class Database:
         with self._lock:
             self._check_writable()
             with self._noting_failure(), _explained(self.file):
-                self._writer.execute("VACUUM")
+                sqlite_utils.Database(self._writer, execute_plugins=False).vacuum()
                 self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-
-    def tables(self) -> sqlite_utils.Database:
-        """The writing connection through sqlite-utils, for maintenance; hold `write()` while changing."""
-        return sqlite_utils.Database(self._writer)
 
     def backup_to(self, file: Path) -> None:
         """Copy a consistent state into a new file with SQLite's own backup.
@@ -274,49 +269,6 @@ class Database:
                 self._writer.close()
 
 
-def migrate(connection: sqlite3.Connection) -> list[str]:
-    """Apply the migrations that this database lacks, each with its record in one transaction."""
-    db = sqlite_utils.Database(connection)
-    check_format(connection)
-    connection.execute("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, applied REAL NOT NULL)")
-    done = {row["name"] for row in db["migrations"].rows}
-    applied = []
-    for name, script in MIGRATIONS:
-        if name not in done:
-            _apply(connection, name, script)
-            applied.append(name)
-    return applied
-
-
-def _apply(connection: sqlite3.Connection, name: str, script: str) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        if connection.execute("SELECT 1 FROM migrations WHERE name = ?", (name,)).fetchone():
-            connection.execute("ROLLBACK")  # another process was first
-            return
-        for statement in script.split(";"):
-            if statement.strip():
-                connection.execute(statement)
-        connection.execute("INSERT INTO migrations VALUES (?, ?)", (name, time.time()))
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-
-
-def check_format(connection: sqlite3.Connection) -> None:
-    """Raise FormatError when the database holds a migration that this release does not know."""
-    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'migrations'").fetchone():
-        return
-    known = {name for name, _ in MIGRATIONS}
-    newer = [name for (name,) in connection.execute("SELECT name FROM migrations") if name not in known]
-    if newer:
-        raise FormatError(
-            f"This index was written by a newer release (it has {newer[0]}).",
-            hint="Upgrade localsearch, or index into another --home.",
-        )
-
-
 @contextmanager
 def _explained(file: Path) -> Iterator[None]:
     """Turn SQLite's errors into ours, each with what to do about it."""
@@ -325,7 +277,7 @@ def _explained(file: Path) -> Iterator[None]:
     except sqlite3.DatabaseError as error:
         raise explain(error, file) from error
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if is_full(error):
             raise disk_full(file.parent) from error
         if error.errno in (errno.EMFILE, errno.ENFILE):
             raise _too_many_open(file) from error
@@ -370,12 +322,6 @@ def _too_many_open(file: Path) -> StorageError:
 
 def _closed() -> StorageError:
     return StorageError("The index is closed.", hint="Open it again.")
-
-
-def disk_full(folder: Path) -> DiskFullError:
-    return DiskFullError(
-        f"The disk of {folder} is full.", hint="Free some space and run it again; it goes on."
-    )
 
 
 def _quoted(file: Path) -> str:

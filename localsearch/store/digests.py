@@ -1,11 +1,15 @@
-"""Digests of what is stored, since SQLite keeps no checksums: a byte that changed on the disk is found by `check`."""
+"""Digest what is stored, since SQLite keeps no checksums: `check` finds a byte that changed on the disk.
+
+For `store` only; `upkeep.check` asks through Corpus and Embeddings.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 _HALF = 8
@@ -13,6 +17,7 @@ _ROW = (
     "collection, key, title, path, member, type, language, author, size, created, modified, indexed, tags, metadata,"
     " content_hash"
 )
+"""What is digested of a row, in this order: stored digests depend on it, so it does not follow new columns."""
 
 
 def store_digest(connection: sqlite3.Connection, document_id: int) -> None:
@@ -27,6 +32,15 @@ def renew_row_digest(connection: sqlite3.Connection, document_id: int) -> None:
     if digest is not None:
         renewed = _row_digest(connection, document_id) + digest[_HALF:]
         connection.execute("UPDATE documents SET digest = ? WHERE id = ?", (renewed, document_id))
+
+
+@contextmanager
+def keeping_digest(connection: sqlite3.Connection, document_id: int) -> Iterator[None]:
+    """Digest a document anew after a change to its row or chunks, unless it was not what was stored before."""
+    sound = _stored(connection, document_id) is not None and is_as_stored(connection, document_id)
+    yield
+    if sound:
+        store_digest(connection, document_id)
 
 
 def is_as_stored(connection: sqlite3.Connection, document_id: int) -> bool:

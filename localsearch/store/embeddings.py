@@ -101,7 +101,7 @@ class Embeddings:
         return next(version for version in self.versions() if version.id == version_id)
 
     def expect_all(self, version_id: int) -> None:
-        """Note every chunk whose vector this version lacks as pending."""
+        """Mark every chunk whose vector this version lacks as pending."""
         with self.db.write() as connection:
             connection.execute(
                 "INSERT OR IGNORE INTO pending (version_id, chunk_id) SELECT ?, c.id FROM chunks AS c WHERE NOT"
@@ -132,7 +132,7 @@ class Embeddings:
             connection.execute("DELETE FROM settings WHERE name = ?", (_calibration(version_id),))
 
     def calibration(self, version_id: int) -> dict[str, Any] | None:
-        """What `keep_calibration` was last given for this version."""
+        """Return what `keep_calibration` last stored for this version."""
         text = self.db.one("SELECT value FROM settings WHERE name = ?", (_calibration(version_id),))
         found: dict[str, Any] | None = None if text is None else json.loads(text)
         return found
@@ -147,15 +147,15 @@ class Embeddings:
 
     # -- what lacks a vector
 
-    def expect(self, chunk_ids: Sequence[int], hashes: Sequence[bytes]) -> None:
+    def expect(self, chunk_ids: Sequence[int]) -> None:
         """Note new chunks as pending in every live version, except where the cache has their vector."""
         with self.db.write() as connection:
             live = connection.execute("SELECT id FROM versions WHERE state != 'retired'")
             for (version_id,) in live.fetchall():
                 connection.executemany(
-                    "INSERT INTO pending (version_id, chunk_id) SELECT ?1, ?2 WHERE NOT EXISTS"
-                    " (SELECT 1 FROM vectors WHERE version_id = ?1 AND hash = ?3)",
-                    [(version_id, chunk_id, digest) for chunk_id, digest in zip(chunk_ids, hashes)],
+                    "INSERT INTO pending (version_id, chunk_id) SELECT ?1, c.id FROM chunks AS c WHERE c.id = ?2"
+                    " AND NOT EXISTS (SELECT 1 FROM vectors AS v WHERE v.version_id = ?1 AND v.hash = c.hash)",
+                    [(version_id, chunk_id) for chunk_id in chunk_ids],
                 )
 
     def pending(self, version_id: int, limit: int) -> list[PendingChunk]:
@@ -168,7 +168,7 @@ class Embeddings:
         return [PendingChunk(*row) for row in rows]
 
     def pending_among(self, version_id: int, chunk_ids: Sequence[int]) -> list[PendingChunk]:
-        """Those of these chunks that lack a vector."""
+        """Return those of these chunks that lack a vector."""
         rows = self.db.query(
             "SELECT c.id, c.document_id, c.hash FROM pending AS p JOIN chunks AS c ON c.id = p.chunk_id"
             f" WHERE p.version_id = ? AND p.chunk_id IN ({','.join(map(str, chunk_ids))})",
@@ -180,6 +180,12 @@ class Embeddings:
         return int(self.db.one("SELECT count(*) FROM pending WHERE version_id = ?", (version_id,)))
 
     # -- what it cost
+
+    def progress(self, version_id: int) -> tuple[int, int, str]:
+        """Three values of which one changes whenever vectors of this version come or go, or are calibrated."""
+        newest = int(self.db.one("SELECT max(id) FROM vectors") or 0)
+        calibration = self.db.one("SELECT value FROM settings WHERE name = ?", (_calibration(version_id),))
+        return newest, self.pending_count(version_id), str(calibration or "")
 
     def spent(self) -> tuple[int, float]:
         """Tokens embedded and seconds of processor time, in all."""
@@ -241,7 +247,7 @@ class Embeddings:
         return ids, quantize.from_bytes([row[1] for row in rows], dimensions)
 
     def _dimensions(self, version_id: int) -> int:
-        """Of a version's vectors, looked up once: ids of versions are never reused."""
+        """The dimensions of a version's vectors, looked up once: ids of versions are never reused."""
         if version_id not in self._sizes:
             found = self.db.one("SELECT dimensions FROM versions WHERE id = ?", (version_id,))
             if found is None:

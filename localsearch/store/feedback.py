@@ -1,4 +1,4 @@
-"""What people said of answers: the judgements behind `eval --feedback` and the quality metric."""
+"""Keep people's judgements of answers. `eval --feedback` and the quality metric read them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The ledger: every file seen, what became of it and why, and the roots that are kept current."""
+"""Keep the ledger: every file seen, its state and the reason, and the roots that are kept current.
+
+`indexing` writes it. Anything may read it.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ from localsearch.store.database import Database
 class FileRow:
     """A file seen. `state` is indexed, skipped or failed; `content_hash` names the content that is searchable.
 
-    A failed file that still has a content hash is stale: its last good content stays searchable.
+    A failed file that still has a content hash is stale: its last good content stays searchable. `notes` say what of an
+    indexed file could not be read, each with its place.
     """
 
     collection: str
@@ -29,9 +33,13 @@ class FileRow:
     rule: str = ""
     reason: str = ""
     tries: int = 0
+    notes: tuple[str, ...] = ()
 
 
-_COLUMNS = "collection, raw, path, root, size, mtime_ns, content_hash, state, rule, reason, tries"
+_COLUMNS = "collection, raw, path, root, size, mtime_ns, content_hash, state, rule, reason, tries, notes"
+_NOTED = "state = 'indexed' AND notes != '[]'"
+NOTES, NOTE_CHARS = 50, 500
+"""Notes kept of one file, and characters of one."""
 
 
 class Ledger:
@@ -43,11 +51,11 @@ class Ledger:
     def put(self, row: FileRow) -> None:
         with self.db.write() as connection:
             connection.execute(
-                f"INSERT INTO files ({_COLUMNS}, seen) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                f"INSERT INTO files ({_COLUMNS}, seen) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (collection, raw) DO UPDATE SET path = excluded.path, root = excluded.root,"
                 " size = excluded.size, mtime_ns = excluded.mtime_ns, content_hash = excluded.content_hash,"
                 " state = excluded.state, rule = excluded.rule, reason = excluded.reason,"
-                " tries = excluded.tries, seen = excluded.seen",
+                " tries = excluded.tries, notes = excluded.notes, seen = excluded.seen",
                 (
                     row.collection,
                     row.raw,
@@ -60,6 +68,7 @@ class Ledger:
                     row.rule,
                     row.reason,
                     row.tries,
+                    _notes_json(row.notes),
                     time.time(),
                 ),
             )
@@ -85,7 +94,7 @@ class Ledger:
         rows = self.db.query(
             f"SELECT {_COLUMNS} FROM files WHERE collection = ? AND raw = ?", (collection, raw)
         )
-        return FileRow(*rows[0]) if rows else None
+        return _file_row(rows[0]) if rows else None
 
     def under(self, collection: str, folder: bytes) -> dict[bytes, FileRow]:
         """All files seen at or below a path, by raw path."""
@@ -94,12 +103,12 @@ class Ledger:
             f"SELECT {_COLUMNS} FROM files WHERE collection = ? AND (raw = ? OR (raw >= ? AND raw < ?))",
             (collection, folder, below, below[:-1] + b"0"),
         )
-        return {row[1]: FileRow(*row) for row in rows}
+        return {row[1]: _file_row(row) for row in rows}
 
     def at(self, path: str) -> list[FileRow]:
         """The file with this path, once per collection that holds it."""
         rows = self.db.query(f"SELECT {_COLUMNS} FROM files WHERE path = ?", (path,))
-        return [FileRow(*row) for row in rows]
+        return [_file_row(row) for row in rows]
 
     def holders(self, collection: str, content_hash: bytes) -> list[FileRow]:
         """The files whose searchable content this is, by path."""
@@ -107,7 +116,7 @@ class Ledger:
             f"SELECT {_COLUMNS} FROM files WHERE collection = ? AND content_hash = ? ORDER BY path",
             (collection, content_hash),
         )
-        return [FileRow(*row) for row in rows]
+        return [_file_row(row) for row in rows]
 
     def counts(self) -> dict[str, int]:
         """How many files are in each state."""
@@ -115,12 +124,17 @@ class Ledger:
         counts.update(self.db.query("SELECT state, count(*) FROM files GROUP BY state"))
         return counts
 
-    def troubled(self, state: str, limit: int = 100) -> list[FileRow]:
-        """Files in a state, those seen last first."""
+    def noted_count(self) -> int:
+        """How many indexed files have notes: something of them could not be read."""
+        return int(self.db.one(f"SELECT count(*) FROM files WHERE {_NOTED}"))
+
+    def troubled(self, state: str, limit: int = -1) -> list[FileRow]:
+        """Files in a state, or `noted` ones, those seen last first; all of them without a limit."""
+        where, values = (_NOTED, ()) if state == "noted" else ("state = ?", (state,))
         rows = self.db.query(
-            f"SELECT {_COLUMNS} FROM files WHERE state = ? ORDER BY seen DESC LIMIT ?", (state, limit)
+            f"SELECT {_COLUMNS} FROM files WHERE {where} ORDER BY seen DESC, path LIMIT ?", (*values, limit)
         )
-        return [FileRow(*row) for row in rows]
+        return [_file_row(row) for row in rows]
 
     def by_rule(self) -> Iterator[tuple[str, str, int]]:
         """State, rule and count of every kind of file that was not indexed."""
@@ -139,3 +153,16 @@ class Ledger:
         """Collection, path and options of everything that was indexed."""
         rows = self.db.query("SELECT collection, path, options FROM roots ORDER BY path")
         return [(collection, path, json.loads(options)) for collection, path, options in rows]
+
+
+def _file_row(row: Sequence[Any]) -> FileRow:
+    *columns, notes = row
+    values = (*columns, tuple(json.loads(notes)))
+    return FileRow(*values)
+
+
+def _notes_json(notes: Sequence[str]) -> str:
+    """What is kept of the notes of one file: as many as a person would read, and how many more there are."""
+    kept = [note if len(note) <= NOTE_CHARS else note[: NOTE_CHARS - 1] + "…" for note in notes[:NOTES]]
+    more = len(notes) - len(kept)
+    return json.dumps([*kept, *([f"and {more:,} more notes"] if more else [])], ensure_ascii=False)

@@ -4,12 +4,13 @@ Times are seconds since 1970 UTC (REAL). Hashes are 16-byte BLAKE2b digests. Ids
 
 documents  one row per document of a collection. `key` is what people call its id: the path (with `!/member` inside
            a container) for files, the given id for records. Identical files are one document; `files` holds each
-           path.
+           path. `named` is 1 where it has no title of its own: `title` is then the name of its file, and follows it.
            `digest` names the row, then its text and chunks, 8 bytes each: SQLite itself does not notice a
            changed byte. It is NULL for what an earlier release stored.
 bodies     the extracted text in segments, so that a passage is read without reading the whole document: the id
            is document_id * 2**20 + the segment's number
-chunks     passages; `hash` names the text that is embedded (title and heading path with the passage)
+chunks     passages; `hash` names the text that is embedded (title and heading path with the passage). An id stands
+           for one embedded text: where the title changes, the chunks get new ids
 versions   embedding versions; one is active
 vectors    embeddings by version and hash, with their CRC-32: the cache that embeds nothing twice. In 12 bits a
            component, or in half floats where an earlier release stored them; localsearch/quantize.py tells them apart
@@ -17,7 +18,7 @@ tokens     sign bits of the vectors of a passage's tokens, row after row, by ver
            derived, and made again when they are missing or damaged
 pending    chunks that still lack a vector, per live version
 changes    the log that derived indexes replay: document ids in order of change
-files      the ledger: every file seen, with its state and the reason
+files      the ledger: every file seen, with its state and the reason, and in `notes` what could not be read of it
 feedback   judgements of people: this document answers this query, or does not
 roots      what was indexed, with its options, so that it can be checked again and watched
 """
@@ -155,6 +156,20 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         """
         DROP INDEX documents_by_content;
         CREATE INDEX documents_by_content ON documents (content_hash) WHERE content_hash IS NOT NULL;
+        """,
+    ),
+    (
+        # Hashes were taken before a file without a title got its name as title; localsearch/store/rehash.py mends them.
+        "0006_names",
+        """
+        ALTER TABLE documents ADD COLUMN named INTEGER NOT NULL DEFAULT 0;
+        INSERT INTO settings SELECT 'rehashed up to', '0' WHERE EXISTS (SELECT 1 FROM documents);
+        """,
+    ),
+    (
+        "0007_notes",
+        """
+        ALTER TABLE files ADD COLUMN notes TEXT NOT NULL DEFAULT '[]';
         """,
     ),
 )

@@ -50,7 +50,7 @@ class TokenBits:
                 )
 
     def damaged(self) -> list[int]:
-        """Rows whose bits are not what was stored."""
+        """Return rows whose bits do not match their CRC-32."""
         rows = self.db.query("SELECT id FROM tokens ORDER BY id")
         return [row for (row,) in rows if not self._is_sound(row)]
 

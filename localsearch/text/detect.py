@@ -1,12 +1,19 @@
-"""Which language a text is in: by script first, then by the function words of its commonest alphabet."""
+"""Which language a text is in: by script first, then by function words, then by the statistics of its letters."""
 
 from __future__ import annotations
 
 import re
+import threading
+import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING
 
 from localsearch.text.stopwords import STOP_WORDS
+
+if TYPE_CHECKING:
+    from py3langid.langid import LanguageIdentifier
 
 SAMPLE = 4000
 """Characters looked at: enough to be sure, few enough to cost microseconds."""
@@ -58,6 +65,22 @@ _LETTERS = {
     "sr": "ђјљњћџđ",
     "fa": "پچژگ",
 }
+PHRASE = 60
+"""Characters of a text that is a phrase, such as a query: its function words tell more than its letters."""
+_UNLIKE = frozenset(["en", "de", "fr", "it", "nl", "hu", "tr"])
+"""Languages that their function words tell from all others, where they lead by as many votes."""
+_PLAINLY = 3.0
+_SURE = 0.3
+"""Probability below which the model's answer is no more than a guess."""
+_TOLD = [
+    "en", "de", "fr", "es", "it", "pt", "nl", "sv", "da", "no", "nn", "fi", "hu", "ro", "pl", "cs", "sk",
+    "sl", "hr", "bs", "sq", "tr", "ca", "id", "ms", "et", "lt", "lv", "vi", "ru", "uk", "bg", "sr", "mk",
+    "be", "el", "ar", "fa", "ur", "ps", "ku", "he", "is", "eu", "gl", "oc", "ga", "cy", "br", "af", "sw",
+    "tl", "la", "eo", "mt", "az", "uz", "kk", "ky", "tg", "tt", "mn", "hi", "mr", "ne",
+]  # fmt: skip
+"""Languages that the model is asked about: those with a state, a literature or a newspaper of their own in use."""
+_SAME_AS = {"nn": "no", "nb": "no", "bs": "hr"}
+_LOADING = threading.Lock()
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -76,22 +99,31 @@ _LANGUAGES_OF_LETTER = _invert(_LETTERS)
 def detect_language(text: str) -> str:
     """ISO 639-1 code of the text's main language, '' if unsure.
 
+    By script, then by function words; what is longer than a phrase, and not plainly one of the languages that no
+    other is like, by the statistics of letters that py3langid keeps.
+
     Example: `detect_language("Wo liegt der Bahnhof?")` is `"de"`, `detect_language("Bahnhof")` is `""`.
     """
-    sample = _sample(text)
+    whole = _sample(text)
+    sample = whole.casefold()
     script = _script(sample)
     if script in _OF_SCRIPT:
         return _OF_SCRIPT[script]
     candidates = _CANDIDATES.get(script, ())
-    return candidates[0] if len(candidates) == 1 else _by_words(sample, candidates)
+    if len(candidates) == 1:
+        return candidates[0]
+    language, lead = _by_words(sample, candidates)
+    if len(sample) < PHRASE or (language in _UNLIKE and lead >= _PLAINLY) or not candidates:
+        return language
+    return _by_letters(whole) or language
 
 
 def _sample(text: str) -> str:
     """The start, or the start and a piece of the middle: front matter is often in another language."""
     if len(text) <= SAMPLE:
-        return text.casefold()
+        return text
     middle = len(text) // 2
-    return (text[: SAMPLE // 2] + " " + text[middle : middle + SAMPLE // 2]).casefold()
+    return text[: SAMPLE // 2] + " " + text[middle : middle + SAMPLE // 2]
 
 
 def _script(sample: str) -> str:
@@ -105,7 +137,8 @@ def _script(sample: str) -> str:
     return best if counts[best] else ""
 
 
-def _by_words(sample: str, candidates: tuple[str, ...]) -> str:
+def _by_words(sample: str, candidates: tuple[str, ...]) -> tuple[str, float]:
+    """The language with most votes, '' if unsure, and by how many votes it leads."""
     votes: defaultdict[str, float] = defaultdict(float)
     for word in _WORD.findall(sample):
         _vote(votes, _LANGUAGES_OF_WORD.get(word, ()), candidates, 1.0 if len(word) > 1 else 0.3)
@@ -114,9 +147,32 @@ def _by_words(sample: str, candidates: tuple[str, ...]) -> str:
                 _vote(votes, _LANGUAGES_OF_LETTER.get(letter, ()), candidates, 0.5)
     ranked = sorted(votes.items(), key=lambda item: -item[1])[:2]
     if not ranked or ranked[0][1] < 1.0:
-        return ""
+        return "", 0.0
     second = ranked[1][1] if len(ranked) > 1 else 0.0
-    return ranked[0][0] if ranked[0][1] >= 1.15 * second else ""
+    language = ranked[0][0] if ranked[0][1] >= 1.15 * second else ""
+    return language, ranked[0][1] - 2 * second
+
+
+def _by_letters(sample: str) -> str:
+    """The language by py3langid's model, '' where it is not sure."""
+    language, sure = _model().classify(unicodedata.normalize("NFC", sample))
+    return _SAME_AS.get(language, language) if sure >= _SURE and len(language) == 2 else ""
+
+
+def _model() -> LanguageIdentifier:
+    """The model, loaded when it is first asked for: half a second, and 60 MB of memory."""
+    with _LOADING:
+        return _loaded()
+
+
+@cache
+def _loaded() -> LanguageIdentifier:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    model = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    model.set_languages(_TOLD)
+    model._full_model = None  # the other languages' share of the memory
+    return model
 
 
 def _vote(

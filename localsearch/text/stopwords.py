@@ -73,6 +73,9 @@ _LISTS = {
         pärast enne vahel tema nende""",
     "lt": """ir yra kad į su iš ne tai buvo kaip apie bet dėl jo jos jie kuris kuri kurie už po prie ar kas kur kada
         kodėl taip pat nuo iki""",
+    "sq": """të e në i dhe një për me nga që është së më si do ka nuk janë ai ajo u por ose kjo ky këto këta tij saj
+        tyre kur ku pse kush cili cila çfarë edhe mund duhet pas para ndërmjet gjatë deri nëse ishte ishin qenë jetë
+        shumë vetëm tek te prej kështu unë ju ne ata""",
     "ru": """и в не на что с он а как это по но они к у ты из мы за вы так же от его её до для или при о был была было
         были быть который которая которые которых если уже ещё когда где кто чем какой какая какие почему есть также
         только после между этот эта эти этого того их ей ему во со об между над под без через является""",

@@ -21,9 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localsearch.errors import ConflictError, DamagedError, FormatError, UsageError
+from localsearch.platform.disk import sync_file, sync_path
 from localsearch.release import __version__
 from localsearch.store import Database
-from localsearch.store.database import FILE, SERVICE, check_format, explain
+from localsearch.store.database import FILE, SERVICE, explain
+from localsearch.store.migrations import check_format
 from localsearch.store.schema import MIGRATIONS
 from localsearch.types import Progress, Report, no_report
 
@@ -67,7 +69,7 @@ def backup(db: Database, target: Path, report: Report = no_report) -> BackupRepo
         packed = Path(scratch) / "packed"
         _pack(parts, packed, _manifest(parts, digests, documents))
         os.link(packed, target)
-    _sync(target.parent)
+    sync_path(target.parent)
     return BackupReport(str(target), documents, target.stat().st_size, digests[FILE], service)
 
 
@@ -96,7 +98,7 @@ def restore(source: Path, home: Path, report: Report = no_report) -> BackupRepor
         if service:
             _put(copy.with_name(SERVICE), home)
         _put(copy, home)
-    _sync(home)
+    sync_path(home)
     return BackupReport(str(source), documents, source.stat().st_size, digests[FILE], service)
 
 
@@ -153,7 +155,7 @@ def _clear(home: Path) -> None:
         (home / (FILE + end)).unlink(missing_ok=True)
     for folder in ("lexical", "vectors"):
         shutil.rmtree(home / folder, ignore_errors=True)
-    _sync(home)
+    sync_path(home)
 
 
 def _manifest(parts: Sequence[Path], digests: Mapping[str, str], documents: int) -> bytes:
@@ -180,8 +182,7 @@ def _pack(parts: Sequence[Path], packed: Path, manifest: bytes) -> None:
             tar.addfile(entry, io.BytesIO(manifest))
             for part in parts:
                 tar.add(part, part.name)
-        file.flush()
-        os.fsync(file.fileno())
+        sync_file(file)
 
 
 def _unpack(source: Path, folder: Path) -> dict[str, str]:
@@ -218,8 +219,7 @@ def _unpack_part(tar: tarfile.TarFile, target: Path) -> None:
         body = _member(tar, target.name)
         while block := body.read(_BLOCK):
             file.write(block)
-        file.flush()
-        os.fsync(file.fileno())
+        sync_file(file)
 
 
 def _member(tar: tarfile.TarFile, name: str) -> io.BufferedReader:
@@ -253,11 +253,3 @@ def _integral(connection: sqlite3.Connection) -> None:
 def _sha256(file: Path) -> str:
     with open(file, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

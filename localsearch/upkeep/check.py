@@ -1,4 +1,4 @@
-"""What is wrong with an index, and mending what is derived. The database itself is never changed by a check."""
+"""Find what is wrong with an index, and mend what is derived. A check never changes the database itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from localsearch import quantize
 from localsearch.derived import Derived, Semantic
 from localsearch.derived.embedder import rebuild
-from localsearch.store import Corpus, TokenBits
+from localsearch.store import Corpus, TokenBits, rehash
 from localsearch.types import Ids, Progress, Report, never, no_report
 
 KNOWN_FILES = ("index.db", "service.db", "query-vectors.db", "query-log.db", "owner.lock", "settings.toml")
@@ -25,7 +25,8 @@ _UNIT = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something wrong: `part` is database, words, vectors or files; `mendable` if repair can rebuild it."""
+    """Something wrong: `part` is database, words, hashes, vectors, stored vectors, token bits or files; `mendable` if
+    repair can rebuild it."""
 
     part: str
     message: str
@@ -34,7 +35,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What a check found. `ok` when nothing is wrong, or nothing any more after a repair."""
+    """The findings of a check. `ok` when nothing is wrong, or nothing is left after a repair."""
 
     ok: bool
     problems: tuple[Problem, ...]
@@ -55,6 +56,11 @@ def repair(derived: Derived, problems: list[Problem], report: Report = no_report
     """Rebuild the derived parts that have problems, from the database; returns what was rebuilt, in words."""
     parts = {problem.part for problem in problems if problem.mendable}
     done = []
+    if "hashes" in parts:
+        count = _rehash(derived)
+        done.append(
+            f"the passages of {count:,} documents were hashed anew and those without a vector are to come"
+        )
     if "words" in parts:
         derived.rebuild_lexical(report)
         done.append("the word index was rebuilt from the database")
@@ -93,7 +99,11 @@ def _database(derived: Derived, quick: bool) -> Iterator[Problem]:
 
 
 def _stored_documents(corpus: Corpus) -> Iterator[Problem]:
-    changed = list(corpus.changed_on_disk())
+    changed, wrong = _unsound(corpus)
+    if wrong:
+        yield Problem(
+            "hashes", f"{len(wrong):,} documents have passages under the hash of another text.", mendable=True
+        )
     if changed:
         shown = ", ".join(map(str, changed[:5]))
         yield Problem(
@@ -102,6 +112,22 @@ def _stored_documents(corpus: Corpus) -> Iterator[Problem]:
             " or delete them and index again.",
             mendable=False,
         )
+
+
+def _unsound(corpus: Corpus) -> tuple[list[int], list[int]]:
+    """Ids of documents that are not what was stored, and of those that are but have a wrong hash."""
+    changed = list(corpus.changed_on_disk())
+    sound = sorted({*corpus.document_ids()} - {*changed})
+    return changed, list(rehash.wrongly_hashed(corpus, sound))
+
+
+def _rehash(derived: Derived) -> int:
+    """Hash anew what has a wrong hash and is what was stored; what no passage names any more is dropped."""
+    _, wrong = _unsound(derived.corpus)
+    rehash.rehash(derived.corpus, derived.embeddings, wrong)
+    derived.embeddings.drop_unused()
+    derived.catch_up()
+    return len(wrong)
 
 
 def _words(derived: Derived) -> Iterator[Problem]:

@@ -1,9 +1,8 @@
-"""A quick look at everything around an index: each finding with what to do about it."""
+"""Look at everything around an index: each finding says what to do about it. Changes nothing."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
@@ -13,7 +12,10 @@ from typing import Literal
 
 from localsearch.errors import LocalSearchError
 from localsearch.extract import confinement
+from localsearch.extract.limits import Limits
+from localsearch.extract.ocr import engine
 from localsearch.models import ModelStore
+from localsearch.platform.disk import free_bytes
 from localsearch.platform.ownership import owner_of
 from localsearch.settings import Settings
 from localsearch.store.database import FILE
@@ -39,6 +41,7 @@ def examine(settings: Settings, airgap: bool = False) -> list[Finding]:
         _folder,
         _disk,
         _model,
+        _reranker,
         _readers,
         _programs,
     ]
@@ -67,22 +70,31 @@ def _folder(settings: Settings) -> Iterator[Finding]:
 
 def _disk(settings: Settings) -> Iterator[Finding]:
     folder = next(path for path in (settings.home, *settings.home.parents) if path.exists())
-    free = shutil.disk_usage(folder).free
+    free = free_bytes(folder)
     level: Level = "good" if free > _LOW_DISK else "bad"
     yield Finding("disk", level, f"{free / 1e9:.1f} GB free", "" if level == "good" else "Free some space.")
 
 
 def _model(settings: Settings) -> Iterator[Finding]:
-    store, name = ModelStore(settings), settings.model.name
+    yield _installed("model", settings, settings.model.name, "only words can be searched")
+
+
+def _reranker(settings: Settings) -> Iterator[Finding]:
+    if name := settings.model.reranker:
+        yield _installed("reranker", settings, name, "late interaction takes its place")
+
+
+def _installed(topic: str, settings: Settings, name: str, without: str) -> Finding:
+    """Whether a model is there and whole; `without` says what is when it is not."""
+    store = ModelStore(settings)
     if not store.installed(name):
         remedy = f"Run: localsearch models pull {name}; or carry its folder in: localsearch models import DIR"
-        yield Finding("model", "bad", f"{name} is not in {store.folder}: only words can be searched", remedy)
-        return
+        return Finding(topic, "bad", f"{name} is not in {store.folder}: {without}", remedy)
     try:
         store.verify(name)
-        yield Finding("model", "good", f"{name}, {store.precision()}, every file as installed")
+        return Finding(topic, "good", f"{name}, {store.precision()}, every file as installed")
     except LocalSearchError as error:
-        yield Finding("model", "bad", error.message, error.hint or f"Run: localsearch models pull {name}")
+        return Finding(topic, "bad", error.message, error.hint or f"Run: localsearch models pull {name}")
 
 
 def _readers(settings: Settings) -> Iterator[Finding]:
@@ -91,10 +103,13 @@ def _readers(settings: Settings) -> Iterator[Finding]:
 
 
 def _programs(settings: Settings) -> Iterator[Finding]:
-    here = shutil.which("tesseract")
+    here = engine(Limits.of(settings.extract))
     if settings.extract.ocr and not here:
         yield Finding(
-            "ocr", "bad", "images cannot be read: tesseract is not installed", "Install tesseract-ocr."
+            "ocr",
+            "bad",
+            f"images cannot be read: {settings.extract.ocr_engine} is not installed",
+            "Run: pip install 'localsearch[ocr]'; or install tesseract-ocr.",
         )
     elif not settings.extract.ocr:
         yield Finding("ocr", "note", "images and scanned pages are not read: extract.ocr is off")

@@ -9,7 +9,6 @@ The first line is {"format": "localsearch-export", "version": 1}. Every other li
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,10 @@ from typing import Any
 from localsearch.errors import DamagedError, FormatError, UsageError
 from localsearch.indexing import Indexer
 from localsearch.indexing.prepare import from_extract
+from localsearch.numbers import is_number
+from localsearch.platform.disk import rename, sync_file
 from localsearch.store import Corpus, NewDocument
+from localsearch.store.documents import SAID_COLUMNS
 from localsearch.types import Extract, Progress, Report, no_report
 
 FORMAT = "localsearch-export"
@@ -39,9 +41,8 @@ def export(corpus: Corpus, target: Path, report: Report = no_report) -> int:
             file.write(line + "\n")
             report(Progress("export", number, len(ids), "documents"))
         file.write(json.dumps({"documents": len(ids)}) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(partial, target)
+        sync_file(file)
+    rename(partial, target)
     return len(ids)
 
 
@@ -107,15 +108,13 @@ def _check_header(source: Path, line: str) -> None:
 def _document(values: dict[str, Any], number: int, indexer: Indexer) -> tuple[str, NewDocument]:
     if not isinstance(values.get("id"), str) or not isinstance(values.get("text"), str):
         raise DamagedError(f"Line {number} has no id and text.", hint="Export again.")
-    kept: dict[str, Any] = {
-        name: values[name] for name in ("language", "author", "created", "modified", "tags") if name in values
-    }
+    kept = {name: values[name] for name in SAID_COLUMNS if name in values}
     metadata = dict(values.get("metadata", {}))
     extract = Extract(
         values["text"], values.get("type", "text"), values.get("title", ""), metadata={**metadata, **kept}
     )
     document = from_extract(extract, values["id"], indexer.settings.chunk)
-    size = int(values.get("size") or len(values["text"].encode()))
+    size = int(values["size"]) if is_number(values.get("size")) else len(values["text"].encode())
     return values.get("collection", "default"), replace(
         document, path=values.get("path"), size=size, metadata=metadata
     )

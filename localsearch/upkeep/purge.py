@@ -1,4 +1,4 @@
-"""Deleting so that no byte stays: text, title, vectors, words, graph, cached answers and logged queries."""
+"""Delete a document so that none of its bytes stay: in the database, both indexes, the caches and the query log."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def finish(derived: Derived, forget_queries: Callable[[], None], report: Report 
 
 
 def _rebuild_vectors(derived: Derived, semantic: Semantic) -> None:
-    """Publish a generation without what was deleted; one that is being built already holds it and is waited for."""
+    """Publish a generation without the deleted vectors. One that is being built may hold them: wait for it first."""
     for _ in range(_TRIES):
         try:
             semantic.vectors.publish(rebuild(derived, semantic, no_report, never))
@@ -97,7 +97,7 @@ def _rebuild_vectors(derived: Derived, semantic: Semantic) -> None:
 
 
 def _forget_jobs(file: Path) -> None:
-    """Overwrite what ended jobs were given and came to: documents, their ids, paths."""
+    """Overwrite the payloads and results of ended jobs: they hold documents, ids and paths."""
     if not file.exists():
         return
     connection = sqlite3.connect(file, isolation_level=None, timeout=30)

@@ -17,6 +17,7 @@ from localsearch.derived.calibrate import calibrate_if_due
 from localsearch.derived.embedder import Embedder, rebuild
 from localsearch.errors import ConflictError, NotFoundError
 from localsearch.evaluation.metrics import Percentiles, mrr, ndcg
+from localsearch.platform.disk import folder_bytes
 from localsearch.search import Searcher, SearchQuery
 from localsearch.store import Version
 from localsearch.types import Answer, Cancelled, Encoder, Report, never, no_report
@@ -54,7 +55,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two versions on the same queries, semantic mode: how much the first ten agree, and how good each is."""
+    """Two versions on the same queries, in semantic mode: overlap of the first ten hits, and quality of each."""
 
     queries: int
     logged: int
@@ -148,14 +149,14 @@ class Versions:
 
     def gc(self) -> int:
         """Delete retired and abandoned versions and cached vectors that no passage uses; returns the bytes freed."""
-        before = _bytes(self._folder) + self.derived.corpus.db.size()
+        before = folder_bytes(self._folder) + self.derived.corpus.db.size()
         for version in self.embeddings.versions():
             if version.state in ("retired", "building"):
                 self.embeddings.drop(version.id)
                 shutil.rmtree(self._folder / str(version.id), ignore_errors=True)
         self.embeddings.drop_unused()
         self.derived.corpus.db.shrink()
-        return max(0, before - _bytes(self._folder) - self.derived.corpus.db.size())
+        return max(0, before - folder_bytes(self._folder) - self.derived.corpus.db.size())
 
     def compare(
         self,
@@ -164,7 +165,7 @@ class Versions:
         logged: Sequence[str] = (),
         judged: Mapping[str, Mapping[str, int]] | None = None,
     ) -> Comparison:
-        """Hold two versions against each other on logged, judged and generated known-item queries."""
+        """Compare two versions on logged, judged and generated known-item queries."""
         judged = judged or {}
         items = self._known_items()
         queries = list(dict.fromkeys([*logged, *judged, *items]))
@@ -193,7 +194,7 @@ class Versions:
         ]
 
     def _known_items(self) -> dict[str, str]:
-        """Queries made from documents themselves: eight words out of the middle of one, and its id."""
+        """Return known-item queries: eight words from the middle of a document, and its id."""
         chosen = random.Random(7)
         ids = self.derived.corpus.document_ids()
         items = {}
@@ -221,7 +222,7 @@ class Versions:
                 [ndcg(ranked[q], grades) for q, grades in judged.items() if any(grades.values())]
             ),
             latency_ms=Percentiles.of([answer.took_ms for answer in answers.values()] or [0.0]).to_json(),
-            bytes=_bytes(self._folder / str(version.id)),
+            bytes=folder_bytes(self._folder / str(version.id)),
         )
 
     def _state(self, version: Version) -> VersionState:
@@ -233,7 +234,7 @@ class Versions:
             state=version.state,
             dimensions=version.dimensions,
             pending=self.embeddings.pending_count(version.id),
-            bytes=_bytes(self._folder / str(version.id)),
+            bytes=folder_bytes(self._folder / str(version.id)),
             created=version.created,
             activated=version.activated,
         )
@@ -245,7 +246,3 @@ def _keys(answer: Answer) -> list[str]:
 
 def _mean(values: Sequence[float]) -> float | None:
     return round(sum(values) / len(values), 4) if values else None
-
-
-def _bytes(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) if folder.exists() else 0

@@ -1,4 +1,7 @@
-"""Semantic candidates: nearest vectors by chunk id, approximate where that pays and exact where it does not."""
+"""Find the nearest vectors by chunk id: approximately where that is faster, exactly where it is not.
+
+Enter through VectorIndex. `derived` and `engine` open and fill it; `search` asks it. The other modules are its own.
+"""
 
 from localsearch.vectors.base import Fetch
 from localsearch.vectors.files import Generation

@@ -1,4 +1,4 @@
-"""A published generation, open for searching."""
+"""Search a published generation, which never changes. For `vectors.index` only."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ Fetch = Callable[[Ids], tuple[Ids, Vectors]]
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """Which chunks a node stands for: chunks of equal text share one, since copies would wall off parts of the graph.
+    """Which chunks each node stands for. Chunks of equal text share a node: copies would wall off parts of the graph.
 
-    `ids` (count,) are chunk ids in the order of `nodes` (count,), -1 for a ghost; `order` sorts them. `first` (nodes,)
-    is where each node begins, `sizes` (nodes,) how many it has; `more` are the entries beyond the first of each.
+    `ids` (count,) are chunk ids, -1 for a tombstone, in the order of `nodes` (count,). `order` sorts them.
+    `first` (nodes,) is the position of each node's first entry, `sizes` (nodes,) how many it has.
+    `more` are the positions of all other entries.
     """
 
     ids: Ids
@@ -75,10 +76,10 @@ class Entries:
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """The vectors of one generation and which of them still count.
+    """The vectors of one generation, and which of them a search may find.
 
-    `live` (count,) is False for ghosts and what was removed since; `count` is the number of those that are True.
-    `nodes` tells which nodes have a live entry, `bits` the same to FAISS, None while all do.
+    `live` (count,) is False for tombstones and for what was removed since. `count` is how many are True.
+    `nodes` (nodes,) tells which nodes have a live entry. `bits` is the same for FAISS, None while all have one.
     """
 
     generation: Generation

@@ -1,9 +1,10 @@
-"""Building a graph: from a stream of vectors, or from a base and what was added to it, in the background."""
+"""Build a graph in the background: from a stream of vectors, or from a base and what was added to it.
+
+For `vectors.index` only. It writes no file.
+"""
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from localsearch.errors import CancelledError, DamagedError
+from localsearch.platform.cores import lower_priority
 from localsearch.settings import VectorSettings
 from localsearch.types import Cancelled, Ids, Progress, Report, Vectors
 from localsearch.vectors.base import Entries
@@ -35,7 +37,7 @@ class Built:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What every step of a build is given. `queries`, shape (n, dimensions), are asked to choose efSearch."""
+    """Parameters of a build. `queries`, shape (n, dimensions), are searched for to choose efSearch."""
 
     settings: VectorSettings
     threads: int
@@ -45,7 +47,7 @@ class Work:
     cancelled: Cancelled
 
     def step(self, done: int) -> None:
-        """Say how far the build is; stop it if asked to."""
+        """Report how many vectors are done. Raises CancelledError if asked to stop."""
         if self.cancelled():
             raise CancelledError(
                 "Building the vector index was stopped.", hint="It starts again when next needed."
@@ -54,11 +56,15 @@ class Work:
 
 
 @dataclass(slots=True)
-class _Growing:
-    """A graph under construction: `known` finds the node of a vector that is there already, `ghosts` are no vectors."""
+class _Construction:
+    """A graph while it is built.
+
+    `known` maps the digest of a vector's codes to its node. `tombstones` are the nodes whose vector was deleted before.
+    `ids` and `nodes`, of equal lengths, hold the entries so far, batch by batch.
+    """
 
     graph: Graph
-    ghosts: Nodes
+    tombstones: Nodes
     known: dict[bytes, int] = field(default_factory=dict)
     ids: list[Ids] = field(default_factory=list)
     nodes: list[Nodes] = field(default_factory=list)
@@ -84,9 +90,9 @@ class _Growing:
         self.known = know(self.graph.codes(), np.array(sorted(nodes), np.int64))
 
     def finish(self, work: Work) -> Built:
-        """Haunt nodes that are left without an entry, put neighbours side by side, choose efSearch."""
+        """Turn nodes without an entry into tombstones, put neighbours side by side, choose efSearch."""
         empty = np.bincount(_joined(self.nodes), minlength=len(self.graph)) == 0
-        self.graph.tombstone(np.setdiff1d(np.flatnonzero(empty), self.ghosts))
+        self.graph.tombstone(np.setdiff1d(np.flatnonzero(empty), self.tombstones))
         nearby = self.graph.nearby()
         self.graph.reorder(nearby)
         empty = empty[nearby]
@@ -115,29 +121,29 @@ def _joined(parts: list[Ids]) -> Ids:
 
 def from_stream(stream: Iterable[tuple[Ids, Vectors]], dimensions: int, work: Work) -> Built:
     """Build from batches of any size; memory is that of the graph and about 150 bytes a vector."""
-    growing = _Growing(Graph.new(dimensions, work.settings), np.empty(0, np.int64))
-    return _grow(growing, stream, work)
+    construction = _Construction(Graph.new(dimensions, work.settings), np.empty(0, np.int64))
+    return _grow(construction, stream, work)
 
 
 def from_base(
     graph: Graph, entries: Entries, live: Mask, stream: Iterable[tuple[Ids, Vectors]], work: Work
 ) -> Built:
-    """Extend a graph read into memory: forget dead entries, add what is new."""
-    ghosts = entries.nodes[entries.ids < 0]
-    known = know(graph.codes(), np.setdiff1d(np.arange(len(graph)), ghosts))
-    growing = _Growing(graph, ghosts, known, [entries.ids[live]], [entries.nodes[live]])
-    return _grow(growing, stream, work)
+    """Extend a graph read into memory: drop entries that are not live, add those of the stream."""
+    tombstones = entries.nodes[entries.ids < 0]
+    known = know(graph.codes(), np.setdiff1d(np.arange(len(graph)), tombstones))
+    construction = _Construction(graph, tombstones, known, [entries.ids[live]], [entries.nodes[live]])
+    return _grow(construction, stream, work)
 
 
-def _grow(growing: _Growing, stream: Iterable[tuple[Ids, Vectors]], work: Work) -> Built:
+def _grow(construction: _Construction, stream: Iterable[tuple[Ids, Vectors]], work: Work) -> Built:
     """Add batch by batch in a thread of low priority, whose OpenMP threads inherit it, then choose efSearch."""
-    done = sum(map(len, growing.ids))
-    with ThreadPoolExecutor(1, "vectors", initializer=yield_to_searches) as worker:
-        for ids, vectors in sliced(stream, growing.graph.dimensions):
-            worker.submit(growing.add, ids, vectors, work.threads).result()
+    done = sum(map(len, construction.ids))
+    with ThreadPoolExecutor(1, "vectors", initializer=lower_priority) as worker:
+        for ids, vectors in sliced(stream, construction.graph.dimensions):
+            worker.submit(construction.add, ids, vectors, work.threads).result()
             done += len(ids)
             work.step(done)
-        return worker.submit(growing.finish, work).result()
+        return worker.submit(construction.finish, work).result()
 
 
 def sliced(stream: Iterable[tuple[Ids, Vectors]], dimensions: int) -> Iterator[tuple[Ids, Vectors]]:
@@ -157,7 +163,7 @@ def sliced(stream: Iterable[tuple[Ids, Vectors]], dimensions: int) -> Iterator[t
 
 
 def check_vectors(ids: Ids, vectors: Vectors, dimensions: int) -> None:
-    """Refuse vectors that no search could rank."""
+    """Raise ValueError for a wrong shape, DamagedError for a component that is not finite."""
     if vectors.shape != (len(ids), dimensions):
         raise ValueError(f"{len(ids)} ids with vectors of shape {vectors.shape}; dimensions are {dimensions}")
     fine = np.isfinite(vectors).all(axis=1)
@@ -165,11 +171,3 @@ def check_vectors(ids: Ids, vectors: Vectors, dimensions: int) -> None:
         raise DamagedError(
             f"The vector of chunk {ids[~fine][0]} is not finite.", hint="Run `localsearch check --repair`."
         )
-
-
-def yield_to_searches() -> None:
-    """Lower this thread's priority, where the system keeps one per thread (Linux)."""
-    try:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
-    except (AttributeError, OSError):
-        return

@@ -100,7 +100,7 @@ class Codec:
         return vectors
 
     def products(self, codes: Codes, query: Vectors) -> Scores:
-        """Each vector times the query, shape (n,): `decode(codes) @ query` to within rounding, without decoding."""
+        """Return each vector's product with the query, shape (n,): `decode(codes) @ query` to within rounding."""
         if not self.in_bytes:
             return np.asarray(self.decode(codes) @ query, np.float32)
         numbers, middle, step = self._numbers(codes)
@@ -108,7 +108,7 @@ class Codec:
         return np.asarray(total * step, np.float32)
 
     def _numbers(self, codes: Codes) -> tuple[NDArray[np.uint8 | np.uint16], np.float32, np.float32]:
-        """Codes in bytes as whole numbers, the number that stands for zero, and what one of them is worth."""
+        """Return codes in bytes as integers, the integer of zero, and the component of one step."""
         step = np.float32(self.limit / 127 / _PARTS[self.storage])
         if self.storage == "int8":
             return codes.walk, _MIDDLE["int8"], step
@@ -119,7 +119,7 @@ class Codec:
         return numbers, _MIDDLE["int16"], step
 
     def for_walking(self, codes: Codes) -> Vectors:
-        """Codes as FAISS takes them: numbers that it stores as the very bytes of `walk`."""
+        """Return codes as FAISS takes them: floats that it stores as exactly the bytes of `walk`."""
         return codes.walk.astype(np.float32) if self.in_bytes else self.decode(codes)
 
     def query(self, query: Vectors) -> Vectors:

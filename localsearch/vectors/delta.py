@@ -1,4 +1,4 @@
-"""What was added since the base was built: a growing block of vectors, searched exactly."""
+"""Hold the vectors added since the base was built, and search them exactly. For `vectors.index` only."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Delta:
         )
 
     def _with_room(self, more: int) -> Delta:
-        """Buffers with room, twice as large when they must grow, without what is dead."""
+        """Return buffers with room for more: without removed vectors, and twice as large where that is not enough."""
         if self.count + more <= len(self.ids):
             return self
         live = len(self)
@@ -96,7 +96,7 @@ class Delta:
 
 
 def inside(allowed: Mask, ids: Ids) -> Mask:
-    """Which ids the mask lets through; ids beyond its end, and negative ones, it does not."""
+    """Return which ids the mask allows. It allows no negative id and none beyond its end."""
     if not len(allowed):
         return np.zeros(len(ids), np.bool_)
     through = np.take(allowed, ids, mode="clip")

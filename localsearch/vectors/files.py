@@ -13,27 +13,26 @@ missing of 2^-32, at several GB/s. SHA-256 is compared by `check`.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import mmap
 import os
-import shutil
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
-from localsearch.errors import DamagedError, DiskFullError, FormatError, StorageError
+from localsearch.errors import DamagedError, DiskFullError, FormatError
+from localsearch.platform.disk import free_bytes, open_private, rename, sync_file, sync_path, write_errors
 from localsearch.settings import Storage
 
 FORMAT = 2
 """1 has no int12, and is read as before."""
 MANIFEST = "manifest.json"
 _BLOCK = 1 << 22
+_FULL_HINT = "Make room; indexing goes on where it stopped."
 _HINT = "It was set aside; run `localsearch check --repair`, which rebuilds it from the database."
 
 
@@ -47,18 +46,18 @@ class StoredFile:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class Generation:
+class Generation(msgspec.Struct, frozen=True, rename={"tombstones": "ghosts"}):
     """One immutable HNSW index: its files and how it was built.
 
-    `count` chunks share `nodes` distinct vectors; `ghosts` of the nodes stand where a vector was deleted. `limit` is
-    the largest component of any vector, where they are kept as bytes.
+    `count` chunks share `nodes` distinct vectors. `tombstones` is how many nodes stand where a vector was deleted; the
+    manifest calls it `ghosts`, as earlier releases wrote it. `limit` is the largest component of any vector, where they
+    are kept as bytes.
     """
 
     number: int
     count: int
     nodes: int
-    ghosts: int
+    tombstones: int
     dimensions: int
     storage: Storage
     limit: float
@@ -109,61 +108,32 @@ def write_file(folder: Path, name: str, produce: Callable[[HashingFile], None]) 
     """
     temporary = folder / f"{name}.new"
     try:
-        with storage_errors(folder), open_private(temporary) as file:
+        with write_errors(folder, full_hint=_FULL_HINT), open_private(temporary) as file:
             hashing = HashingFile(file)
             produce(hashing)
-            file.flush()
-            os.fsync(file.fileno())
-        with storage_errors(folder):
-            temporary.replace(folder / name)
-            sync_folder(folder)
+            sync_file(file)
+        with write_errors(folder, full_hint=_FULL_HINT):
+            rename(temporary, folder / name)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     return hashing.entry(name)
 
 
-def open_private(path: Path) -> BinaryIO:
-    """Open a new file for writing that only its owner can read."""
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+def write_bytes(folder: Path, name: str, data: bytes) -> StoredFile:
+    """Write FOLDER/NAME with this content, as `write_file` does."""
 
+    def produce(file: HashingFile) -> None:
+        file.write(data)
 
-@contextmanager
-def storage_errors(folder: Path) -> Iterator[None]:
-    """Turn an operating system's refusal to write into one of ours."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFullError(
-                f"The disk of {folder} is full.", hint="Make room; indexing goes on where it stopped."
-            ) from error
-        raise StorageError(
-            f"Cannot write to {folder}: {error.strerror or error}.",
-            hint="Check the folder's permissions and disk.",
-        ) from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Make names in the folder durable; where the system has no such call it does so itself."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    return write_file(folder, name, produce)
 
 
 def write_manifest(folder: Path, generation: Generation) -> None:
-    """Publish: from here on, opening the folder gives this generation."""
+    """Publish a generation: from now on, opening the folder gives this one."""
     manifest = _Manifest(FORMAT, _check(generation), generation)
     data = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
-    write_file(folder, MANIFEST, lambda file: void(file.write(data)))
-
-
-def void(_: object) -> None:
-    """Drop a result."""
+    write_bytes(folder, MANIFEST, data)
 
 
 def read_manifest(folder: Path) -> Generation | None:
@@ -211,13 +181,13 @@ def _digests(file: BinaryIO, fully: bool) -> tuple[int, str]:
 
 
 def set_aside(folder: Path, generation: Generation | None) -> None:
-    """Rename what is damaged so that it is neither trusted nor lost; an earlier one set aside is replaced."""
+    """Rename damaged files, so that they are neither trusted nor lost. Those set aside earlier are replaced."""
     names = [MANIFEST, *(entry.name for entry in (generation.files if generation else ()))]
-    with storage_errors(folder):
+    with write_errors(folder, full_hint=_FULL_HINT):
         for name in names:
             if (folder / name).exists():
                 (folder / name).replace(folder / f"damaged-{name}")
-        sync_folder(folder)
+        sync_path(folder)
 
 
 def remove_orphans(folder: Path, generation: Generation | None) -> list[str]:
@@ -241,17 +211,14 @@ def next_number(folder: Path) -> int:
 
 
 def remove(folder: Path, generation: Generation) -> None:
-    """Remove a generation's files; one that the system still holds open goes at the next opening."""
+    """Remove a generation's files. Searches that hold them open go on."""
     for entry in generation.files:
-        try:
-            (folder / entry.name).unlink(missing_ok=True)
-        except PermissionError:
-            continue
+        (folder / entry.name).unlink(missing_ok=True)
 
 
 def need_room(folder: Path, size: int) -> None:
     """Raise DiskFullError unless this many bytes, and a little more, are free."""
-    free = shutil.disk_usage(folder).free
+    free = free_bytes(folder)
     if free < size + (16 << 20):
         raise DiskFullError(
             f"A new vector index needs {size / 1e6:.0f} MB in {folder}; {free / 1e6:.0f} MB are free.",

@@ -1,4 +1,4 @@
-"""All that is said to FAISS: an HNSW graph over nodes 0..n-1, each a distinct unit vector.
+"""An HNSW graph over nodes 0..n-1, each a distinct unit vector. Only this module and `walk` call FAISS.
 
 FAISS is imported when first needed: a small index, which is searched exactly, never needs it.
 """
@@ -33,7 +33,7 @@ _SCAN = 256
 
 
 def _faiss() -> Any:
-    """FAISS, untyped: its stubs leave out what is used here."""
+    """Return the module faiss, untyped: its stubs lack functions used here."""
     return import_module("faiss")
 
 
@@ -98,7 +98,7 @@ class Graph:
         return int(self._index.ntotal)
 
     def fix(self) -> None:
-        """Prepare for searching, until something is added: what codes and links are in no longer moves."""
+        """Prepare for searching, until a node is added: the memory of codes and links stays where it is."""
         self._fixed = self.codes()
         self._walker = walker(_faiss(), self._index, self._fixed.walk) if self.codec.in_bytes else None
 
@@ -118,7 +118,7 @@ class Graph:
         return Codes(walk.view(np.uint8), self._rest[:count])
 
     def make_room_for(self, vectors: Vectors) -> bool:
-        """Encode anew with wider steps if a component of these is beyond the limit; whether that was so."""
+        """Encode all vectors with wider steps if a component of these exceeds the limit. Return whether it did."""
         if self.codec.fits(vectors):
             return False
         wider, held = self.codec.widened(vectors), self.codes()
@@ -156,7 +156,7 @@ class Graph:
         return top(nodes, self.scores(nodes, query), k)
 
     def _walk(self, query: Vectors, count: int, ef_search: int, allowed: Bytes | None) -> Nodes:
-        """What a walker does, by FAISS: of any storage, and while the graph grows."""
+        """Find nodes as a Walker does, by FAISS: for any storage, and while the graph grows."""
         faiss = _faiss()
         selector = faiss.IDSelectorBitmap(allowed) if allowed is not None else None
         parameters = faiss.SearchParametersHNSW(efSearch=ef_search, sel=selector)
@@ -226,14 +226,14 @@ class Graph:
         return order
 
     def reorder(self, order: Nodes) -> None:
-        """Number the nodes anew: `order[i]` becomes i. Takes memory for a second copy meanwhile."""
+        """Renumber the nodes: `order[i]` becomes i. Needs memory for a second copy meanwhile."""
         self._unfix()
         self._index.permute_entries(order)
         self._rest = self._rest[order]
         self._room = len(order)
 
     def tombstone(self, nodes: Nodes) -> None:
-        """Replace deleted vectors by the mean direction of what they link to: paths lead on, their content is gone."""
+        """Replace deleted vectors by the mean direction of their neighbours, so that searches still pass through."""
         gone = set(nodes.tolist())
         for node in gone:
             near = [other for other in self._neighbours(node) if other not in gone]
@@ -243,7 +243,7 @@ class Graph:
 
     @property
     def _nowhere(self) -> Vectors:
-        """A direction for a ghost without neighbours; all components alike, which no text comes near."""
+        """The vector of a tombstone without neighbours: all components are equal, and no text's vector is near it."""
         return np.ones(self.dimensions, np.float32)
 
     def _neighbours(self, node: int) -> list[int]:
@@ -267,6 +267,6 @@ def use_threads(count: int) -> None:
 
 
 def bytes_per_vector(dimensions: int, settings: VectorSettings) -> int:
-    """Disk that a vector takes: its code, 2 M links of 4 bytes and a few above, level, offset, chunk id and node."""
+    """Return bytes on disk for each vector: code, 2 M links of 4 bytes, links of higher levels, level, offset, ids."""
     links = 8 * settings.m + 8 * settings.m // max(1, settings.m - 1)
     return sum(widths(settings.storage, dimensions)) + links + 32

@@ -1,4 +1,7 @@
-"""VectorIndex: an immutable HNSW base, an exact delta of what came since, and tombstones of what went."""
+"""VectorIndex: an immutable HNSW base, a delta of vectors added since, and a mask of those removed.
+
+The door of this folder. Searches take no lock; changes take `_changing`.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ import numpy as np
 
 from localsearch.errors import ConflictError, DamagedError, ReadOnlyError
 from localsearch.platform.cores import cores
+from localsearch.platform.disk import write_errors
 from localsearch.settings import VectorSettings
 from localsearch.types import Cancelled, Ids, Ranking, Report, Scores, Vectors, never, no_report
 from localsearch.vectors import files
@@ -35,7 +39,7 @@ _TRIES = 20
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What a search needs, replaced as one: a searcher keeps the one it started with."""
+    """All that a search reads. It is replaced as a whole; a running search keeps the one it started with."""
 
     base: Base | None
     delta: Delta
@@ -72,16 +76,21 @@ class VectorIndex:
         then gives an empty index to rebuild. Raises FormatError for one written by a newer release.
         """
         if writable:
-            with files.storage_errors(folder):
+            with write_errors(folder):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         base = _open_base(folder, dimensions, writable)
         if writable:
             files.remove_orphans(folder, base.generation if base else None)
         return cls(folder, dimensions, settings or VectorSettings(), base, writable)
 
+    def is_superseded(self) -> bool:
+        """Whether another process has published a generation since this index was opened."""
+        published = files.read_manifest(self.folder)
+        return published is not None and published != self.generation
+
     @property
     def generation(self) -> Generation | None:
-        """What is published; None before the first merge."""
+        """The published generation; None before the first merge."""
         base = self._state.base
         return base.generation if base else None
 
@@ -102,7 +111,7 @@ class VectorIndex:
         return np.sort(np.concatenate([base, state.delta.live_ids()]))
 
     def set_live(self, live_ids: Ids) -> None:
-        """Hide everything but these; what the base has of them counts again."""
+        """Hide every vector but these. Those of the base that were hidden before are found again."""
         with self._changing:
             state = self._state
             delta = state.delta.remove(_without(state.delta.live_ids(), live_ids))
@@ -129,7 +138,7 @@ class VectorIndex:
             self._state = _State(base, state.delta.add(ids, vectors))
 
     def remove(self, ids: Ids) -> None:
-        """Hide these from the next search on."""
+        """Hide these vectors, from the next search on."""
         ids = np.asarray(ids, np.int64)
         with self._changing:
             state = self._state
@@ -279,7 +288,7 @@ class VectorIndex:
             built.recall,
             files.write_file(self.folder, f"{number}.graph", built.graph.write),
             files.write_file(self.folder, f"{number}.rest", built.graph.write_rest),
-            files.write_file(self.folder, f"{number}.ids", lambda file: files.void(file.write(entries))),
+            files.write_bytes(self.folder, f"{number}.ids", entries),
         )
 
     def publish(self, generation: Generation) -> None:
@@ -317,7 +326,7 @@ class VectorIndex:
             files.remove(self.folder, generation)
 
     def check(self) -> list[str]:
-        """What is wrong with the files and vectors, as sentences; empty when all is well. Reads everything."""
+        """Return what is wrong with the files and vectors, as sentences; empty when all is well. Reads every byte."""
         base = self._state.base
         if base is None:
             return []

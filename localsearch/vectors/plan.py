@@ -1,4 +1,4 @@
-"""When to search exactly and how widely to search the graph: figures measured in docs/decisions/hnsw.md."""
+"""Decide when to search exactly, and with which efSearch. Figures: docs/decisions/hnsw.md. For `vectors.base` only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Choosing efSearch for a graph by measuring its recall."""
+"""Choose efSearch for a graph by measuring its recall. For `vectors.build` only."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def choose_ef_search(
 
 
 def blends(graph: Graph, nodes: Nodes) -> Vectors:
-    """Unit vectors between two topics, x + 0.6 y: about as hard to answer as what people type."""
+    """Return unit vectors between two topics, x + 0.6 y: about as hard to find neighbours for as people's queries."""
     random = np.random.default_rng(len(graph))
     one, other = (graph.vectors(random.choice(nodes, SAMPLE)) for _ in range(2))
     mixed = one + np.float32(BLEND) * other

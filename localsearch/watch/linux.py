@@ -32,7 +32,7 @@ _NO_LINK = int(flags.DONT_FOLLOW)
 
 @dataclass(slots=True)
 class _Batch:
-    """Events read together: folders that moved away lose their watches before new ones get theirs."""
+    """The events of one read. Watches of folders that moved away are removed before new folders are watched."""
 
     signals: WatchEvents = field(default_factory=WatchEvents)
     left: set[bytes] = field(default_factory=set)
@@ -187,7 +187,7 @@ class InotifySource:
             self._drop(raw)
 
     def _drop(self, raw: bytes) -> None:
-        """Forget a path, and the watch with its last path: a folder has several when roots are links to each other."""
+        """Forget a path, and the watch with its last path. A folder has several paths when roots link to each other."""
         watch = self._by_path.pop(raw)
         self._by_watch[watch].remove(raw)
         if not self._by_watch[watch]:

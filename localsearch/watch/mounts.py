@@ -1,4 +1,4 @@
-"""Which file systems tell this machine of no change that another one makes."""
+"""Name the file systems that report no change that another machine makes. For `watch.watcher` only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changes that wait to be told: gathered by root, handed over when it has been quiet for a moment."""
+"""Gather changes by root, and hand them over after a quiet moment. For `watch.watcher` only."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class _Waiting:
 
 
 class Pending:
-    """Between the thread that reads events and the one that tells them.
+    """A queue between the thread that reads events and the one that reports them.
 
     A root's changes are due `quiet` seconds after the last of them, at the latest `longest` seconds after the first.
     """

@@ -1,7 +1,7 @@
-"""Change events through watchfiles, for systems other than Linux.
+"""Receive change events through watchfiles, on systems other than Linux. For `watch.watcher` only.
 
-It tells neither when events were lost nor names that are not UTF-8: after any large burst, and after any error, every
-root is to be read again.
+watchfiles reports neither lost events nor names that are not UTF-8. So after any large burst, and after any error,
+every root is read again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a source of change events tells, whatever the system it runs on."""
+"""What every source of change events reports, whatever the system."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Keep a consumer told of what changes below some folders, from now until it is closed.
+"""Report changes below some folders to a consumer until closed.
 
-One thread reads events and looks after the roots: those that are missing, replaced or cannot be watched. Another tells
+One thread reads events and looks after the roots: those that are missing, replaced or cannot be watched. Another calls
 the consumer, which may take as long as it likes.
 """
 
@@ -34,7 +34,7 @@ _UNSEEN = (-1, -1)
 
 @dataclass(slots=True)
 class _Root:
-    """What is known of a root: which folder it was when last looked at, and when it is due to be read as a whole."""
+    """A root: the identity of its folder at the last look, and when it must be read as a whole."""
 
     path: Path
     raw: bytes
@@ -225,7 +225,7 @@ class Watcher:
         self._note(root, f"{root.path} is looked through every {self._poll_s:g} s instead of watched: {why}")
 
     def _note(self, root: _Root, text: str) -> None:
-        """Tell people once, not every time."""
+        """Warn once, not every time."""
         if root.note != text:
             root.note = text
             self._on_note(text)
@@ -234,7 +234,7 @@ class Watcher:
 def watch(
     roots: Iterable[Path], on_changes: OnChanges, stop: Event, *, rules: ScanRules | None = None
 ) -> None:
-    """Tell of changes until `stop` is set; see Watcher."""
+    """Report changes until `stop` is set; see Watcher."""
     with Watcher(roots, on_changes, rules=rules):
         stop.wait()
 
@@ -250,7 +250,7 @@ def _source(backend: Backend, rules: ScanRules) -> EventSource:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """What tells one folder from another that takes its place; a file may be replaced, so its folder counts."""
+    """Return device and inode of a folder, or of a file's folder, since a file may be replaced; None if it is gone."""
     try:
         state = path.stat()
         if not path.is_dir():

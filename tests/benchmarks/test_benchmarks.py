@@ -38,7 +38,7 @@ from localsearch.errors import LocalSearchError
 from localsearch.evaluation.beir import Dataset
 from localsearch.evaluation.metrics import ndcg
 from localsearch.models.encoder import OnnxEncoder
-from localsearch.ranking.fusion import DEFAULT_PARAMETERS
+from localsearch.ranking.constants import DEFAULT_PARAMETERS
 from localsearch.settings import load
 
 RESULTS = machine.ROOT / "benchmarks" / "results"
@@ -71,6 +71,7 @@ def test_ranking_by_steps_is_what_the_engine_does(tmp_path: Path, model_folder: 
     with Engine.open(settings=settings) as engine:
         for stage in ranking.STAGES:
             engine.searcher.ranker.settings = stage.settings
+            engine.searcher.ranker.parameters = stage.parameters
             found = [
                 ndcg(
                     [hit.id for hit in engine.search(text, plain=True, **stage.options)],
@@ -87,7 +88,8 @@ def test_ranking_by_steps_is_what_the_engine_does(tmp_path: Path, model_folder: 
             one = chosen["constants"][name]["collections"][collection]
             scores = [
                 ranking.quality(
-                    rest, ranking.adaptive(replace(DEFAULT_PARAMETERS, **{name: value}), name == "closer")
+                    rest,
+                    ranking.adaptive(replace(DEFAULT_PARAMETERS, **{name: value}), name == "rerank_weight"),
                 )
                 for value in grid
             ]
@@ -376,7 +378,7 @@ def test_the_committed_result_has_every_suite_and_passes_its_checks() -> None:
 def test_reports_are_made_of_the_committed_result(measured: dict[str, Any]) -> None:
     file = committed(full=False)
     assert file.with_suffix(".md").read_text("utf-8") == report.as_markdown(measured)
-    page = file.with_suffix(".html").read_text("utf-8")
+    page = report.as_html(measured)
     assert page.count("<svg") >= 6
     assert not re.search(r"""(?:src|href)=["']https?:""", page)
 

@@ -5,6 +5,7 @@ With LOCALSEARCH_WRITE_DOCS=1 what is generated is written.
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -23,22 +24,29 @@ from localsearch.settings import Settings
 ROOT = Path(__file__).parents[2]
 SETTINGS = ROOT / "docs" / "SETTINGS.md"
 README = (ROOT / "README.md").read_text("utf-8")
-PAGES = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *(ROOT / "docs").rglob("*.md"),
+    *(ROOT / "benchmarks").glob("*.md"),
+]
 
 
 def render(shape: type, prefix: str = "") -> Iterator[str]:
-    """One section per group of settings: the docstring, then name, type and default of each."""
-    yield f"## {prefix[:-1] or 'Top level'}\n\n{_prose(shape)}\n\n| setting | type | default |\n|---|---|---|"
+    """One section per group of settings: the docstring, then name, type, default and meaning of each."""
+    yield f"## {prefix[:-1] or 'Top level'}\n\n{_prose(shape)}\n\n| setting | type | default | meaning |\n|---|---|---|---|"
     inner: list[tuple[type, str]] = []
     for entry, kind in zip(fields(shape), get_type_hints(shape).values(), strict=True):
         if is_dataclass(kind) and isinstance(kind, type):
             inner.append((kind, f"{prefix}{entry.name}."))
             continue
+        if entry.metadata.get("constant"):
+            continue
         default = entry.default if entry.default is not MISSING else _factory(entry.default_factory)
         name = re.sub(
             r"typing\.|collections\.abc\.|pathlib\.|localsearch\.settings\.|<class '|'>", "", str(kind)
         )
-        yield f"| `{prefix}{entry.name}` | `{name.replace('|', ' or ')}` | {default} |"
+        yield f"| `{prefix}{entry.name}` | `{name.replace('|', ' or ')}` | {default} | {entry.metadata['meaning']} |"
     for kind, deeper in inner:
         yield "\n" + "\n".join(render(kind, deeper))
 
@@ -56,7 +64,7 @@ def _factory(factory: Any) -> str:
 def test_the_settings_page_is_what_the_code_says() -> None:
     head = (
         "# Settings\n\nRead from `settings.toml` in the index folder: a setting `model.name` is written\n\n"
-        '    [model]\n    name = "all-MiniLM-L6-v2"\n\nThis page is made from `localsearch/settings.py`.\n'
+        '    [model]\n    name = "all-MiniLM-L6-v2"\n\nA megabyte is 1,000,000 bytes. This page is made from `localsearch/settings.py` by `make docs`.\n'
     )
     text = head + "\n" + "\n".join(render(Settings)) + "\n"
     if os.environ.get("LOCALSEARCH_WRITE_DOCS"):
@@ -94,3 +102,26 @@ def test_importing_the_package_loads_neither_faiss_nor_onnx_runtime() -> None:
     code = f"import sys, localsearch; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_architecture_links_to_every_folder() -> None:
+    page = (ROOT / "docs" / "ARCHITECTURE.md").read_text("utf-8")
+    folders = {path.parent.name for path in (ROOT / "localsearch").glob("*/__init__.py")}
+    linked = set(re.findall(r"\]\(\.\./localsearch/(\w+)\)", page))
+    assert folders == linked
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_modules_that_a_page_names_exist(page: Path) -> None:
+    named = re.findall(
+        r"`((?:localsearch|tests|benchmarks|docs)/[\w./-]+\.(?:py|md|toml|c|h))`", page.read_text("utf-8")
+    )
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_every_module_says_what_it_is() -> None:
+    modules = sorted((ROOT / "localsearch").rglob("*.py"))
+    silent = [
+        path for path in modules if not (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").strip()
+    ]
+    assert silent == []

@@ -61,7 +61,7 @@ def test_pages_headings_and_metadata() -> None:
         ("2 Bees", 2, ("Bees",)),
         ("Plant clover.", 2, ("Bees",)),
     ]
-    assert extract.notes == (f"1 of 3 pages have no text of their own; {OFF}",)
+    assert extract.notes == (f"page 3 is a scan: {OFF}",)
 
 
 def test_a_title_that_is_only_large() -> None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from filter_text import to_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,7 +31,6 @@ from localsearch.filters import (
     parse_filter,
     parse_query,
     to_sql,
-    to_text,
 )
 from localsearch.store.schema import MIGRATIONS
 

@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from localsearch import quantize
 from localsearch.derived.embedder import BATCH
 from localsearch.engine import Engine
 from localsearch.errors import LockedError, RootUnreadable
@@ -211,6 +213,81 @@ def test_a_moved_file_is_neither_read_nor_embedded_again(open_engine: Open, note
     assert engine.corpus.document_ids() == before
     assert paths_for(engine, "sourdough") == ["loaf.md"]
     assert engine.embed_pending() == 0
+
+
+def vectors_of(engine: Engine) -> dict[str, bytes]:
+    """The one vector of each document, by the name of its file."""
+    found = {}
+    for row in engine.corpus.documents(engine.corpus.document_ids()).values():
+        ids = [chunk for chunk, _ in engine.corpus.chunk_ids([row.id])]
+        (vector,) = engine.embeddings.vectors_of(1, ids)[1]
+        found[Path(row.path or "").name] = vector.tobytes()
+    return found
+
+
+def test_a_file_without_a_title_is_embedded_under_its_own_name(open_engine: Open, tmp_path: Path) -> None:
+    """Two logs share a passage and nothing else: neither has the other's vector, or what is left of it."""
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    shared = "2026-03-01 12:00:00 ERROR pump 7 stopped: pressure lost.\n"
+    for name in ("harbour.log", "kitchen.log"):
+        (logs / name).write_text(shared + "\n" * (name == "kitchen.log"))
+    engine = open_engine()
+    engine.index(logs)
+    encoder = engine.models.encoder()
+    made = vectors_of(engine)
+    for name in ("harbour.log", "kitchen.log"):
+        wanted = quantize.rounded(encoder.encode_documents([f"{name}\n{shared.strip()}"]))[0]
+        np.testing.assert_allclose(np.frombuffer(made[name], np.float32), wanted, atol=2e-3)
+    assert made["harbour.log"] != made["kitchen.log"]
+    engine.purge([str(logs / "harbour.log")])
+    assert engine.db.one("SELECT count(*) FROM vectors") == 1
+    assert vectors_of(engine) == {"kitchen.log": made["kitchen.log"]}
+    assert engine.check().ok
+
+
+def test_a_moved_file_that_is_called_by_its_name_is_called_anew(open_engine: Open, notes: Path) -> None:
+    (notes / "own.md").write_text("# own.md\n\nIts title is its own, whatever the file is called.\n")
+    engine = open_engine()
+    engine.index(notes)
+    before = vectors_of(engine)
+    spent = engine.models.tally.cost.texts
+    for old, new in (("tax.txt", "duties.txt"), ("bread.md", "loaf.md"), ("own.md", "mine.md")):
+        os.rename(notes / old, notes / new)
+    outcome = engine.index(notes)
+    assert (outcome.files.new, outcome.files.removed, outcome.documents) == (3, 3, 0)
+    assert engine.models.tally.cost.texts == spent + 1, "only what holds the new name"
+    after = vectors_of(engine)
+    assert after["duties.txt"] != before["tax.txt"]
+    assert (after["loaf.md"], after["mine.md"]) == (before["bread.md"], before["own.md"])
+    titles = {Path(hit.path or "").name: hit.title for hit in engine.search("the", mode="semantic")}
+    assert titles["duties.txt"] == "duties.txt"
+    assert (titles["loaf.md"], titles["mine.md"]) == ("Bread", "own.md")
+    assert paths_for(engine, "duties") == ["duties.txt"]
+    assert paths_for(engine, "title:tax.txt") == []
+    (notes / "elsewhere").mkdir()
+    spent = engine.models.tally.cost.texts
+    os.rename(notes / "duties.txt", notes / "elsewhere" / "duties.txt")
+    engine.index(notes)
+    assert engine.models.tally.cost.texts == spent, "its name is what it was"
+    assert engine.check().ok
+    assert vectors_of(open_engine()) == after
+
+
+def test_a_copy_takes_its_own_name_when_the_first_one_goes(open_engine: Open, notes: Path) -> None:
+    engine = open_engine()
+    engine.index(notes)
+    shutil.copy(notes / "tax.txt", notes / "copy.txt")
+    engine.index(notes)
+    assert vectors_of(engine).keys() == {"bread.md", "tyres.md", "tax.txt"}
+    (notes / "tax.txt").unlink()
+    engine.index(notes)
+    (hit,) = engine.search("declaration", mode="lexical")
+    assert (hit.title, Path(hit.path or "").name) == ("copy.txt", "copy.txt")
+    text = "copy.txt\nThe declaration is due at the end of July."
+    wanted = quantize.rounded(engine.models.encoder().encode_documents([text]))[0]
+    np.testing.assert_allclose(np.frombuffer(vectors_of(engine)["copy.txt"], np.float32), wanted, atol=2e-3)
+    assert engine.check().ok
 
 
 def test_identical_files_are_one_document_with_several_paths(open_engine: Open, notes: Path) -> None:

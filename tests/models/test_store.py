@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
-import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
 from golden.tiny_bert import Tiny, make
+from hatchling.builders.wheel import WheelBuilder
 
 from localsearch.errors import (
     ConflictError,
@@ -284,7 +286,7 @@ def test_cores_are_at_least_one() -> None:
 def test_importing_is_cheap_and_encoding_needs_no_onnx(model_folder: Path) -> None:
     code = """
 import sys
-import tomllib
+import zipfile
 from pathlib import Path
 from localsearch.models import ModelStore
 from localsearch.settings import Settings
@@ -299,12 +301,24 @@ print(sorted(heavy), "onnx" in sys.modules)
     assert done.stdout.strip() in ("[] False", "['numpy'] False")
 
 
-def test_every_card_goes_into_the_wheel() -> None:
-    """One by one in pyproject.toml, so that a pulled model never does."""
-    root = Path(__file__).parents[2]
-    included = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"][
-        "wheel"
+def test_every_card_goes_into_the_wheel_and_no_model_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, tree = Path(__file__).parents[2], tmp_path / "tree"
+    tree.mkdir()
+    for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE"):
+        shutil.copy(root / name, tree)
+    shutil.copytree(
+        root / "localsearch", tree / "localsearch", ignore=shutil.ignore_patterns("*.so", "__pycache__")
+    )
+    shutil.copytree(root / "data" / "sample", tree / "data" / "sample")
+    (tree / "models" / "pulled").mkdir(parents=True)
+    (tree / "models" / "pulled" / "fp32.onnx").write_bytes(b"weights")
+    for card in (root / "models").glob("*.toml"):
+        shutil.copy(card, tree / "models")
+    monkeypatch.setenv("LOCALSEARCH_KERNELS", "0")
+    (wheel,) = WheelBuilder(str(tree)).build(directory=str(tmp_path / "dist"), versions=["standard"])
+    packed = [
+        name for name in zipfile.ZipFile(wheel).namelist() if "models/" in name and not name.endswith(".py")
     ]
-    cards = {f"models/{card.name}.toml": f"localsearch/models/cards/{card.name}.toml" for card in all_cards()}
-    found = {key: value for key, value in included["force-include"].items() if key.startswith("models")}
-    assert found == cards
+    assert sorted(packed) == sorted(f"localsearch/models/cards/{card.name}.toml" for card in all_cards())

@@ -13,8 +13,10 @@ import pytest
 from golden.texts import EDGES, PASSAGES, QUERIES, TEXTS
 from golden.tiny_bert import VOCABULARY, Tiny, make, tokenizer
 
+from localsearch.engine import Engine
 from localsearch.models import ModelStore
-from localsearch.settings import Settings
+from localsearch.settings import ModelSettings, Settings
+from localsearch.types import Record
 
 pytestmark = pytest.mark.parity
 GOLDEN = Path(__file__).parents[1] / "golden" / "all-MiniLM-L6-v2.npy"
@@ -126,6 +128,26 @@ def test_cross_encoder(kind: str, store: ModelStore, tmp_path: Path) -> None:
     assert spread > 0.01
     quantized = store.reranker("judge", "int8").score(PASSAGES[0], TEXTS)
     np.testing.assert_allclose(quantized, expected, atol=0.15 * max(spread, 1))
+
+
+def test_rerank_orders_as_the_cross_encoder_ranks(store: ModelStore, tmp_path: Path) -> None:
+    """The whole way through a search, by words alone: every passage holds the query's word."""
+    from sentence_transformers import CrossEncoder
+    from torch import manual_seed
+
+    manual_seed(5)
+    folder = classifier("bert", tmp_path / "judge")
+    store.import_folder(folder)
+    texts = [f"stone {text[:60].strip()}" for text in PASSAGES[:12]]
+    reference = CrossEncoder(str(folder), device="cpu", max_length=48, local_files_only=True)
+    ranked = reference.rank("stone", texts, batch_size=1)
+    chosen = ModelSettings(reranker="judge", precision="fp32")
+    settings = Settings(home=tmp_path / "home", models=store.folder, offline=True, model=chosen)
+    with Engine.open(settings=settings) as engine:
+        engine.add([Record(text, id=str(n)) for n, text in enumerate(texts)])
+        answer = engine.search("stone", mode="lexical", rerank=True, limit=20)
+    assert len(answer) == len(texts)
+    assert [int(hit.id) for hit in answer] == [found["corpus_id"] for found in ranked]
 
 
 def classifier(kind: str, folder: Path) -> Path:

@@ -12,10 +12,12 @@ from localsearch.ranking.fusion import (
     FusionParameters,
     Method,
     QuerySignals,
+    Reranking,
     convex,
     dbsf,
     fuse,
     letters_per_piece,
+    reordered,
     reranked,
     rrf,
     smoothed,
@@ -98,6 +100,39 @@ def test_reranking_that_ran_out_of_time_counts_for_what_it_saw() -> None:
         [1, 1.2, 0.8]
     )
     assert reranked(before, lambda top: scores(np.nan, np.nan, np.nan), 1.0).tolist() == before.tolist()
+
+
+def test_a_cross_encoder_has_the_last_word_on_the_best_and_none_on_the_rest() -> None:
+    before = np.linspace(1, 0, 40, dtype=np.float32)
+    after = reordered(before, lambda top: np.arange(len(top), dtype=np.float32) - 100)
+    assert np.argsort(-after, kind="stable").tolist() == [*range(29, -1, -1), *range(30, 40)]
+    assert sorted(after) == sorted(before), "the same scores, shared out anew"
+    assert before[0] == 1, "what was handed in stays as it was"
+
+
+def test_a_cross_encoder_that_ran_out_of_time_orders_what_it_read() -> None:
+    before = scores(0.9, 0.8, 0.7, 0.6)
+    assert (
+        reordered(before, lambda top: scores(-3, 2, np.nan, np.nan)).tolist()
+        == scores(0.8, 0.9, 0.7, 0.6).tolist()
+    )
+    assert reordered(before, lambda top: np.full(4, np.nan, np.float32)).tolist() == before.tolist()
+
+
+def test_a_cross_encoder_tells_equal_scores_apart() -> None:
+    after = reordered(scores(1, 1, 1, 0.5), lambda top: scores(0.1, 0.3, 0.2, 0.4))
+    assert np.argsort(-after).tolist() == [3, 1, 2, 0]
+    assert after == pytest.approx([0.5, 1, 1, 1], abs=1e-5)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_cross_encoder_decides_whatever_the_method(method: Method) -> None:
+    last_first = Reranking("judge", lambda top: np.arange(len(top), dtype=np.float32), replaces=True)
+    vectors = np.eye(3, dtype=np.float32)
+    both = Candidates(np.array([1, 2, 3]), scores(1, 9, 4), scores(0.1, 0.8, 0.5), vectors)
+    assert fuse(both, method, reranking=last_first).ranking.ids.tolist() == [1, 3, 2]
+    words = Candidates(np.array([1, 2, 3]), scores(1, 9, 4))
+    assert fuse(words, method, reranking=last_first).ranking.ids.tolist() == [1, 3, 2]
 
 
 @given(

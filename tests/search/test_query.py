@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localsearch.errors import UsageError
+from localsearch.errors import QueryError
 from localsearch.search import SearchOptions, SearchQuery
 
 
@@ -30,7 +30,7 @@ from localsearch.search import SearchOptions, SearchQuery
     ],
 )
 def test_a_value_out_of_range_is_refused_with_what_it_may_be(options: dict[str, Any]) -> None:
-    with pytest.raises(UsageError) as refused:
+    with pytest.raises(QueryError) as refused:
         SearchQuery("kiln", **options)
     assert refused.value.hint
 

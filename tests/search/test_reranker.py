@@ -202,12 +202,12 @@ def test_when_time_runs_out_the_best_were_looked_at(engine: Engine) -> None:
     context = Hasty(SearchQuery(QUERY, rerank=True, budget_ms=50))
     look = reranker.over(context, QUERY, semantic, ids)
     assert look is not None
-    found = look(np.arange(6))
+    found = look.score(np.arange(6))
     assert np.isnan(found).tolist() == [False] * 4 + [True] * 2
     assert context.notes == ["No time for re-ranking 2 of the best chunks within 50 ms."]
     again = reranker.over(QueryContext(SearchQuery(QUERY)), QUERY, semantic, ids)
     assert again is not None
-    np.testing.assert_array_equal(again(np.arange(6))[:4], found[:4])
+    np.testing.assert_array_equal(again.score(np.arange(6))[:4], found[:4])
 
 
 def test_without_time_there_is_no_reranking(engine: Engine) -> None:

@@ -12,8 +12,9 @@ import pytest
 from serving import Served, error_of, notes
 
 from localsearch.errors import NotFoundError, UsageError
+from localsearch.server.addresses import check_bind, client_is_local, is_loopback
 from localsearch.server.database import ServiceDatabase
-from localsearch.server.guards import Guards, check_bind, client_is_local, is_loopback
+from localsearch.server.guards import Guards
 from localsearch.server.keys import KeyRing, Keys
 from localsearch.settings import ServerSettings
 

@@ -20,7 +20,7 @@ from serving import Served, error_of, notes, serving, settings_at
 from localsearch.engine import Engine
 from localsearch.errors import CancelledError, ConflictError, NotFoundError, UnavailableError
 from localsearch.server.database import ServiceDatabase
-from localsearch.server.jobs import KEPT, MOST_TRIES, Jobs, Work
+from localsearch.server.jobs import KEPT, MOST_TRIES, JobHandler, Jobs
 from localsearch.server.problems import HttpError
 from localsearch.settings import LimitSettings
 from localsearch.types import Cancelled, Progress, Report
@@ -42,7 +42,7 @@ def until(jobs: Jobs, id: int, *states: str) -> str:
     raise AssertionError(f"job {id} is still {jobs.get(id).state}")
 
 
-def counting(steps: int, gate: threading.Event | None = None) -> Work:
+def counting(steps: int, gate: threading.Event | None = None) -> JobHandler:
     """Work in steps that can be stopped between them."""
 
     def work(payload: Any, report: Report, cancelled: Cancelled) -> Mapping[str, Any]:
@@ -319,7 +319,7 @@ def test_no_events_of_a_job_that_is_not_there(served: Served) -> None:
 def test_streams_are_bounded_and_those_who_leave_make_room(tmp_path: Path) -> None:
     with notes(tmp_path / "home", replace(LimitSettings(), event_streams=2)) as served:
         held = threading.Event()
-        served.service.jobs._work = {"index": counting(10_000, held)}
+        served.service.jobs._handlers = {"index": counting(10_000, held)}
         id = served.service.jobs.submit("index", 1).id
         with (
             httpx.stream("GET", f"{served.url}/jobs/{id}/events") as one,
@@ -365,7 +365,7 @@ def test_many_documents_become_a_job_and_few_do_not(tmp_path: Path) -> None:
 
 def test_a_full_queue_is_a_503_over_http(tmp_path: Path) -> None:
     with notes(tmp_path / "home", replace(LimitSettings(), queued_jobs=2)) as served:
-        served.service.jobs._work = {"index": counting(10_000, threading.Event())}
+        served.service.jobs._handlers = {"index": counting(10_000, threading.Event())}
         answers = [served.client.post("/index", json={"paths": ["/tmp"]}) for _ in range(6)]
         refused = [answer for answer in answers if answer.status_code == 503]
         assert 3 <= len(refused) <= 4
@@ -390,7 +390,7 @@ def test_a_stop_ends_streams_and_the_next_start_goes_on(tmp_path: Path) -> None:
 
 
 def test_jobs_fit_their_description(fresh: Served, folder: Path) -> None:
-    from localsearch.server.schemas import JobsAnswer
+    from localsearch.server.schemas.jobs import JobsAnswer
 
     fresh.client.post("/index", json={"paths": [str(folder)]})
     listed = msgspec.json.decode(fresh.client.get("/jobs").content, type=JobsAnswer)

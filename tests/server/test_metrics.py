@@ -22,7 +22,7 @@ from serving import Served, notes
 
 from localsearch.derived.embedder import rebuild
 from localsearch.errors import SettingsError
-from localsearch.server.alerts import Alerts, tell
+from localsearch.server.alerts import Alerts, run_command
 from localsearch.server.metrics import Window, percentile
 from localsearch.server.readings import RecallSample, recall
 from localsearch.settings import RULES, AlertRule, AlertSettings, LimitSettings, load
@@ -161,14 +161,14 @@ def test_recall_counts_ties_as_found() -> None:
 
 def test_recall_is_measured_on_queries_that_were_asked(sample: Served) -> None:
     engine, measured = sample.engine, RecallSample(sample.engine)
-    measured.asked("how to sharpen a plane iron")
+    measured.record("how to sharpen a plane iron")
     measured.measure()
     assert measured.value is None, "without a graph every search is exact"
     semantic = engine.derived.semantic
     assert semantic is not None
     semantic.vectors.publish(rebuild(engine.derived, semantic, no_report, never))
     for query in ("a pan that does not stick", "water for the roots", "when do bees swarm"):
-        measured.asked(query)
+        measured.record(query)
         measured.measure()
     assert measured.value is not None
     assert 0.9 <= measured.value <= 1.0
@@ -263,8 +263,8 @@ def test_the_users_command_hears_of_changes_and_its_failure_harms_nobody(
         ("Slow", "resolved", 50.0),
     ]
     for command in (["/no/such/program"], [sys.executable, "-c", "raise SystemExit(3)"]):
-        tell(command, {"name": "x"}, 10)
-    tell([sys.executable, "-c", "import time; time.sleep(60)"], {"name": "x"}, 0.5)
+        run_command(command, {"name": "x"}, 10)
+    run_command([sys.executable, "-c", "import time; time.sleep(60)"], {"name": "x"}, 0.5)
     failures = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
     assert len(failures) == 3
     assert "ended with 3" in failures[1]

@@ -22,6 +22,7 @@ from localsearch.server.database import ServiceDatabase
 from localsearch.server.jobs import Jobs
 from localsearch.server.keys import KeyRing, Keys
 from localsearch.settings import Settings, VectorSettings, load
+from localsearch.store.digests import store_digest
 from localsearch.types import Record
 from localsearch.upkeep.backup import restore
 from localsearch.upkeep.doctor import examine
@@ -170,6 +171,33 @@ def test_repair_rebuilds_what_is_derived_and_nothing_else(engine: Engine) -> Non
     engine.embed_pending()
     assert engine.check().ok
     assert answers(engine) == before
+
+
+def test_a_passage_under_the_hash_of_another_text_is_noticed_and_mended(engine: Engine) -> None:
+    """As an error of a release would leave it, with digests that fit."""
+    row = engine.corpus.find("default", "n7")
+    other = engine.corpus.find("default", "n8")
+    assert row is not None
+    assert other is not None
+    before = engine.embeddings.vectors_of(1, [chunk for chunk, _ in engine.corpus.chunk_ids([row.id])])[1]
+    with engine.db.write() as connection:
+        connection.execute(
+            "UPDATE chunks SET hash = (SELECT hash FROM chunks WHERE document_id = ?) WHERE document_id = ?",
+            (other.id, row.id),
+        )
+        store_digest(connection, row.id)
+    engine.embeddings.drop_unused()
+    assert engine.check(quick=True).ok
+    (problem,) = engine.check().problems
+    assert (problem.part, problem.mendable) == ("hashes", True)
+    assert "1 documents have passages under the hash of another text" in problem.message
+    report = engine.check(repair_=True)
+    assert report.ok, report.problems
+    assert report.repaired[0].startswith("the passages of 1 documents were hashed anew")
+    assert engine.embed_pending() == 1
+    after = engine.embeddings.vectors_of(1, [chunk for chunk, _ in engine.corpus.chunk_ids([row.id])])[1]
+    np.testing.assert_allclose(after, before, atol=2e-3)
+    assert engine.check().ok
 
 
 def test_half_floats_of_an_earlier_release_stay_beside_what_is_stored_now(

@@ -318,7 +318,12 @@ def test_reopening_gives_the_same_answers(
 def test_the_manifest_says_how_it_was_built(published: VectorIndex) -> None:
     generation = published.generation
     assert generation is not None
-    assert (generation.number, generation.count, generation.nodes, generation.ghosts) == (1, 4_000, 4_000, 0)
+    assert (generation.number, generation.count, generation.nodes, generation.tombstones) == (
+        1,
+        4_000,
+        4_000,
+        0,
+    )
     assert (generation.m, generation.ef_construction, generation.storage) == (
         8,
         60,
@@ -383,7 +388,7 @@ def test_a_merge_adds_the_delta_and_takes_out_what_was_removed(
     opened.publish(opened.merge())
     generation = opened.generation
     assert generation is not None
-    assert (generation.number, generation.count, generation.nodes, generation.ghosts) == (
+    assert (generation.number, generation.count, generation.nodes, generation.tombstones) == (
         2,
         4_700,
         4_700,
@@ -432,7 +437,7 @@ def test_merging_again_and_again_loses_no_recall(
         index.publish(index.merge())
     kept = (np.arange(4_000) % 500 >= 50) | (np.arange(4_000) >= 2_500)
     assert index.generation is not None
-    assert (index.generation.number, index.generation.ghosts) == (6, 250)
+    assert (index.generation.number, index.generation.tombstones) == (6, 250)
     assert index.ids().tolist() == sorted(ids[kept].tolist())
     assert recall(index, queries, ids[kept], vectors[kept]) >= 0.96
 
@@ -455,7 +460,7 @@ def test_needs_merge_says_what_is_due(tmp_path: Path, corpus: tuple[Ids, Vectors
     index.publish(index.build(batches(ids[11:100], vectors[11:100]), 89))
     assert index.needs_merge() == ""
     assert index.generation is not None
-    assert (index.generation.count, index.generation.ghosts) == (89, 0)
+    assert (index.generation.count, index.generation.tombstones) == (89, 0)
 
 
 def test_other_settings_make_a_merge_build_the_other_kind(
@@ -559,11 +564,11 @@ def test_copies_added_later_join_the_node_that_is_there(tmp_path: Path) -> None:
     index.remove(np.array([3]))
     index.publish(index.merge())
     assert index.generation is not None
-    assert (index.generation.count, index.generation.nodes, index.generation.ghosts) == (401, 400, 0)
+    assert (index.generation.count, index.generation.nodes, index.generation.tombstones) == (401, 400, 0)
     assert index.search(vectors[3], 2).ids.tolist() == [1_000, 1_001]
     index.remove(np.array([1_000, 1_001]))
     index.publish(index.merge())
-    assert index.generation.ghosts == 1
+    assert index.generation.tombstones == 1
     index.add(np.array([1_002]), vectors[[3]])
     index.publish(index.merge())
     assert index.search(vectors[3], 1).ids.tolist() == [1_002]

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from localsearch.errors import NotFoundError
 from localsearch.server.files import open_original
-from localsearch.server.operations import Call, FileResponse, Operation, Response
-from localsearch.server.schemas import (
+from localsearch.server.job_handlers import DEFAULT_COLLECTION, records
+from localsearch.server.operations import Call, Operation
+from localsearch.server.responses import FileResponse, Response
+from localsearch.server.schemas.documents import (
     Deleted,
     DeleteParameters,
     DocumentAnswer,
     DocumentsAnswer,
     DocumentsRequest,
     InCollection,
-    JobStarted,
     PassageAnswer,
     PassageParameters,
 )
+from localsearch.server.schemas.jobs import JobStarted
 from localsearch.server.service import Service
-from localsearch.server.work import DEFAULT_COLLECTION, records
 from localsearch.store import DocumentRow
 
 MEGABYTE = 1 << 20
@@ -25,11 +26,11 @@ MEGABYTE = 1 << 20
 
 def add(service: Service, call: Call) -> DocumentsAnswer | Response:
     """Store documents; many or large ones as a job."""
-    sent: DocumentsRequest = call.body
-    if len(sent.documents) >= service.settings.server.limits.job_documents or call.size > MEGABYTE:
-        return started(service, "documents", sent)
-    collection = sent.collection or DEFAULT_COLLECTION
-    ids = service.engine.add(records(sent.documents), collection=collection)
+    request: DocumentsRequest = call.body
+    if len(request.documents) >= service.settings.server.limits.job_documents or call.size > MEGABYTE:
+        return started(service, "documents", request)
+    collection = request.collection or DEFAULT_COLLECTION
+    ids = service.engine.add(records(request.documents), collection=collection)
     return DocumentsAnswer(ids=ids, collection=collection)
 
 
@@ -42,8 +43,8 @@ def started(service: Service, kind: str, request: object) -> Response:
 
 def get(service: Service, call: Call) -> DocumentAnswer:
     """One document with its text."""
-    asked: InCollection = call.query
-    row = _row(service, call.path["id"], asked.collection)
+    parameters: InCollection = call.query
+    row = _row(service, call.path["id"], parameters.collection)
     return DocumentAnswer(
         id=row.key,
         collection=row.collection,
@@ -64,11 +65,11 @@ def get(service: Service, call: Call) -> DocumentAnswer:
 
 def passage(service: Service, call: Call) -> PassageAnswer:
     """Part of a document's text, around an offset."""
-    asked: PassageParameters = call.query
-    row = _row(service, call.path["id"], asked.collection)
-    start = max(0, asked.at - asked.chars // 2)
-    text = service.engine.corpus.text(row.id, start, start + asked.chars + 1)
-    shown = text[: asked.chars]
+    parameters: PassageParameters = call.query
+    row = _row(service, call.path["id"], parameters.collection)
+    start = max(0, parameters.at - parameters.chars // 2)
+    text = service.engine.corpus.text(row.id, start, start + parameters.chars + 1)
+    shown = text[: parameters.chars]
     return PassageAnswer(
         id=row.key,
         collection=row.collection,
@@ -84,8 +85,8 @@ def passage(service: Service, call: Call) -> PassageAnswer:
 
 def original(service: Service, call: Call) -> FileResponse:
     """The file a document was read from."""
-    asked: InCollection = call.query
-    row = _row(service, call.path["id"], asked.collection)
+    parameters: InCollection = call.query
+    row = _row(service, call.path["id"], parameters.collection)
     ledger = service.engine.ledger
     files = [file for file in ledger.at(row.path or "") if file.collection == row.collection]
     if not files:
@@ -96,9 +97,9 @@ def original(service: Service, call: Call) -> FileResponse:
 
 def delete(service: Service, call: Call) -> Deleted:
     """Delete a document."""
-    asked: DeleteParameters = call.query
-    service.engine.delete(call.path["id"], collection=asked.collection, purge=asked.purge)
-    if asked.purge:
+    parameters: DeleteParameters = call.query
+    service.engine.delete(call.path["id"], collection=parameters.collection, purge=parameters.purge)
+    if parameters.purge:
         service.clear_caches()
     return Deleted(id=call.path["id"])
 

@@ -8,19 +8,20 @@ import msgspec
 
 from localsearch.errors import NotFoundError
 from localsearch.server import events
-from localsearch.server.operations import Call, Operation, Response
+from localsearch.server.operations import Call, Operation
 from localsearch.server.problems import HttpError
+from localsearch.server.responses import Response
 from localsearch.server.routes.documents import started
-from localsearch.server.schemas import IndexRequest, JobAnswer, JobsAnswer, JobsParameters, JobStarted
+from localsearch.server.schemas.jobs import IndexRequest, JobAnswer, JobsAnswer, JobsParameters, JobStarted
 from localsearch.server.service import Service
 
 
 def index(service: Service, call: Call) -> Response:
     """Queue the indexing of files and folders."""
-    asked: IndexRequest = call.body
+    request: IndexRequest = call.body
     allowed = service.settings.server.index_roots
-    paths = [_checked(os.path.expanduser(path), allowed) for path in asked.paths]
-    return started(service, "index", msgspec.structs.replace(asked, paths=paths))
+    paths = [_checked(os.path.expanduser(path), allowed) for path in request.paths]
+    return started(service, "index", msgspec.structs.replace(request, paths=paths))
 
 
 def _checked(path: str, allowed: tuple[str, ...]) -> str:
@@ -48,8 +49,8 @@ def _within(path: str, root: str) -> bool:
 
 def listed(service: Service, call: Call) -> JobsAnswer:
     """Jobs, newest first."""
-    asked: JobsParameters = call.query
-    return JobsAnswer(jobs=service.jobs.list(asked.state, asked.limit))
+    parameters: JobsParameters = call.query
+    return JobsAnswer(jobs=service.jobs.list(parameters.state, parameters.limit))
 
 
 def get(service: Service, call: Call) -> JobAnswer:

@@ -7,9 +7,11 @@ import time
 import msgspec
 
 from localsearch.search import SearchQuery
-from localsearch.server.endpoint import encode
-from localsearch.server.operations import Call, Operation, Response
-from localsearch.server.schemas import (
+from localsearch.server.encoding import encode
+from localsearch.server.job_handlers import DEFAULT_COLLECTION
+from localsearch.server.operations import Call, Operation
+from localsearch.server.responses import Response
+from localsearch.server.schemas.search import (
     FeedbackAnswer,
     FeedbackRequest,
     SearchParameters,
@@ -18,7 +20,6 @@ from localsearch.server.schemas import (
     SuggestParameters,
 )
 from localsearch.server.service import Service
-from localsearch.server.work import DEFAULT_COLLECTION
 from localsearch.types import Answer
 
 
@@ -37,7 +38,7 @@ def cached(service: Service, call: Call) -> bytes | None:
     answer = service.engine.searcher.cached(query, call.started)
     if answer is None:
         return None
-    service.asked(query)
+    service.record_query(query)
     service.metrics.search(time.perf_counter() - call.started, cached=True)
     return encode(answer)
 
@@ -46,29 +47,26 @@ def search(service: Service, call: Call) -> Response:
     """Answer a question."""
     query = question(call)
     answer = service.engine.answer(query)
-    service.asked(query)
+    service.record_query(query)
     service.metrics.search(time.perf_counter() - call.started, answer.cached)
     if not answer.cached:
         service.metrics.stages(answer.stages)
     return Response(encode(answer))
 
 
-def warm(service: Service, query: SearchQuery) -> None:
-    """Answer a question that was asked often, so that its answer is there when it is asked again."""
-    service.engine.answer(query)
-
-
 def suggest(service: Service, call: Call) -> SuggestAnswer:
     """Complete what is being typed."""
-    asked: SuggestParameters = call.query
-    return SuggestAnswer(query=asked.q, suggestions=service.engine.suggest(asked.q, asked.limit))
+    parameters: SuggestParameters = call.query
+    return SuggestAnswer(
+        query=parameters.q, suggestions=service.engine.suggest(parameters.q, parameters.limit)
+    )
 
 
 def feedback(service: Service, call: Call) -> FeedbackAnswer:
     """Keep a judgement."""
-    said: FeedbackRequest = call.body
+    request: FeedbackRequest = call.body
     service.engine.feedback(
-        said.query, said.id, said.relevant, collection=said.collection or DEFAULT_COLLECTION
+        request.query, request.id, request.relevant, collection=request.collection or DEFAULT_COLLECTION
     )
     return FeedbackAnswer()
 
@@ -81,8 +79,8 @@ OPERATIONS = (
         search,
         body=SearchRequest,
         answer=Answer,
-        lane="search",
-        quick=cached,
+        queue="search",
+        from_memory=cached,
     ),
     Operation(
         "GET",
@@ -91,8 +89,8 @@ OPERATIONS = (
         search,
         query=SearchParameters,
         answer=Answer,
-        lane="search",
-        quick=cached,
+        queue="search",
+        from_memory=cached,
     ),
     Operation(
         "GET",

@@ -8,8 +8,10 @@ from dataclasses import asdict
 import msgspec
 
 from localsearch.server.metrics import CONTENT_TYPE
-from localsearch.server.operations import Call, Operation, Response
-from localsearch.server.schemas import (
+from localsearch.server.operations import Call, Operation
+from localsearch.server.readings import caches
+from localsearch.server.responses import Response
+from localsearch.server.schemas.system import (
     AlertsAnswer,
     CacheAnswer,
     Cleared,
@@ -55,13 +57,13 @@ def metrics(service: Service, call: Call) -> Response:
 def stats(service: Service, call: Call) -> StatsAnswer:
     """Counts, sizes, caches, cost."""
     now, status = service.housekeeping.snapshot(), service.engine.status()
-    caches = {name: CacheAnswer(**asdict(stats)) for name, stats in service.caches().items()}
+    held = {name: CacheAnswer(**asdict(stats)) for name, stats in caches(service.engine).items()}
     counted = {name: getattr(status, name) for name in StatsAnswer.__struct_fields__ if hasattr(status, name)}
     return StatsAnswer(
         **counted | {"cost": CostAnswer(**asdict(status.cost))},
         uptime_s=round(time.time() - service.started, 1),
         background_error=service.engine.background_error,
-        caches=caches,
+        caches=held,
         latency=service.housekeeping.latency(),
         jobs=service.jobs.counts(),
         quality=now.quality,
@@ -81,13 +83,13 @@ def alerts(service: Service, call: Call) -> AlertsAnswer:
 
 def ledger(service: Service, call: Call) -> LedgerAnswer:
     """Files by what became of them, or one file by its path."""
-    asked: LedgerParameters = call.query
+    parameters: LedgerParameters = call.query
     book = service.engine.ledger
-    rows = book.at(asked.path) if asked.path else book.troubled(asked.state, asked.limit)
+    rows = book.at(parameters.path) if parameters.path else book.troubled(parameters.state, parameters.limit)
     return LedgerAnswer(
         files=[_file(row) for row in rows],
         rules=[LedgerRule(state=state, rule=rule, files=count) for state, rule, count in book.by_rule()],
-        counts=book.counts(),
+        counts=book.counts() | {"noted": book.noted_count()},
     )
 
 
@@ -101,6 +103,7 @@ def _file(row: FileRow) -> LedgerFile:
         tries=row.tries,
         size=row.size,
         stale=row.state == "failed" and row.content_hash is not None,
+        notes=list(row.notes),
     )
 
 
@@ -133,7 +136,7 @@ OPERATIONS = (
         health,
         answer=HealthAnswer,
         scope=None,
-        lane="none",
+        queue="none",
         tag="system",
     ),
     Operation(

@@ -7,6 +7,7 @@ import { folderForm, outcome, tell } from "./folder.js";
 const EVERY_MS = 3000;
 let timer = null;
 let shown = "failed"; // which files the ledger lists
+const NONE = { failed: "Every file that was tried could be read.", noted: "Every file that was read was read whole.", skipped: "No file was left out." };
 
 export function startStatus(view) {
   if (timer) return;
@@ -99,21 +100,21 @@ function job(one, again) {
 }
 
 function unread(ledger, again) {
-  const { failed = 0, skipped = 0 } = ledger.counts;
+  const { failed = 0, skipped = 0, noted = 0 } = ledger.counts;
   const pick = (name, label) => el("button", { type: "button", class: "plain pick", "data-focus": `ledger ${name}`, "aria-pressed": shown === name, onclick: () => { shown = name; again(); } }, label);
   const rules = ledger.rules.filter((rule) => rule.state === shown).map((rule) => el("li", {}, `${rule.rule}: ${count(rule.files)}`));
   const retry = failed && shown === "failed" ? el("button", { type: "button", "data-focus": "retry", onclick: () => retryAll().then(again, () => null) }, "Try them again") : null;
   return [
     el("h2", {}, "Files that were not read"),
-    el("div", { class: "row" }, pick("failed", `${count(failed)} could not be read`), pick("skipped", `${count(skipped)} left out by a rule`), retry),
+    el("div", { class: "row" }, pick("failed", `${count(failed)} could not be read`), pick("noted", `${count(noted)} not read whole`), pick("skipped", `${count(skipped)} left out by a rule`), retry),
     rules.length ? el("ul", { class: "rules" }, ...rules) : "",
-    ledger.files.length ? table(ledger.files) : el("p", { class: "about" }, shown === "failed" ? "Every file that was tried could be read." : "No file was left out."),
+    ledger.files.length ? table(ledger.files) : el("p", { class: "about" }, NONE[shown]),
   ];
 }
 
 function table(files) {
   const head = el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "File"), el("th", { scope: "col" }, "Reason")));
-  const rows = files.map((file) => el("tr", {}, el("td", {}, plain(file.path)), el("td", {}, plain(file.reason) + (file.stale ? " (an older text of it is still searchable)" : ""))));
+  const rows = files.map((file) => el("tr", {}, el("td", {}, plain(file.path)), el("td", {}, plain(file.notes.join("; ") || file.reason) + (file.stale ? " (an older text of it is still searchable)" : ""))));
   return el("table", {}, head, el("tbody", {}, ...rows));
 }
 

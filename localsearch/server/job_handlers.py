@@ -1,4 +1,4 @@
-"""What each kind of job does with the engine."""
+"""What each kind of job does with the engine. Runs in the one thread of `Jobs`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from localsearch.engine import Engine
-from localsearch.server.jobs import Work
-from localsearch.server.schemas import DocumentsRequest, IndexRequest, SentDocument
+from localsearch.server.jobs import JobHandler
+from localsearch.server.schemas.documents import DocumentsRequest, SentDocument
+from localsearch.server.schemas.jobs import IndexRequest
 from localsearch.types import Cancelled, Progress, Record, Report
 
 BATCH = 100
@@ -22,8 +23,8 @@ def records(documents: Sequence[SentDocument]) -> list[Record]:
     return [Record(sent.text, sent.id, sent.title or "", sent.metadata or {}) for sent in documents]
 
 
-def works(engine: Engine) -> Mapping[str, Work]:
-    """The work of each kind of job."""
+def job_handlers(engine: Engine) -> Mapping[str, JobHandler]:
+    """What does each kind of job, by its name."""
 
     def index(payload: Any, report: Report, cancelled: Cancelled) -> Mapping[str, Any]:
         request = msgspec.convert(payload, IndexRequest)

@@ -1,11 +1,10 @@
-"""A filter written out again, for people to read and for chips in a page."""
+"""Write a filter as an expression, so that the tests can hold what the parser reads against it."""
 
 from __future__ import annotations
 
 import re
 from datetime import datetime
 
-from localsearch.filters.fields import bound_text
 from localsearch.filters.language import NAME, literal, spelled
 from localsearch.filters.tree import And, Equals, Exists, Filter, Match, Not, Or, Range, Scalar
 
@@ -52,7 +51,11 @@ def _bound(leaf: Range) -> str:
         and leaf.value.time() == datetime.min.time()
     ):
         return leaf.value.date().isoformat()
-    return bound_text(leaf.value)
+    return (
+        str(leaf.value)
+        if not isinstance(leaf.value, datetime)
+        else leaf.value.replace(tzinfo=None).isoformat() + "Z"
+    )
 
 
 def _exact(value: Scalar) -> str:

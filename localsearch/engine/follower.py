@@ -1,0 +1,67 @@
+"""A reader's view of an index that another process writes. The engine asks it before each search."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Hashable
+
+from localsearch.derived import Derived
+from localsearch.engine.opening import Opener
+
+WAIT_S = 0.5
+"""How long a search waits for the writer to make a stored change searchable by its words."""
+_POLL_S = 0.01
+
+
+class Follower:
+    """Brings the derived indexes of a reader to what the writer has committed. Safe to share between threads.
+
+    The writer commits to SQLite first and to the word index after that. Between the two, a changed document can be
+    found neither as it was nor as it is: a search waits for the second commit, and says so when it does not come.
+    """
+
+    def __init__(self, derived: Derived, opener: Opener) -> None:
+        self._derived, self._opener = derived, opener
+        self._db, self._embeddings = derived.corpus.db, derived.embeddings
+        self._lock = threading.Lock()
+        self._seen: Hashable = self._stored()
+        self._db.changed_elsewhere()
+
+    def catch_up(self) -> str:
+        """See what was committed since; a note when words of it cannot be found yet, else an empty text."""
+        derived = self._derived
+        if not self._db.changed_elsewhere() and derived.lexical.seq >= derived.seq:
+            return ""
+        with self._lock:
+            self._wait_for_words()
+            stored = self._stored()
+            if stored != self._seen or derived.seq != derived.corpus.seq:
+                self._see(stored)
+        missing = derived.corpus.seq - derived.lexical.seq
+        return (
+            f"The last {missing:,} changes are stored and not yet found by their words."
+            if missing > 0
+            else ""
+        )
+
+    def _wait_for_words(self) -> None:
+        until = time.monotonic() + WAIT_S
+        self._derived.refresh_lexical()
+        while self._derived.lexical.seq < self._derived.corpus.seq and time.monotonic() < until:
+            time.sleep(_POLL_S)
+            self._derived.refresh_lexical()
+
+    def _see(self, stored: Hashable) -> None:
+        """Read anew what is kept in memory, from one state of the database."""
+        derived = self._derived
+        with self._db.snapshot():
+            active, known = self._embeddings.active(), derived.semantic
+            same = known and active and known.version.id == active.id and not known.vectors.is_superseded()
+            derived.reload(None if same or active is None else self._opener.semantic(active))
+        self._seen = stored
+
+    def _stored(self) -> Hashable:
+        """What the vectors in memory depend on, as the database has it."""
+        active = self._embeddings.active()
+        return active and (active.id, self._embeddings.progress(active.id))

@@ -1,0 +1,230 @@
+"""Walks the tree of an HTML page: its blocks in order, each with the part of the page it is in."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from localsearch.types import BlockKind
+
+if TYPE_CHECKING:
+    from selectolax.lexbor import LexborNode
+
+_LAYOUT = "table table,h1,h2,h3,h4,h5,h6,pre,ul,ol,blockquote,form"
+_BREAK, _CELL, _GAP = "\ufdd0", "\ufdd1", "\ufdd2"
+"""Marks of a line break, of a table's cell, and of a place where two words must not be joined: noncharacters."""
+_RAISED, _LEVEL = "\ufdd3", "\ufdd4"
+"""Marks of where a raised or lowered sign begins and ends."""
+_APART = re.compile(rf"(?<=\w){_GAP}+(?=\w)")
+_SIGNS = re.compile(rf"(\w*){_RAISED}([^{_RAISED}{_LEVEL}]*){_LEVEL}")
+_UNITS = frozenset(["mm", "cm", "dm", "km", "nm", "ft"])
+
+MAIN, REST, AROUND = 0, 1, 2
+"""Parts of a page: what looks like its main text, what else it says, and navigation."""
+
+
+class Style(NamedTuple):
+    """How text inside an element is kept."""
+
+    kind: BlockKind
+    level: int = 0
+    joint: str = "\n\n"
+    mark: str = ""
+    keeps_lines: bool = False
+
+
+class Piece(NamedTuple):
+    """A block as the walk finds it; `level` is that of a heading."""
+
+    kind: BlockKind
+    text: str
+    level: int
+    joint: str
+    part: int
+
+
+_TEXT = Style("paragraph")
+_CODE = Style("code", keeps_lines=True)
+_TABLE = Style("table", joint="\n")
+_STYLES = {
+    **{f"h{level}": Style("heading", level) for level in range(1, 7)},
+    "li": Style("list", joint="\n", mark="- "),
+    "option": Style("list", joint="\n", mark="- "),
+    "dt": _TEXT,
+    "dd": Style("paragraph", joint="\n"),
+    "pre": _CODE,
+    "listing": _CODE,
+    "xmp": _CODE,
+    "plaintext": _CODE,
+    "textarea": Style("paragraph", keeps_lines=True),
+    "p": _TEXT,
+    "caption": _TEXT,
+}
+_BLOCK_NAMES = """
+p div section article main header footer aside blockquote address figure figcaption dl dt dd form fieldset legend
+details summary center body hr ul ol li caption tbody thead tfoot table tr td th hgroup nav pre h1 h2 h3 h4 h5 h6
+dialog search menu dir title option optgroup listing xmp plaintext textarea noscript text desc foreignobject marquee
+"""
+_BLOCKS = frozenset(_BLOCK_NAMES.split())
+_SPACED_NAMES = """
+button select input img area video audio object canvas svg tspan math meter progress map
+"""
+_SPACED = frozenset(_SPACED_NAMES.split())
+"""What stands in a line and yet apart from the words beside it."""
+_SHOWN_INPUTS = frozenset(
+    ["", "text", "search", "email", "url", "tel", "number", "submit", "button", "reset", "date"]
+)
+"""Kinds of fields whose value is shown."""
+
+
+class Walker:
+    """Walks without recursion, so that no nesting is too deep, and closes a block at each border.
+
+    `skipped` are the nodes that nobody sees, `parts` the nodes that begin a part of the page, by their `mem_id`;
+    inside the main part only those of `inner` begin another one.
+    """
+
+    def __init__(self, skipped: set[int], parts: dict[int, int], inner: set[int]) -> None:
+        self._skipped = skipped
+        self._parts_of = parts
+        self._inner = inner
+        self._found: list[Piece] = []
+        self._parts: list[str] = []
+        self._style = _TEXT
+        self._part = REST
+        self._open: list[tuple[str, Style]] = []
+        self._regions: list[tuple[int, int]] = []
+
+    def walk(self, root: LexborNode) -> list[Piece]:
+        """The blocks in the order of the page."""
+        node: LexborNode | None = root.first_child
+        depth = 0
+        while node is not None:
+            inside = self._visit(node)
+            if inside is not None:
+                node, depth = inside, depth + 1
+                continue
+            while node is not None and node.next is None:
+                node, depth = (node.parent, depth - 1) if depth else (None, 0)
+                if node is not None:
+                    self._leave(node.tag or "", node)
+            node = node.next if node is not None else None
+        self._close()
+        return self._found
+
+    def _visit(self, node: LexborNode) -> LexborNode | None:
+        """Take in a node; its first child if the walk is to go on there."""
+        tag = node.tag or ""
+        if tag == "-text":
+            self._parts.append(node.text_content or "")
+            return None
+        if self._skipped and node.mem_id in self._skipped:
+            return None
+        if self._parts_of and (part := self._parts_of.get(node.mem_id)) is not None:
+            self._begin_part(node.mem_id, part)
+        self._enter(tag, node)
+        inside = node.first_child
+        if inside is None:
+            self._leave(tag, node)
+        return inside
+
+    def _begin_part(self, id: int, part: int) -> None:
+        if self._part == MAIN and part == AROUND and id not in self._inner:
+            return
+        self._close()
+        self._regions.append((id, self._part))
+        self._part = part
+
+    def _enter(self, tag: str, node: LexborNode) -> None:
+        if tag == "br":
+            self._parts.append("\n" if self._style.keeps_lines else _BREAK)
+        elif tag in ("td", "th") and self._style.kind == "table":
+            self._parts.append(_CELL)
+        elif self._style.kind == "table" and tag in _BLOCKS:
+            self._parts.append(" ")
+            if tag == "tr":
+                self._close()
+        elif tag in _BLOCKS:
+            self._close()
+            self._open.append((tag, self._style))
+            self._style = _STYLES.get(tag, self._style)
+            if tag == "table":
+                self._style = _TABLE if node.css_first(_LAYOUT) is None else self._style
+        elif tag in ("sup", "sub"):
+            self._parts.append(_GAP if node.css_first("a") is not None else _RAISED)
+        elif tag in _SPACED or "-" in tag:
+            self._parts.append(_GAP)
+            self._parts.append(_shown(tag, node))
+        elif tag in ("abbr", "acronym", "dfn"):
+            self._parts.append(_long_form(node))
+
+    def _leave(self, tag: str, node: LexborNode) -> None:
+        if self._open and self._open[-1][0] == tag:
+            self._close()
+            self._style = self._open.pop()[1]
+        elif tag in ("sup", "sub"):
+            self._parts.append(_LEVEL)
+        elif tag in _SPACED or "-" in tag:
+            self._parts.append(_GAP)
+        elif self._style.kind == "table" and tag in _BLOCKS:
+            self._parts.append(" ")
+        if self._regions and self._regions[-1][0] == node.mem_id:
+            self._close()
+            self._part = self._regions.pop()[1]
+
+    def _close(self) -> None:
+        """End the block that is open."""
+        if not self._parts:
+            return
+        source, self._parts = "".join(self._parts), []
+        style = self._style
+        if _RAISED in source or _LEVEL in source:
+            source = _SIGNS.sub(_beside, source).replace(_RAISED, _GAP).replace(_LEVEL, _GAP)
+        if _GAP in source:
+            source = _APART.sub(" ", source).replace(_GAP, "")
+        text = source.replace(_BREAK, "\n") if style.keeps_lines else _flowing(source)
+        if text.strip():
+            self._found.append(Piece(style.kind, style.mark + text, style.level, style.joint, self._part))
+
+
+def _beside(match: re.Match[str]) -> str:
+    """A word and the sign after it: joined as in 10th, m2 and H2O, apart where it is a note's mark or an index."""
+    word, sign = match.groups()
+    joined = sign.isalnum() and (
+        (word.isdecimal() and sign.isalpha() and len(sign) <= 3)
+        or (len(word) == 1 and word.isalpha() and word not in "aAI" and len(sign) <= 3)
+        or (
+            sign.isdecimal() and (word in _UNITS or (len(word) == 2 and word[0].isupper() and word.isalpha()))
+        )
+    )
+    return word + sign if joined else f"{word}{_GAP}{sign}{_GAP}"
+
+
+def _shown(tag: str, node: LexborNode) -> str:
+    """What an element without text of its own shows."""
+    if tag not in ("img", "area", "input", "object", "video", "audio"):
+        return ""
+    own = node.attributes
+    if tag != "input":
+        return own.get("alt") or own.get("title") or ""
+    kind = (own.get("type") or "").lower()
+    if kind == "image":
+        return own.get("alt") or ""
+    return own.get("value") or own.get("placeholder") or "" if kind in _SHOWN_INPUTS else ""
+
+
+def _long_form(node: LexborNode) -> str:
+    """What an abbreviation stands for, shown where it is pointed at."""
+    title = node.attributes.get("title") or ""
+    return f"{title} " if title and title.casefold() != node.text().strip().casefold() else ""
+
+
+def _flowing(source: str) -> str:
+    """Text with white space collapsed, kept line breaks, and cells set apart."""
+    text = " ".join(source.split())
+    if _CELL in text:
+        cells = (cell.strip() for cell in text.split(_CELL))
+        text = " | ".join(cell for cell in cells if cell)
+    if _BREAK in text:
+        text = "\n".join(line.strip() for line in text.split(_BREAK))
+    return text.strip()

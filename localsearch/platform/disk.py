@@ -1,0 +1,118 @@
+"""Durable files, the errors of a disk, and sizes. Everything that writes a file of its own comes here.
+
+A name is durable once its file is synced, renamed and its folder synced (rename(2), fsync(2)).
+This module imports the error tree only. It may be called from every folder above `platform`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, BinaryIO
+
+from localsearch.errors import DiskFullError, ReadOnlyError, StorageError
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_FULL_HINT = "Free some space and run it again; it goes on."
+_FAILED_HINT = "Check the folder's permissions and disk."
+
+
+def is_full(error: OSError) -> bool:
+    """Whether the system refused for want of room: no space, or a quota used up."""
+    return error.errno in _FULL
+
+
+def disk_full(folder: Path, hint: str = _FULL_HINT) -> DiskFullError:
+    """Return the error for a folder whose disk is full."""
+    return DiskFullError(f"the disk is full while writing to {folder}", hint=hint)
+
+
+def write_error(folder: Path, error: OSError, *, full_hint: str = _FULL_HINT) -> StorageError:
+    """Return DiskFullError where room is wanting, StorageError for any other refusal to write."""
+    if is_full(error):
+        return disk_full(folder, full_hint)
+    return StorageError(f"cannot write to {folder}: {error.strerror or error}", hint=_FAILED_HINT)
+
+
+def open_error(folder: Path, error: OSError) -> StorageError | ReadOnlyError:
+    """Return the error for a folder whose files cannot be opened: ReadOnlyError where writing is forbidden."""
+    if error.errno in _FORBIDDEN:
+        return ReadOnlyError(f"{folder} cannot be written.", hint="Check the folder's permissions.")
+    if is_full(error):
+        return disk_full(folder)
+    what = error.filename or folder
+    return StorageError(
+        f"{what} cannot be opened: {error.strerror or error}.", hint="Check the disk and limits."
+    )
+
+
+@contextmanager
+def write_errors(folder: Path, *, full_hint: str = _FULL_HINT) -> Iterator[None]:
+    """Turn every OSError of the block into what `write_error` says of it."""
+    try:
+        yield
+    except OSError as error:
+        raise write_error(folder, error, full_hint=full_hint) from error
+
+
+def open_private(path: Path) -> BinaryIO:
+    """Open a new or emptied file for writing that only its owner can read."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+
+
+def sync_file(file: IO[bytes] | IO[str]) -> None:
+    """Make what was written to an open file durable."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def sync_path(path: Path) -> None:
+    """Make a closed file durable, or the names in a folder."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def rename(source: Path, target: Path) -> None:
+    """Give a synced file its final name, durably; a file of that name is replaced."""
+    source.replace(target)
+    sync_path(target.parent)
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Replace a small file, whole or not at all, durably. Raises OSError."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            sync_file(file)
+        rename(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def free_bytes(folder: Path) -> int:
+    """Bytes that this user may still write to the folder's disk."""
+    return shutil.disk_usage(folder).free
+
+
+def free_share(folder: Path) -> float:
+    """The share of the folder's disk that this user may still write, 0..1; 1 where the disk has no size."""
+    usage = os.statvfs(folder)
+    return usage.f_bavail / usage.f_blocks if usage.f_blocks else 1.0
+
+
+def folder_bytes(folder: Path, *, without: str = "") -> int:
+    """Bytes of all files below a folder, but for one of its entries; 0 where there is no folder."""
+    return sum(
+        entry.stat().st_size
+        for entry in folder.rglob("*")
+        if entry.is_file() and entry.relative_to(folder).parts[0] != without
+    )

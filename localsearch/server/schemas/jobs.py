@@ -1,0 +1,75 @@
+"""Requests and answers of /index and /jobs. A job keeps its request as JSON, so old requests must stay readable."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
+
+from localsearch.server.schemas.base import Collection, RequestSchema, ResponseSchema
+
+
+class IndexRequest(RequestSchema, frozen=True, kw_only=True):
+    """Files and folders on the server's machine to make searchable."""
+
+    paths: Annotated[
+        list[
+            Annotated[
+                str,
+                Meta(min_length=1, max_length=4096, extra_json_schema={"pattern": "^(/|~/)[^\\x00]*$"}),
+            ]
+        ],
+        Meta(min_length=1, max_length=100, examples=[["/home/me/notes"]]),
+    ]
+    collection: Collection | None = None
+    include: Annotated[list[str], Meta(max_length=100)] | None = None
+    exclude: Annotated[list[str], Meta(max_length=100)] | None = None
+    retry_failed: bool | None = None
+
+
+JobState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
+
+
+class JobProgress(ResponseSchema, frozen=True, kw_only=True):
+    """The step a job is at. `total` is null while it is not known."""
+
+    stage: str = ""
+    done: int = 0
+    total: int | None = None
+    unit: str = ""
+    detail: str = ""
+
+
+class JobAnswer(ResponseSchema, frozen=True, kw_only=True):
+    """Background work. Times are seconds since 1970. An interrupted job is one that stopped the server too often."""
+
+    id: int
+    kind: Literal["index", "documents"]
+    state: JobState
+    progress: JobProgress
+    created: float
+    started: float | None = None
+    finished: float | None = None
+    tries: int = 0
+    result: dict[str, Any] | None = None
+    error: dict[str, str] | None = None
+
+
+class JobStarted(ResponseSchema, frozen=True, kw_only=True):
+    """The work goes on in the background; follow it at `events`."""
+
+    job: JobAnswer
+    events: str
+
+
+class JobsParameters(RequestSchema, frozen=True, kw_only=True):
+    """The newest come first."""
+
+    state: JobState | None = None
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 50
+
+
+class JobsAnswer(ResponseSchema, frozen=True, kw_only=True):
+    """Jobs, newest first."""
+
+    jobs: list[JobAnswer]

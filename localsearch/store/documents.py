@@ -1,0 +1,99 @@
+"""What is stored of a document beside its text: one dataclass, whose fields are the columns of `documents`.
+
+A new column is a field here and a migration; `corpus` reads and writes whatever fields there are.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import PurePosixPath
+from typing import Any
+
+from localsearch.types import Chunk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentColumns:
+    """What a document is and says of itself. Times are seconds since 1970 UTC, `size` is in bytes."""
+
+    key: str
+    title: str
+    path: str | None = None
+    member: str = ""
+    type: str
+    language: str = ""
+    author: str = ""
+    size: int = 0
+    created: float | None = None
+    modified: float | None = None
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    content_hash: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewDocument(DocumentColumns):
+    """A document ready to be stored, with its text and chunks. Without a title it is called by its file's name."""
+
+    text: str
+    chunks: tuple[Chunk, ...]
+
+    @property
+    def named(self) -> bool:
+        """Whether it has no title of its own and comes from a file, so that the file's name is its title."""
+        return not self.title and self.path is not None
+
+    @property
+    def stored_title(self) -> str:
+        """The title that is stored, searched and embedded."""
+        return file_name(self.path, self.member) if self.named else self.title
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentRow(DocumentColumns):
+    """A stored document without its text."""
+
+    id: int
+    collection: str
+    indexed: float
+
+
+SAID_COLUMNS = ("title", "author", "language", "tags", "created", "modified")
+"""Columns that a document's own metadata fills."""
+_STORED = tuple(column.name for column in fields(DocumentRow))
+COLUMNS = ", ".join(_STORED)
+"""What is selected for `from_row`."""
+_INSERTED = tuple(name for name in (*_STORED, "named") if name != "id")
+_INSERT = f"INSERT INTO documents ({', '.join(_INSERTED)}) VALUES ({', '.join('?' * len(_INSERTED))})"
+
+
+def from_row(row: Sequence[Any]) -> DocumentRow:
+    """A document from a row of `COLUMNS`."""
+    values = dict(zip(_STORED, row, strict=True))
+    tags, metadata = values["tags"], values["metadata"]
+    values["tags"] = () if tags == "[]" else tuple(json.loads(tags))
+    values["metadata"] = {} if metadata == "{}" else json.loads(metadata)
+    return DocumentRow(**values)
+
+
+def insert(connection: sqlite3.Connection, collection: str, document: NewDocument) -> int:
+    """Store the columns of a new document; returns its id."""
+    others = {
+        "title": document.stored_title,
+        "named": document.named,
+        "tags": json.dumps(document.tags, ensure_ascii=False),
+        "metadata": json.dumps(document.metadata, ensure_ascii=False, default=str),
+        "collection": collection,
+        "indexed": time.time(),
+    }
+    values = [others[name] if name in others else getattr(document, name) for name in _INSERTED]
+    return int(connection.execute(_INSERT, values).lastrowid or 0)
+
+
+def file_name(path: str | None, member: str) -> str:
+    """What a document is called that has no title of its own: the name of its file, if it comes from one."""
+    return PurePosixPath(member or path).name if path else ""
