@@ -276,6 +276,22 @@ class LexicalIndex(Protocol):
         """How rare each term of the query is, shape (terms,): Lucene's idf of its commonest form."""
         ...
 
+    def held(self, term: Any) -> int:
+        """Passages that hold the commonest form of a term of a query."""
+        ...
+
+    def term_scores(self, query: Any, ids: Ids) -> NDArray[np.float32]:
+        """What each term adds to the score of each of these chunks, shape (terms, len(ids))."""
+        ...
+
+    def pruned(self, query: Any) -> Any:
+        """The query without what would find nothing more."""
+        ...
+
+    def knows(self, word: str) -> bool:
+        """Whether some passage holds a plain word."""
+        ...
+
     @property
     def languages(self) -> Mapping[str, int]:
         """Passages by the language they were analysed in."""

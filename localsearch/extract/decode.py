@@ -106,8 +106,11 @@ def _stateful(data: bytes, declared: str) -> str:
 
 
 def _utf8(data: bytes, declared: str) -> str:
-    narrow = b"\0" not in data[:SAMPLE] or declared == "utf-8" or not _wide(data)
-    return "utf-8" if narrow and _decodes(data, "utf-8") else ""
+    return (
+        "utf-8"
+        if (b"\0" not in data[:SAMPLE] or declared == "utf-8" or not _wide(data)) and _decodes(data, "utf-8")
+        else ""
+    )
 
 
 def _as_declared(data: bytes, declared: str) -> str:

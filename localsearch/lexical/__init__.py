@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from localsearch.lexical.query import LexicalQuery, QueryTerm, analyze_query, inverse_frequency
+from localsearch.lexical.query import LexicalQuery, Phrase, QueryTerm, analyze_query, inverse_frequency
 from localsearch.lexical.rank_bm25 import RankBM25Index
 from localsearch.lexical.stream import term_stream
 from localsearch.text import Analyzer
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LexicalQuery",
+    "Phrase",
     "QueryTerm",
     "RankBM25Index",
     "analyze_query",

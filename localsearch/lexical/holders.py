@@ -15,6 +15,8 @@ COMMON = 512
 ROOM = 32 << 20
 """Bytes of memory for that; then it starts afresh."""
 Bits = NDArray[np.uint8]
+Term = tuple[str, str]
+"""A field and a term of it."""
 
 
 class Holders:
@@ -22,10 +24,10 @@ class Holders:
 
     def __init__(self, schema: tantivy.Schema) -> None:
         self._schema = schema
-        self._known: tuple[tantivy.Searcher | None, dict[str, Bits]] = (None, {})
+        self._known: tuple[tantivy.Searcher | None, dict[Term, Bits]] = (None, {})
 
     def of_any(
-        self, searcher: tantivy.Searcher, frequencies: Mapping[str, int], among: Ids | None = None
+        self, searcher: tantivy.Searcher, frequencies: Mapping[Term, int], among: Ids | None = None
     ) -> Ids:
         """Ids of the documents, all or among these, with a passage that holds any of these terms, ascending;
         `frequencies` counts passages."""
@@ -43,7 +45,7 @@ class Holders:
         known = among[among < len(held)]
         return known[held[known] > 0]
 
-    def _common(self, searcher: tantivy.Searcher, term: str, count: int) -> Bits:
+    def _common(self, searcher: tantivy.Searcher, term: Term, count: int) -> Bits:
         seen, known = self._known
         # Listed first: another thread may be adding to them.
         if seen is not searcher or sum(map(len, list(known.values()))) > ROOM:
@@ -53,11 +55,11 @@ class Holders:
             known[term] = _bits(self._listed(searcher, [term], count))
         return known[term]
 
-    def _listed(self, searcher: tantivy.Searcher, terms: list[str], most: int) -> Ids:
+    def _listed(self, searcher: tantivy.Searcher, terms: list[Term], most: int) -> Ids:
         """Ids of documents that hold one of the terms, in no order; `most` passages do at most."""
         if not terms:
             return np.empty(0, np.int64)
-        each = [tantivy.Query.term_query(self._schema, "text", term, "basic") for term in terms]
+        each = [tantivy.Query.term_query(self._schema, field, term, "basic") for field, term in terms]
         either = tantivy.Query.boolean_query([(tantivy.Occur.Should, one) for one in each])
         hits = searcher.search(either, most, count=False).hits
         return np.array(searcher.fast_field_values("document_id", [at for _, at in hits]), np.int64)

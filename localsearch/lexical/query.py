@@ -3,43 +3,68 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from localsearch.text import Analyzer, detect_language
+from localsearch.lexical.apart import apart
+from localsearch.text import Analyzer, Asked, chain, detect_language
 
 MOST_TERMS = 200
 """Distinct terms used of a query: a whole page pasted as a query is answered by its first words."""
+EXACT = 0.1
+"""Weight of a word as it was typed beside a stem, where the stems of several languages are asked for."""
 _SHARE = 0.02
 _MOST_LANGUAGES = 4
 
 
 @dataclass(frozen=True, slots=True)
 class QueryTerm:
-    """One word of the query. `forms` are its stems in the languages of the index; the best of them counts."""
+    """One word of the query. `forms` are its stems in the languages of the index; the best of them counts.
+
+    Where a passage holds none of them others will do: `stems` in the default language, `plain` words that it has in
+    another language, as a part of a word, or as others write it; `apart` are the ways in which it may stand in pieces,
+    each of consecutive terms.
+    """
 
     forms: tuple[str, ...]
     weight: float = 1.0
+    stems: tuple[str, ...] = ()
+    plain: tuple[str, ...] = ()
+    apart: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def apart_from_forms(self) -> bool:
+        """Whether no passage can hold one of the forms and a plain word: it would be told by its stem alone."""
+        return not self.stems and len(self.forms) <= 1 and len(self.plain) == 1
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """Consecutive terms, in alternatives: one for each language. A single word may be there in a plain form too."""
+
+    alternatives: tuple[tuple[str, ...], ...]
+    plain: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class LexicalQuery:
-    """What to look for. Every phrase must occur, nothing excluded may, terms add up.
-
-    A phrase or an exclusion is a tuple of alternatives (one per language), each a tuple of consecutive terms.
-    """
+    """What to look for. Every phrase must occur, nothing excluded may, terms add up."""
 
     terms: tuple[QueryTerm, ...] = ()
-    phrases: tuple[tuple[tuple[str, ...], ...], ...] = ()
-    excluded: tuple[tuple[tuple[str, ...], ...], ...] = ()
+    phrases: tuple[Phrase, ...] = ()
+    excluded: tuple[Phrase, ...] = ()
     language: str = ""
     text: str = field(default="", compare=False)
 
     def __bool__(self) -> bool:
         return bool(self.terms or self.phrases)
+
+
+def _nothing(_: str) -> bool:
+    return False
 
 
 def analyze_query(
@@ -49,19 +74,22 @@ def analyze_query(
     phrases: Sequence[str] = (),
     excluded: Sequence[str] = (),
     languages: Mapping[str, int] | None = None,
+    knows: Callable[[str], bool] = _nothing,
 ) -> LexicalQuery:
     """Make a LexicalQuery out of the words, phrases and exclusions that a person typed.
 
-    `languages` counts passages by language (`LexicalIndex.languages`): words are stemmed as those passages were.
-    Function words are dropped unless there is nothing else. The words of phrases also count as terms.
+    `languages` counts passages by language (`LexicalIndex.languages`): words are stemmed as those of the commonest
+    were, and phrases as all were. Function words are dropped unless there is nothing else. The words of phrases also
+    count as terms. `knows` says which plain words occur (`LexicalIndex.knows`), to take apart what has digits in it.
     """
     text = " ".join([words, *phrases])
     detected = detect_language(text)
     stems = _stem_languages(languages or {}, detected)
+    every = tuple(dict.fromkeys((*stems, *(languages or {}))))
     return LexicalQuery(
-        terms=_terms(text, analyzer, stems, detected or stems[0]),
-        phrases=tuple(found for phrase in phrases if (found := _alternatives(phrase, analyzer, stems))),
-        excluded=tuple(found for item in excluded if (found := _alternatives(item, analyzer, stems))),
+        terms=_terms(text, analyzer, stems, detected or stems[0], knows),
+        phrases=tuple(found for phrase in phrases if (found := _phrase(phrase, analyzer, every))),
+        excluded=tuple(found for item in excluded if (found := _phrase(item, analyzer, every))),
         language=detected,
         text=text,
     )
@@ -76,17 +104,32 @@ def _stem_languages(languages: Mapping[str, int], detected: str) -> tuple[str, .
     return tuple(common[:_MOST_LANGUAGES]) or (detected,)
 
 
-def _terms(text: str, analyzer: Analyzer, languages: tuple[str, ...], spoken: str) -> tuple[QueryTerm, ...]:
-    counts: Counter[tuple[str, ...]] = Counter()
-    stops: Counter[tuple[str, ...]] = Counter()
-    for word in analyzer.split(text):
-        for forms in _forms(word, analyzer, languages):
-            target = stops if analyzer.is_stop(word, spoken) else counts
-            target[forms] += 1
+def _terms(
+    text: str, analyzer: Analyzer, languages: tuple[str, ...], spoken: str, knows: Callable[[str], bool]
+) -> tuple[QueryTerm, ...]:
+    counts: Counter[QueryTerm] = Counter()
+    stops: Counter[QueryTerm] = Counter()
+    for word in analyzer.asked(text):
+        target = stops if analyzer.is_stop(word.raw, spoken) else counts
+        pieces = _apart(word, analyzer, languages, knows)
+        for forms, plain in zip(_forms(word.raw, analyzer, languages) or [()], word.terms):
+            stems = dict.fromkeys(stem for stem in map(analyzer.stem, plain) if stem not in forms)
+            own = tuple(form for n, form in enumerate(plain) if n == 0 or not form.isalpha())
+            target[QueryTerm(forms, stems=tuple(stems), plain=own, apart=pieces)] += 1
             if len(target) >= MOST_TERMS:
                 break
     chosen = counts or stops
-    return tuple(QueryTerm(forms, float(n)) for forms, n in chosen.items())
+    return tuple(term if n == 1 else replace(term, weight=float(n)) for term, n in chosen.items())
+
+
+def _apart(
+    word: Asked, analyzer: Analyzer, languages: tuple[str, ...], knows: Callable[[str], bool]
+) -> tuple[tuple[str, ...], ...]:
+    """The terms of a word that may stand in pieces, in each language."""
+    ways = [" ".join(pieces) for pieces in apart(word.whole[0], knows)] if word.whole else []
+    return tuple(
+        dict.fromkeys(tuple(analyzer.terms(way, language)) for way in ways for language in languages)
+    )
 
 
 def _forms(word: str, analyzer: Analyzer, languages: tuple[str, ...]) -> list[tuple[str, ...]]:
@@ -95,9 +138,23 @@ def _forms(word: str, analyzer: Analyzer, languages: tuple[str, ...]) -> list[tu
     return [tuple(dict.fromkeys(forms)) for forms in zip(*per_language)]
 
 
-def _alternatives(phrase: str, analyzer: Analyzer, languages: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-    found = (tuple(analyzer.terms(phrase, language)) for language in languages)
-    return tuple(dict.fromkeys(terms for terms in found if terms))
+def _phrase(text: str, analyzer: Analyzer, languages: tuple[str, ...]) -> Phrase | None:
+    """The words of a text in their order; None for none."""
+    words = analyzer.asked(text)
+    plain = words[0].whole if len(words) == 1 else () if " " in text.strip() else (chain(text),)
+    found = [tuple(analyzer.terms(text, language)) for language in languages]
+    found += [(analyzer.stem(word),) for word in plain]
+    alternatives = tuple(dict.fromkeys(terms for terms in found if terms))
+    return Phrase(alternatives, plain) if alternatives or plain else None
+
+
+def pruned(query: LexicalQuery, misses: Callable[[QueryTerm], bool]) -> LexicalQuery:
+    """The query without stems and plain words of those terms whose forms miss nothing that these would find."""
+    kept = (
+        term if len(term.forms) > 1 or misses(term) else QueryTerm(term.forms, term.weight, apart=term.apart)
+        for term in query.terms
+    )
+    return replace(query, terms=tuple(kept))
 
 
 def inverse_frequency(passages: int, frequencies: Sequence[int]) -> NDArray[np.float32]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from rank_bm25 import BM25Okapi
 
-from localsearch.lexical.query import LexicalQuery, QueryTerm, inverse_frequency
-from localsearch.lexical.stream import K1, B, term_stream
+from localsearch.lexical.query import EXACT, LexicalQuery, Phrase, QueryTerm, inverse_frequency, pruned
+from localsearch.lexical.stream import K1, B, plain_stream, plain_words, term_stream
 from localsearch.text import Analyzer
 from localsearch.types import Ids, IndexedChunk, Ranking, Scores
 
@@ -31,7 +31,7 @@ class RankBM25Index:
 
     def __init__(self, analyzer: Analyzer) -> None:
         self._analyzer = analyzer
-        self._passages: dict[int, tuple[int, str, list[str]]] = {}
+        self._passages: dict[int, tuple[int, str, list[str], list[str]]] = {}
         self._seq = 0
         self._freeze()
 
@@ -45,7 +45,8 @@ class RankBM25Index:
     def add(self, passages: Sequence[IndexedChunk]) -> None:
         for passage in passages:
             terms = term_stream(passage, self._analyzer)
-            self._passages[passage.chunk_id] = (passage.document_id, passage.language, terms)
+            plain = plain_stream(plain_words(passage, terms, self._analyzer)[0], terms)
+            self._passages[passage.chunk_id] = (passage.document_id, passage.language, terms, plain)
 
     def remove(self, document_ids: Sequence[int]) -> None:
         gone = set(document_ids)
@@ -61,11 +62,14 @@ class RankBM25Index:
 
     def _freeze(self) -> None:
         self._ids: Ids = np.fromiter(self._passages, np.int64, len(self._passages))
-        self._documents: Ids = np.array([d for d, _, _ in self._passages.values()], np.int64)
-        self._terms = [terms for _, _, terms in self._passages.values()]
-        self._languages = Counter(language for _, language, _ in self._passages.values())
+        self._documents: Ids = np.array([d for d, *_ in self._passages.values()], np.int64)
+        self._terms = [terms for _, _, terms, _ in self._passages.values()]
+        self._plain = [plain for *_, plain in self._passages.values()]
+        self._languages = Counter(language for _, language, *_ in self._passages.values())
         self._bm25 = _Bm25(self._terms, k1=K1, b=B) if any(self._terms) else None
+        self._plain_bm25 = _Bm25(self._plain, k1=K1, b=B) if any(self._plain) else None
         self._df = Counter(term for terms in self._terms for term in set(terms))
+        self._plain_df = Counter(word for words in self._plain for word in set(words))
 
     @property
     def languages(self) -> Mapping[str, int]:
@@ -101,12 +105,24 @@ class RankBM25Index:
         return np.stack(rows) if rows else np.zeros((0, len(ids)), np.float32)
 
     def idf(self, query: LexicalQuery) -> NDArray[np.float32]:
-        df = [max(map(self.doc_freq, term.forms)) for term in query.terms]
-        return inverse_frequency(len(self), df)
+        return inverse_frequency(len(self), [self.held(term) for term in query.terms])
 
-    def documents_with(self, phrase: Iterable[tuple[str, ...]]) -> Ids:
-        """Ids of documents with a passage that holds one of the alternatives, ascending."""
-        return np.unique(self._documents[self._holds(tuple(phrase))])
+    def held(self, term: QueryTerm) -> int:
+        """Passages that hold the commonest form of the term; of one in pieces, at most."""
+        pieces = (min(map(self.doc_freq, words)) for words in term.apart)
+        return max([*map(self.doc_freq, term.forms), self._missed(term), *pieces], default=0)
+
+    def pruned(self, query: LexicalQuery) -> LexicalQuery:
+        """The query without what would find nothing more."""
+        return pruned(query, lambda term: self._missed(term) > 0)
+
+    def knows(self, word: str) -> bool:
+        """Whether some passage holds the plain word."""
+        return self._plain_df[word] > 0 or self._df[self._analyzer.stem(word)] > 0
+
+    def documents_with(self, phrase: Phrase) -> Ids:
+        """Ids of documents with a passage that holds the phrase, ascending."""
+        return np.unique(self._documents[self._holds(phrase)])
 
     def complete(self, prefix: str, n: int = 10) -> list[str]:
         """Nothing: only stems are held here."""
@@ -138,18 +154,50 @@ class RankBM25Index:
         return total, matched
 
     def _term_scores(self, term: QueryTerm) -> NDArray[np.float64]:
-        if self._bm25 is None:
-            return np.zeros(len(self._ids))
-        per_form = [np.asarray(self._bm25.get_scores([form])) for form in term.forms]
-        return np.max(per_form, axis=0) * term.weight  # type: ignore[no-any-return]
+        """The best of the forms, or else of what will do instead; and of the ways in which it stands in pieces."""
+        forms = self._form_scores(self._bm25, term.forms)
+        found = np.where(forms > 0, forms, self._other_scores(term))
+        pieces = [self._phrase_scores(words) for words in term.apart]
+        exact = self._form_scores(self._plain_bm25, term.plain[:1]) * (EXACT if len(term.forms) > 1 else 0.0)
+        return (np.max([found, *pieces], axis=0) + exact) * term.weight  # type: ignore[no-any-return]
 
-    def _holds(self, alternatives: tuple[tuple[str, ...], ...]) -> NDArray[np.bool_]:
-        return np.array([any(_contains(terms, a) for a in alternatives) for terms in self._terms], np.bool_)
+    def _missed(self, term: QueryTerm) -> int:
+        forms = self._form_scores(self._bm25, term.forms)
+        return int(np.count_nonzero((forms == 0) & (self._other_scores(term) > 0)))
+
+    def _other_scores(self, term: QueryTerm) -> NDArray[np.float64]:
+        stems = self._form_scores(self._bm25, term.stems)
+        return np.maximum(stems, self._form_scores(self._plain_bm25, term.plain))
+
+    def _phrase_scores(self, words: Sequence[str]) -> NDArray[np.float64]:
+        """BM25 of consecutive terms as of one whose idf is the sum of theirs."""
+        counts = np.array([_count(terms, tuple(words)) for terms in self._terms], np.float64)
+        lengths = np.array([len(terms) for terms in self._terms], np.float64)
+        norms = K1 * (1 - B + B * lengths / max(lengths.mean(), 1e-9)) if len(lengths) else lengths
+        idf = float(inverse_frequency(len(self), [self.doc_freq(word) for word in words]).sum())
+        return np.divide(idf * counts * (K1 + 1), counts + norms, where=counts > 0, out=np.zeros_like(counts))
+
+    def _form_scores(self, bm25: _Bm25 | None, forms: Sequence[str]) -> NDArray[np.float64]:
+        if bm25 is None or not forms:
+            return np.zeros(len(self._ids))
+        return np.max([np.asarray(bm25.get_scores([form])) for form in forms], axis=0)  # type: ignore[no-any-return]
+
+    def _holds(self, phrase: Phrase) -> NDArray[np.bool_]:
+        held = [
+            any(_contains(terms, words) for words in phrase.alternatives)
+            or not plain.isdisjoint(phrase.plain)
+            for terms, plain in zip(self._terms, map(set, self._plain))
+        ]
+        return np.array(held, np.bool_)
 
 
 def _contains(terms: list[str], phrase: tuple[str, ...]) -> bool:
+    return _count(terms, phrase) > 0
+
+
+def _count(terms: list[str], phrase: tuple[str, ...]) -> int:
     n = len(phrase)
-    return any(tuple(terms[i : i + n]) == phrase for i in range(len(terms) - n + 1))
+    return sum(tuple(terms[i : i + n]) == phrase for i in range(len(terms) - n + 1))
 
 
 def _may(allowed: NDArray[np.bool_], ids: Ids) -> NDArray[np.bool_]:

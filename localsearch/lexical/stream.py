@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from localsearch.text import Analyzer
 from localsearch.types import IndexedChunk
 
 K1 = 1.2
 B = 0.75
 """Tantivy's constants, which it does not let one change."""
+
+
+FILLER = "="
+"""A term that no word gives."""
 
 
 def term_stream(passage: IndexedChunk, analyzer: Analyzer) -> list[str]:
@@ -19,3 +25,21 @@ def term_stream(passage: IndexedChunk, analyzer: Analyzer) -> list[str]:
     language = passage.language
     parts = (passage.title, passage.heading, passage.body, passage.path)
     return [term for part in parts if part for term in analyzer.terms(part, language)]
+
+
+def plain_words(passage: IndexedChunk, terms: Iterable[str], analyzer: Analyzer) -> tuple[set[str], set[str]]:
+    """Everything by which a word of these can be asked for, folded: what the terms do not tell, then what they do.
+
+    A query asks for the stem of each word in the default language, and for the word among the first: whatever language
+    the passage is in, whatever the word is a part of, one of them is there.
+    """
+    known = set(terms)
+    parts = (passage.title, passage.heading, passage.body, passage.path)
+    words = analyzer.words("\n".join(parts))
+    told = {word for word in words if analyzer.stem(word) in known}
+    return words - told, told
+
+
+def plain_stream(plain: set[str], terms: Sequence[str]) -> list[str]:
+    """Plain words as a stream as long as that of the terms, so that BM25 takes the passage to be as long in both."""
+    return sorted(plain) + [FILLER] * (len(terms) - len(plain))

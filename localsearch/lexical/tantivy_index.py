@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,17 +23,17 @@ from numpy.typing import NDArray
 from localsearch.errors import DamagedError, ReadOnlyError
 from localsearch.lexical.borrowed import Borrowed, borrow
 from localsearch.lexical.failures import REBUILD, guard
-from localsearch.lexical.holders import Holders
+from localsearch.lexical.holders import Holders, Term
 from localsearch.lexical.integrity import problems
-from localsearch.lexical.query import LexicalQuery, QueryTerm, inverse_frequency
-from localsearch.lexical.stream import term_stream
+from localsearch.lexical.query import EXACT, LexicalQuery, Phrase, QueryTerm, inverse_frequency, pruned
+from localsearch.lexical.stream import plain_stream, plain_words, term_stream
 from localsearch.lexical.suggest import correct
 from localsearch.text import Analyzer, normalize
 from localsearch.types import Ids, IndexedChunk, Ranking, Scores
 
 HEAP = 48_000_000
 """Bytes of the writer's one arena: a segment of about 40,000 passages at a time."""
-_FORMAT = "1"
+_FORMAT = "2"
 _REMEMBERED = 50_000
 """Terms whose frequency is remembered."""
 _FEW = 2_000
@@ -49,7 +50,7 @@ class TantivyIndex:
 
     in_memory = False
 
-    _frequencies: tuple[tantivy.Searcher, dict[str, int]]
+    _frequencies: tuple[tantivy.Searcher, dict[Hashable, int]]
 
     def __init__(
         self,
@@ -203,11 +204,12 @@ class TantivyIndex:
         if among is not None and len(among) <= _FEW:
             within = self._within(built, among, "document_id")
             return self._owners(searcher, within, searcher.num_docs)
-        if query.phrases or query.excluded:
+        if query.phrases or query.excluded or any(term.apart for term in query.terms):
             found = self._owners(searcher, built, searcher.num_docs)
             return found if among is None else np.intersect1d(found, among, assume_unique=True)
-        forms = {form: self._frequency(searcher, form) for term in query.terms for form in term.forms}
-        return self._holders.of_any(searcher, forms, among)
+        keys = {key for term in query.terms for key in (*_forms(term), *_others(term))}
+        held = {key: n for key in keys if (n := self._frequency(searcher, key))}
+        return self._holders.of_any(searcher, held, among)
 
     def _owners(self, searcher: tantivy.Searcher, query: tantivy.Query, most: int) -> Ids:
         """Ids of the documents of at most so many passages that match, ascending."""
@@ -234,32 +236,77 @@ class TantivyIndex:
 
     def idf(self, query: LexicalQuery) -> NDArray[np.float32]:
         """How rare each term is, shape (terms,): ln(1 + (N - n + 0.5) / (n + 0.5)) of its commonest form."""
-        df = [max(map(self.doc_freq, term.forms)) for term in query.terms]
-        return inverse_frequency(len(self), df)
+        return inverse_frequency(len(self), [self.held(term) for term in query.terms])
+
+    def held(self, term: QueryTerm) -> int:
+        """Passages that hold the commonest form of the term; of one in pieces, at most."""
+        pieces = (min(map(self.doc_freq, words)) for words in term.apart)
+        searcher = self._searcher
+        forms = [self._frequency(searcher, key) for key in _forms(term)]
+        return max([*forms, self._missed(searcher, term), *pieces], default=0)
+
+    def pruned(self, query: LexicalQuery) -> LexicalQuery:
+        """The query without what would find nothing more: found out once, it is asked for several times."""
+        return pruned(query, lambda term: self._missed(self._searcher, term) > 0)
+
+    def knows(self, word: str) -> bool:
+        """Whether some passage holds the plain word."""
+        searcher, stem = self._searcher, self._analyzer.stem(word)
+        return any(self._frequency(searcher, key) for key in (("plain", word), ("text", stem)))
 
     def doc_freq(self, term: str) -> int:
         """Passages that hold the term."""
-        return self._frequency(self._searcher, term)
+        return self._frequency(self._searcher, ("text", term))
 
-    def _frequency(self, searcher: tantivy.Searcher, term: str) -> int:
+    def _frequency(self, searcher: tantivy.Searcher, term: Term) -> int:
         """Asked once for each term of a state of the index: a query asks several times, once for each language."""
+        known = self._remembered(searcher)
+        if term not in known:
+            known[term] = int(searcher.doc_freq(*term))
+        return known[term]
+
+    def _remembered(self, searcher: tantivy.Searcher) -> dict[Hashable, int]:
+        """Numbers of this state of the index."""
         seen, known = self._frequencies
         if seen is not searcher or len(known) >= _REMEMBERED:
             known = {}
             self._frequencies = searcher, known
-        if term not in known:
-            known[term] = int(searcher.doc_freq("text", term))
-        return known[term]
+        return known
 
-    def documents_with(self, phrase: Iterable[tuple[str, ...]]) -> Ids:
-        """Ids of documents with a passage that holds one of the alternatives, ascending."""
+    def _missed(self, searcher: tantivy.Searcher, term: QueryTerm) -> int:
+        """Passages that hold none of the forms and something else that will do; counted once a state of the index."""
+        if not term.stems and not term.plain:
+            return 0
+        known, key = self._remembered(searcher), (term.forms, term.stems, term.plain)
+        if key not in known:
+            known[key] = self._counted(searcher, term)
+        return known[key]
+
+    def _counted(self, searcher: tantivy.Searcher, term: QueryTerm) -> int:
+        others = sum(self._frequency(searcher, key) for key in _others(term))
+        if not others or term.apart_from_forms:
+            return others
+        return int(searcher.search(self._but_for_forms(searcher, term), 1, count=True).count)  # type: ignore[attr-defined]
+
+    def _but_for_forms(self, searcher: tantivy.Searcher, term: QueryTerm) -> tantivy.Query:
+        others = tantivy.Query.disjunction_max_query(self._terms(searcher, _others(term)))
+        forms = [(_NOT, form) for form in self._terms(searcher, _forms(term))]
+        return tantivy.Query.boolean_query([(_MUST, others), *forms]) if forms else others
+
+    def _terms(self, searcher: tantivy.Searcher, keys: Iterable[Term]) -> list[tantivy.Query]:
+        known = [key for key in keys if self._frequency(searcher, key)]
+        return [tantivy.Query.term_query(self._schema, field, form, "freq") for field, form in known]
+
+    def documents_with(self, phrase: Phrase) -> Ids:
+        """Ids of documents with a passage that holds the phrase, ascending."""
         searcher = self._searcher
-        return self._owners(searcher, self._phrase(tuple(phrase)), searcher.num_docs)
+        return self._owners(searcher, self._phrase(phrase), searcher.num_docs)
 
     def complete(self, prefix: str, n: int = 10) -> list[str]:
         """The commonest words of the corpus that start with `prefix` (folded, not stemmed)."""
         prefix = normalize(prefix)
-        found = self._searcher.terms_with_prefix("words", prefix) if prefix else []
+        known = _words_with(self._searcher, prefix) if prefix else []
+        found = [(word, count) for word, count in known if _worth_suggesting(word)]
         found.sort(key=lambda item: (-item[1], item[0]))
         return [word for word, _ in found[:n]]
 
@@ -268,17 +315,19 @@ class TantivyIndex:
         searcher = self._searcher
         return correct(
             normalize(word),
-            lambda candidate: searcher.doc_freq("words", candidate),
-            lambda prefix: searcher.terms_with_prefix("words", prefix),
+            lambda candidate: searcher.doc_freq("words", candidate) + searcher.doc_freq("plain", candidate),
+            lambda prefix: _words_with(searcher, prefix),
         )
 
     def _document(self, passage: IndexedChunk) -> tantivy.Document:
         document = tantivy.Document()
         document.add_unsigned("chunk_id", passage.chunk_id)
         document.add_unsigned("document_id", passage.document_id)
-        document.add_text("text", " ".join(term_stream(passage, self._analyzer)))
-        words = self._analyzer.words(f"{passage.title}\n{passage.body}")
-        document.add_text("words", " ".join({word for word in words if _worth_suggesting(word)}))
+        terms = term_stream(passage, self._analyzer)
+        document.add_text("text", " ".join(terms))
+        plain, told = plain_words(passage, terms, self._analyzer)
+        document.add_text("plain", " ".join(plain_stream(plain, terms)))
+        document.add_text("words", " ".join(filter(_worth_suggesting, told)))
         document.add_text("language", passage.language or "-")
         return document
 
@@ -308,7 +357,7 @@ class TantivyIndex:
         self._frequencies = (searcher, {})
 
     def _query(self, searcher: tantivy.Searcher, query: LexicalQuery) -> tantivy.Query | None:
-        terms = [built for term in query.terms if (built := self._term(searcher, term)) is not None]
+        terms = [built for term in query.terms for built in self._term(searcher, term)]
         if not terms and not query.phrases:
             return None
         clauses = [(_SHOULD, term) for term in terms]
@@ -316,25 +365,31 @@ class TantivyIndex:
         clauses += [(_NOT, self._phrase(phrase)) for phrase in query.excluded]
         return tantivy.Query.boolean_query(clauses)
 
-    def _term(self, searcher: tantivy.Searcher, term: QueryTerm) -> tantivy.Query | None:
-        forms = [
-            tantivy.Query.term_query(self._schema, "text", form, "freq")
-            for form in term.forms
-            if self._frequency(searcher, form)
-        ]
-        if not forms:
-            return None
-        best = forms[0] if len(forms) == 1 else tantivy.Query.disjunction_max_query(forms)
-        return best if term.weight == 1.0 else tantivy.Query.boost_query(best, term.weight)
+    def _term(self, searcher: tantivy.Searcher, term: QueryTerm) -> list[tantivy.Query]:
+        """What finds the term. One stem and one plain word are in no passage both, and their sum is quicker to find
+        than the better of them: Tantivy skips through a union of plain terms (block-max WAND)."""
+        found = self._terms(searcher, _forms(term))
+        if self._missed(searcher, term):
+            apart = term.apart_from_forms
+            found += self._terms(searcher, _others(term)) if apart else [self._but_for_forms(searcher, term)]
+        found += [tantivy.Query.phrase_query(self._schema, "text", list(words)) for words in term.apart]
+        if len(found) > 1 and (term.apart or not term.apart_from_forms):
+            found = [tantivy.Query.disjunction_max_query(found)]
+        if len(term.forms) > 1 and (
+            exact := self._terms(searcher, [("plain", word) for word in term.plain[:1]])
+        ):
+            found.append(tantivy.Query.boost_query(exact[0], EXACT))
+        return found if term.weight == 1.0 else [tantivy.Query.boost_query(one, term.weight) for one in found]
 
-    def _phrase(self, alternatives: tuple[tuple[str, ...], ...]) -> tantivy.Query:
-        """Whether one of the alternatives occurs; it adds nothing to the score."""
+    def _phrase(self, phrase: Phrase) -> tantivy.Query:
+        """Whether the phrase occurs; it adds nothing to the score."""
         queries = [
             tantivy.Query.term_query(self._schema, "text", words[0], "basic")
             if len(words) == 1
             else tantivy.Query.phrase_query(self._schema, "text", list(words))
-            for words in alternatives
+            for words in phrase.alternatives
         ]
+        queries += [tantivy.Query.term_query(self._schema, "plain", word, "basic") for word in phrase.plain]
         either = tantivy.Query.boolean_query([(_SHOULD, query) for query in queries])
         return tantivy.Query.const_score_query(either, 0.0)
 
@@ -348,11 +403,20 @@ class TantivyIndex:
         return tantivy.Query.boolean_query([(_MUST, filtered), (_MUST, query)])
 
 
+def _forms(term: QueryTerm) -> list[Term]:
+    return [("text", form) for form in term.forms]
+
+
+def _others(term: QueryTerm) -> list[Term]:
+    return [("text", stem) for stem in term.stems] + [("plain", word) for word in term.plain]
+
+
 def _schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
     builder.add_unsigned_field("chunk_id", indexed=True, fast=True)
     builder.add_unsigned_field("document_id", indexed=True, fast=True)
     builder.add_text_field("text", tokenizer_name="whitespace", index_option="position")
+    builder.add_text_field("plain", tokenizer_name="whitespace", index_option="freq")
     builder.add_text_field("words", tokenizer_name="whitespace", index_option="basic")
     builder.add_text_field("language", tokenizer_name="raw", index_option="basic")
     builder.add_text_field("marker", tokenizer_name="raw", index_option="basic")
@@ -380,6 +444,13 @@ def _count_languages(schema: tantivy.Schema, searcher: tantivy.Searcher) -> dict
         query = tantivy.Query.term_query(schema, "language", language, "basic")
         counts["" if language == "-" else language] = int(searcher.search(query, 1, count=True).count)  # type: ignore[attr-defined]
     return {language: n for language, n in counts.items() if n}
+
+
+def _words_with(searcher: tantivy.Searcher, prefix: str) -> list[tuple[str, int]]:
+    """The plain words that begin so, each with the number of passages."""
+    counts = Counter(dict(searcher.terms_with_prefix("words", prefix)))
+    counts.update(dict(searcher.terms_with_prefix("plain", prefix)))
+    return list(counts.items())
 
 
 def _worth_suggesting(word: str) -> bool:

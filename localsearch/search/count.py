@@ -88,7 +88,7 @@ class Counter:
     def _passages(self, plan: Plan) -> float:
         """About how many passages hold any of the words, if they occur independently of each other: 1 - Π (1 - pᵢ)."""
         lexical, all_chunks = self.derived.lexical, max(len(self.derived.lexical), 1)
-        held = [max(map(lexical.doc_freq, term.forms)) for term in plan.words.terms]
+        held = [lexical.held(term) for term in plan.words.terms]
         return all_chunks * (1 - prod(1 - min(n / all_chunks, 1) for n in held))
 
     def _by_chance(self, passages: float) -> int:

@@ -12,7 +12,7 @@ import msgspec
 from localsearch.filters import path_sql
 from localsearch.search.plan import Plan
 from localsearch.search.rank import Ranked
-from localsearch.search.snippets import Excerpt, snippet, snippet_terms
+from localsearch.search.snippets import Excerpt, snippet, snippet_terms, snippet_words
 from localsearch.store import ChunkRow, Corpus, DocumentRow
 from localsearch.text import Analyzer
 from localsearch.types import Hit, Place
@@ -30,13 +30,16 @@ class Presenter:
         passages = self.corpus.chunk_rows(ranked.chunk_id for ranked in page)
         matched = path_sql(plan.filter, "f.path")
         paths = self.corpus.paths_where(documents, *matched) if matched else {}
-        terms = snippet_terms([term.forms for term in plan.words.terms])
+        terms = snippet_terms(
+            [words for term in plan.words.terms for words in (term.forms, term.stems, *term.apart)]
+        )
+        plain = snippet_words(plan.words.terms)
         for ranked in page:
             document, passage = documents.get(ranked.document_id), passages.get(ranked.chunk_id)
             if document and passage:
                 if (path := paths.get(document.id)) is not None:
                     document = replace(document, path=path)
-                cut = snippet(passage.text, terms, self.analyzer, language=document.language)
+                cut = snippet(passage.text, terms, self.analyzer, language=document.language, plain=plain)
                 yield _hit(ranked, document, passage, cut, with_scores)
 
 

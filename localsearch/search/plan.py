@@ -101,7 +101,9 @@ class Planner:
             phrases=parsed.phrases,
             excluded=parsed.excluded,
             languages=self.derived.lexical.languages,
+            knows=self.derived.lexical.knows,
         )
+        words = self.derived.lexical.pruned(words)
         chosen = _all_filters(query, parsed)
         chosen_ones = self._allowed(query.collection, chosen, words)
         narrowed, documents = chosen_ones is not None, self._without(chosen_ones, words)
@@ -196,7 +198,7 @@ class Planner:
     def corrections(self, plan: Plan) -> tuple[str, ...]:
         """The query with each word that the corpus does not know replaced by the nearest one that it does."""
         lexical = self.derived.lexical
-        if all(any(map(lexical.doc_freq, term.forms)) for term in plan.words.terms):
+        if all(map(lexical.held, plan.words.terms)):
             return ()
         words = plan.parsed.words.split()
         if len(words) > SPELLED or len(max(words, key=len, default="")) > LONGEST_WORD:

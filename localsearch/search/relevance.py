@@ -79,9 +79,15 @@ class RelevanceEstimator:
         out_of_domain = (
             is_out_of_domain(near, matched, signals.letters_per_piece)
             and self.derived.coverage() >= CALIBRATED_COVERAGE
+            and not self._holds_all(words, ids, lexical)
         )
         each[np.isnan(cosines)] = np.nan
         return RelevanceEstimate(each, float(beyond[0]), out_of_domain, {"nearness": near, "match": matched})
+
+    def _holds_all(self, words: LexicalQuery, ids: Ids, lexical: Scores) -> bool:
+        """Whether the best passage by words holds each of them, however long it is: then it is about them."""
+        best_one = ids[[int(lexical.argmax())]]
+        return bool(words.terms) and bool(self.derived.lexical.term_scores(words, best_one).all())
 
 
 def most_of(lexical: LexicalIndex, words: LexicalQuery) -> float:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from operator import itemgetter
 
+from localsearch.lexical import QueryTerm
 from localsearch.text import Analyzer, Found
 
 LENGTH = 240
 """Characters of a snippet: two to three lines on a page."""
+
+NONE: Mapping[str, frozenset[str]] = {}
 
 Highlights = tuple[tuple[int, int], ...]
 
@@ -38,13 +42,19 @@ def snippet(
     *,
     language: str = "",
     length: int = LENGTH,
+    plain: Mapping[str, frozenset[str]] = NONE,
 ) -> Excerpt:
     """Cut the window out of `passage` that holds most of the query, and say where the matched words stand in it.
 
-    `terms` are all forms of the query's terms (`snippet_terms`). The text has its white space collapsed and `…` where
-    it was cut; highlights are (start, end) offsets into it. Without a match it is the passage's start.
+    `terms` are all forms of the query's terms (`snippet_terms`), `plain` the plain words that will do for them, each
+    with the forms that it is for (`snippet_words`): looked for where the passage holds none of these. The text has its
+    white space collapsed and `…` where it was cut; highlights are (start, end) offsets into it. Without a match it is
+    the passage's start.
     """
     matches = analyzer.find(passage, frozenset(terms), language)
+    found = {term for term, _, _ in matches}
+    if missing := frozenset(word for word, forms in plain.items() if forms.isdisjoint(found)):
+        matches = sorted(matches + analyzer.find_plain(passage, missing), key=itemgetter(1, 2))
     first, last = _densest(matches, length)
     start, end = _window(passage, first, last, length)
     return Excerpt(*_render(passage, start, end, _merged(matches, start, end)), first)
@@ -53,6 +63,11 @@ def snippet(
 def snippet_terms(forms: Sequence[Sequence[str]]) -> frozenset[str]:
     """All forms of all terms of a query."""
     return frozenset(form for term in forms for form in term)
+
+
+def snippet_words(terms: Iterable[QueryTerm]) -> dict[str, frozenset[str]]:
+    """The plain words of all terms of a query, each with the forms of its term."""
+    return {word: frozenset(term.forms + term.stems) for term in terms for word in term.plain}
 
 
 def _window(passage: str, first: int, last: int, length: int) -> tuple[int, int]:

@@ -1,7 +1,9 @@
 """Words of a text: the one analyser for index, query and snippets, and the language a text is in."""
 
-from localsearch.text.analyzer import Analyzer, Found, Token, normalize
+from localsearch.text.analyzer import Analyzer, Found, Token
 from localsearch.text.detect import detect_language
+from localsearch.text.folding import normalize
+from localsearch.text.plain import Asked, chain
 from localsearch.text.questions import question
 
-__all__ = ["Analyzer", "Found", "Token", "detect_language", "normalize", "question"]
+__all__ = ["Analyzer", "Asked", "Found", "Token", "chain", "detect_language", "normalize", "question"]

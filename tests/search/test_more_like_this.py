@@ -10,6 +10,7 @@ import pytest
 from serving import SAMPLE, Served, error_of
 
 from localsearch.errors import NotFoundError, QueryError
+from localsearch.lexical import Phrase
 from localsearch.search.more_like_this import mean_vector, telling_terms
 from localsearch.text import Analyzer
 
@@ -90,7 +91,7 @@ def test_the_telling_words_are_rare_frequent_here_and_known_elsewhere(sample: Se
     assert {"bicycl", "rim", "pad", "tyre"} <= set(words)
     assert not {"the", "and", "of"} & set(words)
     for word in words:
-        others = engine.derived.lexical.documents_with(((word,),))
+        others = engine.derived.lexical.documents_with(Phrase(((word,),)))
         assert set(others.tolist()) - {row.id}, word
 
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from localsearch.text import Analyzer, detect_language, normalize
 from localsearch.text.candidates import _FOREIGN
+from localsearch.text.pieces import WORD
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def analyzer() -> Analyzer:
     [
         ("The cities were connected", ["the", "citi", "were", "connect"]),
         ("readFile_v2", ["readfile_v2", "read", "file", "v2"]),
-        ("getHTTPResponse", ["gethttpresponse", "get", "http", "respons"]),
+        ("getHTTPResponse", ["gethttprespons", "get", "http", "respons"]),
         ("os.path.join", ["os.path.join", "os", "path", "join"]),
         ("src/main/app.py", ["src", "main", "app.py", "app", "py"]),
         ("IL-6 and IL6", ["il6", "il", "and", "il6"]),
@@ -36,6 +37,7 @@ def analyzer() -> Analyzer:
         ("well-known", ["well", "known"]),
         ("don't O'Brien's dogs'", ["dont", "obrien", "o", "brien", "dog"]),
         ("1,000 files, 12,345,678 bytes", ["1000", "file", "12345678", "byte"]),
+        ("1,234.56 E42,200", ["1234.56", "1234", "e42,200", "e42", "200"]),
         ("3.14 v1.2.3", ["3.14", "v1.2.3", "v1"]),
         ("2024-01-15", ["20240115", "2024"]),
         ("C++ and C# code", ["c++", "c", "and", "c#", "c", "code"]),
@@ -112,10 +114,10 @@ def test_normalize_is_idempotent_and_ignores_case(text: str) -> None:
     assert normalize(text.casefold()) == once
 
 
-def test_words_are_whole_and_folded(analyzer: Analyzer) -> None:
-    assert analyzer.words("The Cities' café, IL-6: well-known") == [
-        "the", "cities", "cafe", "il-6", "il", "6", "well", "known",
-    ]  # fmt: skip
+def test_words_are_whole_and_folded_with_their_parts(analyzer: Analyzer) -> None:
+    assert analyzer.words("The Cities' café, IL-6: well-known") == {
+        "the", "cities", "cafe", "il6", "il", "6", "wellknown", "well", "known",
+    }  # fmt: skip
 
 
 def test_stop_words_depend_on_the_language(analyzer: Analyzer) -> None:
@@ -198,7 +200,9 @@ def test_finding_wanted_terms_gives_what_the_tokens_say(language: str) -> None:
             assert analyzer.find(sample, wanted, language) == [t for t in tokens if t.term in wanted]
 
 
-ENGLISH = st.text("abeiydltsngsk?-',.’_#+ABCD019 \n\u00a0éß²İK‑я京“—·™", min_size=1, max_size=40)
+ENGLISH = st.text(
+    ":;\u00ad\u200b‐abeiydltsngsk?-',.’_#+ABCD019 \n\u00a0éß²İK‑я京“—·™", min_size=1, max_size=40
+)
 
 
 @settings(max_examples=300, deadline=None)
@@ -245,5 +249,15 @@ def _found_by_its_term(analyzer: Analyzer, word: str) -> bool:
 def test_only_what_no_word_has_in_it_is_passed_over(analyzer: Analyzer) -> None:
     passed = [sign for sign in map(chr, range(128, sys.maxunicode + 1)) if not _FOREIGN.match(sign)]
     assert 1_000 < len(passed) < 4_000
-    assert [sign for sign in passed if analyzer.split(f"a{sign}b") != ["a", "b"]] == []
+    assert [sign for sign in passed if WORD.findall(f"a{sign}b") != ["a", "b"]] == []
     assert [sign for sign in passed if sign.lower() != sign] == []
+
+
+@settings(max_examples=300, deadline=None)
+@given(ENGLISH)
+@example("rock'n'roll e-mail readFile RTFWord those os\x1cpath.os x\x0bos")
+def test_places_of_plain_forms_are_those_of_the_words(text: str) -> None:
+    analyzer = Analyzer()
+    for form in analyzer.words(text):
+        assert analyzer.find_plain(text, frozenset({form})), form
+        assert all(place[0] == form for place in analyzer.find_plain(text, frozenset({form})))

@@ -1,0 +1,45 @@
+"""Characters that make no difference between words: case, accents, width, and what nobody sees."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+UNSEEN = (
+    "\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe00-\ufe0f\ufeff"
+    "\U000e0100-\U000e01ef"
+)
+"""For a class of a regular expression: soft hyphens, joiners, marks of direction, selectors of a character's looks."""
+
+# Marks that writers leave out: accents, and the vowel points of Arabic and Hebrew. Voicing marks of kana and vowel
+# signs of Indic scripts are letters in their own right and stay.
+_FOLDED = re.compile(f"[\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670{UNSEEN}]")
+LETTERS = str.maketrans(
+    {
+        "æ": "ae",
+        "œ": "oe",
+        "ø": "o",
+        "đ": "d",
+        "ð": "d",
+        "ł": "l",
+        "ı": "i",
+        "þ": "th",
+        "ħ": "h",
+        "ŧ": "t",
+        "’": "'",
+    }
+)
+
+
+def normalize(text: str) -> str:
+    """NFKC, case folded, without accents, vowel points and what nobody sees: `"Ｃａｆé"` gives `"cafe"`."""
+    if text.isascii():
+        return text.lower()
+    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
+    return unicodedata.normalize("NFC", _FOLDED.sub("", folded).translate(LETTERS))
+
+
+def unmarked(text: str) -> str:
+    """Without any combining mark: people leave out those of Greek, Indic and Japanese letters too."""
+    apart = unicodedata.normalize("NFKD", text)
+    return unicodedata.normalize("NFC", "".join(c for c in apart if not unicodedata.combining(c)))

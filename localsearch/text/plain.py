@@ -1,0 +1,268 @@
+"""Plain words: everything by which a word of a text can be asked for, whatever its language.
+
+Stems decide what else a word finds; its plain forms, that it is found.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
+from operator import itemgetter
+from typing import NamedTuple
+
+from localsearch.text.folding import LETTERS, UNSEEN, normalize, unmarked
+from localsearch.text.numbers import AMOUNT, amounts
+from localsearch.text.pieces import (
+    LONGEST,
+    PLAIN_WORD,
+    RUN,
+    SPECIAL,
+    WORD,
+    cleaned,
+    clusters,
+    pieces,
+    without_apostrophes,
+)
+
+# Currency, paragraph and trade signs, arrows, mathematics, shapes, then emoji; not the lines of which tables are drawn.
+_SIGNS = (
+    "$\xa2-\xa7\xa9\xac\xae\xb0\xb1\xb6\xd7\xf7\u058f\u060b\u09f2\u09f3\u0e3f\u2020\u2021\u2030\u20a0-\u20cf\u2100-\u214f"
+    "\u2190-\u245f\u249c-\u24e9\u25a0-\u27bf\u27f0-\u27ff\u2900-\u297f\u2a00-\u2bff\u3200-\u33ff\uffe0-\uffe6\U0001f000-\U0001faff"
+)
+_TONES = "\ufe0e\ufe0f\u20e3\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f"
+_FLAG = "[\U0001f1e6-\U0001f1ff]{2}"
+_SIGN = rf"(?!\w)[{_SIGNS}][{_TONES}]*"
+SIGN = re.compile(f"{_FLAG}|{_SIGN}(?:\u200d{_SIGN})*")
+_ONE_SIGN = re.compile(f"{_FLAG}|[{_SIGNS}]")
+DOTTED = re.compile(r"(?<![\w.])\.[^\W\d_]\w*")
+"""A name that begins with its dot: .NET, .gitignore."""
+
+_CUTS = re.compile("[._,'\u200b\u200c-]+")
+_BUT_DOTS = re.compile("[,'\u200b\u200c-]+")
+_UPPER, _LOWER = "A-ZÀ-ÖØ-ÞΑ-ΩА-Я", "a-zß-öø-ÿα-ωа-я"
+_HUMP = re.compile(f"(?<=[{_LOWER}])(?=[{_UPPER}])|(?<=[{_UPPER}])(?=[{_UPPER}][{_LOWER}][{_LOWER}])")
+_PLURAL = re.compile("[^\\W_]*[A-Z][A-Z0-9]s")
+_CHANGE = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
+"""Where letters and digits meet, as in 10km and iOS17."""
+_MOST = 8
+"""Pieces of a word up to which those in a row make words too, as in a part number; what has more is data."""
+_UNSEEN = re.compile(f"[{UNSEEN}]+")
+_SMALL_DIGITS = re.compile("([\xb2\xb3\xb9\xbc-\xbe\u2070-\u2089\u2150-\u215f]+)")
+_VERSION = re.compile(r"[^\W\d_]+(\d+(?:\.\d+)+)")
+_FIRST_LETTERS = re.compile(r"[^\W\d_]+(?=\d)")
+
+
+_MIDDLE = re.compile(r"(?<=\w)[:;,·‧](?=\w)")
+# Rules WB6 to WB12 of Unicode Standard Annex 29.
+_CHAIN = re.compile(r"\w+(?:(?:(?<=\d)[,;.'’](?=\d)|(?<=[^\W\d_])[:·‧.'’](?=[^\W\d_]))\w+)+")
+_JOINTS = b"._',:;-"
+_ASCII_SIGNS = bytes(i for i in range(128) if not chr(i).isalnum())
+_INSTEAD = [(chr(code), letters) for code, letters in LETTERS.items()]
+_NO_WORD = re.compile(r"\W+")
+
+
+Place = tuple[str, int, int]
+"""A plain form and where the words stand that it was made from."""
+
+
+class Asked(NamedTuple):
+    """A word of a query, `text[start:end]`, with the plain forms that will do for it and for each of its terms."""
+
+    raw: str
+    start: int
+    end: int
+    whole: tuple[str, ...]
+    terms: tuple[tuple[str, ...], ...]
+
+
+def variants(raw: str) -> tuple[str, ...]:
+    """The plain forms of a word of `WORD`: the whole, its parts, parts in a row, the number that it is.
+
+    >>> variants("WF-M57")
+    ('wfm57', 'wf', 'm57', 'm', '57', 'wfm')
+    """
+    if RUN.match(raw):
+        return tuple(dict.fromkeys(normalize(raw[low:high]) for low, high in clusters(raw)))
+    if raw.isascii() and raw.isalpha() and (raw.islower() or raw.isupper() or raw.istitle()):
+        return (raw.lower()[:LONGEST],)
+    word = cleaned(raw)
+    found = [piece.text for piece in pieces(raw)] + _other_spellings(word)
+    parts = [part for part in _CUTS.split(word) if part]
+    found += parts
+    found += [part for piece in parts if not piece.islower() for part in _HUMP.split(piece)]
+    found += _in_a_row([chunk for part in re.split("[_,'-]", word) for chunk in _CHANGE.split(part)])
+    for dotted in _BUT_DOTS.split(word):
+        found += _versions(dotted)
+    found += amounts(word)
+    if not raw.isascii():
+        found += _SMALL_DIGITS.split(raw) + _UNSEEN.split(raw)
+        found += [sign for signs in _SMALL_DIGITS.findall(raw) for sign in signs]
+    return tuple(dict.fromkeys(form for each in found for form in _plain_forms(each.strip("_"))))
+
+
+def asked(text: str) -> list[Asked]:
+    """The words of a query in order, then its signs and the names that begin with a dot, which have no terms."""
+    found = [
+        Asked(match[0], match.start(), match.end(), *_forms_of(match[0])) for match in WORD.finditer(text)
+    ]
+    for match in AMOUNT.finditer(text):
+        found = [_or_amount(word, match) for word in found]
+    for match in (*SIGN.finditer(text), *DOTTED.finditer(text)):
+        form = plain(match[0])
+        found.append(Asked("", match.start(), match.end(), (form,), ((form,),)))
+    return found
+
+
+def words_in(text: str, forms: Callable[[str], Sequence[str]] = variants) -> set[str]:
+    """All plain forms of all words of a text; `forms` are those of one word, `variants`."""
+    found = {form for raw in raw_words(text) for form in forms(raw)}
+    found.update(form for form, _, _ in across_words(text))
+    return found
+
+
+def places_of(
+    text: str, wanted: frozenset[str], forms: Callable[[str], Sequence[str]] = variants
+) -> list[Place]:
+    """Where words stand that can be asked for by these plain forms, ascending."""
+    if not _may_hold(text, wanted):
+        return []
+    found = list(across_words(text))
+    for match in _words_of(text).finditer(text):
+        raw, start = match[0], match.start()
+        if RUN.match(raw):
+            found += [(normalize(raw[low:high]), start + low, start + high) for low, high in clusters(raw)]
+        elif not wanted.isdisjoint(forms(raw)):
+            found += _at(match, forms(raw))
+    return sorted((place for place in found if place[0] in wanted), key=itemgetter(1, 2))
+
+
+def _may_hold(text: str, wanted: frozenset[str]) -> bool:
+    """Cheaply false for most texts that hold none of these."""
+    flat = (
+        text.lower() if text.isascii() else unicodedata.normalize("NFKD", text).casefold().replace("’", "'")
+    )
+    if not flat.isascii():
+        for letter, instead in _INSTEAD:
+            flat = flat.replace(letter, instead)
+    letters = flat.encode("ascii", "ignore")
+    return any(_begins(word, text, letters) if word.isascii() else word[0] in flat for word in wanted)
+
+
+def _begins(word: str, text: str, letters: bytes) -> bool:
+    """Whether a word of ASCII, or a part of one, may begin in a text, given its small letters and signs of ASCII."""
+    asked = word.encode()
+    if not word.isalpha():
+        return asked.translate(None, _ASCII_SIGNS) in letters.translate(None, _ASCII_SIGNS)
+    if asked in letters:
+        capital = word.capitalize() in text or word.upper() in text
+        return capital or not text.isascii() or _beginning(asked).search(letters) is not None
+    return asked in letters.translate(None, _JOINTS)
+
+
+@lru_cache(10_000)
+def _beginning(word: bytes) -> re.Pattern[bytes]:
+    return re.compile(rb"(?<![a-z])" + word)
+
+
+def across_words(text: str) -> Iterator[Place]:
+    """The plain forms that are no part of a single word: amounts, signs, names that begin with a dot, chains."""
+    for match in AMOUNT.finditer(text):
+        yield from _at(match, amounts(match[0]))
+    for match in SIGN.finditer(text):
+        yield from _at(match, [plain(match[0]), *map(plain, _ONE_SIGN.findall(match[0]))])
+    for match in DOTTED.finditer(text):
+        yield from _at(match, [plain(match[0])])
+    if _MIDDLE.search(text):
+        for match in _CHAIN.finditer(text):
+            yield from _at(match, [chain(match[0]), *map(plain, _NO_WORD.split(match[0]))])
+
+
+def _at(match: re.Match[str], forms: Iterable[str]) -> Iterator[Place]:
+    return ((form, match.start(), match.end()) for form in forms)
+
+
+def chain(text: str) -> str:
+    """Words of a text without spaces as one: what a double click selects of `2,3,7,8-TCDD` or `foo:bar`."""
+    return plain(_NO_WORD.sub("", cleaned(text)))
+
+
+def plain(text: str) -> str:
+    """A word or a part of one, folded but not stemmed."""
+    word = text[:LONGEST]
+    return word.lower() if word.isascii() else "".join(normalize(word).split()) or word
+
+
+def raw_words(text: str) -> list[str]:
+    """The words of a text as written, runs of an unspaced script whole."""
+    return _words_of(text).findall(text)
+
+
+def _words_of(text: str) -> re.Pattern[str]:
+    """What finds the words of this text: most have none of the scripts for which it takes long."""
+    return PLAIN_WORD if text.isascii() or SPECIAL.search(text) is None else WORD
+
+
+@lru_cache(10_000)
+def _forms_of(raw: str) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """The plain forms that will do for a word of a query, and those for each of its terms."""
+    if RUN.match(raw):
+        places = clusters(raw)
+        whole = (plain(raw),) if len(places) == 1 else ()
+        return whole, (whole,) * max(1, len(places) - 1)
+    word = cleaned(raw)
+    spellings = [form for each in _other_spellings(word) for form in _plain_forms(each)]
+    others = (*spellings, *amounts(word))
+    one = plain(without_apostrophes(word).replace("-", "").strip("_"))
+    terms = tuple(tuple(dict.fromkeys((plain(piece.text), *others))) for piece in pieces(raw))
+    return tuple(dict.fromkeys((one, *others))), terms
+
+
+def _or_amount(word: Asked, match: re.Match[str]) -> Asked:
+    """The word with the numbers of an amount that it is in as other forms of each of its terms."""
+    if not (match.start() <= word.start and word.end <= match.end()) or match[0] == word.raw:
+        return word
+    others = amounts(match[0])[:2]
+    return word._replace(whole=word.whole + others, terms=tuple(forms + others for forms in word.terms))
+
+
+def _other_spellings(word: str) -> list[str]:
+    """The same word as others write it: `email` for e-mail, `usa` for U.S.A., `pdf` for PDFs, `1.2` for v1.2."""
+    found = ["".join(_CUTS.split(word))]
+    if _PLURAL.fullmatch(word):
+        found.append(word[:-1])
+    if word.endswith(("'s", "'S")):
+        found.append("".join(_CUTS.split(word[:-2])))
+    if version := _VERSION.fullmatch(word):
+        found.append(version[1])
+    return found
+
+
+def _plain_forms(text: str) -> Iterator[str]:
+    """Folded; and without the marks that folding leaves alone, for those who type none."""
+    if form := plain(text):
+        yield form
+    if not text.isascii() and (bare := plain(unmarked(text))) != form and bare:
+        yield bare
+
+
+def _in_a_row(chunks: list[str]) -> list[str]:
+    """`KT-INS114` is also kt, ktins, ktins114, ins, ins114 and 114."""
+    chunks = [chunk for chunk in chunks if chunk]
+    digits = [chunk.isdigit() for chunk in chunks]
+    if not 1 < len(chunks) <= _MOST or not any(digits) or all(digits):
+        return chunks
+    ends = range(1, len(chunks) + 1)
+    return ["".join(chunks[low:high]) for high in ends for low in range(high)]
+
+
+def _versions(dotted: str) -> list[str]:
+    """Parts in a row of what has dots: 3.11 and 11.4 of 3.11.4, and 1.2 of v1.2.3."""
+    parts = [part for part in dotted.split(".") if part]
+    if len(parts) > _MOST:
+        return parts
+    ends = range(1, len(parts) + 1)
+    rows = [".".join(parts[low:high]) for high in ends for low in range(high)]
+    first = _FIRST_LETTERS.match(dotted)
+    return rows + [row[first.end() :] for row in rows if first and row.startswith(first[0])]
