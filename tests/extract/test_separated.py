@@ -70,7 +70,7 @@ def test_many_marks_that_close_nothing_take_no_time_that_grows_with_their_square
     rows = [f'{number},"open,7' for number in range(20_000)]
     found = list(rows_of("\n".join(rows), ","))
     assert len(found) == 20_000
-    assert found[-1] == ["19999", '"open', "7"]
+    assert found[-1] == ["19999", "open", "7"]
 
 
 def test_a_zero_byte_does_not_make_a_table_binary() -> None:
