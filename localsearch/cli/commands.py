@@ -8,10 +8,10 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from localsearch.checked import moment, printable
 from localsearch.cli.console import Console
 from localsearch.cli.interrupt import INTERRUPTED, Interrupt
 from localsearch.cli.remote import Remote
@@ -171,7 +171,8 @@ def status(args: argparse.Namespace, console: Console, settings: Settings) -> in
         console.result(state)
         return 0
     coverage = f"{state.semantic_coverage:.1%}" if state.chunks else "nothing yet"
-    changed = datetime.fromtimestamp(state.changed).isoformat(" ", "seconds") if state.changed else "never"
+    when = moment(state.changed or None)
+    changed = when.astimezone().strftime("%Y-%m-%d %H:%M:%S") if when else "never"
     rows = [["", ""], ["home", state.home], *(["root", root] for root in state.roots)]
     rows += [["documents", f"{state.documents:,}"], ["passages", f"{state.chunks:,}"]]
     rows += [["found by meaning", coverage], ["version", state.version or "none"]]
@@ -228,8 +229,9 @@ def why(args: argparse.Namespace, console: Console, settings: Settings) -> int:
         console.result(_told(row))
         return 0
     within = "" if os.path.abspath(os.path.expanduser(args.file)) == row.path else "in the folder "
-    why = f" ({row.rule}): {row.reason}" if row.reason else f", collection {row.collection}, under {row.root}"
-    console.out.print(f"{within}{row.path}: {row.state}{why}", markup=False)
+    rule = f" ({row.rule})" if row.rule else ""
+    why = f"{rule}: {row.reason}" if row.reason else f", collection {row.collection}, under {row.root}"
+    console.out.print(printable(f"{within}{row.path}: {row.state}{why}"), markup=False)
     if row.rule in _SETTINGS:
         console.say(
             f"{_SETTINGS[row.rule]} in settings.toml takes such files; so does naming the file itself."

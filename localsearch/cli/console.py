@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from rich.console import Console as Rich
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
+from localsearch.checked import printable, printable_json
 from localsearch.errors import LocalSearchError
 from localsearch.types import Answer, Hit, Progress, Report
 
@@ -37,22 +41,28 @@ class Console:
         self.json = json
         self.verbosity = verbosity
         width = None if sys.stdout.isatty() else _PIPED
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(
+                    errors="backslashreplace"
+                )  # a terminal of few letters is no reason to fail
         self.out = Rich(highlight=False, soft_wrap=True, width=width)
         self.err = Rich(stderr=True, highlight=False, soft_wrap=True)
 
     def result(self, value: Any) -> None:
         """Print a result as JSON."""
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+        text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+        sys.stdout.write(printable_json(text, getattr(sys.stdout, "encoding", None) or "utf-8") + "\n")
 
     def say(self, message: str) -> None:
         """A message for people, not shown with -q."""
         if self.verbosity >= 0:
-            self.err.print(Text(message))
+            self.err.print(Text(printable(message)))
 
     def error(self, error: LocalSearchError) -> None:
-        self.err.print(Text.assemble(("error: ", "bold red"), error.message))
+        self.err.print(Text.assemble(("error: ", "bold red"), printable(error.message)))
         if error.hint:
-            self.err.print(Text(f"  {error.hint}", style="dim"))
+            self.err.print(Text(f"  {printable(error.hint)}", style="dim"))
 
     def table(self, rows: Sequence[Sequence[str]]) -> None:
         """A table whose first row is its heading; an empty heading is not shown."""
@@ -60,7 +70,7 @@ class Console:
         for column, heading in enumerate(rows[0]):
             table.add_column(heading, justify="left" if column == 0 else "right", overflow="fold")
         for row in rows[1:]:
-            table.add_row(*map(Text, row))
+            table.add_row(*(Text(printable(cell)) for cell in row))
         self.out.print(table)
 
     @contextmanager
@@ -92,7 +102,7 @@ class Console:
         """How the ranking came about."""
         self.out.print()
         for name, value in (answer.explanation or {}).items():
-            self.out.print(Text(f"{name}: {value}", style="dim"))
+            self.out.print(Text(printable(f"{name}: {value}"), style="dim"))
         stages = "  ".join(f"{name} {ms:.1f} ms" for name, ms in answer.stages.items())
         self.out.print(Text(f"stages: {stages}", style="dim"))
 
@@ -119,22 +129,31 @@ def where(hit: Hit) -> str:
     return f"{path}:{place['line']}" if "line" in place else path + row
 
 
+def _flat(text: str) -> str:
+    """A title or a name on one line."""
+    return " ".join(printable(text).split())
+
+
 def _headline(number: int, hit: Hit) -> Text:
     score = f"  {hit.score:.3f}" if hit.score else ""
-    link = f"link file://{hit.path}" if hit.path else ""
+    link = f"link file://{quote(hit.path)}" if hit.path else ""
     return Text.assemble(
         (f"{number}. ", "dim"),
-        (hit.title or hit.id, "bold"),
+        (_flat(hit.title or hit.id), "bold"),
         "  ",
-        (where(hit), f"cyan {link}"),
+        (_flat(where(hit)), f"cyan {link}"),
         (score, "dim"),
     )
 
 
 def _marked(hit: Hit) -> Text:
-    text = Text(hit.snippet)
+    text = Text()
+    at = 0
     for start, end in hit.highlights:
-        text.stylize("bold yellow", start, end)
+        text.append(printable(hit.snippet[at:start]))
+        text.append(printable(hit.snippet[start:end]), "bold yellow")
+        at = end
+    text.append(printable(hit.snippet[at:]))
     flat = text.split("\n", allow_blank=False)
     return Text(" ").join(flat)
 
@@ -168,7 +187,7 @@ def _drawing(bars: Bars) -> Report:
             tasks[step.stage],
             completed=step.done,
             total=step.total,
-            detail=step.detail[-60:],
+            detail=escape(printable(step.detail[-60:])),
             rate=rate,
             unit=step.unit,
         )

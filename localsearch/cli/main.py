@@ -34,6 +34,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
+    except OSError as error:
+        what = f"{error.filename}: " if error.filename else ""
+        console.error(
+            LocalSearchError(
+                f"{what}{error.strerror or error}", hint="Check that it is there, and that you may use it."
+            )
+        )
+        return 1
+    except Exception as error:
+        return _unexpected(error, console)
+
+
+def _unexpected(error: Exception, console: Console) -> int:
+    """Words for a mistake of ours; its traceback goes to whoever asks for it with -v."""
+    if console.verbosity > 0:
+        raise error
+    console.error(
+        LocalSearchError(
+            f"an unexpected {type(error).__name__}: {error}",
+            hint="That is a mistake of localsearch: please report it with what the same command says with -v.",
+        )
+    )
+    return 1
 
 
 def command() -> int:

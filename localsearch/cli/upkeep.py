@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from localsearch.checked import printable
 from localsearch.cli.console import Console
 from localsearch.cli.remote import Remote
 from localsearch.engine import Engine
@@ -76,13 +77,15 @@ def export(args: argparse.Namespace, console: Console, settings: Settings) -> in
 def import_file(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     """`localsearch import FILE`"""
     with Engine.open(settings=settings) as engine, console.progress() as report:
-        count = engine.import_file(args.source, report)
+        outcome = engine.import_file(args.source, report)
         if engine.models.installed(settings.model.name):
             engine.embed_pending(report)
     if console.json:
-        console.result({"documents": count})
-    console.say(f"{count:,} documents stored.")
-    return 0
+        console.result(outcome)
+    console.say(f"{outcome.documents:,} documents stored, {outcome.refused:,} lines refused.")
+    for note in outcome.notes:
+        console.say(f"  {note}")
+    return 1 if outcome.refused else 0
 
 
 def purge(args: argparse.Namespace, console: Console, settings: Settings) -> int:
@@ -111,9 +114,11 @@ def doctor(args: argparse.Namespace, console: Console, settings: Settings) -> in
         console.result({"ok": not bad, "findings": findings})
         return 1 if bad else 0
     for finding in findings:
-        console.out.print(f"{_MARKS[finding.level]} {finding.what}: {finding.message}", markup=False)
+        console.out.print(
+            printable(f"{_MARKS[finding.level]} {finding.what}: {finding.message}"), markup=False
+        )
         if finding.remedy:
-            console.out.print(f"       {finding.remedy}", markup=False)
+            console.out.print(printable(f"       {finding.remedy}"), markup=False)
     return 1 if bad else 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,10 +35,12 @@ from localsearch.store import Corpus, Database, DocumentRow, Embeddings, Feedbac
 from localsearch.types import Answer, Cancelled, Record, Report, never, no_report
 from localsearch.upkeep.backup import BackupReport, backup, clear_restored
 from localsearch.upkeep.check import CheckReport, check, repair
-from localsearch.upkeep.exchange import export, import_file
+from localsearch.upkeep.exchange import Imported, export, import_file
 from localsearch.upkeep.purge import Purged, finish, is_due, purge
 from localsearch.upkeep.versions import Comparison, Versions
 from localsearch.watch import Changes, Watcher
+
+_LOG = logging.getLogger("localsearch.engine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,10 +196,13 @@ class Engine:
         dry_run: bool = False,
         embed: bool = True,
         retry_failed: bool = False,
+        roots: Sequence[str | os.PathLike[str]] = (),
         report: Report = no_report,
         cancelled: Cancelled = never,
     ) -> IndexReport:
         """Bring the index to the state of files and folders: words first, then vectors.
+
+        `roots`, where there are any, are the only folders that a path may lead into, links resolved.
 
         Whatever interrupts it, what was done stays done and the next call goes on from there. With `embed` false, or
         while background work runs, vectors follow later.
@@ -208,6 +214,7 @@ class Engine:
             exclude=tuple(exclude),
             dry_run=dry_run,
             retry_failed=retry_failed,
+            roots=tuple(map(Path, roots)),
         )
         outcome = self.indexer.index(job, report, cancelled)
         if self._threads:
@@ -230,7 +237,7 @@ class Engine:
         if purge:
             if self.corpus.find(collection, id) is None:
                 raise _no_document(id, collection)
-            self._purge([id], collection=collection)
+            self._purge([id], collection=collection, below=False)
             return
         if not self.indexer.delete([id], collection):
             raise NotFoundError(
@@ -291,6 +298,11 @@ class Engine:
                 self.background_error = None
             except LocalSearchError as error:
                 self.background_error = f"{error.message} {error.hint}".strip()
+            except Exception as error:  # the thread goes on: what it met may be gone at its next try
+                _LOG.exception("embedding in the background")
+                self.background_error = (
+                    f"Embedding met an unexpected {type(error).__name__}; the log has the details."
+                )
             self._wake.wait(60.0)
 
     def watch(
@@ -357,11 +369,11 @@ class Engine:
         """Write every document as JSON lines; returns how many."""
         return export(self.corpus, Path(target), report)
 
-    def import_file(self, source: str | os.PathLike[str], report: Report = no_report) -> int:
-        """Store every document of an export; returns how many."""
-        count = import_file(self.indexer, Path(source), report)
+    def import_file(self, source: str | os.PathLike[str], report: Report = no_report) -> Imported:
+        """Store every document of an export; lines that are none are refused, and told."""
+        outcome = import_file(self.indexer, Path(source), report)
         self._wake.set()
-        return count
+        return outcome
 
     def purge(self, targets: Sequence[str], report: Report = no_report) -> Purged:
         """Delete documents, by id or by path with all below it, so that no byte of them stays in the home folder.
@@ -376,9 +388,14 @@ class Engine:
         return self._purge(names, report)
 
     def _purge(
-        self, targets: Sequence[str], report: Report = no_report, collection: str | None = None
+        self,
+        targets: Sequence[str],
+        report: Report = no_report,
+        collection: str | None = None,
+        *,
+        below: bool = True,
     ) -> Purged:
-        return purge(self.derived, targets, self.forget_queries, report, collection)
+        return purge(self.derived, targets, self.forget_queries, report, collection, below=below)
 
     def forget_queries(self) -> None:
         """Clear every cache and the log of queries."""
@@ -462,11 +479,23 @@ def _no_document(id: str, collection: str) -> NotFoundError:
     )
 
 
+def _named(path: str | os.PathLike[str]) -> Path:
+    """The absolute path of one. Raises UsageError for an empty one, which would be the current folder."""
+    if not (name := os.fspath(path)) or "\0" in name:
+        raise UsageError("A path is empty or no path.", hint="Name a file or folder; `.` is this folder.")
+    try:
+        return Path(os.path.abspath(Path(path).expanduser()))
+    except (OSError, RuntimeError) as error:
+        raise UsageError(
+            f"{path} cannot be found from here: {error}", hint="Name it from the root."
+        ) from error
+
+
 def _paths(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> tuple[Path, ...]:
     listed = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     if not listed:
         raise UsageError("Nothing to index.", hint="Name at least one file or folder.")
-    return tuple(Path(os.path.abspath(Path(path).expanduser())) for path in listed)
+    return tuple(map(_named, listed))
 
 
 def _public(row: DocumentRow) -> dict[str, Any]:

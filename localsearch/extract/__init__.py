@@ -8,6 +8,6 @@ from __future__ import annotations
 
 from localsearch.extract.kinds import detect_type
 from localsearch.extract.pool import Extractor, confinement
-from localsearch.extract.process import Outcome
+from localsearch.extract.process import OpenFile, Outcome
 
-__all__ = ["Extractor", "Outcome", "confinement", "detect_type"]
+__all__ = ["Extractor", "OpenFile", "Outcome", "confinement", "detect_type"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
@@ -10,11 +11,13 @@ from pathlib import Path
 from types import TracebackType
 
 from localsearch.errors import ExtractionError, UnavailableError
-from localsearch.extract.process import Outcome, Worker
+from localsearch.extract.limits import failure
+from localsearch.extract.process import OpenFile, Outcome, Worker
 from localsearch.platform.cores import cores
 from localsearch.settings import ExtractSettings
 from localsearch.types import Cancelled, Extract, never
 
+_LOG = logging.getLogger("localsearch.extract")
 PATIENCE_S = 0.3
 """Seconds between looks at whether to stop, and how long a file being read may then still take."""
 
@@ -71,13 +74,13 @@ class Extractor:
         return outcome
 
     def extract_many(
-        self, paths: Iterable[Path], cancelled: Cancelled = never
+        self, paths: Iterable[Path | OpenFile], cancelled: Cancelled = never
     ) -> Iterator[tuple[Path, Outcome]]:
         """Read files side by side; results as they come, each with its path, a failure as a value.
 
-        `paths` is asked in the caller's thread, at most four per worker ahead. When `cancelled` says so, or the
-        generator is closed, files that are being read are given up within a second. Raises UnavailableError when no
-        worker can be started.
+        A file that the caller has opened is read through that descriptor. `paths` is asked in the caller's thread, at
+        most four per worker ahead. When `cancelled` says so, or the generator is closed, files that are being read are
+        given up within a second. Raises UnavailableError when no worker can be started.
         """
         run = _Run()
         threads = [threading.Thread(target=self._work, args=(run,), daemon=True) for _ in self._workers]
@@ -89,12 +92,12 @@ class Extractor:
             run.end(threads)
 
     def _results(
-        self, run: _Run, paths: Iterator[Path], cancelled: Cancelled
+        self, run: _Run, paths: Iterator[Path | OpenFile], cancelled: Cancelled
     ) -> Iterator[tuple[Path, Outcome]]:
         waiting = 0
         while not cancelled():
             while waiting < 4 * self._count and (path := next(paths, None)) is not None:
-                run.todo.put(Path(path))
+                run.todo.put(path)
                 waiting += 1
             if not waiting:
                 return
@@ -108,13 +111,17 @@ class Extractor:
             yield done, outcome
 
     def _work(self, run: _Run) -> None:
-        while (path := run.todo.get()) is not None:
+        while (file := run.todo.get()) is not None:
+            path = file.path if isinstance(file, OpenFile) else file
             worker = self._idle.get()
             run.busy.add(worker)
             try:
-                run.done.put((path, worker.read(path)))
+                run.done.put((path, worker.read(file)))
             except UnavailableError as error:
                 run.done.put((path, error))
+            except Exception as error:  # whatever it is, the caller waits for an outcome
+                _LOG.exception("reading %s", path)
+                run.done.put((path, failure("crash", f"an unexpected {type(error).__name__}")))
             finally:
                 run.busy.discard(worker)
                 self._idle.put(worker)
@@ -131,7 +138,7 @@ class _Run:
     """One call of extract_many: what is to be read, what came of it, and which workers are at it."""
 
     def __init__(self) -> None:
-        self.todo: queue.SimpleQueue[Path | None] = queue.SimpleQueue()
+        self.todo: queue.SimpleQueue[Path | OpenFile | None] = queue.SimpleQueue()
         self.done: queue.SimpleQueue[tuple[Path, Outcome | UnavailableError]] = queue.SimpleQueue()
         self.busy: set[Worker] = set()
 
@@ -149,7 +156,7 @@ class _Run:
             thread.join()
 
 
-def _drain(todo: queue.SimpleQueue[Path | None]) -> None:
+def _drain(todo: queue.SimpleQueue[Path | OpenFile | None]) -> None:
     try:
         while True:
             todo.get_nowait()

@@ -10,16 +10,27 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGABRT, SIGALRM, SIGKILL, SIGXCPU, Signals
 
 import msgspec
 
+from localsearch.checked import clean
 from localsearch.errors import ExtractionError, UnavailableError
 from localsearch.extract import wire
-from localsearch.extract.limits import failure
+from localsearch.extract.limits import HINTS, failure
 from localsearch.settings import MB, ExtractSettings
 from localsearch.types import Extract
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFile:
+    """A regular file that the caller has opened for reading, and closes when the outcome is there."""
+
+    path: Path
+    descriptor: int
+
 
 Outcome = tuple[Extract, ...] | ExtractionError
 START_S = 60
@@ -42,15 +53,17 @@ class Worker:
         self._given_up = False
         self.confinement: dict[str, str] = {}
 
-    def read(self, path: Path) -> Outcome:
+    def read(self, file: Path | OpenFile) -> Outcome:
         """What is in a file, or why that cannot be said; raises only UnavailableError."""
         self._given_up = False
+        if isinstance(file, OpenFile):
+            return self._read(file.descriptor, file.path.name)
         try:
-            descriptor = _open(path)
+            descriptor = _open(file)
         except ExtractionError as error:
             return error
         try:
-            return self._read(descriptor, path.name)
+            return self._read(descriptor, file.name)
         finally:
             os.close(descriptor)
 
@@ -134,12 +147,17 @@ class Worker:
             self._connection.settimeout(self._settings.wall_s)
             socket.send_fds(self._connection, [job], [descriptor])
             reply = self._receive(deadline)
+            if not 0 <= reply.count <= wire.MOST_EXTRACTS or (reply.rule and reply.rule not in HINTS):
+                raise msgspec.ValidationError("a reply that no reader gives")
             found = tuple(wire.unpack(wire.receive(self._connection, deadline)) for _ in range(reply.count))
-        except (EOFError, OSError, msgspec.DecodeError) as error:
+        except (EOFError, OSError) as error:
             raise self._end(error) from None
+        except (msgspec.DecodeError, ValueError, RecursionError, MemoryError) as error:
+            self.stop()  # it is not to be trusted with another file
+            raise failure("crash", f"its reader answered nonsense: {error}") from None
         if reply.leaving:
             self.stop()
-        return ExtractionError(reply.reason, hint=reply.hint, rule=reply.rule) if reply.rule else found
+        return failure(reply.rule, clean(reply.reason)) if reply.rule else found
 
     def _receive(self, deadline: float) -> wire.Reply:
         assert self._connection is not None

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import re
 
+from localsearch.secrets import HEAD, secret_content
+
 _FOLDERS = re.compile(r"(?:^|/)\.(?:ssh|gnupg|password-store|aws|azure|kube|mozilla)/")
 _NAMES = re.compile(
     r"(?:^|/)(?:\.env(?!\.(?:example|sample|template|dist|defaults)$)(?:\.\w+)?|\.envrc|[._]netrc|\.pgpass"
     r"|\.git-credentials|\.htpasswd|\.(?:bash|zsh|sh|python|psql|mysql)_history"
     r"|id_(?:rsa|dsa|ecdsa|ed25519)(?:_sk)?|[^/]*\.(?:kdbx?|psafe3|keystore|jks|p12|pfx|ppk|ovpn))$"
 )
-_PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----")
 
 
 def looks_secret(name: str, data: bytes) -> bool:
     """Whether a member is a private key, a password store, a private history or lies in a folder of such."""
     if _FOLDERS.search(name) or _NAMES.search(name):
         return True
-    return _PRIVATE_KEY.search(data[:400]) is not None
+    return bool(secret_content(data[:HEAD]))

@@ -10,6 +10,7 @@ import socket
 import struct
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -19,6 +20,10 @@ from localsearch.types import Block, BlockKind, Extract, Place
 _LENGTH = struct.Struct("<I")
 LARGEST = 1 << 30
 """Bytes of the longest frame that is believed."""
+MOST_NOTES = 100_000
+"""Notes of one document that are believed."""
+MOST_EXTRACTS = 1_000_000
+"""Documents of one file that are believed; extract.max_members is far below."""
 
 PLACE_FIELDS = tuple(Place.__dataclass_fields__)
 
@@ -75,11 +80,23 @@ def pack(extract: Extract) -> Found:
 
 
 def unpack(frame: bytearray) -> Extract:
-    """The Extract that was packed into a frame."""
+    """The Extract that was packed into a frame. Raises msgspec.DecodeError for what no reader of ours sends."""
     found = msgspec.msgpack.decode(frame, type=Found)
+    if len(found.notes) > MOST_NOTES:
+        raise msgspec.ValidationError("too many notes")
     places = [Place(*row) for row in found.places]
-    blocks = tuple(Block(start, end, kind, places[at]) for start, end, kind, at in found.blocks)
+    blocks = tuple(_blocks(found, places))
     return Extract(found.text, found.type, found.title, blocks, found.metadata, found.member, found.notes)
+
+
+def _blocks(found: Found, places: list[Place]) -> Iterator[Block]:
+    """The blocks, in order, apart, inside the text, each at a place that was sent."""
+    before = 0
+    for start, end, kind, at in found.blocks:
+        if not before <= start <= end <= len(found.text) or not 0 <= at < len(places):
+            raise msgspec.ValidationError("blocks that are none of this text")
+        before = end
+        yield Block(start, end, kind, places[at])
 
 
 def send(connection: socket.socket, message: object) -> None:

@@ -8,42 +8,53 @@ then.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+from localsearch.checked import EARLIEST_NS, LATEST_NS
 from localsearch.derived import Derived
 from localsearch.errors import ExtractionError, LocalSearchError, RootUnreadable
-from localsearch.extract import Extractor
+from localsearch.extract import Extractor, OpenFile
 from localsearch.indexing.prepare import from_extract, from_record
+from localsearch.indexing.roots import OpenRoot
 from localsearch.scan import (
     ScannedFile,
     ScanRules,
-    content_hash,
+    check_unchanged,
     display,
     is_within,
+    open_hash,
     path_of,
     raw_of,
     reaches,
     scan,
     scan_within,
+    secret_head,
 )
+from localsearch.secrets import HEAD
 from localsearch.settings import Settings
 from localsearch.store import Database, FileRow, Ledger, NewDocument
 from localsearch.types import Cancelled, Extract, Progress, Record, Report, never, no_report
 
 _BATCH_FILES = 200
 _BATCH_S = 1.0
+_LOG = logging.getLogger("localsearch.indexing")
 SKIPPING_RULES = frozenset({"binary", "empty", "image", "unsupported"})
 """Rules of the extractor that mean there was nothing to read, rather than that reading failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class IndexJob:
-    """What to index and how. `within` limits it to some paths below its one root, judged by the root's rules."""
+    """What to index and how. `within` limits it to some paths below its one root, judged by the root's rules.
+
+    `roots`, where there are any, are the only folders that a path may lead into, links resolved.
+    """
 
     paths: tuple[Path, ...]
     collection: str = "default"
@@ -52,6 +63,7 @@ class IndexJob:
     exclude: tuple[str, ...] = ()
     dry_run: bool = False
     retry_failed: bool = False
+    roots: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +113,31 @@ class _Read:
     outcome: tuple[Extract, ...] | ExtractionError | None
 
 
+class _Opened:
+    """A file that was found and is open until it was read."""
+
+    __slots__ = ("before", "descriptor", "digest", "found")
+
+    def __init__(self, found: ScannedFile, descriptor: int) -> None:
+        self.found = found
+        self.descriptor = descriptor
+        self.before = os.fstat(descriptor)
+        self.digest = b""
+
+    def read(self, path: Path, outcome: tuple[Extract, ...] | ExtractionError) -> _Read:
+        """What came of it; a failure when the file was written to between hashing and reading."""
+        try:
+            check_unchanged(path, self.before, os.fstat(self.descriptor))
+        except ExtractionError as error:
+            return _Read(self.found, None, error)
+        finally:
+            self.close()
+        return _Read(self.found, self.digest, outcome)
+
+    def close(self) -> None:
+        os.close(self.descriptor)
+
+
 @dataclass(slots=True)
 class _IndexRun:
     """The state of one run."""
@@ -119,6 +156,14 @@ class _IndexRun:
 
     def count(self, word: str, by: int = 1) -> None:
         self.counts[word] = self.counts.get(word, 0) + by
+
+    def copy(self) -> tuple[dict[str, int], dict[str, int], int, int]:
+        """The counts as they are now."""
+        return dict(self.counts), dict(self.rules), self.documents, self.chunks
+
+    def restore(self, counts: tuple[dict[str, int], dict[str, int], int, int]) -> None:
+        """Take back what was counted since `copy`."""
+        self.counts, self.rules, self.documents, self.chunks = counts
 
     def leave_out(self, word: str, rule: str) -> None:
         """Count a file that was skipped or failed, and why."""
@@ -204,30 +249,33 @@ class Indexer:
         )
 
     def _index_root(self, run: _IndexRun, path: Path, extractor: Extractor | None) -> None:
-        compared = self._compare(run, path)
-        if extractor is None:
-            self._count_dry(run, compared)
-            return
-        run.to_read += len(compared.to_read)
-        self._record_skips(run, compared.skipped)
-        for batch in _batches(self._read(run, compared.to_read, extractor)):
-            self._store(run, path, batch)
+        root = OpenRoot(path, run.job.roots)
+        with root:
+            compared = self._compare(run, path)
+            if extractor is None:
+                self._count_dry(run, compared)
+                return
+            run.to_read += len(compared.to_read)
+            self._record_skips(run, compared.skipped)
+            for batch in _batches(self._read(run, root, compared.to_read, extractor)):
+                self._store(run, path, batch)
         if not run.cancelled():
             self._remove(run, compared.gone)
             if not run.job.within:
-                self._register(run.job, path)
+                self._register(run.job, path, root.true)
 
-    def _register(self, job: IndexJob, path: Path) -> None:
+    def _register(self, job: IndexJob, path: Path, true: str) -> None:
         """Remember a root, unless it lies in another that takes all of it in the same way."""
-        options = {"include": list(job.include), "exclude": list(job.exclude)}
+        options: dict[str, Any] = {"include": list(job.include), "exclude": list(job.exclude)}
         rules = ScanRules.of(self.settings, job.include, job.exclude)
         for collection, name, how in self.ledger.roots():
             root = path_of(raw_of(name))
-            if (collection, how) == (job.collection, options) and root in path.parents:
+            same = {name: how.get(name) for name in options} == options
+            if same and collection == job.collection and root in path.parents:
                 with suppress(RootUnreadable):
                     if reaches(root, path, rules):
                         return
-        self.ledger.put_root(job.collection, display(os.fsencode(path)), options)
+        self.ledger.put_root(job.collection, display(os.fsencode(path)), options | {"true": true})
 
     # -- compare
 
@@ -277,33 +325,59 @@ class Indexer:
 
     # -- read
 
-    def _read(self, run: _IndexRun, todo: list[ScannedFile], extractor: Extractor) -> Iterator[_Read]:
-        """Read files in parallel, in whatever order they come; those whose content is stored are not read."""
-        waiting: dict[Path, tuple[ScannedFile, bytes]] = {}
+    def _read(
+        self, run: _IndexRun, root: OpenRoot, todo: list[ScannedFile], extractor: Extractor
+    ) -> Iterator[_Read]:
+        """Read files in parallel, in whatever order they come; those whose content is stored are not read.
+
+        A file is opened once: that descriptor is hashed, and read.
+        """
+        waiting: dict[Path, _Opened] = {}
         known: list[_Read] = []
 
-        def unread() -> Iterator[Path]:
+        def unread() -> Iterator[OpenFile]:
             for found in todo:
                 if run.cancelled():
                     return
-                path = Path(os.fsdecode(found.raw))
+                path = path_of(found.raw)
                 try:
-                    digest = content_hash(path)
+                    opened = _Opened(found, root.open(found.raw))
                 except FileNotFoundError:
                     continue
                 except ExtractionError as error:
                     known.append(_Read(found, None, error))
                     continue
-                if self.corpus.by_content(run.job.collection, digest):
-                    known.append(_Read(found, digest, None))
-                else:
-                    waiting[path] = (found, digest)
-                    yield path
+                try:
+                    self._check_secret(root, opened.descriptor)
+                    opened.digest = open_hash(opened.descriptor, path)
+                    if not self.corpus.by_content(run.job.collection, opened.digest):
+                        waiting[path] = opened
+                        yield OpenFile(path, opened.descriptor)
+                        continue
+                    known.append(_Read(found, opened.digest, None))
+                except ExtractionError as error:
+                    known.append(_Read(found, None, error))
+                except OSError as error:
+                    known.append(
+                        _Read(found, None, ExtractionError(f"it cannot be read: {error}", rule="unreadable"))
+                    )
+                opened.close()
 
-        for path, outcome in extractor.extract_many(unread(), run.cancelled):
+        try:
+            for path, outcome in extractor.extract_many(unread(), run.cancelled):
+                yield from _drained(known)
+                yield waiting.pop(path).read(path, outcome)
             yield from _drained(known)
-            yield _Read(*waiting.pop(path), outcome)
-        yield from _drained(known)
+        finally:
+            for opened in waiting.values():
+                opened.close()
+
+    def _check_secret(self, root: OpenRoot, descriptor: int) -> None:
+        """Raise ExtractionError for a file that holds a secret, unless it was named itself or secrets are wanted."""
+        if self.settings.scan.secrets or not root.is_folder:
+            return
+        if skip := secret_head(os.pread(descriptor, HEAD, 0)):
+            raise ExtractionError(skip.reason, rule=skip.rule, hint="Name the file itself to index it.")
 
     # -- store
 
@@ -313,10 +387,26 @@ class Indexer:
             for read in batch:
                 if run.cancelled():
                     break
-                self._store_one(run, root, read)
+                self._store_safely(run, root, read)
         run.done += len(batch)
         run.report(Progress("read", run.done, run.to_read, "files", batch[-1].found.path))
         self.derived.catch_up()
+
+    def _store_safely(self, run: _IndexRun, root: Path, read: _Read) -> None:
+        """Store one file, or its failure: an error that nobody foresaw costs this file alone."""
+        before = run.copy()
+        try:
+            with self.db.savepoint():
+                self._store_one(run, root, read)
+        except LocalSearchError:
+            raise
+        except Exception as error:
+            _LOG.exception("%s could not be stored", read.found.path)
+            run.restore(before)
+            failed = ExtractionError(
+                f"an unexpected {type(error).__name__}; the log has the details", rule="internal"
+            )
+            self._store_one(run, root, replace(read, digest=None, outcome=failed))
 
     def _store_one(self, run: _IndexRun, root: Path, read: _Read) -> None:
         collection, found = run.job.collection, read.found
@@ -326,12 +416,15 @@ class Indexer:
         if isinstance(read.outcome, ExtractionError) or read.digest is None:
             self._store_failure(run, row, old, read.outcome)
             return
-        notes = self._notes(collection, read)
-        self.ledger.put(replace(row, content_hash=read.digest, state="indexed", notes=notes))
+        notes = [*_notes(found), *self._notes(collection, read)]
+        self.ledger.put(replace(row, content_hash=read.digest, state="indexed", notes=tuple(notes)))
         if old_hash and old_hash != read.digest:
             self._release(collection, old_hash)
-        if not self.corpus.by_content(collection, read.digest):
-            self._store_documents(run, found, read.digest, read.outcome or ())
+        known = self.corpus.by_content(collection, read.digest)
+        lost = [] if known else self._store_documents(run, found, read.digest, read.outcome or ())
+        if lost:
+            told = tuple(dict.fromkeys((*notes, *lost)))
+            self.ledger.put(replace(row, content_hash=read.digest, state="indexed", notes=told))
         run.count("unchanged" if old_hash == read.digest else "changed" if old_hash else "new")
 
     def _notes(self, collection: str, read: _Read) -> tuple[str, ...]:
@@ -344,7 +437,9 @@ class Indexer:
 
     def _store_documents(
         self, run: _IndexRun, found: ScannedFile, digest: bytes, extracts: Sequence[Extract]
-    ) -> None:
+    ) -> list[str]:
+        """Store what a file holds; returns what its documents' notes tell."""
+        notes: list[str] = []
         for extract in extracts:
             key = found.path + (f"!/{extract.member}" if extract.member else "")
             document = from_extract(extract, key, self.settings.chunk)
@@ -357,12 +452,14 @@ class Indexer:
             )
             run.chunks += self._put(run.job.collection, document)
             run.documents += 1
+            notes += [f"{extract.member}: {note}" if extract.member else note for note in document.notes]
+        return notes
 
     def _store_failure(self, run: _IndexRun, row: FileRow, old: FileRow | None, outcome: object) -> None:
         """A file that could not be read keeps its last good content; one that holds nothing to read does not."""
         error = outcome if isinstance(outcome, ExtractionError) else ExtractionError("could not be read")
         rule = str(error.data.get("rule", "error"))
-        skipped = rule in SKIPPING_RULES
+        skipped = rule in SKIPPING_RULES or rule == "secret"
         kept = None if skipped or old is None else old.content_hash
         row = replace(
             row,
@@ -447,6 +544,13 @@ def _same(row: FileRow, found: ScannedFile) -> bool:
     """Whether a file that may be read was dealt with as it is: not if a rule left it out that no longer does."""
     left_out = row.state == "skipped" and row.rule not in SKIPPING_RULES
     return not left_out and (row.size, row.mtime_ns) == (found.size, found.mtime_ns)
+
+
+def _notes(found: ScannedFile) -> list[str]:
+    """What is to be told of a file before it is read."""
+    if EARLIEST_NS < found.mtime_ns < LATEST_NS:
+        return []
+    return ["its date of change lies outside the years 1677 to 2262; the nearest is kept"]
 
 
 def _row(collection: str, root: str, found: ScannedFile) -> FileRow:

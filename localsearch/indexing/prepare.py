@@ -3,89 +3,110 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from localsearch import text as language_of
+from localsearch.checked import Metadata, clean, timestamp
 from localsearch.errors import UsageError
 from localsearch.indexing.chunk import chunk
-from localsearch.numbers import is_number
 from localsearch.settings import ChunkSettings
 from localsearch.store import NewDocument
 from localsearch.store.documents import SAID_COLUMNS
 from localsearch.types import Extract, Record
 
+_DATES = ("created", "modified", "date")
 _LANGUAGE_SAMPLE = 4000
-_SURROGATE = re.compile("[\ud800-\udfff]")
+LONGEST_ID = 10_000
+"""Characters of an id that a program may give a document."""
+_LONGEST_FIELD = 10_000
+_LONGEST_TYPE = 100
+_TAGS, _LONGEST_TAG = 1000, 200
 
 
 def from_record(record: Record, settings: ChunkSettings) -> NewDocument:
-    """A document that a program sent. Raises UsageError when it has no text."""
-    if not record.text.strip() and not record.title.strip():
+    """A document that a program sent. Raises UsageError when it has no text, or an id that cannot be stored."""
+    body = clean(record.text)
+    title = _string(record.title) or _string(record.metadata.get("title"))
+    if not body.strip() and not title.strip():
         raise UsageError("A document needs text.", hint='Send {"text": "..."} with at least one word.')
-    title = record.title or _string(record.metadata.get("title"))
-    kind = _string(record.metadata.get("type")) or "text"
-    body = _clean(record.text)
     key = record.id if record.id is not None else hashlib.blake2b(body.encode(), digest_size=12).hexdigest()
+    check_id(key)
+    kind = _string(record.metadata.get("type")) or "text"
     document = from_extract(Extract(body, kind, title, metadata=record.metadata), key, settings)
-    return replace(document, size=len(body.encode()), metadata=dict(record.metadata))
+    return replace(document, size=len(body.encode()), metadata=Metadata(record.metadata).values)
+
+
+def check_id(id: str) -> None:
+    """Raise UsageError for an id that no document can have."""
+    if not id or len(id) > LONGEST_ID or clean(id) != id:
+        raise UsageError(
+            f"An id is text of 1 to {LONGEST_ID:,} characters.", hint="Leave it out to have one made."
+        )
 
 
 def from_extract(extract: Extract, key: str, settings: ChunkSettings) -> NewDocument:
-    """A document as read from a file, under its key; its path and content hash are the caller's to add."""
-    metadata = extract.metadata
-    body = _clean(extract.text)
+    """A document as read from a file, under its key; its path and content hash are the caller's to add.
+
+    What its metadata holds beyond the bounds of `checked` is left out, and told in the document's notes.
+    """
+    body = clean(extract.text)
+    metadata = Metadata(_rest(extract.metadata))
+    fields = extract.metadata
+    title = _string(extract.title) or _string(fields.get("title"))
     return NewDocument(
-        key=key,
-        title=_clean(extract.title or _string(metadata.get("title"))),
-        type=extract.type,
+        key=clean(key),
+        title=title,
+        type=_string(extract.type)[:_LONGEST_TYPE],
         text=body,
         chunks=chunk(replace(extract, text=body), settings),
-        member=extract.member,
-        language=_string(metadata.get("language"))[:2].lower()
-        or language_of.detect_language(body[:_LANGUAGE_SAMPLE]),
-        author=_string(metadata.get("author")),
-        created=timestamp(metadata.get("created")),
-        modified=timestamp(metadata.get("modified") or metadata.get("date")),
-        tags=_tags(metadata.get("tags")),
-        metadata=_rest(metadata),
+        member=clean(extract.member),
+        language=_language(fields.get("language")) or language_of.detect_language(body[:_LANGUAGE_SAMPLE]),
+        author=_string(fields.get("author")),
+        created=timestamp(fields.get("created")),
+        modified=timestamp(fields.get("modified") or fields.get("date")),
+        tags=_tags(fields.get("tags")),
+        metadata=metadata.values,
+        notes=(*_wrong_dates(fields), *metadata.notes),
     )
-
-
-def timestamp(value: Any) -> float | None:
-    """Seconds since 1970 UTC of an ISO 8601 date or time, or of a number; None when it is neither.
-
-    >>> timestamp("1970-01-02")
-    86400.0
-    """
-    try:
-        if is_number(value):
-            return float(value)
-        when = datetime.fromisoformat(str(value).strip())
-        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return None
 
 
 def _rest(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return {str(name): value for name, value in metadata.items() if name not in SAID_COLUMNS}
 
 
+def _wrong_dates(fields: Mapping[str, Any]) -> Iterator[str]:
+    """A note for each date that no calendar has. Text that is no date at all is text, and needs none."""
+    for name in _DATES:
+        value = fields.get(name)
+        written = isinstance(value, str) and value[:4].isdigit()
+        if (written or isinstance(value, int | float)) and timestamp(value) is None and value != "":
+            yield f"{name}: not a date of the years 1 to 9999, left out"
+
+
+def _language(value: Any) -> str:
+    """The language of a tag such as de-CH, as two letters; empty when it is none."""
+    found = _string(value)[:2].lower()
+    return found if len(found) == 2 and found.isascii() and found.isalpha() else ""
+
+
 def _tags(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return tuple(_clean(str(part)) for part in value) if isinstance(value, list | tuple) else ()
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    found = value if isinstance(value, list | tuple) else ()
+    return tuple(_text(part)[:_LONGEST_TAG] for part in found[:_TAGS] if _is_plain(part))
 
 
 def _string(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return ", ".join(_clean(str(part)) for part in value)
-    return _clean(str(value)) if value is not None else ""
+    parts = value[:_TAGS] if isinstance(value, list | tuple) else [value]
+    return ", ".join(_text(part) for part in parts if _is_plain(part))[:_LONGEST_FIELD]
 
 
-def _clean(text: str) -> str:
-    """Lone surrogates become U+FFFD one for one, so that offsets stay and SQLite can store it."""
-    return _SURROGATE.sub("\ufffd", text)
+def _is_plain(value: Any) -> bool:
+    return value is not None and not isinstance(value, Mapping | list | tuple | set)
+
+
+def _text(value: Any) -> str:
+    found = Metadata({"": value}).values[""]
+    return "" if found is None else str(found)[:_LONGEST_FIELD]

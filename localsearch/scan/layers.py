@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from localsearch.errors import ExtractionError
 from localsearch.scan.content import head
-from localsearch.scan.ignore import Pattern, Patterns, parse
+from localsearch.scan.ignore import Pattern, Patterns, is_too_much, parse
 from localsearch.scan.names import path_of
 from localsearch.scan.rules import IGNORE_FILES
 
@@ -83,4 +83,9 @@ def beginning(raw: bytes, length: int = 4096) -> bytes:
 
 @lru_cache(maxsize=256)
 def _patterns(content: bytes) -> Patterns:
-    return Patterns(parse(content))
+    patterns = parse(content)
+    return _ALL if is_too_much(patterns) else Patterns(patterns)
+
+
+_ALL = Patterns([replace(parse(b"*")[0], text="*, as it has too many patterns to obey,")])
+"""What stands for an ignore file that is too much to obey: nothing is taken beside and below it."""

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from localsearch.scan.content import is_readable, is_recording
+from localsearch.secrets import secret_content
 from localsearch.settings import MB, Settings
 
 VCS = frozenset({b".git", b".hg", b".svn", b".bzr", b".jj", b".pijul", b"_darcs", b"CVS"})
@@ -96,7 +97,6 @@ DOUBTFUL = frozenset(
 """Endings of binary files that texts bear too, and databases that are read: their first bytes decide."""
 MEDIA = frozenset(b".mp3 .m4a .m4b .mp4 .m4v .mov .flac .ogg .oga .opus .wma .wmv .aiff .wav".split())
 """Music and films, whose tags are text; they are read where mutagen is installed, the extra [media]."""
-_PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY")
 _SHARED_OBJECT = re.compile(rb"\.so(?:\.\d+)+$")
 
 
@@ -177,10 +177,9 @@ def secret_file(name: bytes) -> Skip | None:
 
 
 def secret_head(head: bytes) -> Skip | None:
-    """A private key, by the first bytes of a file."""
-    if _PRIVATE_KEY.search(head):
-        return Skip("secret", "holds a private key")
-    return None
+    """A key, a password store or a token, by the first bytes of a file."""
+    what = secret_content(head)
+    return Skip("secret", what) if what else None
 
 
 def cache_folder(name: bytes, siblings: Set[bytes]) -> Skip | None:

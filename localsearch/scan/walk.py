@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 
+from localsearch.checked import count, nanoseconds
 from localsearch.errors import RootUnreadable
 from localsearch.scan.judge import Entry, ScanFilter
 from localsearch.scan.layers import NO_LAYERS, Layers, inner_layers, outer_layers
@@ -257,7 +258,8 @@ def _is_folder(entry: Entry) -> bool:
 
 
 def _found(raw: bytes, state: os.stat_result, skip: Skip | None) -> ScannedFile:
-    return ScannedFile(raw, display(raw), state.st_size, state.st_mtime_ns, state.st_ino, skip)
+    mtime_ns = nanoseconds(state.st_mtime_ns)
+    return ScannedFile(raw, display(raw), count(state.st_size), mtime_ns, state.st_ino, skip)
 
 
 def _folder_found(raw: bytes, skip: Skip) -> ScannedFile:
@@ -265,4 +267,4 @@ def _folder_found(raw: bytes, skip: Skip) -> ScannedFile:
         state = os.lstat(raw)
     except OSError:
         return ScannedFile(raw, display(raw), 0, 0, 0, skip, folder=True)
-    return ScannedFile(raw, display(raw), 0, state.st_mtime_ns, state.st_ino, skip, folder=True)
+    return ScannedFile(raw, display(raw), 0, nanoseconds(state.st_mtime_ns), state.st_ino, skip, folder=True)

@@ -6,8 +6,8 @@ import json
 import posixpath
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 
+from localsearch.checked import moment
 from localsearch.store import FacetRow
 
 FACETS = ("type", "folder", "language", "tag", "year")
@@ -28,11 +28,19 @@ def facets(rows: Iterable[FacetRow]) -> dict[str, Mapping[str, int]]:
         if row.language:
             counters["language"][row.language] += 1
         if row.tags != "[]":
-            counters["tag"].update(set(json.loads(row.tags)))
-        if row.modified is not None:
-            counters["year"][str(datetime.fromtimestamp(row.modified, UTC).year)] += 1
+            counters["tag"].update(_tags(row.tags))
+        if (modified := moment(row.modified)) is not None:
+            counters["year"][str(modified.year)] += 1
     counters["folder"] = _folders(row.paths for row in rows if row.paths)
     return {name: _top(counter) for name, counter in counters.items()}
+
+
+def _tags(stored: str) -> set[str]:
+    """A document's tags, each once; none where the database is damaged, which showing the document tells."""
+    try:
+        return {tag for tag in json.loads(stored) if isinstance(tag, str)}
+    except (ValueError, TypeError, RecursionError):
+        return set()
 
 
 def _folders(documents: Iterable[tuple[str, ...]]) -> Counter[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
+from localsearch.checked import moment
 from localsearch.filters import path_sql
 from localsearch.search.plan import Plan
 from localsearch.search.rank import Ranked
@@ -16,6 +16,8 @@ from localsearch.search.snippets import Excerpt, snippet, snippet_terms, snippet
 from localsearch.store import ChunkRow, Corpus, DocumentRow
 from localsearch.text import Analyzer
 from localsearch.types import Hit, Place
+
+_LOG = logging.getLogger("localsearch.search")
 
 
 class Presenter:
@@ -25,7 +27,8 @@ class Presenter:
         self.corpus = corpus
         self.analyzer = analyzer
 
-    def hits(self, plan: Plan, page: list[Ranked], with_scores: bool) -> Iterator[Hit]:
+    def hits(self, plan: Plan, page: list[Ranked], with_scores: bool, notes: list[str]) -> tuple[Hit, ...]:
+        """The hits of a page. One that cannot be shown is left out, and told in `notes`."""
         documents = self.corpus.documents(ranked.document_id for ranked in page)
         passages = self.corpus.chunk_rows(ranked.chunk_id for ranked in page)
         matched = path_sql(plan.filter, "f.path")
@@ -34,13 +37,23 @@ class Presenter:
             [words for term in plan.words.terms for words in (term.forms, term.stems, *term.apart)]
         )
         plain = snippet_words(plan.words.terms)
+        hits, lost = [], 0
         for ranked in page:
             document, passage = documents.get(ranked.document_id), passages.get(ranked.chunk_id)
-            if document and passage:
-                if (path := paths.get(document.id)) is not None:
-                    document = replace(document, path=path)
+            if not document or not passage:
+                lost += self.corpus.exist([ranked.document_id])
+                continue
+            if (path := paths.get(document.id)) is not None:
+                document = replace(document, path=path)
+            try:
                 cut = snippet(passage.text, terms, self.analyzer, language=document.language, plain=plain)
-                yield _hit(ranked, document, passage, cut, with_scores)
+                hits.append(_hit(ranked, document, passage, cut, with_scores))
+            except Exception:
+                _LOG.exception("document number %d cannot be shown", document.id)
+                lost += 1
+        if lost:
+            notes.append(f"{lost} of the hits cannot be shown; `localsearch check` tells what is damaged.")
+        return tuple(hits)
 
 
 def _hit(ranked: Ranked, document: DocumentRow, passage: ChunkRow, cut: Excerpt, with_scores: bool) -> Hit:
@@ -86,4 +99,5 @@ def metadata_of(document: DocumentRow) -> dict[str, Any]:
 
 
 def _iso(seconds: float | None) -> str | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+    known = moment(seconds)
+    return None if known is None else known.isoformat(timespec="seconds")

@@ -109,7 +109,7 @@ class Searcher:
             context.notes.extend(self.planner.unknown_fields(plan.filter))
         page = found.documents[query.offset : query.offset + query.limit]
         with context.stage("snippets"):
-            hits = tuple(self.presenter.hits(plan, page, query.explain))
+            hits = self.presenter.hits(plan, page, query.explain, context.notes)
         with context.stage("count"):
             matching = self.counter.matching(query, found, counting)
         return Answer(

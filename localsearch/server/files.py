@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import mimetypes
 import os
-import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
 from localsearch.errors import NotFoundError
 from localsearch.extract.kinds import TEXT_TYPES
+from localsearch.platform.beneath import open_true
 from localsearch.server.headers import COMMON_HEADERS
 from localsearch.server.problems import Headers
 from localsearch.server.responses import FileResponse, Response
@@ -34,7 +34,6 @@ TYPES: Mapping[str, str] = {
 SHOWN = frozenset({"application/pdf", "image/png", "image/jpeg", "image/gif", "image/webp"})
 """Types that a browser may show; text is shown as plain text, everything else is only ever downloaded."""
 FILE_POLICY = b"default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; object-src 'self'"
-_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class Pages:
@@ -55,40 +54,29 @@ class Pages:
         return Response(body, type=kind, page=True)
 
 
-def open_original(raw: bytes, type: str, roots: Iterable[str]) -> FileResponse:
+def open_original(raw: bytes, type: str, roots: Iterable[tuple[bytes, bytes]]) -> FileResponse:
     """Open the file of an indexed document for sending. Raises NotFoundError for all that is not a file in a root.
 
-    The file is opened first and judged by what was opened, so that nothing can be put in its place in between.
+    `roots` are pairs: the path that was indexed, and where it led then, links resolved. The file is opened below the
+    latter with no link followed, so that neither it nor a folder on the way, nor the root, can be swapped for one.
     """
+    for root, true in roots:
+        for top in (root, true):
+            if raw == top or raw.startswith(top.rstrip(b"/") + b"/"):
+                return _opened(true + raw[len(top) :], os.fsdecode(raw), type)
+    raise _gone()
+
+
+def _opened(true: bytes, path: str, type: str) -> FileResponse:
     try:
-        descriptor = os.open(raw, _FLAGS)
+        descriptor = open_true(true)
     except (OSError, ValueError):
         raise _gone() from None
-    path = os.fsdecode(raw)
     try:
-        details = os.fstat(descriptor)
-        if not stat.S_ISREG(details.st_mode) or not _inside(_true_path(descriptor, path), roots):
-            raise _gone()
-        return FileResponse(descriptor, details.st_size, _headers(path, type))
+        return FileResponse(descriptor, os.fstat(descriptor).st_size, _headers(path, type))
     except BaseException:
         os.close(descriptor)
         raise
-
-
-def _true_path(descriptor: int, path: str) -> str:
-    """Where an open file really is, links resolved."""
-    try:
-        return os.readlink(f"/proc/self/fd/{descriptor}")
-    except OSError:
-        return os.path.realpath(path)
-
-
-def _inside(path: str, roots: Iterable[str]) -> bool:
-    for root in roots:
-        true = os.path.realpath(root)
-        if path == true or path.startswith(true.rstrip("/") + "/"):
-            return True
-    return False
 
 
 def _headers(path: str, type: str) -> Headers:

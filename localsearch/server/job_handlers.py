@@ -34,6 +34,7 @@ def job_handlers(engine: Engine) -> Mapping[str, JobHandler]:
             include=request.include or (),
             exclude=request.exclude or (),
             retry_failed=bool(request.retry_failed),
+            roots=engine.settings.server.index_roots,  # checked when it was asked for; paths may lead elsewhere by now
             report=report,
             cancelled=cancelled,
         )

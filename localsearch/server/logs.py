@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 import msgspec
 
+from localsearch.checked import printable
 from localsearch.settings import ServerSettings
 
 ROOT = "localsearch"
@@ -71,7 +72,7 @@ class HumanLines(logging.Formatter):
         if id := request_id.get():
             parts.append(f"request_id={id}")
         line = " ".join(parts)
-        return line + "\n" + self.formatException(record.exc_info) if record.exc_info else line
+        return line + "\n" + printable(self.formatException(record.exc_info)) if record.exc_info else line
 
 
 def _utc(seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from localsearch.errors import DamagedError
 from localsearch.store.database import Database
 from localsearch.store.digests import is_as_stored, keeping_digest, renew_row_digest, store_digest
 from localsearch.store.documents import COLUMNS, DocumentRow, NewDocument, file_name, from_row, insert
@@ -34,6 +36,7 @@ class ChunkRow:
     text: str
 
 
+_LOG = logging.getLogger("localsearch.store")
 _PLACES = msgspec.json.Decoder(Place)
 
 
@@ -175,23 +178,38 @@ class Corpus:
         )
         return [from_row(row) for row in rows]
 
-    def matching(self, targets: Sequence[str], collection: str | None = None) -> list[DocumentRow]:
-        """Documents with these ids, or whose file is at or below these paths, in one collection or in all."""
+    def matching(
+        self, targets: Sequence[str], collection: str | None = None, *, below: bool = True
+    ) -> list[DocumentRow]:
+        """Documents with these ids, or whose file is at or below these paths, in one collection or in all.
+
+        Without `below`, those with these ids alone.
+        """
         found: dict[int, DocumentRow] = {}
         for target in targets:
-            below = target.rstrip("/") + "/"
+            start = target.rstrip("/") + "/"
             rows = self.db.query(
-                f"SELECT {COLUMNS} FROM documents WHERE (key = ? OR path = ? OR substr(path, 1, ?) = ?)"
+                f"SELECT {COLUMNS} FROM documents WHERE (key = ? OR ? AND (path = ? OR substr(path, 1, ?) = ?))"
                 " AND (? IS NULL OR collection = ?)",
-                (target, target, len(below), below, collection, collection),
+                (target, below, target, len(start), start, collection, collection),
             )
             found.update((row.id, row) for row in map(from_row, rows))
         return list(found.values())
 
     def documents(self, ids: Iterable[int]) -> dict[int, DocumentRow]:
-        """Rows by id; what does not exist is left out."""
-        rows = self.db.among(f"SELECT {COLUMNS} FROM documents WHERE id IN ({{}})", ids)
-        return {row.id: row for row in map(from_row, rows)}
+        """Rows by id; what does not exist is left out, and so, with a line in the log, what is damaged."""
+        found: dict[int, DocumentRow] = {}
+        for row in self.db.among(f"SELECT {COLUMNS} FROM documents WHERE id IN ({{}})", ids):
+            try:
+                document = from_row(row)
+                found[document.id] = document
+            except DamagedError as error:
+                _LOG.warning("%s", error.message)
+        return found
+
+    def exist(self, ids: Iterable[int]) -> int:
+        """How many of these documents the database has, whole or damaged."""
+        return len(self.db.among("SELECT id FROM documents WHERE id IN ({})", ids))
 
     def select(self, clause: str, params: Sequence[Any]) -> NDArray[np.int64]:
         """Ids of the documents `d` that a WHERE clause matches, ascending."""
@@ -366,7 +384,11 @@ def _place_json(place: Place) -> str:
 
 
 def _place(text: str) -> Place:
-    return _PLACES.decode(text)
+    """Where a chunk stands; nowhere in particular if the database is damaged, which `check` tells by its digests."""
+    try:
+        return _PLACES.decode(text)
+    except (msgspec.DecodeError, TypeError, RecursionError):
+        return Place()
 
 
 def _list(ids: Iterable[int]) -> str:

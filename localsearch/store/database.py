@@ -64,6 +64,11 @@ class Database:
         file = home / FILE
         if read_only and not file.exists():
             raise ReadOnlyError(f"There is no index in {home}.", hint="Run `localsearch index PATH` first.")
+        if file.exists() and file.stat().st_size == 0 and not file.with_name(FILE + "-wal").exists():
+            raise DamagedError(
+                f"{file} is empty: something has cut it to nothing.",
+                hint="Restore a backup, or move the file away to begin anew.",
+            )
         with _explained(file):
             return cls(file, read_only=read_only)
 
@@ -181,6 +186,20 @@ class Database:
             raise
         finally:
             self._writing_thread = None
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Part of the open transaction that is undone alone when it raises. Only inside `write()`."""
+        with _explained(self.file):
+            self._writer.execute("SAVEPOINT part")
+            try:
+                yield
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK TO part")
+                    self._writer.execute("RELEASE part")
+                raise
+            self._writer.execute("RELEASE part")
 
     @contextmanager
     def _noting_failure(self) -> Iterator[None]:

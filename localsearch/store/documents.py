@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import PurePosixPath
 from typing import Any
 
+from localsearch.checked import Metadata, seconds
+from localsearch.errors import DamagedError
 from localsearch.types import Chunk
 
 
@@ -37,10 +39,14 @@ class DocumentColumns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewDocument(DocumentColumns):
-    """A document ready to be stored, with its text and chunks. Without a title it is called by its file's name."""
+    """A document ready to be stored, with its text and chunks. Without a title it is called by its file's name.
+
+    `notes` tell what of its metadata was lost on the way here; the ledger keeps them with the file.
+    """
 
     text: str
     chunks: tuple[Chunk, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def named(self) -> bool:
@@ -72,11 +78,19 @@ _INSERT = f"INSERT INTO documents ({', '.join(_INSERTED)}) VALUES ({', '.join('?
 
 
 def from_row(row: Sequence[Any]) -> DocumentRow:
-    """A document from a row of `COLUMNS`."""
+    """A document from a row of `COLUMNS`. Raises DamagedError for one that no release of ours has written."""
     values = dict(zip(_STORED, row, strict=True))
     tags, metadata = values["tags"], values["metadata"]
-    values["tags"] = () if tags == "[]" else tuple(json.loads(tags))
-    values["metadata"] = {} if metadata == "{}" else json.loads(metadata)
+    try:
+        values["tags"] = () if tags == "[]" else tuple(str(tag) for tag in json.loads(tags))
+        values["metadata"] = {} if metadata == "{}" else Metadata(json.loads(metadata)).values
+        for name in ("created", "modified"):
+            values[name] = None if values[name] is None else seconds(values[name])
+        values["indexed"] = seconds(values["indexed"]) or 0.0
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise DamagedError(
+            f"document number {values['id']} of the database is damaged", hint="Run localsearch check."
+        ) from error
     return DocumentRow(**values)
 
 
@@ -86,7 +100,7 @@ def insert(connection: sqlite3.Connection, collection: str, document: NewDocumen
         "title": document.stored_title,
         "named": document.named,
         "tags": json.dumps(document.tags, ensure_ascii=False),
-        "metadata": json.dumps(document.metadata, ensure_ascii=False, default=str),
+        "metadata": json.dumps(document.metadata, ensure_ascii=False, allow_nan=False),
         "collection": collection,
         "indexed": time.time(),
     }

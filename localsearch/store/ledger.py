@@ -79,15 +79,25 @@ class Ledger:
                 "DELETE FROM files WHERE collection = ? AND raw = ?", [(collection, raw) for raw in raws]
             )
 
-    def forget(self, paths: Sequence[str]) -> None:
-        """Delete every row and root at or below these paths, in all collections."""
+    def forget(self, paths: Sequence[str], collection: str | None = None, *, below: bool = True) -> None:
+        """Delete every row and root at or below these paths, in one collection or in all.
+
+        Without `below`, the rows of these files alone.
+        """
         with self.db.write() as connection:
+            if not below:
+                connection.executemany(
+                    "DELETE FROM files WHERE path = ? AND (? IS NULL OR collection = ?)",
+                    [(path, collection, collection) for path in paths],
+                )
+                return
             for path in paths:
-                below = path.rstrip("/") + "/"
+                start = path.rstrip("/") + "/"
                 for table in ("files", "roots"):
                     connection.execute(
-                        f"DELETE FROM {table} WHERE path = ? OR substr(path, 1, ?) = ?",
-                        (path, len(below), below),
+                        f"DELETE FROM {table} WHERE (path = ? OR substr(path, 1, ?) = ?)"
+                        " AND (? IS NULL OR collection = ?)",
+                        (path, len(start), start, collection, collection),
                     )
 
     def get(self, collection: str, raw: bytes) -> FileRow | None:
@@ -129,8 +139,11 @@ class Ledger:
         return int(self.db.one(f"SELECT count(*) FROM files WHERE {_NOTED}"))
 
     def troubled(self, state: str, limit: int = -1) -> list[FileRow]:
-        """Files in a state, or `noted` ones, those seen last first; all of them without a limit."""
-        where, values = (_NOTED, ()) if state == "noted" else ("state = ?", (state,))
+        """Files in a state, or `noted` ones, those seen last first; all of them without a limit.
+
+        Names of secrets are never listed; `by_rule` counts them.
+        """
+        where, values = (_NOTED, ()) if state == "noted" else ("state = ? AND rule <> 'secret'", (state,))
         rows = self.db.query(
             f"SELECT {_COLUMNS} FROM files WHERE {where} ORDER BY seen DESC, path LIMIT ?", (*values, limit)
         )

@@ -6,6 +6,7 @@ written under another name, verified and renamed: a backup that was interrupted 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -19,12 +20,16 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+import msgspec
 
 from localsearch.errors import ConflictError, DamagedError, FormatError, UsageError
-from localsearch.platform.disk import sync_file, sync_path
+from localsearch.platform.disk import free_bytes, sync_file, sync_path, write_error
 from localsearch.release import __version__
 from localsearch.store import Database
 from localsearch.store.database import FILE, SERVICE, explain
+from localsearch.store.foreign import check_plain, check_rows, check_schema
 from localsearch.store.migrations import check_format
 from localsearch.store.schema import MIGRATIONS
 from localsearch.types import Progress, Report, no_report
@@ -34,6 +39,8 @@ _MANIFEST = "manifest.json"
 _PARTIAL = ".localsearch-backup-"
 _SCRATCH = ".localsearch-restore-"
 _BLOCK = 1 << 20
+_MOST_MEMBERS = 16
+_LONGEST_MANIFEST = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +101,8 @@ def restore(source: Path, home: Path, report: Report = no_report) -> BackupRepor
         report(Progress("restore", 1, 2, "steps", "verifying"))
         documents = _verified(copy)
         service = SERVICE in digests and not (home / SERVICE).exists()
+        if service:
+            _check_service(copy.with_name(SERVICE))
         _clear(home)
         if service:
             _put(copy.with_name(SERVICE), home)
@@ -185,19 +194,31 @@ def _pack(parts: Sequence[Path], packed: Path, manifest: bytes) -> None:
         sync_file(file)
 
 
+class _Part(msgspec.Struct):
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    bytes: Annotated[int, msgspec.Meta(ge=0)]
+
+
+class _Manifest(msgspec.Struct):
+    format: int
+    release: str
+    files: dict[str, _Part]
+
+
 def _unpack(source: Path, folder: Path) -> dict[str, str]:
-    """Write the parts of a backup into a folder, each held against its checksum; returns the checksums by name."""
+    """Write the parts of a backup into a folder, each held against its size and checksum; returns these by name."""
     try:
-        with tarfile.open(source) as tar:
-            manifest = json.loads(_member(tar, _MANIFEST).read())
-            if manifest["format"] > FORMAT:
+        with tarfile.open(source, "r:") as tar:
+            members = _members(tar)
+            manifest = msgspec.json.decode(_read(tar, members, _MANIFEST), type=_Manifest)
+            if manifest.format > FORMAT:
                 raise FormatError(
-                    f"{source} was written by release {manifest['release']}.",
+                    f"{source} was written by release {manifest.release[:50]}.",
                     hint="Upgrade localsearch to restore it.",
                 )
-            digests = {name: str(manifest["files"][name]["sha256"]) for name in _parts(manifest["files"])}
+            digests = {name: manifest.files[name].sha256 for name in _parts(manifest.files)}
             for name, digest in digests.items():
-                _unpack_part(tar, folder / name)
+                _unpack_part(tar, members[name], manifest.files[name].bytes, folder / name)
                 if _sha256(folder / name) != digest:
                     raise DamagedError(
                         f"{source} is damaged: its checksum differs.", hint="Use another backup."
@@ -205,8 +226,38 @@ def _unpack(source: Path, folder: Path) -> dict[str, str]:
         return digests
     except FileNotFoundError as error:
         raise UsageError(f"There is no file {source}.", hint="Name a file that `backup` wrote.") from error
-    except (tarfile.TarError, EOFError, KeyError, ValueError, TypeError) as error:
-        raise DamagedError(f"{source} is not a whole backup: {error}.", hint="Use another backup.") from error
+    except OSError as error:
+        raise write_error(folder, error) from error
+    except (
+        tarfile.TarError,
+        EOFError,
+        KeyError,
+        ValueError,
+        TypeError,
+        RecursionError,
+        OverflowError,
+    ) as error:
+        raise DamagedError(
+            f"{source} is not a whole backup: {str(error)[:200]}.", hint="Use another backup."
+        ) from error
+
+
+def _members(tar: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:
+    """The first few members by name, each a plain file that takes the room it says."""
+    found: dict[str, tarfile.TarInfo] = {}
+    for _ in range(_MOST_MEMBERS):
+        if (member := tar.next()) is None:
+            break
+        if not member.isreg() or member.issparse() or member.name in found:
+            raise ValueError("it holds what no backup does")
+        found[member.name] = member
+    return found
+
+
+def _read(tar: tarfile.TarFile, members: Mapping[str, tarfile.TarInfo], name: str) -> bytes:
+    if members[name].size > _LONGEST_MANIFEST:
+        raise ValueError(f"{name} is too long")
+    return _member(tar, members[name]).read(_LONGEST_MANIFEST)
 
 
 def _parts(files: Mapping[str, object]) -> list[str]:
@@ -214,18 +265,23 @@ def _parts(files: Mapping[str, object]) -> list[str]:
     return [FILE, SERVICE] if SERVICE in files else [FILE]
 
 
-def _unpack_part(tar: tarfile.TarFile, target: Path) -> None:
+def _unpack_part(tar: tarfile.TarFile, member: tarfile.TarInfo, size: int, target: Path) -> None:
+    """Write a member of the size that the manifest and the archive both tell, and no byte more."""
+    if member.size != size:
+        raise ValueError(f"{target.name} is not of the size that its manifest tells")
+    if size > free_bytes(target.parent):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     with open(target, "xb") as file:
-        body = _member(tar, target.name)
+        body = _member(tar, member)
         while block := body.read(_BLOCK):
             file.write(block)
         sync_file(file)
 
 
-def _member(tar: tarfile.TarFile, name: str) -> io.BufferedReader:
-    file = tar.extractfile(name)
+def _member(tar: tarfile.TarFile, member: tarfile.TarInfo) -> io.BufferedReader:
+    file = tar.extractfile(member)
     if file is None:
-        raise KeyError(name)
+        raise KeyError(member.name)
     return file  # type: ignore[return-value]
 
 
@@ -233,8 +289,12 @@ def _verified(copy: Path) -> int:
     """How many documents a copy of the database holds, after SQLite has checked all of it."""
     connection = sqlite3.connect(f"file:{copy}?mode=ro&immutable=1", uri=True)
     try:
+        connection.execute("PRAGMA trusted_schema=OFF")
+        connection.execute("PRAGMA cell_size_check=ON")
         check_format(connection)
+        check_schema(connection)
         _integral(connection)
+        check_rows(connection)
         return int(connection.execute("SELECT count(*) FROM documents").fetchone()[0])
     except sqlite3.DatabaseError as error:
         raise DamagedError(
@@ -242,6 +302,16 @@ def _verified(copy: Path) -> int:
         ) from error
     finally:
         connection.close()
+
+
+def _check_service(copy: Path) -> None:
+    """Raise DamagedError for a server's database that is none."""
+    try:
+        with closing(sqlite3.connect(f"file:{copy}?mode=ro&immutable=1", uri=True)) as connection:
+            check_plain(connection)
+            _integral(connection)
+    except sqlite3.DatabaseError as error:
+        raise DamagedError(f"{SERVICE} is damaged: {error}.", hint="Use another backup.") from error
 
 
 def _integral(connection: sqlite3.Connection) -> None:

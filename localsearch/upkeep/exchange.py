@@ -9,15 +9,18 @@ The first line is {"format": "localsearch-export", "version": 1}. Every other li
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
+
+from localsearch.checked import Metadata, clean, count
 from localsearch.errors import DamagedError, FormatError, UsageError
 from localsearch.indexing import Indexer
-from localsearch.indexing.prepare import from_extract
-from localsearch.numbers import is_number
+from localsearch.indexing.prepare import LONGEST_ID, from_extract
 from localsearch.platform.disk import rename, sync_file
 from localsearch.store import Corpus, NewDocument
 from localsearch.store.documents import SAID_COLUMNS
@@ -26,6 +29,9 @@ from localsearch.types import Extract, Progress, Report, no_report
 FORMAT = "localsearch-export"
 VERSION = 1
 _BATCH = 200
+_NOTES = 20
+_LONGEST_HEADER = 10_000
+_LONGEST_LINE = 256 * 1024 * 1024
 _FIELDS = ("title", "type", "path", "language", "author", "size", "created", "modified")
 
 
@@ -35,7 +41,10 @@ def export(corpus: Corpus, target: Path, report: Report = no_report) -> int:
         raise UsageError(f"{target} exists.", hint="Choose another name; nothing is overwritten.")
     partial = target.with_name(target.name + ".partial")
     ids = corpus.document_ids()
-    with open(partial, "w", encoding="utf-8") as file:
+    with open(
+        os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w", encoding="utf-8"
+    ) as file:
+        os.fchmod(file.fileno(), 0o600)
         file.write(json.dumps({"format": FORMAT, "version": VERSION}) + "\n")
         for number, line in enumerate(_lines(corpus, ids), 1):
             file.write(line + "\n")
@@ -55,66 +64,122 @@ def _lines(corpus: Corpus, ids: list[int]) -> Iterator[str]:
             yield json.dumps(values, ensure_ascii=False)
 
 
-def import_file(indexer: Indexer, source: Path, report: Report = no_report) -> int:
-    """Store every document of an export, in place of those with the same ids; returns how many.
+class _Header(msgspec.Struct):
+    format: str
+    version: int
 
-    Each batch is durable. Raises FormatError, or DamagedError naming the line; what came before it is kept.
+
+class _Line(msgspec.Struct):
+    """One line of an export: a document or, with neither id nor text, the end."""
+
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_ID)] | None = None
+    text: str | None = None
+    collection: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] = "default"
+    title: str = ""
+    type: Annotated[str, msgspec.Meta(max_length=100)] = "text"
+    path: Annotated[str, msgspec.Meta(max_length=10_000)] | None = None
+    language: str = ""
+    author: str | list[str] = ""
+    size: int | None = None
+    created: str | float | None = None
+    modified: str | float | None = None
+    tags: list[str] = []
+    metadata: dict[str, Any] = {}
+    documents: int | None = None
+
+
+_LINES = msgspec.json.Decoder(_Line)
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """How an import ended: documents stored, lines that were refused, and the first of these with their reasons."""
+
+    documents: int
+    refused: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def import_file(indexer: Indexer, source: Path, report: Report = no_report) -> Imported:
+    """Store every document of an export, in place of those with the same ids.
+
+    Each batch is durable. A line that is no document is refused, told with its number, and the rest goes on. Raises
+    FormatError, or DamagedError for a file that is no export or ends early; what came before is kept.
     """
-    count, ended = 0, False
+    stored, refused, ended = 0, 0, False
+    notes: list[str] = []
     batch: list[tuple[str, NewDocument]] = []
-    for number, values in _read(source):
-        ended = "documents" in values and "id" not in values
-        if ended:
-            continue
-        batch.append(_document(values, number, indexer))
+    for number, line in _read(source):
+        try:
+            values = _LINES.decode(line)
+            ended = values.id is None and values.documents is not None
+            if not ended:
+                made = _document(values, indexer)
+                batch.append(made)
+                notes += [f"line {number}: {note}" for note in made[1].notes if len(notes) < _NOTES]
+        except (ValueError, RecursionError, UsageError) as error:
+            refused += 1
+            if len(notes) < _NOTES:
+                notes.append(f"line {number} was refused: {str(error)[:200]}")
         if len(batch) >= _BATCH:
             indexer.put(batch)
-            count, batch = count + len(batch), []
-            report(Progress("import", count, None, "documents"))
+            stored, batch = stored + len(batch), []
+            report(Progress("import", stored, None, "documents"))
     indexer.put(batch)
-    count += len(batch)
+    stored += len(batch)
     if not ended:
         raise DamagedError(
-            f"{source} ends early: its last line is missing. The {count:,} documents before were stored.",
+            f"{source} ends early: its last line is missing. The {stored:,} documents before were stored"
+            f"{f', {refused:,} lines refused' if refused else ''}.",
             hint="Export again, or go on with what there is.",
         )
-    return count
+    return Imported(stored, refused, tuple(notes))
 
 
-def _read(source: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def _read(source: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines after the header with their numbers; a line that is too long is given cut, and so is no JSON."""
     try:
-        with open(source, encoding="utf-8") as file:
-            _check_header(source, file.readline())
-            for number, line in enumerate(file, 2):
-                yield number, json.loads(line)
-    except FileNotFoundError as error:
-        raise UsageError(f"There is no file {source}.", hint="Name a file that `export` wrote.") from error
-    except ValueError as error:
-        raise DamagedError(f"{source} cannot be read: {error}.", hint="Export again.") from error
+        with open(source, "rb") as file:
+            _check_header(source, file.readline(_LONGEST_HEADER))
+            number, whole = 1, True
+            while line := file.readline(_LONGEST_LINE):
+                number += whole
+                if whole and line.strip():
+                    yield number, line
+                whole = line.endswith(b"\n")
+    except OSError as error:
+        raise UsageError(
+            f"{source} cannot be read: {error.strerror}.", hint="Name a file that `export` wrote."
+        ) from error
 
 
-def _check_header(source: Path, line: str) -> None:
-    header = json.loads(line) if line.strip() else {}
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
+def _check_header(source: Path, line: bytes) -> None:
+    try:
+        header = msgspec.json.decode(line, type=_Header)
+    except (ValueError, RecursionError):
+        header = _Header("", 0)
+    if header.format != FORMAT or header.version < 1:
         raise DamagedError(
             f"{source} is not an export of localsearch.", hint="Its first line names the format."
         )
-    if header.get("version", 0) > VERSION:
+    if header.version > VERSION:
         raise FormatError(
             f"{source} was written by a newer release.", hint="Upgrade localsearch to import it."
         )
 
 
-def _document(values: dict[str, Any], number: int, indexer: Indexer) -> tuple[str, NewDocument]:
-    if not isinstance(values.get("id"), str) or not isinstance(values.get("text"), str):
-        raise DamagedError(f"Line {number} has no id and text.", hint="Export again.")
-    kept = {name: values[name] for name in SAID_COLUMNS if name in values}
-    metadata = dict(values.get("metadata", {}))
-    extract = Extract(
-        values["text"], values.get("type", "text"), values.get("title", ""), metadata={**metadata, **kept}
-    )
-    document = from_extract(extract, values["id"], indexer.settings.chunk)
-    size = int(values["size"]) if is_number(values.get("size")) else len(values["text"].encode())
-    return values.get("collection", "default"), replace(
-        document, path=values.get("path"), size=size, metadata=metadata
-    )
+def _document(values: _Line, indexer: Indexer) -> tuple[str, NewDocument]:
+    """The document of a line. Raises UsageError for what cannot be stored."""
+    if values.id is None or values.text is None:
+        raise UsageError("it has no id and text")
+    for name in (values.id, values.collection, values.path or ""):
+        if clean(name) != name or "\0" in name or (name is values.collection and not name.isprintable()):
+            raise UsageError("an id, a path or a collection holds control characters")
+    fields = {name: told for name in SAID_COLUMNS if (told := getattr(values, name)) not in (None, "", [])}
+    extract = Extract(values.text, values.type, values.title, metadata={**values.metadata, **fields})
+    document = from_extract(extract, values.id, indexer.settings.chunk)
+    if not document.text.strip() and not document.title.strip():
+        raise UsageError("it has no text")
+    size = len(document.text.encode()) if values.size is None else count(values.size)
+    metadata = Metadata(values.metadata).values
+    return values.collection, replace(document, path=values.path, size=size, metadata=metadata)

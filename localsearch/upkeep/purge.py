@@ -36,8 +36,13 @@ def purge(
     forget_queries: Callable[[], None],
     report: Report = no_report,
     collection: str | None = None,
+    *,
+    below: bool = True,
 ) -> Purged:
     """Delete documents by id, or by path with all below it, from every file of the home folder.
+
+    Without `below` a target is an id and nothing else: whoever may store a document under an id may not delete what
+    lies below a folder of that name.
 
     The deletion itself is one durable transaction. The word index and the vector index are then built anew without
     them and the database is rewritten, since all three keep deleted data until then; `finish` does that at the next
@@ -46,10 +51,12 @@ def purge(
     corpus, db = derived.corpus, derived.corpus.db
     report(Progress("purge", 0, _STEPS, "steps", "deleting"))
     with db.write() as connection:
-        rows = corpus.matching(targets, collection)
+        rows = corpus.matching(targets, collection, below=below)
         corpus.remove([row.id for row in rows])
         Feedback(db).forget([row.key for row in rows])
-        Ledger(db).forget(targets)
+        Ledger(db).forget(
+            targets if below else [row.path for row in rows if row.path], collection, below=below
+        )
         vectors = derived.embeddings.drop_unused()
         connection.execute("INSERT OR REPLACE INTO settings VALUES (?, 'yes')", (_DUE,))
     finish(derived, forget_queries, report)

@@ -51,6 +51,7 @@ class Entries:
         data = file.read_bytes()
         ids = np.frombuffer(data, "<i8", generation.count).astype(np.int64)
         nodes = np.frombuffer(data, "<i4", generation.count, 8 * generation.count).astype(np.int64)
+        _check_entries(file, ids, nodes, generation.nodes)
         return cls.of(ids, nodes, generation.nodes)
 
     def per_node(self, mask: Mask) -> Mask:
@@ -179,6 +180,18 @@ class Base:
         if not kept.all():
             entries, scores = entries[kept], scores[kept]
         return best(self.entries.ids[entries], scores, k)
+
+
+def _check_entries(file: Path, ids: Ids, nodes: Nodes, count: int) -> None:
+    """Raise DamagedError unless the nodes are all of the graph's, in order, and no id stands twice."""
+    steps = np.diff(nodes, prepend=-1, append=count)
+    whole = bool(((steps == 0) | (steps == 1)).all()) and (not len(nodes) or int(nodes[0]) == 0)
+    held = ids[ids >= 0]
+    if not whole or int(ids.min(initial=0)) < -1 or len(np.unique(held)) != len(held):
+        raise DamagedError(
+            f"{file} has ids or nodes that are none.",
+            hint="Run `localsearch check --repair`, which rebuilds it.",
+        )
 
 
 def _spare(storage: str, k: int, exact: bool) -> int:

@@ -69,6 +69,7 @@ class Graph:
         faiss = _faiss()
         try:
             index = faiss.read_index(str(file), faiss.IO_FLAG_MMAP_IFC if mapped else 0)
+            _check_entry(index.hnsw, int(index.ntotal))
             width = widths(codec.storage, int(index.d))[1]
             shape = (int(index.ntotal), width)
             if not width or not shape[0]:
@@ -76,7 +77,7 @@ class Graph:
             else:
                 kept = np.asarray(np.memmap(rest, np.uint8, "r", shape=shape))
                 graph = cls(index, codec, int(index.d), kept if mapped else kept.copy())
-        except (RuntimeError, ValueError) as error:
+        except (RuntimeError, ValueError, IndexError) as error:
             raise DamagedError(
                 f"{file} is not a vector index.", hint="Run `localsearch check --repair`."
             ) from error
@@ -251,6 +252,13 @@ class Graph:
         start = int(hnsw.offsets.at(node))
         links = _faiss().rev_swig_ptr(hnsw.neighbors.data(), int(hnsw.neighbors.size()))
         return [int(link) for link in links[start : start + int(hnsw.nb_neighbors(0))] if link >= 0]
+
+
+def _check_entry(hnsw: Any, count: int) -> None:
+    """Raise ValueError unless a walk may begin: FAISS takes an entry of -1, from which ours would read outside."""
+    entry, top_level = int(hnsw.entry_point), int(hnsw.max_level)
+    if count and not (0 <= entry < count and int(hnsw.levels.at(entry)) == top_level + 1):
+        raise ValueError(f"the entry {entry} is no node of the highest level")
 
 
 def top(nodes: Nodes, scores: Scores, k: int) -> tuple[Nodes, Scores]:

@@ -26,6 +26,7 @@ from localsearch.store.digests import store_digest
 from localsearch.types import Record
 from localsearch.upkeep.backup import restore
 from localsearch.upkeep.doctor import examine
+from localsearch.upkeep.exchange import Imported
 
 
 @pytest.fixture
@@ -143,7 +144,7 @@ def test_an_export_is_whole_and_comes_back(engine: Engine, tmp_path: Path) -> No
     )
     assert engine.export(tmp_path / "out.jsonl") == 41
     with Engine.open(settings=replace(engine.settings, home=tmp_path / "other")) as other:
-        assert other.import_file(tmp_path / "out.jsonl") == 41
+        assert other.import_file(tmp_path / "out.jsonl") == Imported(41)
         original, copy = engine.get("de"), other.get("de")
         for name in ("text", "title", "metadata", "tags", "author", "size", "type"):
             assert copy[name] == original[name], name

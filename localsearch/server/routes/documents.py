@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from localsearch.errors import NotFoundError
+from localsearch.scan import raw_of
 from localsearch.server.files import open_original
 from localsearch.server.job_handlers import DEFAULT_COLLECTION, records
 from localsearch.server.operations import Call, Operation
@@ -91,7 +92,11 @@ def original(service: Service, call: Call) -> FileResponse:
     files = [file for file in ledger.at(row.path or "") if file.collection == row.collection]
     if not files:
         raise NotFoundError("No file belongs to this document.", hint="GET /documents/{id} has its text.")
-    roots = [path for collection, path, _ in ledger.roots() if collection == row.collection]
+    roots = [
+        (raw_of(path), raw_of(str(how.get("true") or path)))
+        for collection, path, how in ledger.roots()
+        if collection == row.collection
+    ]
     return open_original(files[0].raw, row.type, roots)
 
 
