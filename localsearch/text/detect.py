@@ -100,8 +100,8 @@ def detect_language(text: str, *, phrase: bool = False) -> str:
     """ISO 639-1 code of the text's main language, '' if unsure.
 
     By script, then by function words; what is longer than a phrase, and not plainly one of the languages that no
-    other is like, by the statistics of letters that py3langid keeps. A `phrase`, such as a query, is told by its function
-    words alone however long it is: a search must not wait for a model.
+    other is like, by the statistics of letters that py3langid keeps. A `phrase`, such as a query, is told by its
+    function words alone however long it is: a search must not wait for a model.
 
     Example: `detect_language("Wo liegt der Bahnhof?")` is `"de"`, `detect_language("Bahnhof")` is `""`.
     """

@@ -255,6 +255,7 @@ def test_only_what_no_word_has_in_it_is_passed_over(analyzer: Analyzer) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(ENGLISH)
+@example("aAAb")
 @example("rock'n'roll e-mail readFile RTFWord those os\x1cpath.os x\x0bos")
 def test_places_of_plain_forms_are_those_of_the_words(text: str) -> None:
     analyzer = Analyzer()
