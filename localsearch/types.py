@@ -98,9 +98,9 @@ class Ranking:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A document in an answer, with its best passage.
+    """A document in an answer, with its best chunk.
 
-    `score` orders the hits of one query; `relevance`, how likely the passage is what was asked for, means the same for
+    `score` orders the hits of one query; `relevance`, how likely the chunk is what was asked for, means the same for
     every query: None where it is not known.
     """
 
@@ -210,13 +210,13 @@ class Encoder(Protocol):
         ...
 
     def encode_documents(self, texts: Sequence[str], *, cancelled: Cancelled = never) -> Vectors:
-        """Many passages, shape (len(texts), dimensions), in the order given. CancelledError when asked to stop."""
+        """Many chunks, shape (len(texts), dimensions), in the order given. CancelledError when asked to stop."""
         ...
 
     def with_tokens(
         self, texts: Iterable[str], *, cancelled: Cancelled = never
     ) -> Iterator[tuple[Vectors, NDArray[np.float32]]]:
-        """Of each passage in turn the vector and `token_vectors`, from one pass. CancelledError when asked to stop."""
+        """Of each chunk in turn the vector and `token_vectors`, from one pass. CancelledError when asked to stop."""
         ...
 
     def token_vectors(self, texts: Sequence[str], *, query: bool = False) -> list[NDArray[np.float32]]:
@@ -240,7 +240,7 @@ class LexicalIndex(Protocol):
 
     def __len__(self) -> int: ...
 
-    def add(self, passages: Sequence[IndexedChunk]) -> None: ...
+    def add(self, chunks: Sequence[IndexedChunk]) -> None: ...
 
     def remove(self, document_ids: Sequence[int]) -> None: ...
 
@@ -257,7 +257,7 @@ class LexicalIndex(Protocol):
         ...
 
     def matching(self, query: Any, among: Ids | None = None) -> Ids:
-        """Ids of the documents, all or among these, with a passage that matches, ascending."""
+        """Ids of the documents, all or among these, with a chunk that matches, ascending."""
         ...
 
     def score(self, query: Any, ids: Ids) -> Scores:
@@ -277,7 +277,7 @@ class LexicalIndex(Protocol):
         ...
 
     def held(self, term: Any) -> int:
-        """Passages that hold the commonest form of a term of a query."""
+        """Chunks that hold the commonest form of a term of a query."""
         ...
 
     def term_scores(self, query: Any, ids: Ids) -> NDArray[np.float32]:
@@ -289,16 +289,16 @@ class LexicalIndex(Protocol):
         ...
 
     def knows(self, word: str) -> bool:
-        """Whether some passage holds a plain word."""
+        """Whether some chunk holds a plain word."""
         ...
 
     @property
     def languages(self) -> Mapping[str, int]:
-        """Passages by the language they were analysed in."""
+        """Chunks by the language they were analysed in."""
         ...
 
     def doc_freq(self, term: str) -> int:
-        """Passages that hold the term."""
+        """Chunks that hold the term."""
         ...
 
     def complete(self, prefix: str, n: int = 10) -> list[str]:
@@ -310,7 +310,7 @@ class LexicalIndex(Protocol):
         ...
 
     def documents_with(self, phrase: Any) -> Ids:
-        """Ids of documents with a passage that holds one of the phrase's alternatives, ascending."""
+        """Ids of documents with a chunk that holds one of the phrase's alternatives, ascending."""
         ...
 
     def close(self) -> None: ...

@@ -108,7 +108,7 @@ def _tell_index(console: Console, outcome: IndexReport, status: Status, dry_run:
         console.say(f"error: {note}")
     if not dry_run:
         console.say(
-            f"{status.documents:,} documents in {status.chunks:,} passages; "
+            f"{status.documents:,} documents in {status.chunks:,} chunks; "
             f"{status.semantic_coverage:.0%} can be found by meaning"
         )
     if files.failed:
@@ -174,7 +174,7 @@ def status(args: argparse.Namespace, console: Console, settings: Settings) -> in
     when = moment(state.changed or None)
     changed = when.astimezone().strftime("%Y-%m-%d %H:%M:%S") if when else "never"
     rows = [["", ""], ["home", state.home], *(["root", root] for root in state.roots)]
-    rows += [["documents", f"{state.documents:,}"], ["passages", f"{state.chunks:,}"]]
+    rows += [["documents", f"{state.documents:,}"], ["chunks", f"{state.chunks:,}"]]
     rows += [["found by meaning", coverage], ["version", state.version or "none"]]
     rows += [["last change", changed], ["on disk", f"{state.bytes / 1e6:,.1f} MB"]]
     rows += [["tokens embedded", f"{state.cost.tokens:,} in {state.cost.cpu_s:,.0f} s of processor time"]]

@@ -94,7 +94,7 @@ class Console:
         if answer.corrections:
             self.say("Did you mean: " + ", ".join(answer.corrections))
         if answer.semantic_coverage < 1 and answer.version:
-            self.say(f"{answer.semantic_coverage:.0%} of passages can be found by meaning so far.")
+            self.say(f"{answer.semantic_coverage:.0%} of chunks can be found by meaning so far.")
         cached = ", cached" if answer.cached else ""
         self.say(f"{len(answer.results)} of {answer.total} in {answer.took_ms:.0f} ms{cached}")
 

@@ -104,7 +104,7 @@ def _search(commands: Sub) -> None:
     parser.add_argument("--offset", type=_positive("offset", 0, 100_000), default=0, metavar="N")
     parser.add_argument("--mode", choices=["hybrid", "lexical", "semantic"], default="hybrid")
     parser.add_argument(
-        "--rerank", action="store_true", help="score the best passages again; slower, often better"
+        "--rerank", action="store_true", help="score the best chunks again; slower, often better"
     )
     parser.add_argument("--collection", metavar="NAME")
     parser.add_argument(

@@ -50,7 +50,7 @@ def _measured(derived: Derived, semantic: Semantic, cancelled: Cancelled) -> Cal
 def _nearest(
     derived: Derived, semantic: Semantic, vectors: Vectors, owners: NDArray[np.int32], cancelled: Cancelled
 ) -> Scores:
-    """The cosine of each passage to the nearest one of another document, shape (n,); NaN where there is none."""
+    """The cosine of each chunk to the nearest one of another document, shape (n,); NaN where there is none."""
     found = np.full(len(vectors), np.nan, np.float32)
     for at, (vector, owner) in enumerate(zip(vectors, owners)):
         if cancelled():

@@ -67,7 +67,7 @@ class Embedder:
             self.meter.save()
             done += len(batch)
             total = max(total, done)
-            report(Progress("embed", done, total, "passages"))
+            report(Progress("embed", done, total, "chunks"))
         return done
 
     def _next(self, version: Version) -> list[PendingChunk]:
@@ -124,7 +124,7 @@ def rebuild(derived: Derived, semantic: Semantic, report: Report, cancelled: Can
 
 
 def questions(derived: Derived, semantic: Semantic, cancelled: Cancelled = never) -> Vectors | None:
-    """Vectors of questions made from passages drawn by lot, shape (n, dimensions), to choose efSearch by; None where
+    """Vectors of questions made from chunks drawn by lot, shape (n, dimensions), to choose efSearch by; None where
     the model is not to be had. They cost what encoding a thousand queries does."""
     chunks = np.flatnonzero(derived.catalog.owner > 0)
     drawn = np.random.default_rng(_SEED).choice(chunks, min(SAMPLE, len(chunks)), replace=False)

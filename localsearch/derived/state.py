@@ -207,7 +207,7 @@ class Derived:
                 self.adopt(semantic)
 
     def fill(self) -> None:
-        """Give a word index that is kept in memory its passages; one in files has them."""
+        """Give a word index that is kept in memory its chunks; one in files has them."""
         if self.lexical.in_memory:
             with self._lock:
                 self._catch_up_lexical(no_report)

@@ -13,7 +13,7 @@ from localsearch.store import Embeddings
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Word pieces embedded for this index, passages and queries; seconds of processor time; dollars elsewhere."""
+    """Word pieces embedded for this index, chunks and queries; seconds of processor time; dollars elsewhere."""
 
     tokens: int
     cpu_s: float

@@ -258,7 +258,7 @@ class Engine:
         return self.derived.semantic
 
     def embed_pending(self, report: Report = no_report, cancelled: Cancelled = never) -> int:
-        """Encode every passage that lacks a vector; returns how many.
+        """Encode every chunk that lacks a vector; returns how many.
 
         Then, where it is due, merge the vector index and learn anew what its cosines mean.
         """

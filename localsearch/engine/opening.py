@@ -96,7 +96,7 @@ class Opener:
         return CrossEncoderReranker(name, self.models.reranker, corpus, late_interaction)
 
     def _kept_chunks(self) -> int | None:
-        """Of how many passages the token bits computed by re-ranking are kept, None: of all. A reader keeps none."""
+        """Of how many chunks the token bits computed by re-ranking are kept, None: of all. A reader keeps none."""
         if self.read_only:
             return 0
         if self.settings.model.keep_tokens:

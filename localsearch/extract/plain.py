@@ -23,7 +23,7 @@ AST_LIMIT = 2_000_000
 
 
 def read_text(data: bytes, name: str, limit: int) -> Extract:
-    """Plain text as one block from line 1; passages count their lines on from there."""
+    """Plain text as one block from line 1; chunks count their lines on from there."""
     text, notes = cut(decode(data)[0], limit)
     blocks = (Block(0, len(text), "paragraph", Place(line=1)),) if text.strip() else ()
     title = _first_line(text) if suffix_of(name) in _TITLED else ""

@@ -8,7 +8,7 @@ from datetime import date, datetime, time, timedelta
 from localsearch.extract.numberformat import shown
 
 ROWS = 50
-"""Rows kept in one block; passages count their rows on from its first."""
+"""Rows kept in one block; chunks count their rows on from its first."""
 WIDEST = 64
 """Columns of the widest table whose cells are told with the names in its head."""
 

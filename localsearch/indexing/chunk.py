@@ -1,8 +1,8 @@
-"""Cut a document into passages on its own structure, with exact character offsets.
+"""Cut a document into chunks on its own structure, with exact character offsets.
 
 Told in the order it happens: blocks (headings, paragraphs, tables, code) become *units* that are never cut (a
 sentence, a line, a word); blocks under one heading become a *section*; small neighbouring sections of one parent become
-a *group*; and each group is packed into passages of even length, the end of one repeated at the start of the next.
+a *group*; and each group is packed into chunks of even length, the end of one repeated at the start of the next.
 Everything is linear in the length of the text.
 """
 
@@ -46,7 +46,7 @@ after also did many The In A It This We
 """
 _COMMON = frozenset(_COMMON_WORDS.encode().split())
 
-# A border after which a passage may end. The pattern begins with one set of characters, which is what makes the search
+# A border after which a chunk may end. The pattern begins with one set of characters, which is what makes the search
 # fast, and no alternative can match again one character on: so no text makes it slower than linear.
 _SENTENCE_END = re.compile(
     r"[.!?…。！？\n](?:"
@@ -66,7 +66,7 @@ WORDS_AT_A_TIME = 8
 
 
 def estimate(text: str) -> float:
-    """Estimate the word pieces of a text, within about a tenth on a passage; additive over its words."""
+    """Estimate the word pieces of a text, within about a tenth on a chunk; additive over its words."""
     octets = text.encode("utf-8", "replace")
     words = octets.translate(_ONLY_LETTERS).split()
     pieces = PER_WORD * len(words) + PER_COMMON_WORD * sum(map(_COMMON.__contains__, words))
@@ -104,10 +104,10 @@ class _Section:
 
 
 def chunk(extract: Extract, settings: ChunkSettings) -> tuple[Chunk, ...]:
-    """Cut a document into passages of at most `settings.tokens` estimated word pieces.
+    """Cut a document into chunks of at most `settings.tokens` estimated word pieces.
 
-    Passages are in order, cover everything but white space, and begin and end at sentence, line or word borders;
-    a word is cut only where it alone is longer than a passage. Neighbours in one section share up to
+    Chunks are in order, cover everything but white space, and begin and end at sentence, line or word borders;
+    a word is cut only where it alone is longer than a chunk. Neighbours in one section share up to
     `settings.overlap` pieces of whole sentences. Line numbers count on from those of the block.
     """
     limit = max(8, settings.tokens)
@@ -211,9 +211,9 @@ def _is_full(unit: _Unit, cost: float, goal: float, limit: int) -> bool:
 
 
 def _with_overlap(units: Sequence[_Unit], first: int, at: int, limit: int, overlap: int) -> int:
-    """Where a passage that has its first new unit at `at` begins, so that it repeats at most `overlap` pieces.
+    """Where a chunk that has its first new unit at `at` begins, so that it repeats at most `overlap` pieces.
 
-    Not before `first`: a passage that began where the one before it does would hold all of that.
+    Not before `first`: a chunk that began where the one before it does would hold all of that.
     """
     start, room = at, min(overlap, limit - units[at].cost)
     while start > first and units[start - 1].block.kind in ("paragraph", "list"):

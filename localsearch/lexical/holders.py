@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from localsearch.types import Ids
 
 COMMON = 512
-"""Passages from which on a term's documents are remembered: listing them takes a microsecond each."""
+"""Chunks from which on a term's documents are remembered: listing them takes a microsecond each."""
 ROOM = 32 << 20
 """Bytes of memory for that; then it starts afresh."""
 Bits = NDArray[np.uint8]
@@ -29,8 +29,8 @@ class Holders:
     def of_any(
         self, searcher: tantivy.Searcher, frequencies: Mapping[Term, int], among: Ids | None = None
     ) -> Ids:
-        """Ids of the documents, all or among these, with a passage that holds any of these terms, ascending;
-        `frequencies` counts passages."""
+        """Ids of the documents, all or among these, with a chunk that holds any of these terms, ascending;
+        `frequencies` counts chunks."""
         rare = [term for term, count in frequencies.items() if 0 < count < COMMON]
         rows = [_bits(self._listed(searcher, rare, sum(frequencies[term] for term in rare)))]
         rows += [
@@ -56,7 +56,7 @@ class Holders:
         return known[term]
 
     def _listed(self, searcher: tantivy.Searcher, terms: list[Term], most: int) -> Ids:
-        """Ids of documents that hold one of the terms, in no order; `most` passages do at most."""
+        """Ids of documents that hold one of the terms, in no order; `most` chunks do at most."""
         if not terms:
             return np.empty(0, np.int64)
         each = [tantivy.Query.term_query(self._schema, field, term, "basic") for field, term in terms]

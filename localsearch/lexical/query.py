@@ -24,7 +24,7 @@ _MOST_LANGUAGES = 4
 class QueryTerm:
     """One word of the query. `forms` are its stems in the languages of the index; the best of them counts.
 
-    Where a passage holds none of them others will do: `stems` in the default language, `plain` words that it has in
+    Where a chunk holds none of them others will do: `stems` in the default language, `plain` words that it has in
     another language, as a part of a word, or as others write it; `apart` are the ways in which it may stand in pieces,
     each of consecutive terms.
     """
@@ -37,7 +37,7 @@ class QueryTerm:
 
     @property
     def apart_from_forms(self) -> bool:
-        """Whether no passage can hold one of the forms and a plain word: it would be told by its stem alone."""
+        """Whether no chunk can hold one of the forms and a plain word: it would be told by its stem alone."""
         return not self.stems and len(self.forms) <= 1 and len(self.plain) == 1
 
 
@@ -78,7 +78,7 @@ def analyze_query(
 ) -> LexicalQuery:
     """Make a LexicalQuery out of the words, phrases and exclusions that a person typed.
 
-    `languages` counts passages by language (`LexicalIndex.languages`): words are stemmed as those of the commonest
+    `languages` counts chunks by language (`LexicalIndex.languages`): words are stemmed as those of the commonest
     were, and phrases as all were. Function words are dropped unless there is nothing else. The words of phrases also
     count as terms. `knows` says which plain words occur (`LexicalIndex.knows`), to take apart what has digits in it.
     """
@@ -96,7 +96,7 @@ def analyze_query(
 
 
 def _stem_languages(languages: Mapping[str, int], detected: str) -> tuple[str, ...]:
-    """The languages that matter: what the passages were stemmed as, commonest first."""
+    """The languages that matter: what the chunks were stemmed as, commonest first."""
     total = sum(languages.values())
     common = [lang for lang, n in sorted(languages.items(), key=lambda item: -item[1]) if n >= _SHARE * total]
     if detected in languages and detected not in common[:_MOST_LANGUAGES]:
@@ -157,8 +157,8 @@ def pruned(query: LexicalQuery, misses: Callable[[QueryTerm], bool]) -> LexicalQ
     return replace(query, terms=tuple(kept))
 
 
-def inverse_frequency(passages: int, frequencies: Sequence[int]) -> NDArray[np.float32]:
-    """Lucene's idf, ln(1 + (N - n + 0.5) / (n + 0.5)), of terms that occur in `frequencies` passages."""
+def inverse_frequency(chunks: int, frequencies: Sequence[int]) -> NDArray[np.float32]:
+    """Lucene's idf, ln(1 + (N - n + 0.5) / (n + 0.5)), of terms that occur in `frequencies` chunks."""
     n = np.asarray(frequencies, np.float32)
-    rest = np.maximum(max(passages, 1) - n, 0)
+    rest = np.maximum(max(chunks, 1) - n, 0)
     return np.log1p((rest + 0.5) / (n + 0.5)).astype(np.float32, copy=False)

@@ -42,11 +42,11 @@ class RankBM25Index:
     def __len__(self) -> int:
         return len(self._ids)
 
-    def add(self, passages: Sequence[IndexedChunk]) -> None:
-        for passage in passages:
-            terms = term_stream(passage, self._analyzer)
-            plain = plain_stream(plain_words(passage, terms, self._analyzer)[0], terms)
-            self._passages[passage.chunk_id] = (passage.document_id, passage.language, terms, plain)
+    def add(self, chunks: Sequence[IndexedChunk]) -> None:
+        for chunk in chunks:
+            terms = term_stream(chunk, self._analyzer)
+            plain = plain_stream(plain_words(chunk, terms, self._analyzer)[0], terms)
+            self._passages[chunk.chunk_id] = (chunk.document_id, chunk.language, terms, plain)
 
     def remove(self, document_ids: Sequence[int]) -> None:
         gone = set(document_ids)
@@ -91,7 +91,7 @@ class RankBM25Index:
         return len(self.matching(query))
 
     def matching(self, query: LexicalQuery, among: Ids | None = None) -> Ids:
-        """Ids of the documents, all or among these, with a passage that matches, ascending."""
+        """Ids of the documents, all or among these, with a chunk that matches, ascending."""
         found = np.unique(self._documents[self._scores(query)[1]])
         return found if among is None else np.intersect1d(found, among, assume_unique=True)
 
@@ -108,7 +108,7 @@ class RankBM25Index:
         return inverse_frequency(len(self), [self.held(term) for term in query.terms])
 
     def held(self, term: QueryTerm) -> int:
-        """Passages that hold the commonest form of the term; of one in pieces, at most."""
+        """Chunks that hold the commonest form of the term; of one in pieces, at most."""
         pieces = (min(map(self.doc_freq, words)) for words in term.apart)
         return max([*map(self.doc_freq, term.forms), self._missed(term), *pieces], default=0)
 
@@ -117,11 +117,11 @@ class RankBM25Index:
         return pruned(query, lambda term: self._missed(term) > 0)
 
     def knows(self, word: str) -> bool:
-        """Whether some passage holds the plain word."""
+        """Whether some chunk holds the plain word."""
         return self._plain_df[word] > 0 or self._df[self._analyzer.stem(word)] > 0
 
     def documents_with(self, phrase: Phrase) -> Ids:
-        """Ids of documents with a passage that holds the phrase, ascending."""
+        """Ids of documents with a chunk that holds the phrase, ascending."""
         return np.unique(self._documents[self._holds(phrase)])
 
     def complete(self, prefix: str, n: int = 10) -> list[str]:

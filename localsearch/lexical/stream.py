@@ -1,4 +1,4 @@
-"""How a passage becomes one stream of terms: BM25 over fields by repetition, so that any BM25 can score it."""
+"""How a chunk becomes one stream of terms: BM25 over fields by repetition, so that any BM25 can score it."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ FILLER = "="
 """A term that no word gives."""
 
 
-def term_stream(passage: IndexedChunk, analyzer: Analyzer) -> list[str]:
+def term_stream(chunk: IndexedChunk, analyzer: Analyzer) -> list[str]:
     """Title, heading path, body and file name as one list of terms.
 
     One stream with one length norm is BM25F with equal field lengths norms (Robertson, Zaragoza and Taylor 2004)
     rather than a sum of separate BM25 scores, which counts a word of both title and body twice.
     """
-    language = passage.language
-    parts = (passage.title, passage.heading, passage.body, passage.path)
+    language = chunk.language
+    parts = (chunk.title, chunk.heading, chunk.body, chunk.path)
     return [term for part in parts if part for term in analyzer.terms(part, language)]
 
 
-def plain_words(passage: IndexedChunk, terms: Iterable[str], analyzer: Analyzer) -> tuple[set[str], set[str]]:
+def plain_words(chunk: IndexedChunk, terms: Iterable[str], analyzer: Analyzer) -> tuple[set[str], set[str]]:
     """Everything by which a word of these can be asked for, folded: what the terms do not tell, then what they do.
 
     A query asks for the stem of each word in the default language, and for the word among the first: whatever language
-    the passage is in, whatever the word is a part of, one of them is there.
+    the chunk is in, whatever the word is a part of, one of them is there.
     """
     known = set(terms)
-    parts = (passage.title, passage.heading, passage.body, passage.path)
+    parts = (chunk.title, chunk.heading, chunk.body, chunk.path)
     words = analyzer.words("\n".join(parts))
     told = {word for word in words if analyzer.stem(word) in known}
     return words - told, told
 
 
 def plain_stream(plain: set[str], terms: Sequence[str]) -> list[str]:
-    """Plain words as a stream as long as that of the terms, so that BM25 takes the passage to be as long in both."""
+    """Plain words as a stream as long as that of the terms, so that BM25 takes the chunk to be as long in both."""
     return sorted(plain) + [FILLER] * (len(terms) - len(plain))

@@ -1,6 +1,6 @@
 """BM25 on Tantivy, holding terms that our own analyser made.
 
-Each passage is one Tantivy document whose text is the space-joined stream of its terms. One more document, the
+Each chunk is one Tantivy document whose text is the space-joined stream of its terms. One more document, the
 marker, carries the last change (`seq`) and the analyser's fingerprint, and is replaced in the same commit as the
 passages: both become durable together or not at all.
 """
@@ -32,16 +32,16 @@ from localsearch.text import Analyzer, normalize
 from localsearch.types import Ids, IndexedChunk, Ranking, Scores
 
 HEAP = 48_000_000
-"""Bytes of the writer's one arena: a segment of about 40,000 passages at a time."""
+"""Bytes of the writer's one arena: a segment of about 40,000 chunks at a time."""
 _FORMAT = "2"
 _REMEMBERED = 50_000
 """Terms whose frequency is remembered."""
 _FEW = 2_000
-"""Allowed passages or documents up to which they are named one by one in the query."""
+"""Allowed chunks or documents up to which they are named one by one in the query."""
 _NAMED = 256
 """Ids up to which a term each is several times quicker than a set of terms, which builds an automaton."""
 _SPARE = 1.5
-"""Passages asked for under a mask, as a multiple of those that would do if it were spread evenly."""
+"""Chunks asked for under a mask, as a multiple of those that would do if it were spread evenly."""
 _MUST, _SHOULD, _NOT = tantivy.Occur.Must, tantivy.Occur.Should, tantivy.Occur.MustNot
 
 
@@ -110,18 +110,18 @@ class TantivyIndex:
 
     @property
     def languages(self) -> Mapping[str, int]:
-        """Passages by the language they were analysed in ('' is unknown)."""
+        """Chunks by the language they were analysed in ('' is unknown)."""
         return self._languages
 
-    def add(self, passages: Sequence[IndexedChunk]) -> None:
-        """Take passages in; they are searchable after `commit`."""
+    def add(self, chunks: Sequence[IndexedChunk]) -> None:
+        """Take chunks in; they are searchable after `commit`."""
         with self._lock, guard(self._folder, self._forget_writer):
             writer = self._writing()
-            for passage in passages:
-                writer.add_document(self._document(passage))
+            for chunk in chunks:
+                writer.add_document(self._document(chunk))
 
     def remove(self, document_ids: Sequence[int]) -> None:
-        """Drop all passages of these documents added so far; takes effect at `commit`."""
+        """Drop all chunks of these documents added so far; takes effect at `commit`."""
         with self._lock, guard(self._folder, self._forget_writer):
             gone = [int(document_id) for document_id in document_ids]
             # By query: a delete by term makes a signed term, which never equals an unsigned field's.
@@ -174,7 +174,7 @@ class TantivyIndex:
                 self._borrowed.close()
 
     def search(self, query: LexicalQuery, k: int, allowed: NDArray[np.bool_] | None = None) -> Ranking:
-        """The k best passages; `allowed[chunk_id]` says which may appear. Exact under the mask."""
+        """The k best chunks; `allowed[chunk_id]` says which may appear. Exact under the mask."""
         searcher = self._searcher
         built = self._query(searcher, query)
         if built is None or k <= 0:
@@ -193,9 +193,9 @@ class TantivyIndex:
         return 0 if built is None else round(searcher.cardinality(built, "document_id"))
 
     def matching(self, query: LexicalQuery, among: Ids | None = None) -> Ids:
-        """Ids of the documents, all or among these, with a passage that matches, ascending.
+        """Ids of the documents, all or among these, with a chunk that matches, ascending.
 
-        Costs about a microsecond a passage, for a common word only the first time in a state of the index.
+        Costs about a microsecond a chunk, for a common word only the first time in a state of the index.
         """
         searcher = self._searcher
         built = self._query(searcher, query)
@@ -212,13 +212,13 @@ class TantivyIndex:
         return self._holders.of_any(searcher, held, among)
 
     def _owners(self, searcher: tantivy.Searcher, query: tantivy.Query, most: int) -> Ids:
-        """Ids of the documents of at most so many passages that match, ascending."""
+        """Ids of the documents of at most so many chunks that match, ascending."""
         hits = searcher.search(query, max(1, most), count=False).hits
         owners = searcher.fast_field_values("document_id", [address for _, address in hits])
         return np.unique(np.array(owners, np.int64))
 
     def score(self, query: LexicalQuery, ids: Ids) -> Scores:
-        """Exact scores of these passages, shape (len(ids),); 0 where nothing matches."""
+        """Exact scores of these chunks, shape (len(ids),); 0 where nothing matches."""
         searcher = self._searcher
         built = self._query(searcher, query)
         scores = np.zeros(len(ids), np.float32)
@@ -229,7 +229,7 @@ class TantivyIndex:
         return np.array([known.get(int(i), 0.0) for i in ids], np.float32)
 
     def term_scores(self, query: LexicalQuery, ids: Ids) -> NDArray[np.float32]:
-        """What each term adds to the score of each passage, shape (terms, len(ids)); 0 where it does not occur."""
+        """What each term adds to the score of each chunk, shape (terms, len(ids)); 0 where it does not occur."""
         single = (LexicalQuery(terms=(term,)) for term in query.terms)
         rows = [self.score(term, ids) for term in single]
         return np.stack(rows) if rows else np.zeros((0, len(ids)), np.float32)
@@ -239,7 +239,7 @@ class TantivyIndex:
         return inverse_frequency(len(self), [self.held(term) for term in query.terms])
 
     def held(self, term: QueryTerm) -> int:
-        """Passages that hold the commonest form of the term; of one in pieces, at most."""
+        """Chunks that hold the commonest form of the term; of one in pieces, at most."""
         pieces = (min(map(self.doc_freq, words)) for words in term.apart)
         searcher = self._searcher
         forms = [self._frequency(searcher, key) for key in _forms(term)]
@@ -250,12 +250,12 @@ class TantivyIndex:
         return pruned(query, lambda term: self._missed(self._searcher, term) > 0)
 
     def knows(self, word: str) -> bool:
-        """Whether some passage holds the plain word."""
+        """Whether some chunk holds the plain word."""
         searcher, stem = self._searcher, self._analyzer.stem(word)
         return any(self._frequency(searcher, key) for key in (("plain", word), ("text", stem)))
 
     def doc_freq(self, term: str) -> int:
-        """Passages that hold the term."""
+        """Chunks that hold the term."""
         return self._frequency(self._searcher, ("text", term))
 
     def _frequency(self, searcher: tantivy.Searcher, term: Term) -> int:
@@ -274,7 +274,7 @@ class TantivyIndex:
         return known
 
     def _missed(self, searcher: tantivy.Searcher, term: QueryTerm) -> int:
-        """Passages that hold none of the forms and something else that will do; counted once a state of the index."""
+        """Chunks that hold none of the forms and something else that will do; counted once a state of the index."""
         if not term.stems and not term.plain:
             return 0
         known, key = self._remembered(searcher), (term.forms, term.stems, term.plain)
@@ -298,7 +298,7 @@ class TantivyIndex:
         return [tantivy.Query.term_query(self._schema, field, form, "freq") for field, form in known]
 
     def documents_with(self, phrase: Phrase) -> Ids:
-        """Ids of documents with a passage that holds the phrase, ascending."""
+        """Ids of documents with a chunk that holds the phrase, ascending."""
         searcher = self._searcher
         return self._owners(searcher, self._phrase(phrase), searcher.num_docs)
 
@@ -319,16 +319,16 @@ class TantivyIndex:
             lambda prefix: _words_with(searcher, prefix),
         )
 
-    def _document(self, passage: IndexedChunk) -> tantivy.Document:
+    def _document(self, chunk: IndexedChunk) -> tantivy.Document:
         document = tantivy.Document()
-        document.add_unsigned("chunk_id", passage.chunk_id)
-        document.add_unsigned("document_id", passage.document_id)
-        terms = term_stream(passage, self._analyzer)
+        document.add_unsigned("chunk_id", chunk.chunk_id)
+        document.add_unsigned("document_id", chunk.document_id)
+        terms = term_stream(chunk, self._analyzer)
         document.add_text("text", " ".join(terms))
-        plain, told = plain_words(passage, terms, self._analyzer)
+        plain, told = plain_words(chunk, terms, self._analyzer)
         document.add_text("plain", " ".join(plain_stream(plain, terms)))
         document.add_text("words", " ".join(filter(_worth_suggesting, told)))
-        document.add_text("language", passage.language or "-")
+        document.add_text("language", chunk.language or "-")
         return document
 
     def _writing(self) -> tantivy.IndexWriter:
@@ -366,7 +366,7 @@ class TantivyIndex:
         return tantivy.Query.boolean_query(clauses)
 
     def _term(self, searcher: tantivy.Searcher, term: QueryTerm) -> list[tantivy.Query]:
-        """What finds the term. One stem and one plain word are in no passage both, and their sum is quicker to find
+        """What finds the term. One stem and one plain word are in no chunk both, and their sum is quicker to find
         than the better of them: Tantivy skips through a union of plain terms (block-max WAND)."""
         found = self._terms(searcher, _forms(term))
         if self._missed(searcher, term):
@@ -438,7 +438,7 @@ def _read_state(schema: tantivy.Schema, searcher: tantivy.Searcher) -> dict[str,
 
 
 def _count_languages(schema: tantivy.Schema, searcher: tantivy.Searcher) -> dict[str, int]:
-    """Living passages per language; the frequencies of the terms themselves still count deleted ones."""
+    """Living chunks per language; the frequencies of the terms themselves still count deleted ones."""
     counts = {}
     for language, _ in searcher.terms_with_prefix("language", ""):
         query = tantivy.Query.term_query(schema, "language", language, "basic")
@@ -447,7 +447,7 @@ def _count_languages(schema: tantivy.Schema, searcher: tantivy.Searcher) -> dict
 
 
 def _words_with(searcher: tantivy.Searcher, prefix: str) -> list[tuple[str, int]]:
-    """The plain words that begin so, each with the number of passages."""
+    """The plain words that begin so, each with the number of chunks."""
     counts = Counter(dict(searcher.terms_with_prefix("words", prefix)))
     counts.update(dict(searcher.terms_with_prefix("plain", prefix)))
     return list(counts.items())

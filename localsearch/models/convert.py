@@ -29,7 +29,7 @@ def convert(card: Card, folder: Path) -> tuple[Card, bool]:
     if card.kind == "reranker" and shape.labels != 1:
         raise ModelFormatError(
             f"{card.name}: it gives {shape.labels} labels; a re-ranker gives one",
-            hint="Choose one trained to score a query with a passage.",
+            hint="Choose one trained to score a query with a chunk.",
         )
     card = replace(card, dimensions=shape.width, max_tokens=min(card.max_tokens, shape.max_tokens))
     graph = partial(encoder_graph, bert, card.pooling, card.normalize)

@@ -61,16 +61,16 @@ class OnnxEncoder:
     def encode_documents(
         self, texts: Sequence[str], report: Report = no_report, cancelled: Cancelled = never
     ) -> Vectors:
-        """Many passages, shape (len(texts), dimensions), in the order given. CancelledError when asked to stop."""
+        """Many chunks, shape (len(texts), dimensions), in the order given. CancelledError when asked to stop."""
         vectors = np.empty((len(texts), self.dimensions), np.float32)
         for index, vector in enumerate(self.stream(texts, cancelled=cancelled)):
             vectors[index] = vector
             if (index + 1) % _REPORT_EVERY == 0 or index + 1 == len(texts):
-                report(Progress("embed", index + 1, len(texts), "passages"))
+                report(Progress("embed", index + 1, len(texts), "chunks"))
         return vectors
 
     def stream(self, texts: Iterable[str], *, cancelled: Cancelled = never) -> Iterator[Vectors]:
-        """Vectors of any number of passages, one by one in order; only a few texts are held at a time."""
+        """Vectors of any number of chunks, one by one in order; only a few texts are held at a time."""
         prefix = self.card.document_prefix
         for vector in self._background.map(self._embed, (prefix + text for text in texts)):
             if cancelled():
@@ -80,7 +80,7 @@ class OnnxEncoder:
     def with_tokens(
         self, texts: Iterable[str], *, cancelled: Cancelled = never
     ) -> Iterator[tuple[Vectors, NDArray[np.float32]]]:
-        """As `stream`, each vector with those of its passage's tokens, which the same pass computes."""
+        """As `stream`, each vector with those of its chunk's tokens, which the same pass computes."""
         prefix = self.card.document_prefix
         for both in self._background.map(self._both, (prefix + text for text in texts)):
             if cancelled():

@@ -1,4 +1,4 @@
-"""Score a query and a passage that are read together: a cross-encoder. Opened through `ModelStore.reranker`."""
+"""Score a query and a chunk that are read together: a cross-encoder. Opened through `ModelStore.reranker`."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class CrossEncoder:
         """Pairs, tokens and processor seconds spent so far."""
         return self._session.cost
 
-    def score(self, query: str, passages: Sequence[str]) -> Scores:
-        """The model's logit for each passage, shape (len(passages),): unbounded, the higher the better.
+    def score(self, query: str, chunks: Sequence[str]) -> Scores:
+        """The model's logit for each chunk, shape (len(chunks),): unbounded, the higher the better.
 
-        A pair that is too long is cut as transformers does ("longest first"): in practice the passage.
+        A pair that is too long is cut as transformers does ("longest first"): in practice the chunk.
         """
-        pairs = self._tokenizer.pairs(query, passages)
+        pairs = self._tokenizer.pairs(query, chunks)
         order = sorted(
             range(len(pairs)), key=lambda index: -len(pairs[index][0])
         )  # the longest first: no late straggler

@@ -14,7 +14,7 @@ RRF_K = 60
 
 
 FEEDBACK_DEPTH = 3
-"""Best passages towards whose mean the query's vector moves."""
+"""Best chunks towards whose mean the query's vector moves."""
 NEIGHBOURS, SMOOTHING_DEPTH = 5, 50
 """How many neighbours a score is averaged with, among how many best candidates."""
 RERANK_DEPTH = 30

@@ -1,14 +1,14 @@
 """Two rankings into one: pure functions over the scores that both legs give to the same candidates.
 
 Every candidate that either leg found is scored exactly by both, so no method has to guess what a leg that did not
-return a passage would have thought of it.
+return a chunk would have thought of it.
 
 `adaptive` adds the raw cosine to BM25 over the query's best BM25, times a weight that rises where the model's tokenizer
 shreds the query: text in a language it does not know comes apart into pieces of two or three letters, and a cosine
 between such pieces means little. It falls where even the best hit holds few of the words: a question put in other words
 than the answer. Then two steps that need no judgement: the query's vector moves towards the three best
-passages (Rocchio 1971), and each candidate's score is averaged with those of its nearest neighbours among the
-candidates (score regularization, Diaz 2007), so that a passage surrounded by good ones rises. Between the two,
+chunks (Rocchio 1971), and each candidate's score is averaged with those of its nearest neighbours among the
+candidates (score regularization, Diaz 2007), so that a chunk surrounded by good ones rises. Between the two,
 `rerank` adds the late interaction of the best candidates; a cross-encoder puts them in its own order after all else.
 docs/decisions/fusion.md has the figures.
 """
@@ -44,9 +44,9 @@ _SYLLABLE = re.compile("[\u3040-\u30ff\uac00-\ud7af]")
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Passages with the score of each leg: all of shape (n,).
+    """Chunks with the score of each leg: all of shape (n,).
 
-    `lexical` is BM25 (0: no word matches). `semantic` is the cosine, NaN where a passage has no vector yet, or None
+    `lexical` is BM25 (0: no word matches). `semantic` is the cosine, NaN where a chunk has no vector yet, or None
     when nothing has. `vectors`, shape (n, dimensions), are NaN there too.
     """
 
@@ -74,7 +74,7 @@ class Reranking:
 class QuerySignals:
     """What is known of a query without judgements.
 
-    `letters_per_piece` is what a word piece of it holds on average; `most` what a passage would get that holds each of
+    `letters_per_piece` is what a word piece of it holds on average; `most` what a chunk would get that holds each of
     its words once or so: the sum of their idf, each times its weight (0: not known).
     """
 
@@ -95,7 +95,7 @@ class QuerySignals:
         return 1.0 - self.trust(parameters) * (1.0 - held)
 
     def trust(self, parameters: FusionParameters = DEFAULT_PARAMETERS) -> float:
-        """How far the model's view of tokens, and of which passages are alike, is believed, 0..1."""
+        """How far the model's view of tokens, and of which chunks are alike, is believed, 0..1."""
         return float(min(1.0, self.letters_per_piece / parameters.known) ** parameters.power)
 
 
@@ -136,7 +136,7 @@ def fuse(
 ) -> Fused:
     """Order the candidates by both legs. `weight` is the share of the semantic leg where the method has one.
 
-    `query`, the unit vector of shape (dimensions,), lets `adaptive` move it towards the best passages.
+    `query`, the unit vector of shape (dimensions,), lets `adaptive` move it towards the best chunks.
     `reranking` scores the best of them again; one that adds to the scores does so only where both legs have scored.
     """
     lexical = candidates.lexical.astype(np.float32)
@@ -182,7 +182,7 @@ def _adaptive(
 
 
 def towards(query: Vectors, vectors: Vectors, scores: Floats, share: float) -> Vectors:
-    """The query's vector moved by this share towards the mean of the best passages, of length 1 (Rocchio 1971)."""
+    """The query's vector moved by this share towards the mean of the best chunks, of length 1 (Rocchio 1971)."""
     best = vectors[np.argsort(-scores, kind="stable")[:FEEDBACK_DEPTH]]
     best = best[~np.isnan(best[:, :1]).any(axis=1)]
     if not len(best):
@@ -259,7 +259,7 @@ def _ranked(ids: Ids, scores: Floats, weights: Mapping[str, float], why: Mapping
 
 
 def _filled(semantic: Floats) -> Floats:
-    """A passage without a vector counts as an average one, so that waiting for it does not sink it."""
+    """A chunk without a vector counts as an average one, so that waiting for it does not sink it."""
     known = semantic[~np.isnan(semantic)]
     middle = np.float32(known.mean()) if len(known) else np.float32(0.0)
     return np.where(np.isnan(semantic), middle, semantic).astype(np.float32)

@@ -1,7 +1,7 @@
 """How likely a hit answers the query, and whether anything does: pure functions over the scores of both legs.
 
 A raw cosine says little: one model calls unrelated texts 0.0, another 0.7. So it is measured in units of the corpus
-itself, from *floor* (as far apart as passages of it get) to *ceiling* (as near as a passage's nearest neighbour in
+itself, from *floor* (as far apart as chunks of it get) to *ceiling* (as near as a chunk's nearest neighbour in
 another document usually is). A raw BM25 score says as little, until it is divided by the most that the query's words
 could give. Two logistic curves with constants of their own turn both numbers into one: see docs/decisions/relevance.md.
 """
@@ -33,7 +33,7 @@ Floats = NDArray[np.float32]
 class Calibration:
     """What cosines mean in this corpus: `floor` is unrelated, `ceiling` is as near as neighbours are.
 
-    `vectors` is how many passages had a vector when it was made, `seq` the last change of the store by then.
+    `vectors` is how many chunks had a vector when it was made, `seq` the last change of the store by then.
     """
 
     floor: float
@@ -54,7 +54,7 @@ class Calibration:
 def calibrate(pairs: Scores, nearest: Scores) -> Calibration | None:
     """Learn what cosines mean in a corpus, or None when there is too little of it.
 
-    `pairs` are cosines between passages of different documents picked at random, `nearest` those between a passage
+    `pairs` are cosines between chunks of different documents picked at random, `nearest` those between a chunk
     and its nearest neighbour in another document, each of shape (n,).
     """
     pairs, nearest = pairs[~np.isnan(pairs)], nearest[~np.isnan(nearest)]
@@ -65,7 +65,7 @@ def calibrate(pairs: Scores, nearest: Scores) -> Calibration | None:
 
 
 def match(lexical: Scores, most: float) -> Floats:
-    """BM25 scores as a share, 0..1, of what a passage holding each of the query's words once or so would get.
+    """BM25 scores as a share, 0..1, of what a chunk holding each of the query's words once or so would get.
 
     `most` is the sum of the idf of the query's words, each times its weight.
     """
@@ -84,14 +84,14 @@ def relevance(lexical: Scores, semantic: Scores, most: float, calibration: Calib
 
 
 def best(lexical: Scores, semantic: Scores, most: float, calibration: Calibration) -> tuple[float, float]:
-    """How near and how well matched the best of some passages are, each by its own leg; at least one passage."""
+    """How near and how well matched the best of some chunks are, each by its own leg; at least one chunk."""
     return float(calibration.nearness(semantic).max()), float(match(lexical, most).max())
 
 
 def is_out_of_domain(near: float, matched: float, letters_per_piece: float = np.inf) -> bool:
     """Whether nothing in the corpus is about a query: its best hits by meaning and by words are both too far.
 
-    A passage that holds nearly all of the words is never too far. Where the model takes the query apart into pieces of
+    A chunk that holds nearly all of the words is never too far. Where the model takes the query apart into pieces of
     few letters, it does not know its language: that the best is far means nothing then, and any word in common is
     enough.
     """

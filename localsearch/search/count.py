@@ -16,12 +16,12 @@ from localsearch.search.rank import RankedDocuments
 from localsearch.types import Ids
 
 COUNTED = 2_000
-"""Matching passages up to which documents are counted exactly even without a filter or facets."""
+"""Matching chunks up to which documents are counted exactly even without a filter or facets."""
 SKETCHED = 20_000
-"""Matching passages up to which documents are counted by a sketch, whose cost grows with them."""
+"""Matching chunks up to which documents are counted by a sketch, whose cost grows with them."""
 LONG = 2
-"""Passages of an average document from which a sketch is worth its cost: shorter ones are counted by chance as well,
-within 9% nine times in ten (2,000 to 20,000 of 100,000 passages of manuals, each a document)."""
+"""Chunks of an average document from which a sketch is worth its cost: shorter ones are counted by chance as well,
+within 9% nine times in ten (2,000 to 20,000 of 100,000 chunks of manuals, each a document)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +53,14 @@ class Counter:
 
     def begin(self, query: SearchQuery, plan: Plan) -> Future[Counted]:
         """Start counting by words: where chance cannot tell, it takes about as long as looking for the best of them."""
-        passages = self._passages(plan)
-        few = passages <= COUNTED
+        chunks = self._passages(plan)
+        few = chunks <= COUNTED
         if few or query.facets or plan.narrowed:
             return self._executor.start(self._counted, plan, few)
-        if passages <= SKETCHED and len(self.derived.catalog) >= LONG * len(self.derived.catalog.documents):
+        if chunks <= SKETCHED and len(self.derived.catalog) >= LONG * len(self.derived.catalog.documents):
             return self._executor.start(self._sketched, plan)
         by_chance: Future[Counted] = Future()
-        by_chance.set_result(Counted(None, self._by_chance(passages), few))
+        by_chance.set_result(Counted(None, self._by_chance(chunks), few))
         return by_chance
 
     def matching(self, query: SearchQuery, found: RankedDocuments, counting: Future[Counted]) -> Matching:
@@ -86,18 +86,18 @@ class Counter:
         return Counted(None, self.derived.lexical.estimate(plan.words), few=False)
 
     def _passages(self, plan: Plan) -> float:
-        """About how many passages hold any of the words, if they occur independently of each other: 1 - Π (1 - pᵢ)."""
+        """About how many chunks hold any of the words, if they occur independently of each other: 1 - Π (1 - pᵢ)."""
         lexical, all_chunks = self.derived.lexical, max(len(self.derived.lexical), 1)
         held = [lexical.held(term) for term in plan.words.terms]
         return all_chunks * (1 - prod(1 - min(n / all_chunks, 1) for n in held))
 
-    def _by_chance(self, passages: float) -> int:
-        """About how many documents hold these passages, if chance alone spreads them.
+    def _by_chance(self, rows: float) -> int:
+        """About how many documents hold these chunks, if chance alone spreads them.
 
-        With p of all passages matching and c passages a document, a document matches with probability 1 - (1 - p)^c.
+        With p of all chunks matching and c chunks a document, a document matches with probability 1 - (1 - p)^c.
         """
         chunks, documents = max(len(self.derived.catalog), 1), len(self.derived.catalog.documents)
-        missed: float = max(0.0, 1 - passages / chunks) ** (chunks / max(documents, 1))
+        missed: float = max(0.0, 1 - rows / chunks) ** (chunks / max(documents, 1))
         return round(documents * (1 - missed))
 
     def _documents(self, plan: Plan) -> Ids:

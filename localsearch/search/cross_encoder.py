@@ -1,6 +1,6 @@
 """Re-ranking by a cross-encoder where one is set (`model.reranker`) and installed; else by what is put in its place.
 
-A cross-encoder reads the query and a passage together. Nothing of it can be kept beforehand, so every candidate costs
+A cross-encoder reads the query and a chunk together. Nothing of it can be kept beforehand, so every candidate costs
 a pass of the model; scores are kept in memory for the next page of the same query.
 """
 
@@ -53,7 +53,7 @@ class CrossEncoderReranker:
         return self.name, self.model.usable, self.otherwise.stamp
 
     def over(self, context: QueryContext, text: str, semantic: Semantic | None, ids: Ids) -> Reranking | None:
-        """The model's logits for the query with each passage; None when time is short or there is no text."""
+        """The model's logits for the query with each chunk; None when time is short or there is no text."""
         if not text.strip() or not context.has_time("re-ranking", RERANK_MS):
             return None
         try:

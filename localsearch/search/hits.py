@@ -30,7 +30,7 @@ class Presenter:
     def hits(self, plan: Plan, page: list[Ranked], with_scores: bool, notes: list[str]) -> tuple[Hit, ...]:
         """The hits of a page. One that cannot be shown is left out, and told in `notes`."""
         documents = self.corpus.documents(ranked.document_id for ranked in page)
-        passages = self.corpus.chunk_rows(ranked.chunk_id for ranked in page)
+        chunks = self.corpus.chunk_rows(ranked.chunk_id for ranked in page)
         matched = path_sql(plan.filter, "f.path")
         paths = self.corpus.paths_where(documents, *matched) if matched else {}
         terms = snippet_terms(
@@ -39,15 +39,15 @@ class Presenter:
         plain = snippet_words(plan.words.terms)
         hits, lost = [], 0
         for ranked in page:
-            document, passage = documents.get(ranked.document_id), passages.get(ranked.chunk_id)
-            if not document or not passage:
+            document, chunk = documents.get(ranked.document_id), chunks.get(ranked.chunk_id)
+            if not document or not chunk:
                 lost += self.corpus.exist([ranked.document_id])
                 continue
             if (path := paths.get(document.id)) is not None:
                 document = replace(document, path=path)
             try:
-                cut = snippet(passage.text, terms, self.analyzer, language=document.language, plain=plain)
-                hits.append(_hit(ranked, document, passage, cut, with_scores))
+                cut = snippet(chunk.text, terms, self.analyzer, language=document.language, plain=plain)
+                hits.append(_hit(ranked, document, chunk, cut, with_scores))
             except Exception:
                 _LOG.exception("document number %d cannot be shown", document.id)
                 lost += 1
@@ -56,32 +56,32 @@ class Presenter:
         return tuple(hits)
 
 
-def _hit(ranked: Ranked, document: DocumentRow, passage: ChunkRow, cut: Excerpt, with_scores: bool) -> Hit:
-    place = {name: value for name, value in msgspec.to_builtins(_place(passage, cut)).items() if value}
+def _hit(ranked: Ranked, document: DocumentRow, chunk: ChunkRow, cut: Excerpt, with_scores: bool) -> Hit:
+    place = {name: value for name, value in msgspec.to_builtins(_place(chunk, cut)).items() if value}
     if document.member:
         place["member"] = document.member
     return Hit(
         id=document.key,
         score=round(ranked.score, 6),
-        text=passage.text,
+        text=chunk.text,
         metadata=metadata_of(document),
         title=document.title,
         path=document.path,
         snippet=cut.text,
         highlights=cut.highlights,
-        location={**place, "start": passage.start, "end": passage.stop},
+        location={**place, "start": chunk.start, "end": chunk.stop},
         scores={"lexical": ranked.lexical, "semantic": ranked.semantic} if with_scores else None,
         collection=document.collection,
         relevance=None if ranked.relevance is None else round(ranked.relevance, 4),
     )
 
 
-def _place(passage: ChunkRow, cut: Excerpt) -> Place:
-    """Where the passage stands; in text with lines, the line of what matched rather than the passage's first."""
-    place = passage.place
+def _place(chunk: ChunkRow, cut: Excerpt) -> Place:
+    """Where the chunk stands; in text with lines, the line of what matched rather than the chunk's first."""
+    place = chunk.place
     if place.line is None or place.row is not None:
         return place
-    return replace(place, line=place.line + passage.text.count("\n", 0, cut.anchor))
+    return replace(place, line=place.line + chunk.text.count("\n", 0, cut.anchor))
 
 
 def metadata_of(document: DocumentRow) -> dict[str, Any]:

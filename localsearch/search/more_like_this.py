@@ -1,4 +1,4 @@
-"""What a document is about, to find others like it: its most telling words and the mean of its passages' vectors."""
+"""What a document is about, to find others like it: its most telling words and the mean of its chunks' vectors."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from localsearch.vectors import VectorIndex
 
 
 def telling_terms(
-    passages: Iterable[IndexedChunk], analyzer: Analyzer, lexical: LexicalIndex, weight: float = 1.0
+    chunks: Iterable[IndexedChunk], analyzer: Analyzer, lexical: LexicalIndex, weight: float = 1.0
 ) -> tuple[QueryTerm, ...]:
     """The terms of a document with the highest tf-idf, (1 + ln tf) idf, that occur in another document too."""
     counts: Counter[str] = Counter()
     held: Counter[str] = Counter()
-    for passage in passages:
-        terms = term_stream(passage, analyzer)
+    for chunk in chunks:
+        terms = term_stream(chunk, analyzer)
         counts.update(terms)
         held.update(set(terms))
     known = {term: lexical.doc_freq(term) for term in counts}
@@ -35,7 +35,7 @@ def telling_terms(
 
 
 def mean_vector(vectors: VectorIndex, ids: Ids) -> Vectors | None:
-    """The mean of the vectors of these passages, of length 1; None where none has one."""
+    """The mean of the vectors of these chunks, of length 1; None where none has one."""
     found = vectors.vectors_of(ids)
     found = found[~np.isnan(found[:, :1]).any(axis=1)]
     return unit(found.sum(axis=0)) if len(found) else None

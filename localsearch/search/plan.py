@@ -132,9 +132,9 @@ class Planner:
         if documents is None:
             documents = self.derived.catalog.documents
         others = documents[documents != like.id]
-        passages = self.corpus.indexed_chunks([like.id])
+        chunks = self.corpus.indexed_chunks([like.id])
         telling = telling_terms(
-            passages, self.analyzer, self.derived.lexical, MORE_LIKE_THIS_WEIGHT if words.terms else 1.0
+            chunks, self.analyzer, self.derived.lexical, MORE_LIKE_THIS_WEIGHT if words.terms else 1.0
         )
         typed = {form for term in words.terms for form in term.forms}
         more = tuple(term for term in telling if typed.isdisjoint(term.forms))

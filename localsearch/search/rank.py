@@ -1,4 +1,4 @@
-"""Candidates of both legs, scored by both and fused; then documents in order, each with its best passage."""
+"""Candidates of both legs, scored by both and fused; then documents in order, each with its best chunk."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A document with its best passage."""
+    """A document with its best chunk."""
 
     document_id: int
     chunk_id: int
@@ -177,8 +177,8 @@ class Ranker:
         with context.stage("encode"):
             if plan.like is None:
                 return self._encoded(context, semantic, plan.text)
-            passages = self.derived.catalog.chunks_of(np.array([plan.like], np.int64))
-            liked = mean_vector(semantic.vectors, passages)
+            chunks = self.derived.catalog.chunks_of(np.array([plan.like], np.int64))
+            liked = mean_vector(semantic.vectors, chunks)
             if not plan.parsed.text.strip():
                 return liked
             typed = self._encoded(context, semantic, plan.parsed.text)
@@ -347,7 +347,7 @@ class Ranker:
         return QuerySignals(letters_per_piece(plan.text, pieces), most) if pieces else QuerySignals(most=most)
 
     def _best_chunks(self, scored: Scored, least: float) -> tuple[Ids, NDArray[np.intp]]:
-        """Each document once, in order, and where its best passage is among the candidates; those of known relevance
+        """Each document once, in order, and where its best chunk is among the candidates; those of known relevance
         only with `least` of it."""
         owners = self.derived.catalog.documents_of(scored.ids)
         _, first = np.unique(owners, return_index=True)
@@ -362,7 +362,7 @@ class Ranker:
 
 
 def _rows(scored: Scored, owners: Ids, first: NDArray[np.intp], count: int) -> list[Ranked]:
-    """The first `count` of these documents with their passages."""
+    """The first `count` of these documents with their chunks."""
     first = first[:count]
     judged = scored.estimate.relevance if scored.estimate.known else np.full(len(scored.ids), np.nan)
     columns = (scored.ids, scored.scores, scored.lexical, scored.semantic, judged)

@@ -25,7 +25,7 @@ UNJUDGED = (
 class RelevanceEstimate:
     """What candidates are worth: `relevance` of each, shape (n,), NaN for one without a vector; empty if not `known`.
 
-    `beyond` is the most that a passage not among them can have; `out_of_domain` is whether even the best are not
+    `beyond` is the most that a chunk not among them can have; `out_of_domain` is whether even the best are not
     about it, and `why` how near and how well matched they are.
     """
 
@@ -85,13 +85,13 @@ class RelevanceEstimator:
         return RelevanceEstimate(each, float(beyond[0]), out_of_domain, {"nearness": near, "match": matched})
 
     def _holds_all(self, words: LexicalQuery, ids: Ids, lexical: Scores) -> bool:
-        """Whether the best passage by words holds each of them, however long it is: then it is about them."""
+        """Whether the best chunk by words holds each of them, however long it is: then it is about them."""
         best_one = ids[[int(lexical.argmax())]]
         return bool(words.terms) and bool(self.derived.lexical.term_scores(words, best_one).all())
 
 
 def most_of(lexical: LexicalIndex, words: LexicalQuery) -> float:
-    """What a passage would get that holds each of the words once or so: the sum of their idf, each times its weight."""
+    """What a chunk would get that holds each of the words once or so: the sum of their idf, each times its weight."""
     weights = np.array([term.weight for term in words.terms], np.float32)
     return float(lexical.idf(words) @ weights)
 

@@ -1,6 +1,6 @@
 """What a re-ranker is, and the one that every index has: late interaction over the embedding model's token vectors.
 
-Of a passage only the sign bits of its token vectors are needed. They come from memory, else from the database, else
+Of a chunk only the sign bits of its token vectors are needed. They come from memory, else from the database, else
 they are computed from its text, which takes far longer than all the rest, and kept.
 """
 
@@ -28,13 +28,13 @@ from localsearch.types import Encoder, Ids, Scores
 RERANK_MS = 20.0
 """Milliseconds that re-ranking takes when all bits are at hand; with less left it is left out."""
 MEMORY_MB = 64
-"""Memory for bits of passages re-ranked before: about 7,000 passages."""
+"""Memory for bits of chunks re-ranked before: about 7,000 chunks."""
 _AT_ONCE = 4
-"""Passages encoded between two looks at the clock, when there is a budget."""
+"""Chunks encoded between two looks at the clock, when there is a budget."""
 _FIRST_MS = 60.0
 """What encoding so many is taken to need before it was measured."""
 _WAITING = 2_000
-"""Passages that wait to be written; while more do, none are added."""
+"""Chunks that wait to be written; while more do, none are added."""
 
 
 class Reranker(Protocol):
@@ -46,7 +46,7 @@ class Reranker(Protocol):
         ...
 
     def over(self, context: QueryContext, text: str, semantic: Semantic | None, ids: Ids) -> Reranking | None:
-        """How passages are scored again for a query's text, by positions in `ids`; None when they cannot be, or time
+        """How chunks are scored again for a query's text, by positions in `ids`; None when they cannot be, or time
         is short. `semantic` is None where the query has no vector."""
         ...
 
@@ -71,9 +71,9 @@ def affordable(context: QueryContext, chunks: list[int]) -> Iterator[list[int]]:
 
 
 class LateInteractionReranker:
-    """Late interaction with passages. Safe to share between threads; close it when done.
+    """Late interaction with chunks. Safe to share between threads; close it when done.
 
-    `kept_chunks` says of how many passages the computed bits are kept in the database, None of all; writing happens
+    `kept_chunks` says of how many chunks the computed bits are kept in the database, None of all; writing happens
     in a thread of its own, and a failure of it costs nothing but computing again.
     """
 
@@ -91,7 +91,7 @@ class LateInteractionReranker:
         return "late interaction"
 
     def over(self, context: QueryContext, text: str, semantic: Semantic | None, ids: Ids) -> Reranking | None:
-        """Late interaction of the query with the passages; None when time is short or the query has no vector."""
+        """Late interaction of the query with the chunks; None when time is short or the query has no vector."""
         if semantic is None or not context.has_time("re-ranking", RERANK_MS):
             return None
 
@@ -108,7 +108,7 @@ class LateInteractionReranker:
     def _bits(
         self, context: QueryContext, version: int, encoder: Encoder, chunks: list[int]
     ) -> dict[int, bytes]:
-        """The bits of these passages, by chunk id; without those that there was no time for."""
+        """The bits of these chunks, by chunk id; without those that there was no time for."""
         remembered = ((chunk, self._memory.get((version, chunk))) for chunk in chunks)
         known = {chunk: bits for chunk, bits in remembered if bits is not None}
         sources: tuple[Callable[[list[int]], dict[int, bytes]], ...] = (

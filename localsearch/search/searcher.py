@@ -1,10 +1,10 @@
 """A query, top to bottom, in the order it happens.
 
-    parse -> filter -> cached answer? -> words and meaning side by side -> fuse -> best passage of each document
+    parse -> filter -> cached answer? -> words and meaning side by side -> fuse -> best chunk of each document
     -> rerank if query -> snippets for the page shown
 
 Two legs find passages: BM25 by words, HNSW by meaning. What either found is scored exactly by both, fused, and each
-document is shown once with its best passage. Candidates come in tiers of fixed size, so that a later page continues
+document is shown once with its best chunk. Candidates come in tiers of fixed size, so that a later page continues
 the ranking of an earlier one.
 """
 

@@ -1,4 +1,4 @@
-"""The few lines of a passage that show why it was found, with the places of the matched words in them."""
+"""The few lines of a chunk that show why it was found, with the places of the matched words in them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ELLIPSIS = "…"
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """A snippet with its highlights, and where in the passage the stretch begins that holds most of the query."""
+    """A snippet with its highlights, and where in the chunk the stretch begins that holds most of the query."""
 
     text: str
     highlights: Highlights
@@ -36,7 +36,7 @@ class Excerpt:
 
 
 def snippet(
-    passage: str,
+    chunk: str,
     terms: Collection[str],
     analyzer: Analyzer,
     *,
@@ -44,20 +44,20 @@ def snippet(
     length: int = LENGTH,
     plain: Mapping[str, frozenset[str]] = NONE,
 ) -> Excerpt:
-    """Cut the window out of `passage` that holds most of the query, and say where the matched words stand in it.
+    """Cut the window out of `chunk` that holds most of the query, and say where the matched words stand in it.
 
     `terms` are all forms of the query's terms (`snippet_terms`), `plain` the plain words that will do for them, each
-    with the forms that it is for (`snippet_words`): looked for where the passage holds none of these. The text has its
+    with the forms that it is for (`snippet_words`): looked for where the chunk holds none of these. The text has its
     white space collapsed and `…` where it was cut; highlights are (start, end) offsets into it. Without a match it is
-    the passage's start.
+    the chunk's start.
     """
-    matches = analyzer.find(passage, frozenset(terms), language)
+    matches = analyzer.find(chunk, frozenset(terms), language)
     found = {term for term, _, _ in matches}
     if missing := frozenset(word for word, forms in plain.items() if forms.isdisjoint(found)):
-        matches = sorted(matches + analyzer.find_plain(passage, missing), key=itemgetter(1, 2))
+        matches = sorted(matches + analyzer.find_plain(chunk, missing), key=itemgetter(1, 2))
     first, last = _densest(matches, length)
-    start, end = _window(passage, first, last, length)
-    return Excerpt(*_render(passage, start, end, _merged(matches, start, end)), first)
+    start, end = _window(chunk, first, last, length)
+    return Excerpt(*_render(chunk, start, end, _merged(matches, start, end)), first)
 
 
 def snippet_terms(forms: Sequence[Sequence[str]]) -> frozenset[str]:
@@ -70,16 +70,16 @@ def snippet_words(terms: Iterable[QueryTerm]) -> dict[str, frozenset[str]]:
     return {word: frozenset(term.forms + term.stems) for term in terms for word in term.plain}
 
 
-def _window(passage: str, first: int, last: int, length: int) -> tuple[int, int]:
+def _window(chunk: str, first: int, last: int, length: int) -> tuple[int, int]:
     """Where the snippet starts and ends: the densest stretch, moved to the start of its sentence when that fits."""
-    if len(passage) <= length:
-        return 0, len(passage)
+    if len(chunk) <= length:
+        return 0, len(chunk)
     slack = max(0, length - (last - first))
-    start = _sentence_start(passage, first, earliest=max(0, first - slack))
+    start = _sentence_start(chunk, first, earliest=max(0, first - slack))
     if start is None:
-        start = _word_start(passage, max(0, first - slack // 2))
-    start = min(start, _word_start(passage, max(0, len(passage) - length)))
-    return start, _word_end(passage, min(len(passage), start + length), last)
+        start = _word_start(chunk, max(0, first - slack // 2))
+    start = min(start, _word_start(chunk, max(0, len(chunk) - length)))
+    return start, _word_end(chunk, min(len(chunk), start + length), last)
 
 
 def _densest(matches: list[Found], length: int) -> tuple[int, int]:
@@ -106,25 +106,25 @@ def _drop(held: dict[str, int], term: str) -> None:
         held[term] -= 1
 
 
-def _sentence_start(passage: str, first: int, earliest: int) -> int | None:
+def _sentence_start(chunk: str, first: int, earliest: int) -> int | None:
     """The start of the sentence that `first` is in, if it is not before `earliest`."""
-    begin = earliest - 1 if earliest and passage[earliest - 1] in _STOPS else earliest
-    starts = [m.end() for m in _BREAK.finditer(passage, begin, first)]
+    begin = earliest - 1 if earliest and chunk[earliest - 1] in _STOPS else earliest
+    starts = [m.end() for m in _BREAK.finditer(chunk, begin, first)]
     return starts[-1] if starts else (0 if earliest == 0 else None)
 
 
-def _word_start(passage: str, at: int) -> int:
+def _word_start(chunk: str, at: int) -> int:
     """The next start of a word at or after `at`; `at` itself in text without spaces."""
-    if at == 0 or passage[at - 1].isspace():
+    if at == 0 or chunk[at - 1].isspace():
         return at
-    found = _SPACE.search(passage, at, at + 40)
+    found = _SPACE.search(chunk, at, at + 40)
     return found.end() if found else at
 
 
-def _word_end(passage: str, at: int, least: int) -> int:
-    if at >= len(passage):
-        return len(passage)
-    space = max(passage.rfind(" ", least, at), passage.rfind("\n", least, at))
+def _word_end(chunk: str, at: int, least: int) -> int:
+    if at >= len(chunk):
+        return len(chunk)
+    space = max(chunk.rfind(" ", least, at), chunk.rfind("\n", least, at))
     return space if space > max(least - 1, at - 40) else at
 
 
@@ -141,19 +141,19 @@ def _merged(matches: list[Found], start: int, end: int) -> list[tuple[int, int]]
     return places
 
 
-def _render(passage: str, start: int, end: int, places: list[tuple[int, int]]) -> tuple[str, Highlights]:
+def _render(chunk: str, start: int, end: int, places: list[tuple[int, int]]) -> tuple[str, Highlights]:
     """The window with its white space collapsed; the places follow their words."""
     mark = _ELLIPSIS if start > 0 else ""
-    start += len(passage[start:end]) - len(passage[start:end].lstrip())
-    window = passage[start:end].rstrip()
+    start += len(chunk[start:end]) - len(chunk[start:end].lstrip())
+    window = chunk[start:end].rstrip()
     text = " ".join(window.split())
     runs = [match.span() for match in _RUN.finditer(window)] if len(text) < len(window) else []
     highlights = _moved(places, runs, len(mark) - start, start)
-    return mark + text + (_ELLIPSIS if end < len(passage) else ""), highlights
+    return mark + text + (_ELLIPSIS if end < len(chunk) else ""), highlights
 
 
 def _moved(places: list[tuple[int, int]], runs: list[tuple[int, int]], by: int, start: int) -> Highlights:
-    """From places in the passage to those in the snippet, which a run of white space before them brings nearer."""
+    """From places in the chunk to those in the snippet, which a run of white space before them brings nearer."""
     if not runs:
         return tuple([(low + by, high + by) for low, high in places])
     ends = [start + end for _, end in runs]

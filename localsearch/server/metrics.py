@@ -170,9 +170,9 @@ class _FromEngine(Collector):
 
 def _index(now: Snapshot) -> Iterable[Metric]:
     yield _gauge("documents", "Documents in the index.", now.documents)
-    yield _gauge("chunks", "Passages in the index.", now.chunks)
-    yield _gauge("embedded_chunks", "Passages that are found by meaning.", now.embedded_chunks)
-    yield _gauge("semantic_coverage_ratio", "The share of passages that are found by meaning.", now.coverage)
+    yield _gauge("chunks", "Chunks in the index.", now.chunks)
+    yield _gauge("embedded_chunks", "Chunks that are found by meaning.", now.embedded_chunks)
+    yield _gauge("semantic_coverage_ratio", "The share of chunks that are found by meaning.", now.coverage)
     yield _gauge("index_bytes", "What the index takes on disk.", now.bytes)
     yield _gauge("index_age_seconds", "Time since the index last changed or was checked.", now.stale_s)
     yield _gauge("disk_free_ratio", "The share of the disk that is free.", now.disk_free)

@@ -64,8 +64,8 @@ class Corpus:
             self.remove_keys(collection, [document.key])
             document_id = insert(connection, collection, document)
             connection.executemany("INSERT INTO bodies VALUES (?, ?)", _segments(document_id, document.text))
-            passages = ((chunk, document.text[chunk.start : chunk.end]) for chunk in document.chunks)
-            chunk_ids = _insert_chunks(connection, document_id, document.stored_title, passages)
+            chunks = ((chunk, document.text[chunk.start : chunk.end]) for chunk in document.chunks)
+            chunk_ids = _insert_chunks(connection, document_id, document.stored_title, chunks)
             store_digest(connection, document_id)
             connection.execute("INSERT INTO changes (document_id) VALUES (?)", (document_id,))
         return document_id, chunk_ids
@@ -94,11 +94,11 @@ class Corpus:
         Returns the new ids. An id stands for one embedded text, so no index takes an old vector for a new chunk's.
         """
         with self.db.write() as connection, keeping_digest(connection, document_id):
-            passages = [(Chunk(row.start, row.stop, row.place), row.text) for row in self.chunks(document_id)]
+            chunks = [(Chunk(row.start, row.stop, row.place), row.text) for row in self.chunks(document_id)]
             connection.execute("UPDATE documents SET title = ? WHERE id = ?", (title, document_id))
             connection.execute("DELETE FROM chunks WHERE document_id = ?", (document_id,))
             connection.execute("INSERT INTO changes (document_id) VALUES (?)", (document_id,))
-            return _insert_chunks(connection, document_id, title, passages)
+            return _insert_chunks(connection, document_id, title, chunks)
 
     def remove_keys(self, collection: str, keys: Sequence[str]) -> list[int]:
         """Delete documents by key; return the ids of those that existed."""
@@ -296,12 +296,12 @@ class Corpus:
     def embedded_texts(self, chunk_ids: Iterable[int]) -> dict[int, str]:
         """What is embedded for these chunks, by id; what does not exist is left out."""
         with self.db.snapshot():
-            passages = self.chunk_rows(chunk_ids)
-            documents = self.documents({passage.document_id for passage in passages.values()})
+            chunks = self.chunk_rows(chunk_ids)
+            documents = self.documents({chunk.document_id for chunk in chunks.values()})
         return {
-            id: embedded_text(documents[passage.document_id].title, passage.place.heading, passage.text)
-            for id, passage in passages.items()
-            if passage.document_id in documents
+            id: embedded_text(documents[chunk.document_id].title, chunk.place.heading, chunk.text)
+            for id, chunk in chunks.items()
+            if chunk.document_id in documents
         }
 
     def indexed_chunks(self, document_ids: Iterable[int]) -> Iterator[IndexedChunk]:
@@ -342,11 +342,11 @@ class Corpus:
 
 
 def _insert_chunks(
-    connection: sqlite3.Connection, document_id: int, title: str, passages: Iterable[tuple[Chunk, str]]
+    connection: sqlite3.Connection, document_id: int, title: str, chunks: Iterable[tuple[Chunk, str]]
 ) -> list[int]:
     """Store chunks, each with the hash of what is embedded for it."""
     ids = []
-    for chunk, text in passages:
+    for chunk, text in chunks:
         digest = embedding_hash(embedded_text(title, chunk.place.heading, text))
         cursor = connection.execute(
             "INSERT INTO chunks (document_id, start, stop, place, hash) VALUES (?, ?, ?, ?, ?)",

@@ -36,13 +36,13 @@ _IMPOSSIBLE = {
     " json_valid(metadata) THEN json_type(metadata) <> 'object' ELSE 1 END",
     "documents whose tags are no list": "documents WHERE CASE WHEN typeof(tags) = 'text' AND"
     " json_valid(tags) THEN json_type(tags) <> 'array' ELSE 1 END",
-    "passages with a number that is none": f"chunks WHERE id NOT BETWEEN 1 AND {_HIGHEST}",
-    "passages that lie nowhere": "chunks WHERE typeof(start) <> 'integer' OR typeof(stop) <> 'integer' OR start < 0"
+    "chunks with a number that is none": f"chunks WHERE id NOT BETWEEN 1 AND {_HIGHEST}",
+    "chunks that lie nowhere": "chunks WHERE typeof(start) <> 'integer' OR typeof(stop) <> 'integer' OR start < 0"
     " OR stop < start",
-    "passages with a place that is none": "chunks WHERE CASE WHEN typeof(place) = 'text' AND json_valid(place)"
+    "chunks with a place that is none": "chunks WHERE CASE WHEN typeof(place) = 'text' AND json_valid(place)"
     " THEN json_type(place) <> 'object' ELSE 1 END",
-    "passages without a hash": "chunks WHERE typeof(hash) <> 'blob' OR length(hash) <> 16",
-    "passages of no document": "chunks WHERE document_id NOT IN (SELECT id FROM documents)",
+    "chunks without a hash": "chunks WHERE typeof(hash) <> 'blob' OR length(hash) <> 16",
+    "chunks of no document": "chunks WHERE document_id NOT IN (SELECT id FROM documents)",
     "texts that are none": "bodies WHERE typeof(text) <> 'text'",
     "versions that are none": "versions WHERE typeof(model) <> 'text' OR typeof(dimensions) <> 'integer'"
     " OR dimensions NOT BETWEEN 1 AND 65536 OR state NOT IN ('building', 'ready', 'active', 'retired')",

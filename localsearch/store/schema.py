@@ -7,14 +7,14 @@ documents  one row per document of a collection. `key` is what people call its i
            path. `named` is 1 where it has no title of its own: `title` is then the name of its file, and follows it.
            `digest` names the row, then its text and chunks, 8 bytes each: SQLite itself does not notice a
            changed byte. It is NULL for what an earlier release stored.
-bodies     the extracted text in segments, so that a passage is read without reading the whole document: the id
+bodies     the extracted text in segments, so that a chunk is read without reading the whole document: the id
            is document_id * 2**20 + the segment's number
-chunks     passages; `hash` names the text that is embedded (title and heading path with the passage). An id stands
+chunks     chunks; `hash` names the text that is embedded (title and heading path with the chunk). An id stands
            for one embedded text: where the title changes, the chunks get new ids
 versions   embedding versions; one is active
 vectors    embeddings by version and hash, with their CRC-32: the cache that embeds nothing twice. In 12 bits a
            component, or in half floats where an earlier release stored them; localsearch/quantize.py tells them apart
-tokens     sign bits of the vectors of a passage's tokens, row after row, by version and hash, with their CRC-32:
+tokens     sign bits of the vectors of a chunk's tokens, row after row, by version and hash, with their CRC-32:
            derived, and made again when they are missing or damaged
 pending    chunks that still lack a vector, per live version
 changes    the log that derived indexes replay: document ids in order of change

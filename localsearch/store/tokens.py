@@ -1,4 +1,4 @@
-"""Sign bits of passages' token vectors: what late-interaction re-ranking needs, kept so that it is encoded once."""
+"""Sign bits of chunks' token vectors: what late-interaction re-ranking needs, kept so that it is encoded once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from localsearch.store.database import Database
 
 CHUNK_BYTES = 9_400
-"""About what the bits of one passage take, as measured on scifact: 195 tokens of 384 dimensions."""
+"""About what the bits of one chunk take, as measured on scifact: 195 tokens of 384 dimensions."""
 
 
 class TokenBits:
@@ -32,7 +32,7 @@ class TokenBits:
     def put(self, version_id: int, bits: Mapping[int, bytes], at_most: int | None = None) -> None:
         """Store bits by chunk id; of a chunk or version deleted meanwhile nothing is kept: it may have been purged.
 
-        With `at_most`, only about so many passages stay; those stored first go first.
+        With `at_most`, only about so many chunks stay; those stored first go first.
         """
         with self.db.write() as connection:
             if not connection.execute("SELECT 1 FROM versions WHERE id = ?", (version_id,)).fetchone():

@@ -1,4 +1,4 @@
-"""Text to index terms: the one analyser for passages, queries and highlights."""
+"""Text to index terms: the one analyser for chunks, queries and highlights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Questions made from passages, where those that people ask are not known."""
+"""Questions made from chunks, where those that people ask are not known."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _LONGEST = 200
 
 
-def question(passage: str, number: int) -> str:
+def question(chunk: str, number: int) -> str:
     """What someone might type who looks for this passage: by turns, as `number` counts on, two or three of its longest
     words, five or ten words from its middle. Empty for a passage without words.
 
     >>> question("The quick brown foxes were running along the river", 1)
     'quick foxes running'
     """
-    words = _WORD.findall(passage)
+    words = _WORD.findall(chunk)
     count = (2, 3, 5, 10)[number % 4]
     if number % 4 < 2:
         distinct = list(dict.fromkeys(words))

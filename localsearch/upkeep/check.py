@@ -59,7 +59,7 @@ def repair(derived: Derived, problems: list[Problem], report: Report = no_report
     if "hashes" in parts:
         count = _rehash(derived)
         done.append(
-            f"the passages of {count:,} documents were hashed anew and those without a vector are to come"
+            f"the chunks of {count:,} documents were hashed anew and those without a vector are to come"
         )
     if "words" in parts:
         derived.rebuild_lexical(report)
@@ -76,7 +76,7 @@ def repair(derived: Derived, problems: list[Problem], report: Report = no_report
         done.append("the vector index was rebuilt from the database")
     if "token bits" in parts:
         tokens = TokenBits(derived.corpus.db)
-        done.append(f"damaged token bits of {tokens.forget(tokens.damaged())} passages were dropped")
+        done.append(f"damaged token bits of {tokens.forget(tokens.damaged())} chunks were dropped")
     return done
 
 
@@ -102,7 +102,7 @@ def _stored_documents(corpus: Corpus) -> Iterator[Problem]:
     changed, wrong = _unsound(corpus)
     if wrong:
         yield Problem(
-            "hashes", f"{len(wrong):,} documents have passages under the hash of another text.", mendable=True
+            "hashes", f"{len(wrong):,} documents have chunks under the hash of another text.", mendable=True
         )
     if changed:
         shown = ", ".join(map(str, changed[:5]))
@@ -122,7 +122,7 @@ def _unsound(corpus: Corpus) -> tuple[list[int], list[int]]:
 
 
 def _rehash(derived: Derived) -> int:
-    """Hash anew what has a wrong hash and is what was stored; what no passage names any more is dropped."""
+    """Hash anew what has a wrong hash and is what was stored; what no chunk names any more is dropped."""
     _, wrong = _unsound(derived.corpus)
     rehash.rehash(derived.corpus, derived.embeddings, wrong)
     derived.embeddings.drop_unused()
@@ -135,7 +135,7 @@ def _words(derived: Derived) -> Iterator[Problem]:
     held = np.sort(derived.lexical.ids())
     yield from _compare("words", "the word index", wanted, held)
     if len(np.unique(held)) < len(held):
-        yield Problem("words", "The word index holds passages twice.", mendable=True)
+        yield Problem("words", "The word index holds chunks twice.", mendable=True)
 
 
 def _vectors(derived: Derived, quick: bool) -> Iterator[Problem]:
@@ -153,7 +153,7 @@ def _vectors(derived: Derived, quick: bool) -> Iterator[Problem]:
         yield Problem("stored vectors", f"{bad} stored vectors are damaged.", mendable=True)
     damaged = len(TokenBits(derived.corpus.db).damaged())
     if damaged:
-        yield Problem("token bits", f"The token bits of {damaged} passages are damaged.", mendable=True)
+        yield Problem("token bits", f"The token bits of {damaged} chunks are damaged.", mendable=True)
 
 
 def _bad_vectors(derived: Derived, semantic: Semantic) -> Iterator[int]:
@@ -183,9 +183,9 @@ def _is_whole(blob: object, sizes: tuple[int, ...], crc: object) -> bool:
 def _compare(part: str, name: str, wanted: Ids, held: Ids) -> Iterator[Problem]:
     missing, extra = np.setdiff1d(wanted, held), np.setdiff1d(held, wanted)
     if len(missing):
-        yield Problem(part, f"{len(missing):,} passages are missing from {name}.", mendable=True)
+        yield Problem(part, f"{len(missing):,} chunks are missing from {name}.", mendable=True)
     if len(extra):
-        yield Problem(part, f"{len(extra):,} passages in {name} are not in the database.", mendable=True)
+        yield Problem(part, f"{len(extra):,} chunks in {name} are not in the database.", mendable=True)
 
 
 def _files(home: Path) -> Iterator[Problem]:

@@ -24,7 +24,7 @@ _DUE = "purge_due"
 
 @dataclass(frozen=True, slots=True)
 class Purged:
-    """What was purged: documents by id, and how many vectors no other passage used (None where a server did it)."""
+    """What was purged: documents by id, and how many vectors no other chunk used (None where a server did it)."""
 
     documents: tuple[str, ...]
     vectors: int | None

@@ -1,6 +1,6 @@
 """Embedding versions: build one beside the active one, compare, switch in one step, go back, free the space.
 
-A version is a model with its precision, over the same passages. Vectors of different versions never meet: a search
+A version is a model with its precision, over the same chunks. Vectors of different versions never meet: a search
 takes one version's encoder and vectors together, and finishes on what it began with.
 """
 
@@ -28,7 +28,7 @@ _AT = 10
 
 @dataclass(frozen=True, slots=True)
 class VersionState:
-    """A version and how far it is: `pending` passages still lack a vector; `bytes` of vector index on disk."""
+    """A version and how far it is: `pending` chunks still lack a vector; `bytes` of vector index on disk."""
 
     id: int
     name: str
@@ -101,7 +101,7 @@ class Versions:
     def build(self, encoder: Encoder, report: Report = no_report, cancelled: Cancelled = never) -> Version:
         """Embed everything with another model beside the active version; interrupted, the same call goes on.
 
-        Searches stay on the active version. The new one is `ready` when every passage has its vector.
+        Searches stay on the active version. The new one is `ready` when every chunk has its vector.
         """
         version = self.embeddings.begin(
             encoder.name, encoder.precision, encoder.fingerprint, encoder.dimensions
@@ -130,7 +130,7 @@ class Versions:
         if version.state == "building":
             left = self.embeddings.pending_count(version.id)
             raise ConflictError(
-                f"Version {version.name} is not complete: {left:,} passages lack a vector.",
+                f"Version {version.name} is not complete: {left:,} chunks lack a vector.",
                 hint=f"Run: localsearch versions build --model {version.model}",
             )
         semantic = self._open(version)
@@ -148,7 +148,7 @@ class Versions:
         return self.activate(max(retired, key=lambda version: version.activated or 0.0).id)
 
     def gc(self) -> int:
-        """Delete retired and abandoned versions and cached vectors that no passage uses; returns the bytes freed."""
+        """Delete retired and abandoned versions and cached vectors that no chunk uses; returns the bytes freed."""
         before = folder_bytes(self._folder) + self.derived.corpus.db.size()
         for version in self.embeddings.versions():
             if version.state in ("retired", "building"):

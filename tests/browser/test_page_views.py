@@ -130,7 +130,7 @@ def test_how_much_is_found_by_meaning_is_told_while_it_grows(browser: Browser, e
         search(page, "harbour kettle")
         expect(page.locator("#coverage")).to_be_visible()
         assert re.fullmatch(
-            r"\d+ % of passages can be found by meaning so far\.",
+            r"\d+ % of chunks can be found by meaning so far\.",
             page.locator("#coverage label").inner_text(),
         )
         expect(page.locator("#coverage")).to_be_hidden()

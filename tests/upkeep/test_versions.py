@@ -59,7 +59,7 @@ def test_the_switch_survives_a_restart(engine: Engine) -> None:
 def test_an_incomplete_version_is_not_activated(engine: Engine) -> None:
     version = engine.versions.build(engine.models.encoder(precision="fp32"), cancelled=lambda: True)
     assert version.state == "building"
-    with pytest.raises(ConflictError, match="4 passages lack"):
+    with pytest.raises(ConflictError, match="4 chunks lack"):
         engine.versions.activate(version.id)
     assert engine.versions.build(engine.models.encoder(precision="fp32")).state == "ready"
 

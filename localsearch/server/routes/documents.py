@@ -64,7 +64,7 @@ def get(service: Service, call: Call) -> DocumentAnswer:
     )
 
 
-def passage(service: Service, call: Call) -> PassageAnswer:
+def chunk(service: Service, call: Call) -> PassageAnswer:
     """Part of a document's text, around an offset."""
     parameters: PassageParameters = call.query
     row = _row(service, call.path["id"], parameters.collection)
@@ -151,8 +151,8 @@ OPERATIONS = (
     Operation(
         "GET",
         "/passages/{id:id}",
-        "Part of a document's text: the passage of a hit in its context.",
-        passage,
+        "Part of a document's text: the chunk of a hit in its context.",
+        chunk,
         query=PassageParameters,
         answer=PassageAnswer,
         tag="documents",

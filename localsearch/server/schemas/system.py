@@ -16,7 +16,7 @@ class HealthAnswer(ResponseSchema, frozen=True, kw_only=True):
 
 
 class ReadyAnswer(ResponseSchema, frozen=True, kw_only=True):
-    """Searches are answered. `semantic_coverage` is the share of passages found by meaning, under this `version`."""
+    """Searches are answered. `semantic_coverage` is the share of chunks found by meaning, under this `version`."""
 
     ready: bool
     documents: int
@@ -159,7 +159,7 @@ class HistoryAnswer(ResponseSchema, frozen=True, kw_only=True):
 
 
 class VersionAnswer(ResponseSchema, frozen=True, kw_only=True):
-    """An embedding version: `pending` passages still lack a vector, `bytes` of vector index are on disk."""
+    """An embedding version: `pending` chunks still lack a vector, `bytes` of vector index are on disk."""
 
     id: int
     name: str

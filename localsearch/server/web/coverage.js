@@ -1,4 +1,4 @@
-// While passages are still being embedded: how many are found by meaning so far.
+// While chunks are still being embedded: how many are found by meaning so far.
 
 import { get } from "./api.js";
 import { byId } from "./dom.js";
@@ -23,6 +23,6 @@ const share = () => get("/stats").then((stats) => stats.semantic_coverage, () =>
 
 function show(now) {
   byId("coverage").hidden = false;
-  byId("coverage").firstElementChild.textContent = `${Math.floor(now * 100)} % of passages can be found by meaning so far.`;
+  byId("coverage").firstElementChild.textContent = `${Math.floor(now * 100)} % of chunks can be found by meaning so far.`;
   byId("covered").value = now;
 }

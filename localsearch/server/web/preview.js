@@ -1,4 +1,4 @@
-// A hit's passage in its context, beside the list.
+// A hit's chunk in its context, beside the list.
 
 import { address, get } from "./api.js";
 import { byId, el, marked, plain } from "./dom.js";
@@ -43,7 +43,7 @@ export async function showPreview(hit, actions, closed) {
   shown = hit;
   onClose = closed;
   const heading = (hit.location.heading || []).filter((one) => one !== hit.title).join(" › ");
-  const body = el("pre", { class: "context", tabIndex: 0, dir: "auto", role: "region", "aria-label": "The passage in its context" }, "…");
+  const body = el("pre", { class: "context", tabIndex: 0, dir: "auto", role: "region", "aria-label": "The chunk in its context" }, "…");
   pane.replaceChildren(
     el("div", { class: "row top" }, el("h2", { dir: "auto" }, plain(hit.title || hit.id)), el("button", { type: "button", class: "plain", onclick: () => closePreview() }, "Close")),
     el("p", { class: "where" }, where(hit)), heading ? el("p", { class: "about", dir: "auto" }, plain(heading)) : "",

@@ -56,7 +56,7 @@ function cards(stats) {
   const coverage = card("found by meaning", `${(stats.semantic_coverage * 100).toFixed(1)} %`, stats.background_error || "");
   coverage.append(bar);
   return [
-    card("documents", count(stats.documents), `${count(stats.chunks)} passages`), coverage,
+    card("documents", count(stats.documents), `${count(stats.chunks)} chunks`), coverage,
     card("on disk", size(stats.bytes), stats.version || "no embeddings yet"),
     card("search, median", `${stats.latency.p50_ms.toFixed(1)} ms`, `p99 ${stats.latency.p99_ms.toFixed(1)} ms, ${count(stats.latency.searches)} in five minutes`),
     card("tokens embedded", count(stats.cost.tokens), `${stats.cost.cpu_s.toFixed(0)} CPU s; elsewhere ${hosted}`),
