@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 _META_CHARSET = re.compile(
     rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w:.-]+)|<\?xml[^>]{0,200}encoding=[\"']([\w:.-]+)", re.I
 )
-_NEVER = "script,style,template,annotation,annotation-xml,iframe,noembed,noframes,a.headerlink,head"
+_NEVER = "script,style,template,annotation,annotation-xml,iframe,noframes,a.headerlink"
 """What nobody sees; that which is hidden at first and can be unfolded is no part of it."""
 _MAIN = "main,[role=main],article,#content,#main,#mw-content-text,div.body,.post-content,.entry-content"
 _NAVIGATION = (
-    "nav,header nav,[role=navigation],[role=search],.navheader,.navfooter,.navbar,.breadcrumb,.breadcrumbs,"
+    "nav,[role=navigation],[role=search],.navheader,.navfooter,.navbar,.breadcrumb,.breadcrumbs,"
     ".pagination,.toc,.skip-link,#toc,#navigation"
 )
 """Navigation wherever it stands."""
@@ -124,6 +124,8 @@ def _pieces(page: LexborHTMLParser, whole: bool) -> list[Piece]:
     if body is None:
         return []
     never = dict.fromkeys((node.mem_id for node in body.css(_NEVER)), NEVER)
+    if page.head is not None:
+        never[page.head.mem_id] = NEVER
     if whole:
         return Walker(never, set()).walk(body)
     inner = {node.mem_id for node in body.css(_NAVIGATION)}

@@ -181,14 +181,21 @@ class Walker:
         if not self._parts:
             return
         source, self._parts = "".join(self._parts), []
+        if source.isspace():
+            return
         style = self._style
-        if _RAISED in source or _LEVEL in source:
-            source = _SIGNS.sub(_beside, source).replace(_RAISED, _GAP).replace(_LEVEL, _GAP)
-        if _GAP in source:
-            source = _APART.sub(" ", source).replace(_GAP, "")
+        if not source.isascii():
+            source = _set_apart(source)
         text = source.replace(_BREAK, "\n") if style.keeps_lines else _flowing(source)
         if text.strip():
             self._found.append(Piece(style.kind, style.mark + text, style.level, style.joint, self._part))
+
+
+def _set_apart(source: str) -> str:
+    """Text in which a space stands for the marks that need one."""
+    if _RAISED in source or _LEVEL in source:
+        source = _SIGNS.sub(_beside, source).replace(_RAISED, _GAP).replace(_LEVEL, _GAP)
+    return _APART.sub(" ", source).replace(_GAP, "") if _GAP in source else source
 
 
 def _beside(match: re.Match[str]) -> str:
@@ -226,6 +233,8 @@ def _long_form(node: LexborNode) -> str:
 def _flowing(source: str) -> str:
     """Text with white space collapsed, kept line breaks, and cells set apart."""
     text = " ".join(source.split())
+    if text.isascii():
+        return text
     if _CELL in text:
         cells = (cell.strip() for cell in text.split(_CELL))
         text = " | ".join(cell for cell in cells if cell)

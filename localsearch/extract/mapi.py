@@ -126,7 +126,8 @@ class Letter:
             try:
                 found += source.read(source.inside(unpacked_rtf(rtf), "body.rtf"))
             except (ExtractionError, ValueError) as error:
-                if not plain:
+                blank = isinstance(error, ExtractionError) and error.data["rule"] in ("no-text", "empty")
+                if not plain and not blank:
                     notes.append(f"its text in RTF could not be read: {error}")
         return found
 
