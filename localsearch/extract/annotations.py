@@ -52,6 +52,8 @@ def page_annotations(document: pdfium.PdfDocument, page: pdfium.PdfPage) -> Anno
 
 def unsaid(texts: list[str], page: str) -> list[str]:
     """The texts that a page does not show already, each once."""
+    if not texts:
+        return []
     said = Said(page)
     return [text for text in dict.fromkeys(texts) if not said.repeats(text)]
 

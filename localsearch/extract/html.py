@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from localsearch.extract.builder import NOWHERE, Builder
 from localsearch.extract.decode import decode
 from localsearch.extract.fields import front_matter
-from localsearch.extract.htmlwalk import AROUND, MAIN, Piece, Walker
-from localsearch.extract.versions import Said
+from localsearch.extract.htmlwalk import AROUND, MAIN, NEVER, Piece, Walker
 from localsearch.types import Extract, Place
 
 if TYPE_CHECKING:
@@ -124,13 +123,13 @@ def _pieces(page: LexborHTMLParser, whole: bool) -> list[Piece]:
     body = page.body or page.root
     if body is None:
         return []
-    skipped = {node.mem_id for node in body.css(_NEVER)}
+    never = dict.fromkeys((node.mem_id for node in body.css(_NEVER)), NEVER)
     if whole:
-        return Walker(skipped, {}, set()).walk(body)
+        return Walker(never, set()).walk(body)
     inner = {node.mem_id for node in body.css(_NAVIGATION)}
-    parts = {node.mem_id: AROUND for node in body.css(_AROUND)} | dict.fromkeys(inner, AROUND)
-    parts |= {node.mem_id: MAIN for node in body.css(_MAIN)}
-    return _ordered(Walker(skipped, parts, inner).walk(body))
+    marks = {node.mem_id: AROUND for node in body.css(_AROUND)} | dict.fromkeys(inner, AROUND)
+    marks |= {node.mem_id: MAIN for node in body.css(_MAIN)}
+    return _ordered(Walker(marks | never, inner).walk(body))
 
 
 def _ordered(found: list[Piece]) -> list[Piece]:
@@ -155,11 +154,15 @@ def _head_above(found: list[Piece]) -> range:
 
 
 def _new(rest: list[Piece], main: list[Piece]) -> list[Piece]:
-    """The pieces of the rest, without navigation that only repeats what the page says."""
-    if not any(piece.part == AROUND for piece in rest):
-        return rest
-    said = Said("\n".join(piece.text for piece in (*main, *rest) if piece.part != AROUND))
-    return [piece for piece in rest if piece.part != AROUND or not said.repeats(piece.text)]
+    """The pieces of the rest, without entries of navigation that only repeat a heading or another line."""
+    told = {piece.text.removeprefix("- ") for piece in main}
+    kept = []
+    for piece in rest:
+        text = piece.text.removeprefix("- ")
+        if piece.part != AROUND or text not in told:
+            kept.append(piece)
+            told.add(text)
+    return kept
 
 
 def _as_html(source: str) -> str:

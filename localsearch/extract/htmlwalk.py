@@ -19,8 +19,8 @@ _APART = re.compile(rf"(?<=\w){_GAP}+(?=\w)")
 _SIGNS = re.compile(rf"(\w*){_RAISED}([^{_RAISED}{_LEVEL}]*){_LEVEL}")
 _UNITS = frozenset(["mm", "cm", "dm", "km", "nm", "ft"])
 
-MAIN, REST, AROUND = 0, 1, 2
-"""Parts of a page: what looks like its main text, what else it says, and navigation."""
+MAIN, REST, AROUND, NEVER = range(4)
+"""Parts of a page: what looks like its main text, what else it says, navigation, and what nobody sees."""
 
 
 class Style(NamedTuple):
@@ -71,6 +71,8 @@ button select input img area video audio object canvas svg tspan math meter prog
 """
 _SPACED = frozenset(_SPACED_NAMES.split())
 """What stands in a line and yet apart from the words beside it."""
+_LONG_FORMS = frozenset(["abbr", "acronym", "dfn"])
+_HANDLED = _BLOCKS | _SPACED | _LONG_FORMS | {"br", "sup", "sub"}
 _SHOWN_INPUTS = frozenset(
     ["", "text", "search", "email", "url", "tel", "number", "submit", "button", "reset", "date"]
 )
@@ -80,59 +82,61 @@ _SHOWN_INPUTS = frozenset(
 class Walker:
     """Walks without recursion, so that no nesting is too deep, and closes a block at each border.
 
-    `skipped` are the nodes that nobody sees, `parts` the nodes that begin a part of the page, by their `mem_id`;
-    inside the main part only those of `inner` begin another one.
+    `marks` tells by their `mem_id` which nodes nobody sees, NEVER, and which begin a part of the page; inside the
+    main part only those of `inner` begin another one.
     """
 
-    def __init__(self, skipped: set[int], parts: dict[int, int], inner: set[int]) -> None:
-        self._skipped = skipped
-        self._parts_of = parts
+    def __init__(self, marks: dict[int, int], inner: set[int]) -> None:
+        self._marks = marks
         self._inner = inner
         self._found: list[Piece] = []
         self._parts: list[str] = []
         self._style = _TEXT
         self._part = REST
         self._open: list[tuple[str, Style]] = []
-        self._regions: list[tuple[int, int]] = []
+        self._regions: list[tuple[str, int, int]] = []
 
     def walk(self, root: LexborNode) -> list[Piece]:
         """The blocks in the order of the page."""
         node: LexborNode | None = root.first_child
         depth = 0
         while node is not None:
-            inside = self._visit(node)
-            if inside is not None:
+            tag = node.tag or ""
+            if tag == "-text":
+                self._parts.append(node.text_content or "")
+            elif (inside := self._visit(tag, node)) is not None:
                 node, depth = inside, depth + 1
                 continue
             while node is not None and node.next is None:
                 node, depth = (node.parent, depth - 1) if depth else (None, 0)
                 if node is not None:
-                    self._leave(node.tag or "", node)
+                    tag = node.tag or ""
+                    if tag in _HANDLED or "-" in tag or (self._regions and self._regions[-1][0] == tag):
+                        self._leave(tag, node)
             node = node.next if node is not None else None
         self._close()
         return self._found
 
-    def _visit(self, node: LexborNode) -> LexborNode | None:
-        """Take in a node; its first child if the walk is to go on there."""
-        tag = node.tag or ""
-        if tag == "-text":
-            self._parts.append(node.text_content or "")
-            return None
-        if self._skipped and node.mem_id in self._skipped:
-            return None
-        if self._parts_of and (part := self._parts_of.get(node.mem_id)) is not None:
-            self._begin_part(node.mem_id, part)
-        self._enter(tag, node)
+    def _visit(self, tag: str, node: LexborNode) -> LexborNode | None:
+        """Take in an element; its first child if the walk is to go on there."""
+        mark = self._marks.get(node.mem_id)
+        if mark is not None:
+            if mark == NEVER:
+                return None
+            self._begin_part(tag, node.mem_id, mark)
+        plain = tag not in _HANDLED and "-" not in tag
+        if not plain:
+            self._enter(tag, node)
         inside = node.first_child
-        if inside is None:
+        if inside is None and (mark is not None or not plain):
             self._leave(tag, node)
         return inside
 
-    def _begin_part(self, id: int, part: int) -> None:
+    def _begin_part(self, tag: str, id: int, part: int) -> None:
         if self._part == MAIN and part == AROUND and id not in self._inner:
             return
         self._close()
-        self._regions.append((id, self._part))
+        self._regions.append((tag, id, self._part))
         self._part = part
 
     def _enter(self, tag: str, node: LexborNode) -> None:
@@ -155,7 +159,7 @@ class Walker:
         elif tag in _SPACED or "-" in tag:
             self._parts.append(_GAP)
             self._parts.append(_shown(tag, node))
-        elif tag in ("abbr", "acronym", "dfn"):
+        elif tag in _LONG_FORMS:
             self._parts.append(_long_form(node))
 
     def _leave(self, tag: str, node: LexborNode) -> None:
@@ -168,9 +172,9 @@ class Walker:
             self._parts.append(_GAP)
         elif self._style.kind == "table" and tag in _BLOCKS:
             self._parts.append(" ")
-        if self._regions and self._regions[-1][0] == node.mem_id:
+        if self._regions and self._regions[-1][0] == tag and self._regions[-1][1] == node.mem_id:
             self._close()
-            self._part = self._regions.pop()[1]
+            self._part = self._regions.pop()[2]
 
     def _close(self) -> None:
         """End the block that is open."""

@@ -76,7 +76,7 @@ class _Reader:
                 kind, id = struct.unpack_from("<HH", table, at)
                 if kind in _INLINE:
                     found[id] = value_of(kind, table[at + 8 : at + 16])
-        for name in entries:
+        for name in sorted(entries):
             if name.startswith(_STREAM) and len(name) == len(_STREAM) + 8 and not name.endswith("000D"):
                 id, kind = int(name[-8:-4], 16), int(name[-4:], 16)
                 if not kind & 0x1000:

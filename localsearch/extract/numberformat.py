@@ -112,38 +112,61 @@ def _pieces(section: str) -> tuple[tuple[str, str], ...]:
 
 
 def _number(section: str, value: float) -> str | None:
+    plan = _plan(section)
+    if plan is None or isinstance(plan, str):
+        return plan
+    pieces, pattern, percents, exponent = plan
+    text = _digits(pattern, value * 100**percents if percents else value, exponent)
+    sign = "-" if value < 0 and text.strip("0.,") else ""
+    return sign + _laid_out(pieces, text)
+
+
+@lru_cache(1000)
+def _plan(section: str) -> tuple[tuple[tuple[str, str], ...], str, int, str] | str | None:
+    """Pieces of a section for numbers, its digits, percent signs and exponent; its text alone where it has no digits.
+
+    None for dates, fractions and General.
+    """
     pieces = _pieces(section)
     codes = [code for kind, code in pieces if kind == "code"]
-    if any(code.lower() in ("general", "@", "/") for code in codes) or any(
-        kind == "elapsed" for kind, _ in pieces
-    ):
-        return None
-    if any(code[0].lower() in "ymdhs" for code in codes):
+    strange = any(code.lower() in ("general", "@", "/") or code[0].lower() in "ymdhs" for code in codes)
+    if strange or any(kind == "elapsed" for kind, _ in pieces):
         return None
     pattern = "".join(code for code in codes if code[0] in "0#?.,")
     if not any(sign in pattern for sign in "0#?"):
         return "".join(text for _, text in pieces).strip()
-    exponent = next((code for code in codes if code[0] in "Ee"), "")
-    text = _digits(pattern, value * 100 ** codes.count("%"), exponent)
-    return ("-" if value < 0 and any(map(str.isdigit, text.strip("0.,"))) else "") + _laid_out(pieces, text)
+    return pieces, pattern, codes.count("%"), next((code for code in codes if code[0] in "Ee"), "")
 
 
 def _laid_out(pieces: tuple[tuple[str, str], ...], number: str) -> str:
     """The literals of a section, its digits where their signs stand; a point or separators stay with the digits."""
-    places = sum(1 for kind, text in pieces if kind == "code" and text[0] in "0#?.,")
-    if number.isdigit():
-        first = max(len(number) - places + 1, 0)
-        digits = [number[:first], *number[first:]] if first else list(number.rjust(places))
-    else:
-        digits = [number]
-    rest = iter(digits)
+    before, places, after = _around(pieces)
+    if places == 0:
+        return (before + number + after).strip()
+    first = max(len(number) - places + 1, 0)
+    digits = iter([number[:first], *number[first:]] if first else list(number.rjust(places)))
     out: list[str] = []
     for kind, text in pieces:
         if kind == "code" and text[0] in "0#?.,":
-            out.append(next(rest, "").strip())
+            out.append(next(digits, "").strip())
         elif kind != "code" or text[0] not in "Ee":
             out.append(text)
     return "".join(out).strip()
+
+
+@lru_cache(1000)
+def _around(pieces: tuple[tuple[str, str], ...]) -> tuple[str, int, str]:
+    """Text before the digits and after them, and how many places there are where text stands among them, else 0."""
+    kept = [
+        (kind == "code" and text[0] in "0#?.,", text)
+        for kind, text in pieces
+        if kind != "code" or text[0] not in "Ee"
+    ]
+    places = [index for index, (digit, _) in enumerate(kept) if digit]
+    first, last = places[0], places[-1]
+    among = last - first + 1 != len(places) and not any(kept[index][1][0] in ".," for index in places)
+    before = "".join(text for _, text in kept[:first])
+    return before, len(places) if among else 0, "".join(text for digit, text in kept[first:] if not digit)
 
 
 def _digits(pattern: str, value: float, exponent: str) -> str:

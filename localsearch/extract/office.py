@@ -1,4 +1,4 @@
-"""Word processing and presentation files by kreuzberg, which reads their structure."""
+"""Word 97 to 2003 and rich text by kreuzberg, which reads their structure."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ from localsearch.extract.builder import Builder
 from localsearch.extract.decode import clean
 from localsearch.extract.fields import front_matter
 from localsearch.extract.limits import failure
-from localsearch.extract.packages import OLE, own_title
+from localsearch.extract.packages import OLE, own_title, properties
 from localsearch.extract.source import Source
 from localsearch.types import BlockKind, Extract, Place
 
-_OPEN_XML = "application/vnd.openxmlformats-officedocument."
-MIME = {
-    "docx": _OPEN_XML + "wordprocessingml.document",
-    "pptx": _OPEN_XML + "presentationml.presentation",
-    "odt": "application/vnd.oasis.opendocument.text",
-    "doc": "application/msword",
-    "ppt": "application/vnd.ms-powerpoint",
-    "rtf": "application/rtf",
-}
+MIME = {"doc": "application/msword", "rtf": "application/rtf"}
+_FOREIGN = (
+    (b"\xffWPC", "WordPerfect"),
+    (b"\xcb\n\x01", "WordPerfect 4"),
+    (b"\xdb\xa5", "Word 2 for Windows"),
+    (b"\x9b\xa5", "Word 1 for Windows"),
+    (b"1\xbe\0\0", "Word for DOS or Windows Write"),
+    (b"2\xbe\0\0", "Windows Write"),
+    (b"\xfe7\0", "Word for the Macintosh"),
+    (b"WordPro", "Lotus Word Pro"),
+)
+"""First bytes of what other and older programs wrote under Word's name."""
 _KINDS: dict[str, BlockKind] = {"list_item": "list", "code": "code", "table": "table"}
 _FIELD_CODE = re.compile(
     r"\b(?:HYPERLINK|PAGEREF|INCLUDEPICTURE|TOC|EMBED|MERGEFIELD|SEQ|NOTEREF)\b"
@@ -42,29 +45,18 @@ def read_office(source: Source, kind: str) -> list[Extract]:
     builder.leave_headings()
     for node in [n for n in nodes if n.get("content_layer") in layers]:
         _add(builder, node["content"], Place())
-    return [_finish(builder, result, kind)]
-
-
-def read_slides(source: Source, kind: str) -> list[Extract]:
-    """Each slide's text, its number as the page."""
-    result = convert(source.data, kind)
-    builder = Builder(source.limits.text)
-    for number, text in _slides(result):
-        title, _, rest = text.strip().partition("\n")
-        if rest.strip() and len(title) < 120:
-            builder.heading(1, title, Place(page=number))
-        else:
-            rest = text
-        builder.add(clean(rest), place=Place(page=number))
-    return [_finish(builder, result, kind)]
+    return [_finish(builder, result, kind, source.data)]
 
 
 def convert(data: bytes, kind: str) -> Any:
     """kreuzberg's result; ExtractionError for what it refuses."""
     import kreuzberg
 
-    if kind in ("docx", "pptx", "odt") and data.startswith(OLE):
-        raise failure("encrypted", "it asks for a password")
+    if kind == "doc" and not data.startswith(OLE):
+        program = next((name for start, name in _FOREIGN if data.startswith(start)), "")
+        if program:
+            raise failure("unsupported", f"it was written by {program}, which cannot be read")
+        raise failure("damaged", "it is no Word document, whatever its name says")
     try:
         return kreuzberg.extract_bytes_sync(data, MIME[kind], config=_configuration())
     except kreuzberg.KreuzbergError as error:
@@ -122,28 +114,14 @@ def _table(grid: dict[str, Any]) -> str:
     return "\n".join(" | ".join(cell for cell in row if cell) for row in rows.values())
 
 
-def _slides(result: Any) -> list[tuple[int, str]]:
-    pages = (result.metadata.get("pages") or {}).get("boundaries")
-    if pages:
-        content = result.content.encode("utf-8")
-        return [
-            (page["page_number"], content[page["byte_start"] : page["byte_end"]].decode("utf-8", "replace"))
-            for page in pages
-        ]
-    slides: list[tuple[int, list[str]]] = []
-    for node in (result.document or {"nodes": []})["nodes"]:
-        content = node["content"]
-        if content["node_type"] == "slide" or not slides:
-            slides.append((int(content.get("number") or len(slides) + 1), []))
-        slides[-1][1].append(_text(content))
-    return [(number, "\n\n".join(parts)) for number, parts in slides]
-
-
-def _finish(builder: Builder, result: Any, kind: str) -> Extract:
+def _finish(builder: Builder, result: Any, kind: str, data: bytes) -> Extract:
     if builder.empty:
         raise failure(
             "no-text", "it holds no text of its own: pictures, charts or embedded objects only, or nothing"
         )
+    if kind == "doc":
+        title, metadata = properties(data, "doc")
+        return builder.extract(kind, title=own_title(title), metadata=metadata)
     own = result.metadata
     found = {
         "author": own.get("authors"),
@@ -152,6 +130,5 @@ def _finish(builder: Builder, result: Any, kind: str) -> Extract:
         "tags": own.get("keywords"),
         "subject": own.get("subject"),
         "language": str(own.get("language") or "").split("-")[0].lower(),
-        "slides": own.get("slide_count"),
     }
     return builder.extract(kind, title=own_title(own.get("title")), metadata=front_matter(found))

@@ -164,6 +164,7 @@ def _beginning(data: bytes, name: str, error: str) -> Element:
         pass
     if not roots:
         raise failure("damaged", f"{name} is no valid XML: {error}")
+    builder.start("cut", {})  # hands over the text before the break, which the builder still holds
     return roots[0]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from localsearch.errors import ExtractionError
-from localsearch.extract.annotations import attached_file, page_annotations, unsaid, xfa_text
+from localsearch.extract.annotations import NONE, attached_file, page_annotations, unsaid, xfa_text
 from localsearch.extract.builder import Builder
 from localsearch.extract.decode import clean
 from localsearch.extract.fields import front_matter
@@ -16,6 +16,7 @@ from localsearch.extract.image import read_page_images
 from localsearch.extract.limits import failure
 from localsearch.extract.packages import own_title
 from localsearch.extract.source import Source, read_member, unread
+from localsearch.extract.subtypes import only_links
 from localsearch.types import Extract, Place
 
 if TYPE_CHECKING:
@@ -81,13 +82,15 @@ class _Reader:
         self._source = source
         self._builder = Builder(source.limits.text)
         self._files: list[tuple[str, bytes]] = []
+        self._annotated = not only_links(source.data)
 
     def read(self) -> list[Extract]:
         """The document, then the files in it."""
         builder, document = self._builder, self._document
         scans = self._add_pages()
         xfa = xfa_text(document)
-        builder.add("\n".join(unsaid(xfa.split("\n"), builder.text)))
+        if xfa:
+            builder.add("\n".join(unsaid(xfa.split("\n"), builder.text)))
         if scans:
             read_page_images(document, scans, builder, self._source.limits)
         self._files += _embedded(document)
@@ -134,7 +137,7 @@ class _Reader:
 
         try:
             page = self._document[index]
-            beside = page_annotations(self._document, page)
+            beside = page_annotations(self._document, page) if self._annotated else NONE
             if beside.drawn:
                 raw.FPDFPage_Flatten(page, raw.FLAT_NORMALDISPLAY)
                 page.close()
@@ -274,6 +277,8 @@ def _sections(text: str, headings: list[tuple[int, str]]) -> Iterator[tuple[int,
 
 def _find(title: str, text: str, at: int) -> tuple[int, int] | None:
     """Where a title stands in a page's text, white space aside: at the start of a line, else in a line of its own."""
+    if title.split()[-1].casefold() not in text.casefold():
+        return None
     words = r"\s*".join(re.escape(word) for word in title.split())
     for pattern in (r"^[\d. \t]{0,20}" + words, r"^[^\n]{0,40}?" + words + r"[^\n]{0,20}$"):
         match = re.compile(pattern, re.M | re.I).search(text, at)

@@ -63,7 +63,7 @@ def rows_of(text: str, mark: str) -> Iterator[list[str]]:
         row, used = _quoted(lines, at, mark, MOST_LINES if wasted < WASTED else 1)
         if used != 1 and (not used or _are_rows(lines[at : at + used], mark, marks)):
             wasted += used or min(MOST_LINES, len(lines) - at)
-            row, used = [cell.strip().removeprefix('"') for cell in line.split(mark)], 1
+            row, used = [cell.removeprefix('"') for cell in line.split(mark)], 1
         yield row
         at += used
 

@@ -27,7 +27,11 @@ LARGEST_STRINGS = 300_000_000
 """Bytes of shared strings beyond which they are left out: a workbook of such a size is made to harm."""
 
 Row = tuple[int, Sequence[str]]
-_MADE_UP = re.compile(r"\w+?[ _]?\d+")
+_MADE_UP = re.compile(
+    r"(?:sheet|tabelle|feuil|feuille|hoja|foglio|planilha|plan|blad|ark|arkusz|munka|list|лист|taul|sayfa)\d*",
+    re.I,
+)
+"""Names that programs give to new sheets, in the languages of most users."""
 
 
 def read_xlsx(source: Source) -> list[Extract]:

@@ -10,6 +10,10 @@ from localsearch.extract.builder import Builder
 from localsearch.types import Block, Extract, Place
 
 _WORD = re.compile(r"\w+")
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]"
+)
+"""Letters of scripts that put no space between words."""
 
 
 class Said:
@@ -26,9 +30,11 @@ class Said:
         self._run = "".join(words)
 
     def repeats(self, text: str) -> bool:
-        """Whether each word of a text is said, or all of it in one run (scripts that do not space words)."""
+        """Whether each word of a text is said; in scripts that do not space words, all of it in one run."""
         words = _WORD.findall(text.casefold())
-        return self._words.issuperset(words) or "".join(words) in self._run
+        if self._words.issuperset(words):
+            return True
+        return _UNSPACED.search(text) is not None and "".join(words) in self._run
 
     def share(self, other: Said) -> float:
         """The share of another's words that are said here."""

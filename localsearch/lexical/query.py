@@ -83,7 +83,7 @@ def analyze_query(
     count as terms. `knows` says which plain words occur (`LexicalIndex.knows`), to take apart what has digits in it.
     """
     text = " ".join([words, *phrases])
-    detected = detect_language(text)
+    detected = detect_language(text, phrase=True)
     stems = _stem_languages(languages or {}, detected)
     every = tuple(dict.fromkeys((*stems, *(languages or {}))))
     return LexicalQuery(

@@ -202,6 +202,8 @@ def decides_folder(name: bytes, *, comes_or_goes: bool) -> bool:
 
 def binary_file(name: bytes, first: Callable[[], bytes]) -> Skip | None:
     """A file whose ending says that it holds no text; `first` reads the bytes that decide where the ending does not."""
+    if name.startswith(b"~$"):
+        return Skip("binary", "the lock of a document that is open in an office program")
     ending = name[name.rfind(b".") :].lower()
     if ending in MEDIA:
         if find_spec("mutagen") is None:

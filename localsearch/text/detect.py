@@ -96,11 +96,12 @@ _LANGUAGES_OF_WORD = _invert(STOP_WORDS)
 _LANGUAGES_OF_LETTER = _invert(_LETTERS)
 
 
-def detect_language(text: str) -> str:
+def detect_language(text: str, *, phrase: bool = False) -> str:
     """ISO 639-1 code of the text's main language, '' if unsure.
 
     By script, then by function words; what is longer than a phrase, and not plainly one of the languages that no
-    other is like, by the statistics of letters that py3langid keeps.
+    other is like, by the statistics of letters that py3langid keeps. A `phrase`, such as a query, is told by its
+    function words alone however long it is: a search must not wait for a model.
 
     Example: `detect_language("Wo liegt der Bahnhof?")` is `"de"`, `detect_language("Bahnhof")` is `""`.
     """
@@ -113,7 +114,7 @@ def detect_language(text: str) -> str:
     if len(candidates) == 1:
         return candidates[0]
     language, lead = _by_words(sample, candidates)
-    if len(sample) < PHRASE or (language in _UNLIKE and lead >= _PLAINLY) or not candidates:
+    if phrase or len(sample) < PHRASE or (language in _UNLIKE and lead >= _PLAINLY) or not candidates:
         return language
     return _by_letters(whole) or language
 

@@ -157,13 +157,21 @@ def _begins(word: str, text: str, letters: bytes) -> bool:
         return asked.translate(None, _ASCII_SIGNS) in letters.translate(None, _ASCII_SIGNS)
     if asked in letters:
         capital = word.capitalize() in text or word.upper() in text
-        return capital or not text.isascii() or _beginning(asked).search(letters) is not None
+        if capital or not text.isascii() or _beginning(asked).search(letters) is not None:
+            return True
+        return _after_a_hump(word).search(text) is not None
     return asked in letters.translate(None, _JOINTS)
 
 
 @lru_cache(10_000)
 def _beginning(word: bytes) -> re.Pattern[bytes]:
     return re.compile(rb"(?<![a-z])" + word)
+
+
+@lru_cache(10_000)
+def _after_a_hump(word: str) -> re.Pattern[str]:
+    """A part that begins with a capital and goes on in any case, as AAb in aAAb."""
+    return re.compile(f"(?=[A-Z])(?i:{word})")
 
 
 def across_words(text: str) -> Iterator[Place]:

@@ -255,9 +255,29 @@ def test_only_what_no_word_has_in_it_is_passed_over(analyzer: Analyzer) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(ENGLISH)
+@example("aAAb")
 @example("rock'n'roll e-mail readFile RTFWord those os\x1cpath.os x\x0bos")
 def test_places_of_plain_forms_are_those_of_the_words(text: str) -> None:
     analyzer = Analyzer()
     for form in analyzer.words(text):
         assert analyzer.find_plain(text, frozenset({form})), form
         assert all(place[0] == form for place in analyzer.find_plain(text, frozenset({form})))
+
+
+def test_a_query_is_told_by_its_function_words_and_never_asks_the_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def asked(_: str) -> str:
+        raise AssertionError("the model was asked")
+
+    monkeypatch.setattr("localsearch.text.detect._by_letters", asked)
+    assert (
+        detect_language(
+            "wo liegt der Bahnhof und wann fährt der nächste Zug nach Hause heute Abend", phrase=True
+        )
+        == "de"
+    )
+    assert (
+        detect_language("kubernetes ingress controller timeout configuration reference manual", phrase=True)
+        == ""
+    )
