@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 
 from localsearch.caches import QueryLog, ResultCache, VectorCache
@@ -29,10 +30,12 @@ class Opener:
         self.analyzer = Analyzer()
 
     def make_home(self) -> None:
-        """Make the folder, for this user alone. Raises ReadOnlyError."""
+        """Make the folder, for this user alone even if it was there before. Raises ReadOnlyError."""
         home = self.settings.home
         try:
             home.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if home.stat().st_uid == os.geteuid() and home.stat().st_mode & 0o077:
+                home.chmod(0o700)
         except OSError as error:
             raise ReadOnlyError(
                 f"{home} cannot be made: {error.strerror}", hint="Choose another with --home."

@@ -1,4 +1,4 @@
-"""What keeps a worker in: Landlock for files and network, seccomp for sockets and programs, resource limits.
+"""What keeps a worker in: Landlock for files and network, a list of the system calls that it may make, resource limits.
 
 Everything here is Linux's own, called through ctypes, and works without privileges. Each measure is taken if the
 kernel has it; `confine` returns what is in force, as words for people, and `probe` tries what should now be impossible.
@@ -8,7 +8,6 @@ References: landlock(7), seccomp(2), linux/landlock.h, linux/seccomp.h, linux/fi
 from __future__ import annotations
 
 import ctypes
-import errno
 import importlib.util
 import os
 import platform
@@ -20,6 +19,7 @@ import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
 
+from localsearch.extract import seccomp
 from localsearch.settings import MB
 
 LIBRARIES = ("numpy", "msgspec", "kreuzberg", "pypdfium2", "selectolax", "python_calamine", "striprtf", "olefile",
@@ -37,25 +37,6 @@ _RULE_PATH_BENEATH, _VERSION_FLAG = 1, 1
 _EXECUTE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 2, 1 << 3
 _FILE_RIGHTS = ((1, 13), (2, 14), (3, 15), (5, 16))
 """Landlock versions, and how many file rights (bits from 0) each knows."""
-
-# System call numbers by machine: what a reader of files never needs and an intruder would.
-_DENIED = {
-    "x86_64": {
-        "socket": 41, "connect": 42, "accept": 43, "bind": 49, "listen": 50, "accept4": 288, "ptrace": 101,
-        "process_vm_readv": 310, "process_vm_writev": 311, "io_uring_setup": 425, "keyctl": 250, "bpf": 321,
-        "userfaultfd": 323, "unshare": 272, "mount": 165, "pidfd_getfd": 438,
-    },
-    "aarch64": {
-        "socket": 198, "connect": 203, "accept": 202, "bind": 200, "listen": 201, "accept4": 242, "ptrace": 117,
-        "process_vm_readv": 270, "process_vm_writev": 271, "io_uring_setup": 425, "keyctl": 219, "bpf": 280,
-        "userfaultfd": 282, "unshare": 97, "mount": 40, "pidfd_getfd": 438,
-    },
-}  # fmt: skip
-_PROGRAMS = {"x86_64": {"execve": 59, "execveat": 322}, "aarch64": {"execve": 221, "execveat": 281}}
-_AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-_LOAD, _JUMP_EQUAL, _JUMP_ABOVE, _RETURN = 0x20, 0x15, 0x35, 0x06
-_ALLOW, _DENY = 0x7FFF0000, 0x00050000 | errno.EPERM
-_X32_BIT = 0x40000000
 
 
 def confine(memory_mb: int, programs: bool) -> dict[str, str]:
@@ -77,6 +58,7 @@ def probe() -> dict[str, str]:
         "open a file": _tried(_open_file),
         "open a socket": _tried(_open_socket),
         "write a file": _tried(_write_file),
+        "signal a process": _tried(lambda: os.kill(os.getppid(), 0)),
     }
 
 
@@ -188,28 +170,12 @@ def _allow(ruleset: int, place: Path) -> None:
 
 def _seccomp(programs: bool) -> dict[str, str]:
     machine = platform.machine()
-    if machine not in _DENIED or ctypes.sizeof(ctypes.c_void_p) != 8:
+    if machine not in seccomp.MACHINES or ctypes.sizeof(ctypes.c_void_p) != 8:
         return {"seccomp": f"not for {machine}"}
-    denied = list(_DENIED[machine].values()) + ([] if programs else list(_PROGRAMS[machine].values()))
-    code = _filter(_AUDIT_ARCH[machine], denied)
+    code = seccomp.filter_for(machine, os.getpid(), programs=programs)
     buffer = ctypes.create_string_buffer(code, len(code))
     program = struct.pack("@HxxxxxxP", len(code) // 8, ctypes.addressof(buffer))
     if _LIBC.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, program, 0, 0):
         return {"seccomp": os.strerror(ctypes.get_errno())}
     runs = "runs other programs" if programs else "no other programs"
     return {"seccomp": f"no sockets, {runs}", "network": "no sockets of any kind"}
-
-
-def _filter(architecture: int, denied: list[int]) -> bytes:
-    """A classic BPF program that refuses these calls, and all calls of another architecture, with EPERM."""
-    steps = len(denied)
-    lines = [
-        (_LOAD, 0, 0, 4),
-        (_JUMP_EQUAL, 0, steps + 3, architecture),
-        (_LOAD, 0, 0, 0),
-        (_JUMP_ABOVE, steps + 1, 0, _X32_BIT),
-        *((_JUMP_EQUAL, steps - index, 0, number) for index, number in enumerate(denied)),
-        (_RETURN, 0, 0, _ALLOW),
-        (_RETURN, 0, 0, _DENY),
-    ]
-    return b"".join(struct.pack("=HBBI", *line) for line in lines)

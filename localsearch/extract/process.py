@@ -168,7 +168,8 @@ class Worker:
         assert self._process is not None
         if not isinstance(error, TimeoutError):
             self._reap(time.monotonic() + DYING_S)
-        self._kill(self._process)  # and any program that it has started
+        if self._process.returncode is None:
+            self._kill(self._process)
         status = self._process.returncode
         self.stop()
         if isinstance(error, TimeoutError):
@@ -180,7 +181,12 @@ class Worker:
         process = self._process
         while process is not None and process.returncode is None:
             try:
-                done, status, usage = os.wait4(process.pid, os.WNOHANG if deadline else 0)
+                ended = os.waitid(
+                    os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | (os.WNOHANG if deadline else 0)
+                )
+                if ended:
+                    self._kill(process)  # what it has started, while its number is still its group's
+                done, status, usage = os.wait4(process.pid, os.WNOHANG)
             except ChildProcessError:
                 process.returncode = 0
                 return

@@ -27,6 +27,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
     *(ROOT / "docs").rglob("*.md"),
     *(ROOT / "benchmarks").glob("*.md"),
 ]
@@ -125,3 +126,10 @@ def test_every_module_says_what_it_is() -> None:
         path for path in modules if not (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").strip()
     ]
     assert silent == []
+
+
+def test_each_fault_names_a_test_that_is_there() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs" / "ROBUSTNESS.md").read_text("utf-8"))
+    assert len(named) > 30
+    missing = [name for file, name in named if f"def {name}(" not in (ROOT / file).read_text("utf-8")]
+    assert missing == []

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
-from msgspec import structs
 
 from localsearch.engine import Engine
 from localsearch.errors import DamagedError, UsageError
@@ -138,7 +138,7 @@ def test_an_entry_that_is_no_node_is_damage(tmp_path: Path, entry: int) -> None:
 def test_ids_and_nodes_that_are_none_are_damage(tmp_path: Path, ids: list[int], nodes: list[int]) -> None:
     index = graph_of(tmp_path)
     assert index.generation is not None
-    told = structs.replace(index.generation, count=2, nodes=2)
+    told = msgspec.structs.replace(index.generation, count=2, nodes=2)
     (tmp_path / "made.ids").write_bytes(np.array(ids, "<i8").tobytes() + np.array(nodes, "<i4").tobytes())
     with pytest.raises(DamagedError, match="ids or nodes that are none"):
         Entries.read(tmp_path / "made.ids", told)

@@ -14,7 +14,6 @@ import pytest
 from localsearch.errors import ExtractionError, UnavailableError
 from localsearch.extract import Extractor, Outcome, confinement
 from localsearch.extract import process as processes
-from localsearch.extract.confine import _filter
 from localsearch.settings import ExtractSettings
 
 SETTINGS = ExtractSettings(workers=2, memory_mb=512, cpu_s=30, wall_s=60)
@@ -244,31 +243,6 @@ def test_what_a_worker_may_do_is_said_and_true() -> None:
     if found.get("seccomp", "").startswith("no sockets"):
         assert found["open a socket"] == "refused"
         assert found["network"] == "no sockets of any kind"
-
-
-@pytest.mark.parametrize(
-    ("architecture", "number", "allowed"),
-    [(7, 0, True), (7, 41, False), (7, 42, False), (7, 43, True), (8, 0, False), (7, 0x40000000, False)],
-)
-def test_the_filter_of_system_calls(architecture: int, number: int, allowed: bool) -> None:
-    """Run as the kernel runs it: jumps count from the next instruction."""
-    assert _run(_filter(7, [41, 42]), architecture, number) == (0x7FFF0000 if allowed else 0x00050001)
-
-
-def _run(code: bytes, architecture: int, number: int) -> int:
-    import struct
-
-    lines = list(struct.iter_unpack("=HBBI", code))
-    at, loaded = 0, 0
-    while True:
-        operation, yes, no, value = lines[at]
-        at += 1
-        if operation == 0x06:
-            return int(value)
-        if operation == 0x20:
-            loaded = {4: architecture, 0: number}[value]
-        else:
-            at += yes if (loaded == value if operation == 0x15 else loaded >= value) else no
 
 
 def test_wild_files(shared_wild: Callable[[], Path], extractor: Extractor) -> None:
