@@ -156,9 +156,6 @@ class _Line(NamedTuple):
 @cache
 def _rapid() -> Any:
     """RapidOCR with the models in its package, on one thread, silent."""
-    import logging
-
-    logging.disable(logging.WARNING)
     from rapidocr import RapidOCR
 
     return RapidOCR(

@@ -155,8 +155,12 @@ def _by_words(sample: str, candidates: tuple[str, ...]) -> tuple[str, float]:
 
 
 def _by_letters(sample: str) -> str:
-    """The language by py3langid's model, '' where it is not sure."""
-    language, sure = _model().classify(unicodedata.normalize("NFC", sample))
+    """The language by py3langid's model, '' where it is not sure or the model cannot be read just now."""
+    try:
+        model = _model()
+    except OSError:  # no file descriptor is left, say: the next text asks again
+        return ""
+    language, sure = model.classify(unicodedata.normalize("NFC", sample))
     return _SAME_AS.get(language, language) if sure >= _SURE and len(language) == 2 else ""
 
 

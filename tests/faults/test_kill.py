@@ -65,6 +65,7 @@ def _make_old(home: Path) -> None:
     connection = sqlite3.connect(home / "index.db")
     connection.execute("DROP TABLE tokens")
     connection.execute("DROP TABLE feedback")
+    connection.execute("ALTER TABLE files DROP COLUMN notes")
     connection.execute("ALTER TABLE documents DROP COLUMN named")
     connection.execute("ALTER TABLE documents DROP COLUMN digest")
     connection.execute("ALTER TABLE vectors DROP COLUMN crc")
