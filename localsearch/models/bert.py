@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from localsearch.errors import ModelFormatError
 from localsearch.models.weights import Weights
 
+WORDS = "embeddings.word_embeddings.weight"
+PACKED, SCALES = ".packed", ".scales"
+"""What follows that name where the table is in blocks, see models/words.py."""
 # Families whose graph is BERT's. RoBERTa's positions start after the padding index; nothing else differs.
 FAMILIES = {"bert": 0, "roberta": 1, "xlm-roberta": 1, "camembert": 1}
 ACTIVATIONS = ("gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "relu")
@@ -117,7 +120,8 @@ class BertWeights:
     @property
     def vocabulary(self) -> int:
         """Rows of the word table."""
-        return self.weights.tensor(self.name("embeddings.word_embeddings.weight")).shape[0]
+        name = self.name(WORDS)
+        return self.weights.tensor(name if name in self.weights else name + PACKED).shape[0]
 
     def positions(self) -> NDArray[np.float32]:
         """The whole position table."""
@@ -138,8 +142,9 @@ class BertWeights:
 
 def _prefix(weights: Weights) -> str:
     for name in weights.tensors:
-        if name.endswith("embeddings.word_embeddings.weight"):
-            return name.removesuffix("embeddings.word_embeddings.weight")
+        for known in (WORDS, WORDS + PACKED):
+            if name.endswith(known):
+                return name.removesuffix(known)
     raise unsupported("its weights are not named as BERT's are")
 
 

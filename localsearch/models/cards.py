@@ -29,12 +29,13 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """Where files come from: `wheel` (package, version, its size, folder inside it) or `hub` (repo, revision)."""
+    """Where files come from: `wheel` (package, version, its size, folder inside it, platform if it has one) or `hub` (repo, revision)."""
 
     kind: Literal["wheel", "hub"]
     package: str = ""
     version: str = ""
     folder: str = ""
+    platform: str = ""
     bytes: int = 0
     repo: str = ""
     revision: str = "main"

@@ -14,8 +14,10 @@ from localsearch.models.bert import BertWeights, read_config, read_shape
 from localsearch.models.calibrate import smoothing
 from localsearch.models.cards import TOKENIZER, WEIGHTS, Card
 from localsearch.models.network import classifier_graph, encoder_graph, fusable
+from localsearch.models.packed import packed_file, unpack
 from localsearch.models.tokens import Tokenizer
 from localsearch.models.weights import Weights
+from localsearch.models.words import blocked_words
 from localsearch.platform.processor import safe_int8
 
 
@@ -24,6 +26,9 @@ def convert(card: Card, folder: Path) -> tuple[Card, bool]:
 
     Raises ModelFormatError when the model is not of the BERT family.
     """
+    packed = packed_file(folder)
+    if packed:
+        unpack(packed)
     shape = read_shape(read_config(folder))
     bert = BertWeights(Weights.open(folder / WEIGHTS), shape)
     if card.kind == "reranker" and shape.labels != 1:
@@ -39,6 +44,7 @@ def convert(card: Card, folder: Path) -> tuple[Card, bool]:
     fp32.write_bytes(graph("fp32").SerializeToString())
     factors = smoothing(bert, fp32, Tokenizer.load(folder / TOKENIZER, card.max_tokens))
     reduce_range = not safe_int8()
+    graph = partial(graph, words=blocked_words(bert, folder))
     int8 = graph("int8", smoothing=factors, reduce_range=reduce_range)
     (folder / "int8.onnx").write_bytes(int8.SerializeToString())
     if fusable(shape) and not reduce_range:

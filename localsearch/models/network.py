@@ -22,8 +22,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from localsearch.models.bert import BertWeights, Shape, unsupported
-from localsearch.models.graph import OWN, GraphBuilder
+from localsearch.models.bert import WORDS, BertWeights, Shape, unsupported
+from localsearch.models.graph import MICROSOFT, OWN, GraphBuilder
+from localsearch.models.words import BLOCK, WordTable, stored_words
 
 Precision = Literal["fp32", "int8"]
 Array = NDArray[np.float32]
@@ -49,10 +50,11 @@ def encoder_graph(
     *,
     smoothing: Smoothing | None = None,
     reduce_range: bool = False,
+    words: WordTable | None = None,
     fused: bool = False,
 ) -> onnx.ModelProto:
     """ids (batch, length) int32 → `embedding` (batch, width) and `tokens` (batch, length, width)."""
-    network = (_Fused if fused else _Network)(bert, precision, smoothing or {}, reduce_range)
+    network = (_Fused if fused else _Network)(bert, precision, smoothing or {}, reduce_range, words)
     network.tokens("tokens", first_only=False)
     pooled = network.pool("tokens", pooling)
     network.build.node("Identity", [network.unit(pooled) if normalize else pooled], "embedding")
@@ -66,11 +68,12 @@ def classifier_graph(
     *,
     smoothing: Smoothing | None = None,
     reduce_range: bool = False,
+    words: WordTable | None = None,
     fused: bool = False,
 ) -> onnx.ModelProto:
     """ids and segments (batch, length) int32 → `logits` (batch, labels)."""
     kind = _Fused if fused else _Network
-    network = kind(bert, precision, smoothing or {}, reduce_range, segments=True)
+    network = kind(bert, precision, smoothing or {}, reduce_range, words, segments=True)
     network.tokens("tokens", first_only=True)
     network.classify(network.pool("tokens", "cls"), "logits")
     return network.build.model(["ids", "segments"], {"logits": ["batch", bert.shape.labels]})
@@ -114,12 +117,14 @@ class _Network:
         precision: Precision,
         smoothing: Smoothing,
         reduce_range: bool,
+        words: WordTable | None,
         segments: bool = False,
     ) -> None:
         self.bert = bert
         self.precision = precision
         self.smoothing = smoothing
         self.segments = segments
+        self.table = words if precision == "int8" else stored_words(bert)
         self.build = GraphBuilder(bert.weights, reduce_range)
 
     def tokens(self, name: str, first_only: bool) -> None:
@@ -166,8 +171,7 @@ class _Network:
 
     def _embed(self) -> Normed:
         build, bert = self.build, self.bert
-        words = build.stored(bert.name("embeddings.word_embeddings.weight"))
-        rows = build.node("Gather", [words, "ids"], "embeddings.words")
+        rows = self._words("embeddings.words")
         kinds, table = bert.segments(), bert.positions()
         if self.segments and len(kinds) > 1:
             kind = build.node("Gather", [build.constant("kinds", kinds), "segments"], "embeddings.kinds")
@@ -177,6 +181,15 @@ class _Network:
         places = self._places(build.constant("positions", table))
         total = build.node("Add", [rows, places], "embeddings.sum")
         return self._norm("embeddings", total, bert.name("embeddings.LayerNorm"))
+
+    def _words(self, name: str) -> str:
+        """The rows of the ids: of the floats, or of blocks."""
+        build, table = self.build, self.table
+        if table is None:
+            return build.node("Gather", [build.stored(self.bert.name(WORDS)), "ids"], name)
+        packed, scales = (build.stored(part, table.weights) for part in (table.packed, table.scales))
+        how = {"bits": table.bits, "block_size": BLOCK, "gather_axis": 0, "quantize_axis": 1}
+        return build.node("GatherBlockQuantized", [packed, "ids", scales], name, MICROSOFT, **how)
 
     def _places(self, table: str) -> str:
         """A row of the position table for each token: by its place, or as RoBERTa counts."""

@@ -1,4 +1,4 @@
-"""Read a safetensors file without its library: a JSON header, then raw little-endian arrays.
+"""Read and write a safetensors file without its library: a JSON header, then raw little-endian arrays.
 
 Format: https://github.com/huggingface/safetensors#format
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,10 @@ _TYPES: dict[str, np.dtype[Any]] = {
     "F16": np.dtype("<f2"),
     "BF16": np.dtype("<u2"),
     "F64": np.dtype("<f8"),
+    "U8": np.dtype("u1"),
 }
 _MAX_HEADER = 100_000_000
+_ALIGNMENT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,21 @@ class Weights:
                 hint="Use the unquantised release of this model.",
             )
         return tensor
+
+
+def write_weights(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays of float32 or uint8 in the order given; their bytes begin at a multiple of 64."""
+    names = {np.dtype(np.float32): "F32", np.dtype(np.uint8): "U8"}
+    header, end = {}, 0
+    for name, array in arrays.items():
+        start, end = end, end + array.nbytes
+        header[name] = {"dtype": names[array.dtype], "shape": array.shape, "data_offsets": [start, end]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-(8 + len(text)) % _ALIGNMENT)
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for array in arrays.values():
+            file.write(np.ascontiguousarray(array).data)
 
 
 def _header(path: Path, size: int) -> tuple[dict[str, Any], int]:
