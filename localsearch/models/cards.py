@@ -29,7 +29,10 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """Where files come from: `wheel` (package, version, its size, folder inside it, platform if it has one) or `hub` (repo, revision)."""
+    """Where files come from: `hub` (repo, revision), or `wheel` (package, version, its size, folder inside it).
+
+    A wheel made for one platform names it; only its data is taken, on any.
+    """
 
     kind: Literal["wheel", "hub"]
     package: str = ""

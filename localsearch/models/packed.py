@@ -13,6 +13,7 @@ import json
 import mmap
 import struct
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def packed_file(folder: Path) -> Path | None:
 
 
 def unpack(path: Path) -> None:
-    """Write a model's three files beside `path`, which is removed. ModelFormatError when it is cut short or strange."""
+    """Write a model's three files beside `path`. ModelFormatError when it is cut short or strange."""
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             _write(data, path.parent)
@@ -85,7 +86,6 @@ def unpack(path: Path) -> None:
         raise ModelFormatError(
             f"{path.name} does not hold what its layout says: {error}", hint="Fetch or copy the file again."
         ) from error
-    path.unlink()
 
 
 def _magic(path: Path) -> bytes:
@@ -165,9 +165,10 @@ class _Reader:
         (length,) = self._take("<Q")
         ends = self._array("<u4", count + 1)
         scores = self._array("<f4", count)
-        start = self._skip(length)
-        texts = tuple(self._data[start + a : start + b].decode("utf-8") for a, b in zip(ends, ends[1:]))
-        return Pieces(texts, tuple(scores.tolist()), *special, replacements=self._replacements())
+        place = self._skip(length)
+        texts = tuple(self._data[place + a : place + b].decode("utf-8") for a, b in pairwise(ends))
+        start, end, padding, unknown = special
+        return Pieces(texts, tuple(scores.tolist()), start, end, padding, unknown, self._replacements())
 
     def _replacements(self) -> dict[str, str]:
         """What the normaliser puts in place of a character, by that character."""

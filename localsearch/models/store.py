@@ -24,6 +24,7 @@ from localsearch.models.files import publish, staging, storage_errors
 from localsearch.models.folder import check_name, model_files, read_folder
 from localsearch.models.lock import Lock
 from localsearch.models.manifest import MANIFEST, Manifest, pins
+from localsearch.models.packed import packed_file
 from localsearch.models.runner import Tally
 from localsearch.platform.cores import cores
 from localsearch.platform.processor import safe_int8
@@ -169,8 +170,12 @@ class ModelStore:
         return True
 
     def _import(self, path: Path, name: str) -> Card:
-        files = model_files(path)
-        card = next((card for card in self._cards if card.name == name), None) or read_folder(path, name)
+        card = next((card for card in self._cards if card.name == name), None)
+        if card is not None and packed_file(path):
+            files = {file: path / file for file in card.files}
+        else:
+            files = model_files(path)
+        card = card or read_folder(path, name)
         with staging(self.folder) as folder:
             with storage_errors(self.folder):
                 for file, source in files.items():
@@ -182,8 +187,13 @@ class ModelStore:
         """Convert the files in `folder` and put it in place; `origin` has the model as it came, for an export."""
         with storage_errors(self.folder):
             built, reduce_range = _converted(card, folder, origin)
-            Manifest(built, pins(folder), reduce_range, source).write(folder)
+            files, packed = pins(folder), packed_file(folder)
+            if packed:  # what it held is in the other files now
+                del files[packed.name]
+            Manifest(built, files, reduce_range, source).write(folder)
             self._fetcher.learn(card, folder)
+            if packed:
+                packed.unlink()
         publish(folder, self._at(card.name))
         return built
 
