@@ -54,6 +54,8 @@ class Card:
     """What is known of a model before it is fetched.
 
     `max_tokens` counts special tokens. Prefixes are put before queries and documents as the model was trained.
+    `languages` are ISO 639-1 codes, none where unknown. `disk` and `memory` are bytes as measured, installed and
+    loaded in 8 bits; 0 where nobody did.
     """
 
     name: str
@@ -62,14 +64,23 @@ class Card:
     licence: str = ""
     languages: tuple[str, ...] = ()
     dimensions: int = 0
+    layers: int = 0
     max_tokens: int = 512
     pooling: str = "mean"
     normalize: bool = True
     lowercase: bool = False
     query_prefix: str = ""
     document_prefix: str = ""
+    disk: int = 0
+    memory: int = 0
     files: dict[str, Pin] = field(default_factory=dict)
     sources: tuple[ModelSource, ...] = ()
+
+    @property
+    def download(self) -> int:
+        """Bytes that the first source sends; 0 where unknown."""
+        package = self.sources[0].bytes if self.sources else 0
+        return package or sum(pin.bytes for pin in self.files.values())
 
 
 def cards_folder() -> Path:
