@@ -54,6 +54,8 @@ class Card:
     """What is known of a model before it is fetched.
 
     `max_tokens` counts special tokens. Prefixes are put before queries and documents as the model was trained.
+    `dense` names the folders of linear layers over the pooled vector, in order; `cut` keeps that many of the leading
+    dimensions, which only a model trained so allows (Matryoshka, https://arxiv.org/abs/2205.13147).
     `languages` are ISO 639-1 codes, none where unknown. `disk` and `memory` are bytes as measured, installed and
     loaded in 8 bits; 0 where nobody did.
     """
@@ -68,6 +70,8 @@ class Card:
     max_tokens: int = 512
     pooling: str = "mean"
     normalize: bool = True
+    dense: tuple[str, ...] = ()
+    cut: int = 0
     lowercase: bool = False
     query_prefix: str = ""
     document_prefix: str = ""

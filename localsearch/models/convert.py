@@ -13,7 +13,8 @@ from localsearch.errors import ModelFormatError
 from localsearch.models.bert import BertWeights, read_config, read_shape
 from localsearch.models.calibrate import smoothing
 from localsearch.models.cards import TOKENIZER, WEIGHTS, Card
-from localsearch.models.network import classifier_graph, encoder_graph, fusable
+from localsearch.models.dense import read_dense
+from localsearch.models.network import classifier_graph, encoder_graph, fusable, output_width
 from localsearch.models.packed import packed_file, unpack
 from localsearch.models.tokens import Tokenizer
 from localsearch.models.weights import Weights
@@ -36,8 +37,10 @@ def convert(card: Card, folder: Path) -> tuple[Card, bool]:
             f"{card.name}: it gives {shape.labels} labels; a re-ranker gives one",
             hint="Choose one trained to score a query with a chunk.",
         )
-    card = replace(card, dimensions=shape.width, max_tokens=min(card.max_tokens, shape.max_tokens))
-    graph = partial(encoder_graph, bert, card.pooling, card.normalize)
+    dense = [read_dense(folder / name) for name in card.dense]
+    width = output_width(shape.width, dense, card.cut)
+    card = replace(card, dimensions=width, max_tokens=min(card.max_tokens, shape.max_tokens))
+    graph = partial(encoder_graph, bert, card.pooling, card.normalize, dense=dense, cut=card.cut)
     if card.kind == "reranker":
         graph = partial(classifier_graph, bert)
     fp32 = folder / "fp32.onnx"

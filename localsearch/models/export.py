@@ -32,6 +32,11 @@ def export(card: Card, source: Path, folder: Path) -> tuple[Card, bool]:
             f"{card.name}: only re-rankers of the BERT family can be used",
             hint="Choose one with a BERT inside.",
         )
+    if card.dense or card.cut:
+        raise ModelFormatError(
+            f"{card.name}: Dense modules and fewer dimensions are known for the BERT family alone",
+            hint="Choose another; models list names some.",
+        )
     with TemporaryDirectory(dir=folder, prefix=".export-") as work:
         path = _exported(source, Path(work))
         wrapped, width = _wrap(path, card.pooling, card.normalize)

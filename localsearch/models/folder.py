@@ -48,7 +48,15 @@ def model_files(folder: Path) -> dict[str, Path]:
                 hint="Give the whole sentence-transformers folder, with config.json, tokenizer.json and "
                 "model.safetensors.",
             )
-    return {name: inner / name for name in (CONFIG, WEIGHTS, TOKENIZER)}
+    found = {name: inner / name for name in (CONFIG, WEIGHTS, TOKENIZER)}
+    modules = _modules(folder)
+    _check_modules(modules)
+    for path in _dense(modules):
+        for name in (CONFIG, WEIGHTS):
+            if not (folder / path / name).is_file():
+                raise ModelFormatError(f"{folder}: {path}/{name} is missing", hint="Copy the model again.")
+            found[f"{path}/{name}"] = folder / path / name
+    return found
 
 
 def read_folder(folder: Path, name: str) -> Card:
@@ -58,8 +66,7 @@ def read_folder(folder: Path, name: str) -> Card:
     if any("SequenceClassification" in str(kind) for kind in config.get("architectures") or ()):
         return Card(name=name, kind="reranker", summary="Imported.", max_tokens=_max_tokens(inner, config))
     modules = _modules(folder)
-    kinds = [str(module["type"]).rpartition(".")[2] for module in modules]
-    _check_modules(kinds)
+    kinds = _kinds(modules)
     pooling = _pooling(folder / modules[1]["path"]) if "Pooling" in kinds else "mean"
     prompts = _json(folder / "config_sentence_transformers.json").get("prompts") or {}
     return Card(
@@ -69,6 +76,8 @@ def read_folder(folder: Path, name: str) -> Card:
         max_tokens=_max_tokens(inner, config),
         pooling=pooling,
         normalize="Normalize" in kinds,
+        dense=_dense(modules),
+        cut=_cut(folder),
         lowercase=bool(_json(inner / "sentence_bert_config.json").get("do_lower_case")),
         query_prefix=str(prompts.get("query") or ""),
         document_prefix=str(prompts.get("document") or prompts.get("passage") or ""),
@@ -88,12 +97,34 @@ def _modules(folder: Path) -> list[dict[str, Any]]:
     return [{"path": "", **module} for module in sorted(modules, key=lambda item: item.get("idx", 0))]
 
 
-def _check_modules(kinds: list[str]) -> None:
-    """Only these three, in this order, are built into the graph."""
-    if kinds not in (["Transformer"], ["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
+def _kinds(modules: list[dict[str, Any]]) -> list[str]:
+    return [str(module["type"]).rpartition(".")[2] for module in modules]
+
+
+def _check_modules(modules: list[dict[str, Any]]) -> None:
+    """Only these, in this order, are built into the graph."""
+    kinds = _kinds(modules)
+    dense = kinds.count("Dense")
+    known = ["Transformer", "Pooling", *["Dense"] * dense, "Normalize"]
+    if kinds not in (known[:1], known[:-1], known):
         raise _unusable(
-            f"it is made of {', '.join(kinds)}; only Transformer, Pooling and Normalize are known"
+            f"it is made of {', '.join(kinds)}; only Transformer, Pooling, Dense and Normalize are known, in this order"
         )
+
+
+def _dense(modules: list[dict[str, Any]]) -> tuple[str, ...]:
+    """The folders of the Dense modules; paths that lead elsewhere are refused."""
+    paths = [str(module["path"]) for module, kind in zip(modules, _kinds(modules)) if kind == "Dense"]
+    for path in paths:
+        if not _NAME.fullmatch(path):
+            raise _unusable(f"a Dense module lies at {path!r}")
+    return tuple(paths)
+
+
+def _cut(folder: Path) -> int:
+    """The dimensions that the model's own settings keep, 0 for all."""
+    cut = _json(folder / "config_sentence_transformers.json").get("truncate_dim")
+    return int(cut) if is_number(cut) and cut > 0 else 0
 
 
 def _transformer_path(folder: Path) -> str:

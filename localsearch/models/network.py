@@ -12,7 +12,7 @@ shapes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from localsearch.models.bert import WORDS, BertWeights, Shape, unsupported
+from localsearch.models.dense import Dense
 from localsearch.models.graph import MICROSOFT, OWN, GraphBuilder
 from localsearch.models.words import BLOCK, WordTable, stored_words
 
@@ -52,14 +53,20 @@ def encoder_graph(
     reduce_range: bool = False,
     words: WordTable | None = None,
     fused: bool = False,
+    dense: Sequence[Dense] = (),
+    cut: int = 0,
 ) -> onnx.ModelProto:
-    """ids (batch, length) int32 → `embedding` (batch, width) and `tokens` (batch, length, width)."""
+    """ids (batch, length) int32 → `embedding` (batch, width) and `tokens` (batch, length, width).
+
+    `embedding` is as wide as the last of `dense`, or as `cut`, where there are any.
+    """
     network = (_Fused if fused else _Network)(bert, precision, smoothing or {}, reduce_range, words)
     network.tokens("tokens", first_only=False)
-    pooled = network.pool("tokens", pooling)
+    pooled = network.cut(network.dense(network.pool("tokens", pooling), dense), cut)
     network.build.node("Identity", [network.unit(pooled) if normalize else pooled], "embedding")
     width = bert.shape.width
-    return network.build.model(["ids"], {"embedding": ["batch", width], "tokens": ["batch", "length", width]})
+    outputs = {"embedding": ["batch", output_width(width, dense, cut)], "tokens": ["batch", "length", width]}
+    return network.build.model(["ids"], outputs)
 
 
 def classifier_graph(
@@ -77,6 +84,12 @@ def classifier_graph(
     network.tokens("tokens", first_only=True)
     network.classify(network.pool("tokens", "cls"), "logits")
     return network.build.model(["ids", "segments"], {"logits": ["batch", bert.shape.labels]})
+
+
+def output_width(width: int, dense: Sequence[Dense], cut: int) -> int:
+    """Dimensions of a model's vectors."""
+    whole = len(dense[-1].bias) if dense else width
+    return min(cut, whole) if cut else whole
 
 
 def fusable(shape: Shape) -> bool:
@@ -148,6 +161,27 @@ class _Network:
             axis = build.constant("pooled.axis", np.array([1], np.int64))
             return build.node(_REDUCTIONS[pooling], [tokens, axis], "pooled", keepdims=0)
         raise unsupported(f"its pooling is {pooling}")
+
+    def dense(self, pooled: str, layers: Sequence[Dense]) -> str:
+        """Each linear layer over the pooled vector, with its activation."""
+        build = self.build
+        for index, layer in enumerate(layers):
+            stem = f"dense{index}"
+            parts = [
+                build.constant(f"{stem}.weight", layer.weight),
+                build.constant(f"{stem}.bias", layer.bias),
+            ]
+            pooled = build.node("Gemm", [pooled, *parts], stem, transB=1)
+            if layer.activation:
+                pooled = build.node(layer.activation, [pooled], f"{stem}.activation")
+        return pooled
+
+    def cut(self, pooled: str, dimensions: int) -> str:
+        """The leading dimensions, all for 0."""
+        if not dimensions:
+            return pooled
+        ends = [self.build.constant(f"cut.{at}", np.array([at], np.int64)) for at in (0, dimensions, 1)]
+        return self.build.node("Slice", [pooled, *ends], "cut")
 
     def unit(self, pooled: str) -> str:
         """Rows of length one; a zero row stays zero."""

@@ -179,6 +179,7 @@ class ModelStore:
         with staging(self.folder) as folder:
             with storage_errors(self.folder):
                 for file, source in files.items():
+                    (folder / file).parent.mkdir(exist_ok=True)
                     shutil.copyfile(source, folder / file)
             self._fetcher.check(card, folder)
             return self._install(card, folder, path, "a folder carried in by hand")
