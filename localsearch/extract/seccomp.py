@@ -2,7 +2,8 @@
 
 A list of what is allowed holds against calls that nobody thought of and against those of kernels to come: changing
 modes, times, attributes or names of files, keys, System V memory, namespaces, mounts, tracing, priorities, limits and
-signals of other processes, sockets to anyone else. A process cannot leave its group either, so that whoever kills the group ends all.
+signals of other processes, sockets to anyone else. A process cannot leave its group either, so that whoever kills the
+group ends all.
 
 References: seccomp(2), linux/filter.h, linux/sched.h, syscalls(2).
 """
