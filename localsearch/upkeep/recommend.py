@@ -23,8 +23,8 @@ _SERVED = 0.9
 _SAMPLE, _LARGEST = 24, 2.0
 """Chunks that are embedded to measure, and the seconds after which that ends."""
 _SEED = 7
-_VECTOR_BYTES = 5
-"""Of each dimension of a chunk: four in the database and one in the vector index."""
+_VECTOR_BYTES = {"int8": 2, "int12": 3, "int16": 4}
+"""Of each dimension of a chunk, in the database and in the vector index together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ class _Costs:
             download=0 if here else card.download,
             disk=folder_bytes(self._models.folder / card.name) if here else card.disk,
             memory=card.memory,
-            vectors=self.chunks * card.dimensions * _VECTOR_BYTES,
+            vectors=self.chunks * card.dimensions * _VECTOR_BYTES[self._models.settings.vectors.storage],
             seconds=seconds if seconds is not None else estimated,
             measured=seconds is not None,
         )

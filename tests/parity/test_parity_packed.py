@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,3 +80,27 @@ def test_vectors_are_those_of_the_engine(reference: Reference, precision: str) -
         assert min(found) > (0.75 if name in OTHER_VECTORS else 0.98), name
     same = [name in LANGUAGES for name in TEXTS]
     assert documents[same].mean() > 0.99
+
+
+def test_german_questions_find_their_paragraphs(
+    reference: Reference, shared_bench: Callable[[str], Path]
+) -> None:
+    """nDCG@10 by cosine alone over every paragraph; each question has one that answers it."""
+    folder = shared_bench("germanquad")
+    corpus = [json.loads(line) for line in (folder / "corpus.jsonl").read_text("utf-8").splitlines()]
+    asked = [json.loads(line) for line in (folder / "queries.jsonl").read_text("utf-8").splitlines()][::20]
+    rows = (folder / "qrels" / "test.tsv").read_text("utf-8").splitlines()[1:]
+    relevant = {tuple(row.split("\t")[:2]) for row in rows if row.split("\t")[2] != "0"}
+    encoder = reference.store.encoder(NAME)
+    vectors = encoder.encode_documents(
+        [f"{document.get('title', '')} {document['text']}" for document in corpus]
+    )
+    scores = []
+    for question in asked:
+        best = np.argsort(-(vectors @ encoder.encode_query(question["text"])))[:10]
+        gains = [(question["_id"], corpus[at]["_id"]) in relevant for at in best]
+        ideal = min(10, sum(query == question["_id"] for query, _ in relevant))
+        reached = sum(gain / np.log2(rank + 2) for rank, gain in enumerate(gains))
+        scores.append(reached / sum(1 / np.log2(rank + 2) for rank in range(ideal)))
+    assert len(scores) > 100
+    assert np.mean(scores) > 0.88

@@ -94,7 +94,7 @@ def test_a_german_index_is_told_what_a_better_model_costs(settings: Settings) ->
         assert (found.chunks, found.current.name, found.current.covers) == (4, "english", 0.0)
         assert found.better is not None
         assert (found.better.name, found.better.covers, found.better.installed) == ("many", 1.0, True)
-        assert found.better.vectors == 4 * 32 * 5
+        assert found.better.vectors == 4 * 32 * 3
         assert found.better.disk == sum(path.stat().st_size for path in (settings.models / "many").iterdir())
         assert found.better.measured
         assert found.better.seconds
