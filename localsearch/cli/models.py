@@ -90,7 +90,7 @@ def _recommend_model(args: argparse.Namespace, console: Console, store: ModelSto
         console.table(rows + [_candidate_row(candidate) for candidate in candidates])
         console.say(found.why)
         if found.command:
-            console.say(f"Build it beside the one in use: {found.command}")
+            console.say(f"Build it beside the one in use, while no server holds the index: {found.command}")
             console.say("Then hold them against each other: localsearch versions compare OLD NEW")
     return found
 
