@@ -315,9 +315,12 @@ def add_dense(
         )
         config = {"in_features": width, "out_features": size, "bias": bias, "activation_function": activation}
         _write(path / "config.json", config)
-        entries.append({"name": str(index), "path": path.name, "type": "sentence_transformers.models.Dense"})
+        entries.append({"path": path.name, "type": "sentence_transformers.models.Dense"})
         found.append((weight, shift))
         width = size
     ordered = [*modules[:2], *entries, *modules[2:]]
-    _write(folder / "modules.json", [{**module, "idx": index} for index, module in enumerate(ordered)])
+    _write(
+        folder / "modules.json",
+        [{**module, "idx": index, "name": str(index)} for index, module in enumerate(ordered)],
+    )
     return found

@@ -32,7 +32,18 @@ OTHER_TOKENS = {
     "special": "the text of a special token is that token, as in transformers",
     "combining": "two marks in another order: composition puts them in canonical order",
 }
-OTHER_VECTORS = {"nfd de", "nfd vi", "nfd ko", "jamo", "combining", "special", "empty", "space", "trail"}
+OTHER_VECTORS = {
+    "nfd de",
+    "nfd vi",
+    "nfd ko",
+    "jamo",
+    "full",
+    "combining",
+    "special",
+    "empty",
+    "space",
+    "trail",
+}
 """The engine neither composes nor drops white space at the end, and knows special tokens as pieces."""
 
 
