@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from localsearch.errors import ModelFormatError
-from localsearch.models.bert import unsupported
 from localsearch.models.cards import CONFIG, WEIGHTS
 from localsearch.models.weights import Weights
 
@@ -35,7 +34,10 @@ def read_dense(folder: Path) -> Dense:
     config = _config(folder / CONFIG)
     activation = str(config.get("activation_function", "Tanh")).rpartition(".")[2]
     if activation not in _ACTIVATIONS:
-        raise unsupported(f"the activation of {folder.name} is {activation}")
+        raise ModelFormatError(
+            f"this model cannot be used: the activation of {folder.name} is {activation}",
+            hint="Choose another; models list names some.",
+        )
     weights = Weights.open(folder / WEIGHTS)
     weight = weights.array("linear.weight")
     bias = weights.array("linear.bias") if "linear.bias" in weights else np.zeros(len(weight), np.float32)

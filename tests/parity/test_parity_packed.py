@@ -96,7 +96,7 @@ def test_vectors_are_those_of_the_engine(reference: Reference, precision: str) -
 def test_german_questions_find_their_paragraphs(
     reference: Reference, shared_bench: Callable[[str], Path]
 ) -> None:
-    """nDCG@10 by cosine alone over every paragraph; each question has one that answers it."""
+    """nDCG@10 by cosine alone over whole texts, each cut at 512 tokens; each question has one that answers it."""
     folder = shared_bench("germanquad")
     corpus = [json.loads(line) for line in (folder / "corpus.jsonl").read_text("utf-8").splitlines()]
     asked = [json.loads(line) for line in (folder / "queries.jsonl").read_text("utf-8").splitlines()][::20]
