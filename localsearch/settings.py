@@ -38,7 +38,7 @@ class ModelSettings:
 
     name: str = _setting("all-MiniLM-L6-v2", "the embedding model, as `localsearch models list` names it")
     precision: Literal["auto", "fp32", "int8"] = _setting(
-        "auto", "of its weights; auto is int8 where the processor multiplies 8-bit safely, else fp32"
+        "auto", "of its weights; auto is int8"
     )
     reranker: str = _setting(
         "",

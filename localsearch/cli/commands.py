@@ -176,6 +176,7 @@ def status(args: argparse.Namespace, console: Console, settings: Settings) -> in
     rows = [["", ""], ["home", state.home], *(["root", root] for root in state.roots)]
     rows += [["documents", f"{state.documents:,}"], ["chunks", f"{state.chunks:,}"]]
     rows += [["found by meaning", coverage], ["version", state.version or "none"]]
+    rows += [["processor", state.kernels or "no kernels: `localsearch doctor` says what to do"]]
     rows += [["last change", changed], ["on disk", f"{state.bytes / 1e6:,.1f} MB"]]
     rows += [["tokens embedded", f"{state.cost.tokens:,} in {state.cost.cpu_s:,.0f} s of processor time"]]
     rows += [[f"  elsewhere ({name})", f"${dollars:,.4f}"] for name, dollars in state.cost.hosted.items()]

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, Unpack
 
+from localsearch import kernels
 from localsearch.derived import Derived, Semantic
 from localsearch.derived.calibrate import calibrate_if_due
 from localsearch.derived.embedder import Embedder, merge_if_needed
@@ -48,7 +49,7 @@ class Status:
     """What is indexed and how fresh: `changed` is when a document was last stored.
 
     `noted` is how many indexed files could not be read whole. `bytes` is what the home folder takes on disk, models not
-    counted. `cost` is what embedding has taken so far.
+    counted. `cost` is what embedding has taken so far. `kernels` names the vector instructions in use, "" without any.
     """
 
     documents: int
@@ -65,6 +66,7 @@ class Status:
     roots: tuple[str, ...]
     changed: float | None
     cost: Usage
+    kernels: str
     release: str = __version__
 
 
@@ -450,6 +452,7 @@ class Engine:
             roots=tuple(path for _, path, _ in self.ledger.roots()),
             changed=self.db.one("SELECT max(indexed) FROM documents"),
             cost=self.meter.read(),
+            kernels=kernels.path_in_use(),
         )
 
     def why(self, path: str | os.PathLike[str]) -> list[FileRow]:

@@ -118,9 +118,9 @@ class ModelStore:
             shutil.rmtree(folder)
 
     def precision(self) -> str:
-        """The precision in force: `auto` is int8 where the processor multiplies 8 bits safely, else fp32."""
+        """The precision in force: `auto` is int8."""
         wanted = self.settings.model.precision
-        return wanted if wanted != "auto" else "int8" if safe_int8() else "fp32"
+        return wanted if wanted != "auto" else "int8"
 
     def encoder(self, name: str | None = None, precision: str | None = None) -> OnnxEncoder:
         """Load an installed encoder (default: the settings'). Raises ModelMissingError, ModelDamagedError."""
@@ -148,7 +148,7 @@ class ModelStore:
                 hint="Run: localsearch models list",
             )
         chosen = precision or self.precision()
-        if chosen == "int8" and not manifest.reduce_range and not safe_int8():
+        if chosen == "int8" and not manifest.exact(self._at(name)) and not safe_int8():
             raise ModelFormatError(
                 f"the 8-bit weights of {name} were made for another kind of processor and would be wrong on this one",
                 hint=f"Set model.precision to fp32, or run: localsearch models remove {name}, and pull it again here.",
