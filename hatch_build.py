@@ -2,7 +2,8 @@
 
 Each source of vector instructions is compiled once for each path of simd.h. The compiler is Zig's, a package from the
 package registry that only the build needs, so that one command installs everywhere alike, and that compiles for other
-machines too. Where it has nothing to offer (not Linux on x86-64 or AArch64) or fails, the package is built without the
+machines too. LOCALSEARCH_WHEEL names a machine, x86_64 or aarch64, for which to make a wheel that is not bound to this
+one. Where it has nothing to offer (not Linux on x86-64 or AArch64) or fails, the package is built without the
 library and computes with ONNX Runtime's own operators and FAISS. LOCALSEARCH_KERNELS=0 leaves it out.
 """
 
@@ -34,12 +35,15 @@ PATHS = {
 }
 """By machine: the paths of simd.h, and what lets the compiler take each."""
 TARGET = "{machine}-linux-gnu.2.28"
+"""The oldest C library that the kernels run with, which `PORTABLE` tells pip."""
+PORTABLE = "py3-none-manylinux_2_28_{machine}"
 COMPILER = "ziglang>=0.14,<1"
 FLAGS = (
     *("-std=c11", "-D_GNU_SOURCE", "-O3", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"),
 )
 
 
+_WHEEL = "LOCALSEARCH_WHEEL"
 CARDS = "localsearch/models/cards"
 """Where a wheel has the cards; a checkout has them in models/, beside the models themselves."""
 
@@ -59,20 +63,27 @@ class BuildHook(BuildHookInterface[Any]):
         if not _wanted():
             return
         try:
-            compile_kernels(Path(self.root), platform.machine(), library)
+            compile_kernels(Path(self.root), _machine(), library)
         except (OSError, subprocess.CalledProcessError) as error:
+            if _WHEEL in os.environ:
+                raise
             self.app.display_warning(
                 f"{LIBRARY} was not built, encoding and searching will be slower: {error}"
             )
             return
         build_data["artifacts"].append(LIBRARY.as_posix())
         build_data["pure_python"] = False
-        build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
+        here = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
+        build_data["tag"] = PORTABLE.format(machine=_machine()) if _WHEEL in os.environ else here
 
 
 def _wanted() -> bool:
-    here = platform.system() == "Linux" and platform.machine() in PATHS
-    return here and os.environ.get("LOCALSEARCH_KERNELS") != "0"
+    linux = platform.system() == "Linux" or _WHEEL in os.environ
+    return linux and _machine() in PATHS and os.environ.get("LOCALSEARCH_KERNELS") != "0"
+
+
+def _machine() -> str:
+    return os.environ.get(_WHEEL, platform.machine())
 
 
 def compile_kernels(root: Path, machine: str, library: Path) -> None:

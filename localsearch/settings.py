@@ -37,9 +37,7 @@ class ModelSettings:
     """Which models embed and re-rank."""
 
     name: str = _setting("all-MiniLM-L6-v2", "the embedding model, as `localsearch models list` names it")
-    precision: Literal["auto", "fp32", "int8"] = _setting(
-        "auto", "of its weights; auto is int8"
-    )
+    precision: Literal["auto", "fp32", "int8"] = _setting("auto", "of its weights; auto is int8")
     reranker: str = _setting(
         "",
         "the cross-encoder that `rerank` asks once it is installed; empty, or until then: late interaction of the"

@@ -86,7 +86,9 @@ def _processor(settings: Settings) -> Iterator[Finding]:
         yield Finding("processor", "good", f"{path}: the fastest set of instructions that this processor has")
     else:
         what = "no kernels: ONNX Runtime and FAISS compute, more slowly"
-        remedy = "Install again where the compiler of the build can be fetched, without LOCALSEARCH_KERNELS=0."
+        remedy = (
+            "Install again where the compiler of the build can be fetched, without LOCALSEARCH_KERNELS=0."
+        )
         yield Finding("processor", "note", what, remedy)
 
 

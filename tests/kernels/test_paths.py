@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+import zipfile
 from importlib import util
 from pathlib import Path
 from shutil import which
@@ -25,6 +26,7 @@ X86 = ("avx512_vnni", "avx_vnni", "avx2", "emulated_vnni")
 NAME = "from localsearch import kernels; print(kernels.path_in_use())"
 RUN = """
 import sys
+import zipfile
 from pathlib import Path
 import numpy as np
 from localsearch.models.runner import Session
@@ -66,7 +68,12 @@ def test_all_paths_of_this_processor_give_the_same(tmp_path: Path) -> None:
     for path in runnable():
         target = tmp_path / f"{path}.npz"
         python(
-            path, "-c", RUN, str(store.folder / "tiny" / "int8.fused.onnx"), str(tmp_path / "ids.npy"), str(target)
+            path,
+            "-c",
+            RUN,
+            str(store.folder / "tiny" / "int8.fused.onnx"),
+            str(tmp_path / "ids.npy"),
+            str(target),
         )
         found[path] = [np.load(target)[name] for name in np.load(target).files]
     assert len(found) >= 2
@@ -97,18 +104,57 @@ def test_neon_gives_the_same_under_an_emulator(tmp_path: Path) -> None:
         pytest.skip("needs an x86-64 processor")
     said = {}
     builds = {
-        "neon": ("aarch64-linux-musl", ["-mcpu=generic+dotprod"]),
-        "avx2": ("x86_64-linux-musl", ["-march=x86_64_v3"]),
+        "neon": ("aarch64-linux-musl", ["-static", "-mcpu=generic+dotprod"]),
+        "avx2": ("x86_64-linux-gnu", ["-march=x86_64_v3"]),
     }
     for path, (target, flags) in builds.items():
         program = tmp_path / path
-        sources = [str(HERE / "agree.c"), *(str(ROOT / "localsearch/kernels" / name) for name in ("layer.c", "walk.c"))]
-        compiler = [sys.executable, "-m", "ziglang", "cc", "-target", target, "-static", "-O2", "-std=c11"]
+        sources = [
+            str(HERE / "agree.c"),
+            *(str(ROOT / "localsearch/kernels" / name) for name in ("layer.c", "walk.c")),
+        ]
+        compiler = [sys.executable, "-m", "ziglang", "cc", "-target", target, "-O2", "-std=c11"]
         command = [*compiler, *flags, f"-DPATH_NAME={path}", "-o", str(program), *sources, "-lm"]
-        subprocess.run(command, check=True, env={**os.environ, "ZIG_GLOBAL_CACHE_DIR": str(tmp_path / "cache")})
+        subprocess.run(
+            command, check=True, env={**os.environ, "ZIG_GLOBAL_CACHE_DIR": str(tmp_path / "cache")}
+        )
         run = [emulator, "-cpu", "max", str(program)] if path == "neon" else [str(program)]
         said[path] = subprocess.run(run, check=True, capture_output=True, text=True).stdout.split("\n\n")
     assert said["neon"][0] == said["avx2"][0]  # what the walks found
     one, other = (np.array(text[1].split(), np.float32) for text in said.values())
     assert len(one) == len(other) > 10_000
     assert (one * other).sum() / np.linalg.norm(one) / np.linalg.norm(other) > 0.9999
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_a_wheel_has_the_kernels_inside(machine: str, tmp_path: Path) -> None:
+    """For Linux on this and on another machine; installed where there is no compiler, the kernels run."""
+    if util.find_spec("ziglang") is None:
+        pytest.skip("needs ziglang, the compiler")
+    wheel = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--wheel-dir",
+        str(tmp_path),
+        str(ROOT),
+    ]
+    subprocess.run(wheel, check=True, env={**os.environ, "LOCALSEARCH_WHEEL": machine})
+    [file] = tmp_path.glob(f"localsearch-*-py3-none-manylinux_2_28_{machine}.whl")
+    with zipfile.ZipFile(file) as archive:
+        archive.extractall(tmp_path / "installed")
+    header = (tmp_path / "installed" / "localsearch" / "kernels" / "kernels.so").read_bytes()[:20]
+    assert (header[:4], header[18]) == (b"\x7fELF", {"x86_64": 62, "aarch64": 183}[machine])
+    if machine == platform.machine():
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
+        done = subprocess.run(
+            [sys.executable, "-c", "import localsearch; " + NAME.replace("print(", "print(localsearch.__file__, ")],
+            capture_output=True, text=True, cwd=tmp_path, env=environment, check=True,
+        )  # fmt: skip
+        assert done.stdout.split() == [
+            str(tmp_path / "installed" / "localsearch" / "__init__.py"),
+            kernels.path_in_use(),
+        ]
