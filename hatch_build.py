@@ -58,7 +58,9 @@ class BuildHook(BuildHookInterface[Any]):
         if version != "editable":
             for card in sorted((Path(self.root) / "models").glob("*.toml")):
                 build_data["force_include"][str(card)] = f"{CARDS}/{card.name}"
-        library = Path(self.root) / LIBRARY
+        here = Path(self.root) / LIBRARY  # an editable installation runs from here; a wheel leaves it alone
+        self.built = TemporaryDirectory()
+        library = here if version == "editable" else Path(self.built.name) / here.name
         library.unlink(missing_ok=True)
         if not _wanted():
             return
@@ -71,10 +73,13 @@ class BuildHook(BuildHookInterface[Any]):
                 f"{LIBRARY} was not built, encoding and searching will be slower: {error}"
             )
             return
-        build_data["artifacts"].append(LIBRARY.as_posix())
+        build_data["force_include"][str(library)] = LIBRARY.as_posix()
         build_data["pure_python"] = False
-        here = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
-        build_data["tag"] = PORTABLE.format(machine=_machine()) if _WHEEL in os.environ else here
+        bound = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
+        build_data["tag"] = PORTABLE.format(machine=_machine()) if _WHEEL in os.environ else bound
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        self.built.cleanup()
 
 
 def _wanted() -> bool:

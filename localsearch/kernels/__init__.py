@@ -1,7 +1,7 @@
 """What is computed by our own C where it was built at installation and this processor can run it.
 
 layer.c and operator.c are an operator of ONNX Runtime for whole layers of an encoder, walk.c walks a graph of vectors.
-Both are compiled once for each path of simd.h, one set of vector instructions; paths.c takes the fastest that runs here.
+Both are compiled once for each path of simd.h, one set of vector instructions; paths.c takes the fastest that runs.
 Where the library is missing, ONNX Runtime's operators and FAISS take its place: more slowly, with nearly the same
 vectors, and with the same neighbours.
 """
