@@ -5,7 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from localsearch.lexical.query import LexicalQuery, Phrase, QueryTerm, analyze_query, inverse_frequency
+from localsearch.lexical.query import (
+    LexicalQuery,
+    Phrase,
+    QueryTerm,
+    analyze_phrase,
+    analyze_query,
+    inverse_frequency,
+)
 from localsearch.lexical.rank_bm25 import RankBM25Index
 from localsearch.lexical.stream import term_stream
 from localsearch.text import Analyzer
@@ -18,6 +25,7 @@ __all__ = [
     "Phrase",
     "QueryTerm",
     "RankBM25Index",
+    "analyze_phrase",
     "analyze_query",
     "inverse_frequency",
     "open_lexical",
