@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from localsearch.lexical.query import (
+    MOST_TERMS,
     LexicalQuery,
     Phrase,
     QueryTerm,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from localsearch.lexical.tantivy_index import TantivyIndex
 
 __all__ = [
+    "MOST_TERMS",
     "LexicalQuery",
     "Phrase",
     "QueryTerm",
