@@ -35,7 +35,7 @@ from localsearch.filters.tree import (
 from localsearch.text import normalize, unspaced
 from localsearch.text.stopwords import STOP_WORDS
 
-MOST_PATTERNS = 8
+MOST_PATTERNS = 5
 """Patterns of a query: each is held against the words of the whole index."""
 MOST_NAMES = 8
 """Names before a colon that are looked for among the fields: each costs a look at every document."""
@@ -44,6 +44,7 @@ _OPERATORS = ("AND", "OR", "NOT", "NEAR")
 _SIGNS_AROUND = ".,;:!\"'()[]{}<>"
 _PATTERN = re.compile(r"[\w*?.'’-]+")
 _WITHIN = re.compile(r"\*|(?<=\w)\?+(?=[\w*])")
+_TWO = re.compile(r"[^*?]{2}")
 _SHARE = 6
 """In a longer text than people type, the words for each operator up to which it is a query rather than prose."""
 
@@ -371,9 +372,14 @@ class _Reader:
             if unspaced(found):
                 return Holds(found.replace("*", ""), "phrase") if "?" not in found else Holds(text)
             self.patterns += 1
-            if self.patterns <= MOST_PATTERNS:
+            if found[0] in "*?" and not _TWO.search(found):
+                self.notes.append(
+                    f"A pattern that begins with a wildcard needs two letters in a row; {text} was searched as a word."
+                )
+            elif self.patterns > MOST_PATTERNS:
+                self.notes.append(f"Only {MOST_PATTERNS} patterns are taken; {text} was searched as a word.")
+            else:
                 return Holds(found, "pattern")
-            self.notes.append(f"Only {MOST_PATTERNS} patterns are taken; {text} was searched as a word.")
         return Holds(text) if text else None
 
 

@@ -161,6 +161,7 @@ def _phrase(
     if len(words) == 2 and (option := words[1].whole[0]).startswith("-") and knows(option):
         return Phrase(plain=(option,))
     plain = words[0].whole if len(words) == 1 else () if " " in text.strip() else (chain(text),)
+    plain = tuple(filter(None, plain))
     found = [tuple(analyzer.terms(text, language)) for language in languages]
     found += [(analyzer.stem(word),) for word in plain]
     if len(words) == 1:

@@ -28,7 +28,7 @@ from localsearch.lexical.integrity import problems
 from localsearch.lexical.query import EXACT, LexicalQuery, Phrase, QueryTerm, inverse_frequency, pruned
 from localsearch.lexical.stream import plain_stream, plain_words, term_stream
 from localsearch.lexical.suggest import correct
-from localsearch.lexical.wildcards import literal_start, matches
+from localsearch.lexical.wildcards import Vocabulary, literal_start, matches
 from localsearch.text import Analyzer, normalize
 from localsearch.types import Ids, IndexedChunk, Ranking, Scores
 
@@ -70,6 +70,7 @@ class TantivyIndex:
         self._writer: tantivy.IndexWriter | None = None
         self._lock = threading.Lock()
         self._holders = Holders(index.schema)
+        self._vocabulary: tuple[tantivy.Searcher | None, Vocabulary | None] = (None, None)
         self._reload()
 
     @classmethod
@@ -313,10 +314,21 @@ class TantivyIndex:
         """The plain words of the corpus that a pattern stands for (`wildcards.matches`), commonest first, at most so
         many; and how many there are."""
         searcher, beginning = self._searcher, literal_start(pattern)
-        known = _words_with(searcher, beginning) + _short_terms(searcher, beginning)
-        counts = {word: count for word, count in known if matches(pattern, word)}
-        ranked = sorted(counts, key=lambda word: (-counts[word], word))
+        if not beginning:
+            found = self._vocabulary_of(searcher).like(pattern)
+            return found[:most], len(found)
+        counts = Counter(dict(_short_terms(searcher, beginning)))
+        counts.update(dict(_words_with(searcher, beginning)))
+        ranked = _commonest((word, n) for word, n in counts.items() if matches(pattern, word))
         return ranked[:most], len(ranked)
+
+    def _vocabulary_of(self, searcher: tantivy.Searcher) -> Vocabulary:
+        """All plain words, commonest first: read once for each state of the index."""
+        seen, known = self._vocabulary
+        if known is None or seen is not searcher:
+            known = Vocabulary(_commonest([*_words_with(searcher, ""), *_short_terms(searcher, "")]))
+            self._vocabulary = searcher, known
+        return known
 
     def complete(self, prefix: str, n: int = 10) -> list[str]:
         """The commonest words of the corpus that start with `prefix` (folded, not stemmed)."""
@@ -381,7 +393,10 @@ class TantivyIndex:
 
     def _rarity(self, phrase: Phrase) -> float:
         """What a chunk gets for holding a phrase: its idf."""
-        return float(inverse_frequency(len(self), [self.count_with(phrase)])[0])
+        known = self._remembered(self._searcher)
+        if phrase not in known:
+            known[phrase] = self.count_with(phrase)
+        return float(inverse_frequency(len(self), [known[phrase]])[0])
 
     def _term(self, searcher: tantivy.Searcher, term: QueryTerm) -> list[tantivy.Query]:
         """What finds the term. One stem and one plain word are in no chunk both, and their sum is quicker to find
@@ -408,11 +423,12 @@ class TantivyIndex:
             for words in phrase.alternatives
         ]
         queries += [tantivy.Query.term_query(self._schema, "plain", word, "basic") for word in phrase.plain]
-        if phrase.words:
-            fields = ("words", "plain", "text")
-            queries += [
-                tantivy.Query.term_set_query(self._schema, name, list(phrase.words)) for name in fields
-            ]
+        # `words` leaves out numbers and the shortest: those are no stems of others, so `text` tells them.
+        told = {"words": phrase.words, "plain": phrase.words}
+        told["text"] = tuple(word for word in phrase.words if not _worth_suggesting(word))
+        for name, words in told.items():
+            if words:
+                queries.append(tantivy.Query.term_set_query(self._schema, name, list(words)))
         either = tantivy.Query.boolean_query([(_SHOULD, query) for query in queries])
         return tantivy.Query.const_score_query(either, 0.0)
 
@@ -474,6 +490,10 @@ def _words_with(searcher: tantivy.Searcher, prefix: str) -> list[tuple[str, int]
     counts = Counter(dict(searcher.terms_with_prefix("words", prefix)))
     counts.update(dict(searcher.terms_with_prefix("plain", prefix)))
     return list(counts.items())
+
+
+def _commonest(counted: Iterable[tuple[str, int]]) -> list[str]:
+    return [word for word, _ in sorted(counted, key=lambda item: (-item[1], item[0]))]
 
 
 def _short_terms(searcher: tantivy.Searcher, prefix: str) -> list[tuple[str, int]]:

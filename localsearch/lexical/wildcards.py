@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Iterator
+
 ANY, ONE = "*", "?"
 
 
@@ -43,3 +46,29 @@ def _fits(part: str, word: str, at: int) -> bool:
     return len(word) - at >= len(part) and all(
         a in (ONE, b) for a, b in zip(part, word[at : at + len(part)], strict=True)
     )
+
+
+class Vocabulary:
+    """The words of one state of an index as one text, so that those with some letters in a row are found in it."""
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self._text = "\n" + "\n".join(words) + "\n"
+
+    def like(self, pattern: str) -> list[str]:
+        """The words that match, in the order given."""
+        return [word for word in self._with(_longest(pattern)) if matches(pattern, word)]
+
+    def _with(self, letters: str) -> Iterator[str]:
+        """Each word with these letters in a row, once; a line break among them is where the word begins or ends."""
+        ahead = int(letters.startswith("\n"))
+        at = self._text.find(letters)
+        while at >= 0:
+            start = self._text.rfind("\n", 0, at + ahead) + 1
+            end = self._text.find("\n", at + ahead)
+            yield self._text[start:end]
+            at = self._text.find(letters, end)
+
+
+def _longest(pattern: str) -> str:
+    """The longest piece without a wildcard, with a line break where the word begins or ends with it."""
+    return max(re.split(r"[*?]", f"\n{pattern}\n"), key=len)

@@ -45,7 +45,7 @@ class Conditions:
                 self.phrases[leaf] = self._looked_for(leaf)
         lexical = self.derived.lexical
         listed = sum(lexical.count_with(one) for several in self.phrases.values() for one in several)
-        return listed <= max(MOST_LISTED, 2 * len(lexical))
+        return listed <= MOST_LISTED
 
     def documents(self, condition: Filter) -> Ids:
         """Ids of the documents that meet it, ascending."""

@@ -146,7 +146,7 @@ class Ranker:
             found = RankedDocuments(ranked, ids, why, estimate.known, more, estimate.out_of_domain)
             if len(ids) >= needed or not more:
                 break
-        return self._completed(plan, found, needed) if plan.strict else found
+        return found if query.min_relevance or not plan.strict else self._completed(plan, found, needed)
 
     def _completed(self, plan: Plan, found: RankedDocuments, needed: int) -> RankedDocuments:
         """With the documents that meet the condition and that neither leg has found, as `type:pdf OR rose` may ask
