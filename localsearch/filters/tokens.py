@@ -13,7 +13,7 @@ NAME = r"[^\W\d][\w.-]*"
 QUOTED = r'"(?:\\.|[^"\\])*+"'
 _QUOTED = re.compile(QUOTED, re.DOTALL)
 _CLAUSE = re.compile(rf"(?P<name>{NAME}|{QUOTED}):(?![:\s\\]|//)", re.DOTALL)
-_OPERATOR = re.compile(r"(AND|OR|NOT)(?=[\s()]|$)|NEAR(?:/(\d{1,3}))?(?=\s)")
+_OPERATOR = re.compile(r"(AND|OR|NOT)(?=[\s()]|$)|NEAR(?:/(\d{1,3}))?(?=[\s()]|$)")
 _SLOP = re.compile(r"~(\d{1,3})(?=[\s)]|$)")
 _SPACE = re.compile(r"\s*")
 _PLAIN = re.compile(r'[^\s()"]+')

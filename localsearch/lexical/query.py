@@ -16,6 +16,8 @@ MOST_TERMS = 200
 """Distinct terms used of a query: a whole page pasted as a query is answered by its first words."""
 EXACT = 0.1
 """Weight of a word as it was typed beside a stem, where the stems of several languages are asked for."""
+_MOST_CODES = 16
+"""Different words with digits of a query that are taken apart: what has more is data."""
 _SHARE = 0.02
 _MOST_LANGUAGES = 4
 
@@ -120,13 +122,18 @@ def _terms(
     """The different terms of a text, one more than are used at most."""
     counts: Counter[QueryTerm] = Counter()
     stops: Counter[QueryTerm] = Counter()
+    taken: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {}
     for word in analyzer.asked(text):
         if len(counts) > MOST_TERMS:
             break
         target = stops if analyzer.is_stop(word.raw, spoken) else counts
         if len(target) > MOST_TERMS:
             continue
-        pieces = _apart(word, analyzer, languages, knows)
+        if word.whole not in taken and any(map(str.isdigit, word.raw)):
+            taken[word.whole] = (
+                _apart(word, analyzer, languages, knows) if len(taken) < _MOST_CODES else ()
+            )
+        pieces = taken.get(word.whole, ())
         # An unspaced script has no end of a word: a term more than are used takes two characters more.
         raw = word.raw[: MOST_TERMS + 2] if word.raw else ""
         for forms, plain in zip(_forms(raw, analyzer, languages) or [()], word.terms):

@@ -17,6 +17,7 @@ MOST_WORDS = 2_000
 """Words that a pattern stands for which are looked up: more are told."""
 MOST_LISTED = 300_000
 """Chunks that are listed for the conditions of one query, a microsecond each: what needs more is searched as words."""
+_POSITIONS = 3
 MOST_MINUSES = 8
 """Words with a minus in front that are looked for in the texts."""
 _NONE = np.empty(0, np.int64)
@@ -43,9 +44,17 @@ class Conditions:
         for leaf, _ in leaves(condition):
             if isinstance(leaf, Holds) and leaf not in self.phrases:
                 self.phrases[leaf] = self._looked_for(leaf)
+        if len(self.phrases) <= 1:
+            return True
+        return sum(self._cost(one) for several in self.phrases.values() for one in several) <= MOST_LISTED
+
+    def _cost(self, phrase: Phrase) -> int:
+        """Chunks that are looked at to list those that hold it; positions take longer than words."""
         lexical = self.derived.lexical
-        listed = sum(lexical.count_with(one) for several in self.phrases.values() for one in several)
-        return listed <= MOST_LISTED
+        if all(len(words) == 1 for words in phrase.alternatives):
+            return lexical.count_with(phrase)
+        rarest = [min(map(lexical.doc_freq, words)) for words in phrase.alternatives]
+        return _POSITIONS * sum(rarest)
 
     def documents(self, condition: Filter) -> Ids:
         """Ids of the documents that meet it, ascending."""
