@@ -24,6 +24,7 @@ _VALUE = re.compile(r"(?P<op>[<>]=?|=)?(?P<rest>.*)", re.DOTALL)
 _ITEM = re.compile(rf'(?:(?P<quoted>{QUOTED})|(?P<bare>[^",]+))(?:,(?=.)|$)', re.DOTALL)
 _RANGE = re.compile(r'(?P<low>[^".,]+(?:\.\d+[a-z]*)?)\.\.(?P<high>[^".,]+(?:\.\d+[a-z]*)?)')
 
+
 def spelled(name: str) -> str:
     """The field a person means: built-in names in any case, metadata names as written."""
     lower = canonical(name.lower())

@@ -211,7 +211,9 @@ class _Reader:
         hint = f' To search for such text instead, put it in quotation marks: "-{word}".' if word else ""
         self.notes.append(f"Left out, as asked: what has {names}.{hint}")
         if not self.words and not any(wanted for _, wanted in leaves(condition)):
-            self.notes.append("Nothing is asked for but what to leave out: all other documents, newest first.")
+            self.notes.append(
+                "Nothing is asked for but what to leave out: all other documents, newest first."
+            )
 
     def _peek(self) -> Token | None:
         return self.tokens[self.at] if self.at < len(self.tokens) else None
@@ -340,7 +342,9 @@ class _Reader:
             within = self.tokens[self.at].within
             self.at += 1
             other = self._peek()
-            beside = self._leaf(other) if other and other.kind in ("word", "phrase") and not other.sign else None
+            beside = (
+                self._leaf(other) if other and other.kind in ("word", "phrase") and not other.sign else None
+            )
             if leaf is None or beside is None or "pattern" in (leaf.kind, beside.kind):
                 raise FilterError("NEAR stands between two words or phrases.", hint="rose NEAR/5 garden")
             self.at += 1

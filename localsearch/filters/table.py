@@ -38,7 +38,9 @@ GRAMMAR = (
     Row("-kind:manual", "Not with this value."),
     Row("author:*", "Has the field."),
     Row("rank:>2", "Compares; also >=, <, <= and rank:2..4. size takes kb, mb, gb."),
-    Row("after:2024-03", "The document's date from then on; before: is earlier. Also modified:2024, created:."),
+    Row(
+        "after:2024-03", "The document's date from then on; before: is earlier. Also modified:2024, created:."
+    ),
     Row("kind:letter OR tulips", "Fields and words join freely."),
     Row("(roses AND", "What does not parse is searched as plain words, and a note says so."),
 )

@@ -208,7 +208,8 @@ def spelled_out(tree: Filter) -> str:
     if isinstance(tree, And | Or):
         word = " AND " if isinstance(tree, And) else " OR "
         return word.join(
-            f"({spelled_out(part)})" if isinstance(part, And | Or) else spelled_out(part) for part in tree.parts
+            f"({spelled_out(part)})" if isinstance(part, And | Or) else spelled_out(part)
+            for part in tree.parts
         )
     if isinstance(tree, Not):
         inner = spelled_out(tree.part)

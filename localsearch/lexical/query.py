@@ -130,9 +130,7 @@ def _terms(
         if len(target) > MOST_TERMS:
             continue
         if word.whole not in taken and any(map(str.isdigit, word.raw)):
-            taken[word.whole] = (
-                _apart(word, analyzer, languages, knows) if len(taken) < _MOST_CODES else ()
-            )
+            taken[word.whole] = _apart(word, analyzer, languages, knows) if len(taken) < _MOST_CODES else ()
         pieces = taken.get(word.whole, ())
         # An unspaced script has no end of a word: a term more than are used takes two characters more.
         raw = word.raw[: MOST_TERMS + 2] if word.raw else ""

@@ -165,7 +165,7 @@ class RankBM25Index:
             total += self._term_scores(term)
         for phrase in query.phrases:
             holds = self._holds(phrase)
-            total += holds * float(inverse_frequency(len(self), [np.count_nonzero(holds)])[0])
+            total += holds * float(inverse_frequency(len(self), [int(np.count_nonzero(holds))])[0])
         return total, total > 0
 
     def _term_scores(self, term: QueryTerm) -> NDArray[np.float64]:

@@ -18,6 +18,9 @@ MOST_WORDS = 2_000
 MOST_LISTED = 300_000
 """Chunks that are listed for the conditions of one query, a microsecond each: what needs more is searched as words."""
 _POSITIONS = 3
+"""What a chunk costs whose positions are compared, to one that is only listed."""
+_ALONE = 3
+"""What a single condition may cost, to several."""
 MOST_MINUSES = 8
 """Words with a minus in front that are looked for in the texts."""
 _NONE = np.empty(0, np.int64)
@@ -44,17 +47,24 @@ class Conditions:
         for leaf, _ in leaves(condition):
             if isinstance(leaf, Holds) and leaf not in self.phrases:
                 self.phrases[leaf] = self._looked_for(leaf)
-        if len(self.phrases) <= 1:
-            return True
-        return sum(self._cost(one) for several in self.phrases.values() for one in several) <= MOST_LISTED
+        most = MOST_LISTED * (_ALONE if len(self.phrases) == 1 else 1)
+        return sum(map(self._cost, self.phrases)) <= most
 
-    def _cost(self, phrase: Phrase) -> int:
+    def ranks(self, leaf: Holds) -> bool:
+        """Whether a chunk that holds it is worth more than one with its words, and is cheaply told."""
+        several = leaf.kind == "near" or " " in leaf.text
+        return leaf.kind == "pattern" or (several and self._cost(leaf) <= MOST_LISTED // _POSITIONS)
+
+    def _cost(self, leaf: Holds) -> int:
         """Chunks that are looked at to list those that hold it; positions take longer than words."""
-        lexical = self.derived.lexical
-        if all(len(words) == 1 for words in phrase.alternatives):
-            return lexical.count_with(phrase)
-        rarest = [min(map(lexical.doc_freq, words)) for words in phrase.alternatives]
-        return _POSITIONS * sum(rarest)
+        lexical, cost = self.derived.lexical, 0
+        for phrase in self.phrases[leaf]:
+            if all(len(words) == 1 for words in phrase.alternatives):
+                cost += lexical.count_with(phrase)
+            else:
+                rarest = [min(map(lexical.doc_freq, words)) for words in phrase.alternatives]
+                cost += _POSITIONS * sum(rarest)
+        return cost
 
     def documents(self, condition: Filter) -> Ids:
         """Ids of the documents that meet it, ascending."""
@@ -142,13 +152,12 @@ class Conditions:
         parts = [part for part in condition.parts if not (isinstance(part, Holds) and not self.phrases[part])]
         fields = all_of(part for part in parts if not asks_text(part))
         found = None if fields is None else self.select(fields)
-        for part in (part for part in parts if asks_text(part) and not isinstance(part, Not)):
+        for part in [part for part in parts if asks_text(part) and not isinstance(part, Not)]:
             documents = self.documents(part)
             found = documents if found is None else np.intersect1d(found, documents, assume_unique=True)
         found = self.derived.catalog.documents if found is None else found
-        for part in parts:
-            if isinstance(part, Not) and asks_text(part):
-                found = self._without(found, part.part)
+        for turned in [part.part for part in parts if isinstance(part, Not) and asks_text(part)]:
+            found = self._without(found, turned)
         return found
 
     def _any(self, condition: Or) -> Ids:

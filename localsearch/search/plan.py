@@ -140,7 +140,9 @@ class Planner:
         if looked_up.affordable(parsed.condition):
             return parsed
         looked_up.patterns.clear()
-        note = "Its conditions hold too many common words for one search: all of it was searched as plain words."
+        note = (
+            "Its conditions hold too many common words for one search: all of it was searched as plain words."
+        )
         return ParsedQuery(parsed.text, text=parsed.text, notes=(*parsed.notes, note))
 
     def _words(self, parsed: ParsedQuery, looked_up: Conditions) -> LexicalQuery:
@@ -148,7 +150,7 @@ class Planner:
         lexical = self.derived.lexical
         holds = parsed.holds
         texts = [f"{leaf.text} {leaf.beside}".strip() for leaf in holds if leaf.kind != "pattern"]
-        bonus = [leaf for leaf in holds if leaf.kind == "pattern" or " " in leaf.text or leaf.beside]
+        bonus = filter(looked_up.ranks, holds)
         words = analyze_query(
             " ".join([parsed.words, *texts]).strip(),
             self.analyzer,
@@ -156,7 +158,8 @@ class Planner:
             languages=lexical.languages,
             knows=lexical.knows,
         )
-        return lexical.pruned(words)
+        pruned: LexicalQuery = lexical.pruned(words)
+        return pruned
 
     def _liked(self, key: str, collection: str | None) -> DocumentRow:
         for name in [collection] if collection else self.corpus.collections():

@@ -55,7 +55,8 @@ def style() -> Response:
 def _queries() -> str:
     """What may be typed in the search box, in `query` and in `filters`."""
     rows = "".join(
-        f"<tr><td><code>{escape(row.example)}</code></td><td>{escape(row.meaning)}</td></tr>" for row in GRAMMAR
+        f"<tr><td><code>{escape(row.example)}</code></td><td>{escape(row.meaning)}</td></tr>"
+        for row in GRAMMAR
     )
     return (
         '<section><h2 id="queries">queries</h2><p>The same in the search box, on the command line and in the API.</p>'

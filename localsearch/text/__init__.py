@@ -7,4 +7,15 @@ from localsearch.text.pieces import unspaced
 from localsearch.text.plain import Asked, chain, dashed
 from localsearch.text.questions import question
 
-__all__ = ["Analyzer", "Asked", "Found", "Token", "chain", "dashed", "detect_language", "normalize", "question", "unspaced"]
+__all__ = [
+    "Analyzer",
+    "Asked",
+    "Found",
+    "Token",
+    "chain",
+    "dashed",
+    "detect_language",
+    "normalize",
+    "question",
+    "unspaced",
+]
