@@ -309,8 +309,16 @@ class LexicalIndex(Protocol):
         """The word of the corpus that a misspelt one was meant to be; None when it is known or nothing is near."""
         ...
 
-    def documents_with(self, phrase: Any) -> Ids:
-        """Ids of documents with a chunk that holds one of the phrase's alternatives, ascending."""
+    def chunks_with(self, phrase: Any) -> Ids:
+        """Ids of the chunks that hold one of the phrase's alternatives, ascending."""
+        ...
+
+    def count_with(self, phrase: Any) -> int:
+        """How many chunks hold one of the phrase's alternatives."""
+        ...
+
+    def words_like(self, pattern: str, most: int) -> tuple[list[str], int]:
+        """The plain words that a pattern with * and ? stands for, commonest first, at most so many; and how many."""
         ...
 
     def close(self) -> None: ...

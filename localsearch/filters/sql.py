@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from localsearch.filters.fields import FIELDS, Field, describe
-from localsearch.filters.tree import And, Bound, Equals, Exists, Filter, Match, Not, Or, Range, Scalar
+from localsearch.filters.tree import And, Bound, Equals, Exists, Filter, Holds, Match, Not, Or, Range, Scalar
 from localsearch.numbers import is_number, read_number
 
 Clause: TypeAlias = tuple[str, list[Any]]
@@ -38,6 +38,8 @@ def to_sql(tree: Filter | None) -> Clause:
     if isinstance(tree, Not):
         clause, params = to_sql(tree.part)
         return f"NOT {clause}", params
+    if isinstance(tree, Holds):
+        raise TypeError("SQL does not know what a text holds: ask the word index")
     return _leaf(tree)
 
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from localsearch.lexical.query import LexicalQuery, Phrase, QueryTerm, analyze_query, inverse_frequency
+from localsearch.lexical.query import (
+    MOST_TERMS,
+    LexicalQuery,
+    Phrase,
+    QueryTerm,
+    analyze_phrase,
+    analyze_query,
+    inverse_frequency,
+)
 from localsearch.lexical.rank_bm25 import RankBM25Index
 from localsearch.lexical.stream import term_stream
 from localsearch.text import Analyzer
@@ -14,10 +22,12 @@ if TYPE_CHECKING:
     from localsearch.lexical.tantivy_index import TantivyIndex
 
 __all__ = [
+    "MOST_TERMS",
     "LexicalQuery",
     "Phrase",
     "QueryTerm",
     "RankBM25Index",
+    "analyze_phrase",
     "analyze_query",
     "inverse_frequency",
     "open_lexical",

@@ -28,6 +28,7 @@ from localsearch.lexical.integrity import problems
 from localsearch.lexical.query import EXACT, LexicalQuery, Phrase, QueryTerm, inverse_frequency, pruned
 from localsearch.lexical.stream import plain_stream, plain_words, term_stream
 from localsearch.lexical.suggest import correct
+from localsearch.lexical.wildcards import Vocabulary, literal_start, matches
 from localsearch.text import Analyzer, normalize
 from localsearch.types import Ids, IndexedChunk, Ranking, Scores
 
@@ -69,6 +70,7 @@ class TantivyIndex:
         self._writer: tantivy.IndexWriter | None = None
         self._lock = threading.Lock()
         self._holders = Holders(index.schema)
+        self._vocabulary: tuple[tantivy.Searcher | None, Vocabulary | None] = (None, None)
         self._reload()
 
     @classmethod
@@ -204,7 +206,7 @@ class TantivyIndex:
         if among is not None and len(among) <= _FEW:
             within = self._within(built, among, "document_id")
             return self._owners(searcher, within, searcher.num_docs)
-        if query.phrases or query.excluded or any(term.apart for term in query.terms):
+        if query.phrases or any(term.apart for term in query.terms):
             found = self._owners(searcher, built, searcher.num_docs)
             return found if among is None else np.intersect1d(found, among, assume_unique=True)
         keys = {key for term in query.terms for key in (*_forms(term), *_others(term))}
@@ -297,10 +299,36 @@ class TantivyIndex:
         known = [key for key in keys if self._frequency(searcher, key)]
         return [tantivy.Query.term_query(self._schema, field, form, "freq") for field, form in known]
 
-    def documents_with(self, phrase: Phrase) -> Ids:
-        """Ids of documents with a chunk that holds the phrase, ascending."""
+    def chunks_with(self, phrase: Phrase) -> Ids:
+        """Ids of the chunks that hold the phrase, ascending; costs about a microsecond each."""
         searcher = self._searcher
-        return self._owners(searcher, self._phrase(phrase), searcher.num_docs)
+        hits = searcher.search(self._phrase(phrase), max(1, searcher.num_docs), count=False).hits
+        found = searcher.fast_field_values("chunk_id", [address for _, address in hits])
+        return np.unique(np.array(found, np.int64))
+
+    def count_with(self, phrase: Phrase) -> int:
+        """How many chunks hold the phrase, without listing them."""
+        return int(self._searcher.search(self._phrase(phrase), 1, count=True).count)  # type: ignore[attr-defined]
+
+    def words_like(self, pattern: str, most: int) -> tuple[list[str], int]:
+        """The plain words of the corpus that a pattern stands for (`wildcards.matches`), commonest first, at most so
+        many; and how many there are."""
+        searcher, beginning = self._searcher, literal_start(pattern)
+        if not beginning:
+            found = self._vocabulary_of(searcher).like(pattern)
+            return found[:most], len(found)
+        counts = Counter(dict(_short_terms(searcher, beginning)))
+        counts.update(dict(_words_with(searcher, beginning)))
+        ranked = _commonest((word, n) for word, n in counts.items() if matches(pattern, word))
+        return ranked[:most], len(ranked)
+
+    def _vocabulary_of(self, searcher: tantivy.Searcher) -> Vocabulary:
+        """All plain words, commonest first: read once for each state of the index."""
+        seen, known = self._vocabulary
+        if known is None or seen is not searcher:
+            known = Vocabulary(_commonest([*_words_with(searcher, ""), *_short_terms(searcher, "")]))
+            self._vocabulary = searcher, known
+        return known
 
     def complete(self, prefix: str, n: int = 10) -> list[str]:
         """The commonest words of the corpus that start with `prefix` (folded, not stemmed)."""
@@ -360,10 +388,15 @@ class TantivyIndex:
         terms = [built for term in query.terms for built in self._term(searcher, term)]
         if not terms and not query.phrases:
             return None
-        clauses = [(_SHOULD, term) for term in terms]
-        clauses += [(_MUST, self._phrase(phrase)) for phrase in query.phrases]
-        clauses += [(_NOT, self._phrase(phrase)) for phrase in query.excluded]
-        return tantivy.Query.boolean_query(clauses)
+        phrases = [tantivy.Query.const_score_query(self._phrase(p), self._rarity(p)) for p in query.phrases]
+        return tantivy.Query.boolean_query([(_SHOULD, one) for one in (*terms, *phrases)])
+
+    def _rarity(self, phrase: Phrase) -> float:
+        """What a chunk gets for holding a phrase: its idf."""
+        known = self._remembered(self._searcher)
+        if phrase not in known:
+            known[phrase] = self.count_with(phrase)
+        return float(inverse_frequency(len(self), [known[phrase]])[0])
 
     def _term(self, searcher: tantivy.Searcher, term: QueryTerm) -> list[tantivy.Query]:
         """What finds the term. One stem and one plain word are in no chunk both, and their sum is quicker to find
@@ -386,10 +419,16 @@ class TantivyIndex:
         queries = [
             tantivy.Query.term_query(self._schema, "text", words[0], "basic")
             if len(words) == 1
-            else tantivy.Query.phrase_query(self._schema, "text", list(words))
+            else tantivy.Query.phrase_query(self._schema, "text", list(words), slop=phrase.slop)
             for words in phrase.alternatives
         ]
         queries += [tantivy.Query.term_query(self._schema, "plain", word, "basic") for word in phrase.plain]
+        # `words` leaves out numbers and the shortest: those are no stems of others, so `text` tells them.
+        told = {"words": phrase.words, "plain": phrase.words}
+        told["text"] = tuple(word for word in phrase.words if not _worth_suggesting(word))
+        for name, words in told.items():
+            if words:
+                queries.append(tantivy.Query.term_set_query(self._schema, name, list(words)))
         either = tantivy.Query.boolean_query([(_SHOULD, query) for query in queries])
         return tantivy.Query.const_score_query(either, 0.0)
 
@@ -451,6 +490,17 @@ def _words_with(searcher: tantivy.Searcher, prefix: str) -> list[tuple[str, int]
     counts = Counter(dict(searcher.terms_with_prefix("words", prefix)))
     counts.update(dict(searcher.terms_with_prefix("plain", prefix)))
     return list(counts.items())
+
+
+def _commonest(counted: Iterable[tuple[str, int]]) -> list[str]:
+    return [word for word, _ in sorted(counted, key=lambda item: (-item[1], item[0]))]
+
+
+def _short_terms(searcher: tantivy.Searcher, prefix: str) -> list[tuple[str, int]]:
+    """The terms that begin so and are no stems, but words that `words` leaves out: numbers and the shortest."""
+    return [
+        (term, n) for term, n in searcher.terms_with_prefix("text", prefix) if not _worth_suggesting(term)
+    ]
 
 
 def _worth_suggesting(word: str) -> bool:

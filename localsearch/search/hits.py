@@ -17,6 +17,7 @@ from localsearch.store import ChunkRow, Corpus, DocumentRow
 from localsearch.text import Analyzer
 from localsearch.types import Hit, Place
 
+NO_FORMS: frozenset[str] = frozenset()
 _LOG = logging.getLogger("localsearch.search")
 
 
@@ -46,7 +47,10 @@ class Presenter:
             if (path := paths.get(document.id)) is not None:
                 document = replace(document, path=path)
             try:
-                cut = snippet(chunk.text, terms, self.analyzer, language=document.language, plain=plain)
+                alike = dict.fromkeys(plan.patterns & self.analyzer.words(chunk.text), NO_FORMS)
+                cut = snippet(
+                    chunk.text, terms, self.analyzer, language=document.language, plain=plain | alike
+                )
                 hits.append(_hit(ranked, document, chunk, cut, with_scores))
             except Exception:
                 _LOG.exception("document number %d cannot be shown", document.id)

@@ -146,7 +146,17 @@ class Ranker:
             found = RankedDocuments(ranked, ids, why, estimate.known, more, estimate.out_of_domain)
             if len(ids) >= needed or not more:
                 break
-        return found
+        return found if query.min_relevance or not plan.strict else self._completed(plan, found, needed)
+
+    def _completed(self, plan: Plan, found: RankedDocuments, needed: int) -> RankedDocuments:
+        """With the documents that meet the condition and that neither leg has found, as `type:pdf OR rose` may ask
+        for; and about the query is whatever meets its condition."""
+        if plan.documents is None:
+            return found
+        rest = np.setdiff1d(plan.documents, found.ids)
+        missing = max(0, needed - len(found.ids)) if len(rest) else 0
+        documents = found.documents + self._newest(rest, missing) if missing else found.documents
+        return replace(found, documents=documents, out_of_domain=False)
 
     def _depths(self, semantic: Semantic | None) -> Iterator[int]:
         """How many candidates of each leg to look at, in turn."""

@@ -126,7 +126,9 @@ class Searcher:
             semantic_coverage=self.derived.coverage(),
             corrections=self.planner.corrections(plan) if matching.few else (),
             notes=tuple(context.notes),
-            explanation=found.why if query.explain else None,
+            explanation={"understood": plan.parsed.understood, "meaning": plan.text, **found.why}
+            if query.explain
+            else None,
             nothing_relevant=found.out_of_domain,
         )
 
