@@ -36,7 +36,7 @@ class Finding:
 
 
 def examine(settings: Settings, airgap: bool = False) -> list[Finding]:
-    """Look at the release, the folder, the disk, the model, the processor, the readers and, with `airgap`, the network."""
+    """Look at release, folder, disk, model, processor, readers of files and, with `airgap`, the network."""
     looks: list[Callable[[Settings], Iterator[Finding]]] = [
         _release,
         _folder,
