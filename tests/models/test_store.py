@@ -235,7 +235,7 @@ def test_weights_made_for_another_processor_are_refused(
     store: ModelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make(tmp_path / "tiny", Tiny())
-    monkeypatch.setattr("localsearch.models.convert.safe_int8", lambda: True)
+    monkeypatch.setattr("localsearch.models.store.safe_int8", lambda: True)
     store.import_folder(tmp_path / "tiny")
     monkeypatch.setattr("localsearch.models.store.safe_int8", lambda: False)
     assert store.encoder("tiny").precision == "fp32"
@@ -249,7 +249,7 @@ def test_seven_bits_where_eight_may_saturate(
     make(tmp_path / "tiny", Tiny())
     fingerprints = []
     for safe, name in ((True, "full"), (False, "reduced")):
-        monkeypatch.setattr("localsearch.models.convert.safe_int8", lambda safe=safe: safe)
+        monkeypatch.setattr("localsearch.models.store.safe_int8", lambda safe=safe: safe)
         store.import_folder(tmp_path / "tiny", name)
         manifest = Manifest.read(store.folder / name)
         assert manifest.reduce_range is not safe
