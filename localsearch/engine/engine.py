@@ -37,6 +37,7 @@ from localsearch.upkeep.backup import BackupReport, backup, clear_restored
 from localsearch.upkeep.check import CheckReport, check, repair
 from localsearch.upkeep.exchange import Imported, export, import_file
 from localsearch.upkeep.purge import Purged, finish, is_due, purge
+from localsearch.upkeep.trust import Brought, confirm
 from localsearch.upkeep.versions import Comparison, Versions
 from localsearch.watch import Changes, Watcher
 
@@ -315,9 +316,10 @@ class Engine:
 
         `told` hears of every update; `note` of roots that cannot be watched or read.
         """
-        roots = [
-            (collection, path_of(raw_of(path)), options) for collection, path, options in self.ledger.roots()
-        ]
+        trusted = self.ledger.trusted_roots()
+        roots = [(collection, path_of(raw_of(path)), options) for collection, path, options in trusted]
+        for path in self.held_roots():
+            note(f"{path} came with a backup and is not read. Confirm it with: localsearch trust")
         self.indexer.keep_readers()
 
         def update(changes: Changes) -> None:
@@ -337,6 +339,14 @@ class Engine:
         watcher = Watcher([path for _, path, _ in roots], update, rules=rules, on_note=note)
         watcher.start()
         return watcher
+
+    def held_roots(self) -> tuple[str, ...]:
+        """Folders that a restored backup named and nobody has confirmed: they are not read."""
+        return tuple(path for _, path, how in self.ledger.roots() if how.get("held"))
+
+    def trust(self) -> Brought:
+        """Confirm what a restored backup brought: its folders are read and its jobs run from now on."""
+        return confirm(self.db, self.settings.home)
 
     # -- keeping it sound
 

@@ -268,7 +268,7 @@ class Indexer:
         """Remember a root, unless it lies in another that takes all of it in the same way."""
         options: dict[str, Any] = {"include": list(job.include), "exclude": list(job.exclude)}
         rules = ScanRules.of(self.settings, job.include, job.exclude)
-        for collection, name, how in self.ledger.roots():
+        for collection, name, how in self.ledger.trusted_roots():
             root = path_of(raw_of(name))
             same = {name: how.get(name) for name in options} == options
             if same and collection == job.collection and root in path.parents:

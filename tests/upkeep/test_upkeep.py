@@ -88,7 +88,7 @@ def test_keys_and_jobs_come_back_with_the_index(engine: Engine, tmp_path: Path) 
     assert engine.backup(tmp_path / "copy.lsb").service
     served.close()
     home = tmp_path / "again"
-    assert restore(tmp_path / "copy.lsb", home).service
+    assert restore(tmp_path / "copy.lsb", home, trust=True).service
     assert (home / "service.db").stat().st_mode & 0o777 == 0o600
     back = ServiceDatabase(home)
     assert [known.id for known in Keys(back).list()] == [key.id]
@@ -191,7 +191,7 @@ def test_a_passage_under_the_hash_of_another_text_is_noticed_and_mended(engine: 
     assert engine.check(quick=True).ok
     (problem,) = engine.check().problems
     assert (problem.part, problem.mendable) == ("hashes", True)
-    assert "1 documents have passages under the hash of another text" in problem.message
+    assert "1 documents have chunks under the hash of another text" in problem.message
     report = engine.check(repair_=True)
     assert report.ok, report.problems
     assert report.repaired[0].startswith("the passages of 1 documents were hashed anew")

@@ -94,7 +94,7 @@ def original(service: Service, call: Call) -> FileResponse:
         raise NotFoundError("No file belongs to this document.", hint="GET /documents/{id} has its text.")
     roots = [
         (raw_of(path), raw_of(str(how.get("true") or path)))
-        for collection, path, how in ledger.roots()
+        for collection, path, how in ledger.trusted_roots()
         if collection == row.collection
     ]
     return open_original(files[0].raw, row.type, roots)

@@ -27,7 +27,7 @@ class IndexRequest(RequestSchema, frozen=True, kw_only=True):
     retry_failed: bool | None = None
 
 
-JobState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
+JobState = Literal["queued", "running", "held", "done", "failed", "cancelled", "interrupted"]
 
 
 class JobProgress(ResponseSchema, frozen=True, kw_only=True):
@@ -41,7 +41,10 @@ class JobProgress(ResponseSchema, frozen=True, kw_only=True):
 
 
 class JobAnswer(ResponseSchema, frozen=True, kw_only=True):
-    """Background work. Times are seconds since 1970. An interrupted job is one that stopped the server too often."""
+    """Background work. Times are seconds since 1970. An interrupted job is one that stopped the server too often.
+
+    A held one came with a backup and waits for `localsearch trust`.
+    """
 
     id: int
     kind: Literal["index", "documents"]
