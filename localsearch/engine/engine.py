@@ -23,7 +23,7 @@ from localsearch.errors import (
     NotFoundError,
     UsageError,
 )
-from localsearch.indexing import Indexer, IndexJob, IndexReport
+from localsearch.indexing import Added, Indexer, IndexJob, IndexReport
 from localsearch.models import ModelStore
 from localsearch.platform.disk import folder_bytes, open_error
 from localsearch.platform.ownership import Ownership
@@ -227,11 +227,18 @@ class Engine:
     def add(self, records: Sequence[Record], *, collection: str = "default") -> list[str]:
         """Store documents that a program sends, in place of those with the same ids; returns the ids.
 
-        On return they are durable and found by their words; their vectors follow.
+        On return they are durable and found by their words; their vectors follow. All are stored or none: UsageError
+        names the first that cannot be. `add_valid` stores the others.
         """
         keys = self.indexer.add(records, collection)
         self._wake.set()
         return keys
+
+    def add_valid(self, records: Sequence[Record], *, collection: str = "default") -> Added:
+        """As `add`, but a record that cannot be stored costs only itself; the answer says which and why."""
+        added = self.indexer.add_valid(records, collection)
+        self._wake.set()
+        return added
 
     def delete(self, id: str, *, collection: str = "default", purge: bool = False) -> None:
         """Delete a document, with `purge` to the last byte. Raises NotFoundError when there is none with this id."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from localsearch.server.schemas.base import Collection, RequestSchema, ResponseSchema
+from localsearch.server.schemas.documents import Refused
 
 
 class IndexRequest(RequestSchema, frozen=True, kw_only=True):
@@ -58,11 +59,12 @@ class JobAnswer(ResponseSchema, frozen=True, kw_only=True):
     error: dict[str, str] | None = None
 
 
-class JobStarted(ResponseSchema, frozen=True, kw_only=True):
-    """The work goes on in the background; follow it at `events`."""
+class JobStarted(ResponseSchema, frozen=True, kw_only=True, omit_defaults=True):
+    """The work goes on in the background; follow it at `events`. It is done without what is `refused`."""
 
     job: JobAnswer
     events: str
+    refused: list[Refused] = field(default_factory=list)
 
 
 class JobsParameters(RequestSchema, frozen=True, kw_only=True):
