@@ -182,6 +182,7 @@ class Engine:
         self.derived.close()
         self.db.close()
         if self.ownership:
+            self.opener.make_private()
             self.ownership.release()
             self.ownership = None
 
