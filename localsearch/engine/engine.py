@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, Unpack
 
+from localsearch.checked import clean
 from localsearch.derived import Derived, Semantic
 from localsearch.derived.calibrate import calibrate_if_due
 from localsearch.derived.embedder import Embedder, merge_if_needed
@@ -21,9 +22,11 @@ from localsearch.engine.opening import Opener
 from localsearch.errors import (
     LocalSearchError,
     NotFoundError,
+    StorageError,
     UsageError,
 )
 from localsearch.indexing import Added, Indexer, IndexJob, IndexReport
+from localsearch.indexing.prepare import check_collection
 from localsearch.models import ModelStore
 from localsearch.platform.disk import folder_bytes, open_error
 from localsearch.platform.ownership import Ownership
@@ -80,6 +83,7 @@ class Engine:
         if not read_only:
             self.opener.make_home()
         self.ownership = None if read_only else Ownership(settings.home)
+        self._closed = False
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -168,6 +172,7 @@ class Engine:
 
     def close(self) -> None:
         """Stop background work at the next batch and release the index. What was confirmed is durable already."""
+        self._closed = True
         self._stop.set()
         self._wake.set()
         for thread in self._threads:
@@ -209,6 +214,7 @@ class Engine:
         Whatever interrupts it, what was done stays done and the next call goes on from there. With `embed` false, or
         while background work runs, vectors follow later.
         """
+        check_collection(collection)
         job = IndexJob(
             _paths(paths),
             collection=collection,
@@ -231,12 +237,14 @@ class Engine:
         On return they are durable and found by their words; their vectors follow. All are stored or none: UsageError
         names the first that cannot be. `add_valid` stores the others.
         """
+        check_collection(collection)
         keys = self.indexer.add(records, collection)
         self._wake.set()
         return keys
 
     def add_valid(self, records: Sequence[Record], *, collection: str = "default") -> Added:
         """As `add`, but a record that cannot be stored costs only itself; the answer says which and why."""
+        check_collection(collection)
         added = self.indexer.add_valid(records, collection)
         self._wake.set()
         return added
@@ -285,6 +293,8 @@ class Engine:
 
     def feedback(self, query: str, id: str, relevant: bool, *, collection: str = "default") -> None:
         """Record whether a document answers a query. Raises NotFoundError for a document that is not there."""
+        if not isinstance(query, str) or not query.strip():
+            raise UsageError("A judgement needs the query that was asked.", hint="Give its words.")
         if self.corpus.find(collection, id) is None:
             id = str(_paths(id)[0])
         if self.corpus.find(collection, id) is None:
@@ -293,6 +303,7 @@ class Engine:
 
     def start_background(self) -> None:
         """Encode and merge in a thread from now on, whenever there is something to do."""
+        self._check_open()
         if self._threads or self.read_only:
             return
         thread = threading.Thread(target=self._background, name="localsearch-embedding", daemon=True)
@@ -370,7 +381,7 @@ class Engine:
 
     def backup(self, target: str | os.PathLike[str], report: Report = no_report) -> BackupReport:
         """Write one verified file from which `restore` brings everything back; the index may be in use."""
-        return backup(self.db, Path(target), report)
+        return backup(self.db, _named(target), report)
 
     def rebuild(self, report: Report = no_report) -> None:
         """Make every derived index again from the database."""
@@ -385,11 +396,11 @@ class Engine:
 
     def export(self, target: str | os.PathLike[str], report: Report = no_report) -> int:
         """Write every document as JSON lines; returns how many."""
-        return export(self.corpus, Path(target), report)
+        return export(self.corpus, _named(target), report)
 
     def import_file(self, source: str | os.PathLike[str], report: Report = no_report) -> Imported:
         """Store every document of an export; lines that are none are refused, and told."""
-        outcome = import_file(self.indexer, Path(source), report)
+        outcome = import_file(self.indexer, _named(source), report)
         self._wake.set()
         return outcome
 
@@ -421,6 +432,10 @@ class Engine:
         self.query_vectors.clear()
         self.query_log.clear()
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StorageError("The index is closed.", hint="Open it again.")
+
     # -- reading
 
     def search(self, query: str = "", **options: Unpack[SearchOptions]) -> Answer:
@@ -435,6 +450,7 @@ class Engine:
 
     def answer(self, query: SearchQuery) -> Answer:
         """Answer a question that is in its frozen shape already; raises what `search` does."""
+        self._check_open()
         note = self.follower.catch_up() if self.follower else ""
         answer = self.searcher.search(query)
         return replace(answer, notes=(*answer.notes, note)) if note else answer
@@ -488,7 +504,10 @@ class Engine:
 
     def suggest(self, prefix: str, limit: int = 8) -> list[str]:
         """Completions of the last word of what was typed, from the corpus's own words."""
-        return self.searcher.suggest(prefix, limit)
+        self._check_open()
+        if not isinstance(prefix, str):
+            raise UsageError(f"{prefix!r} is no text.", hint="Give the beginning of a word.")
+        return self.searcher.suggest(clean(prefix), limit)
 
 
 def _no_document(id: str, collection: str) -> NotFoundError:
@@ -510,8 +529,12 @@ def _named(path: str | os.PathLike[str]) -> Path:
 
 
 def _paths(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> tuple[Path, ...]:
-    listed = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-    if not listed:
+    listed = (
+        [paths]
+        if isinstance(paths, str | os.PathLike)
+        else list(paths if isinstance(paths, Iterable) else ())
+    )
+    if not listed or not all(isinstance(path, str | os.PathLike) for path in listed):
         raise UsageError("Nothing to index.", hint="Name at least one file or folder.")
     return tuple(map(_named, listed))
 
