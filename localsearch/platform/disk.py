@@ -125,9 +125,16 @@ def free_share(folder: Path) -> float:
 
 
 def folder_bytes(folder: Path, *, without: str = "") -> int:
-    """Bytes of all files below a folder, but for one of its entries; 0 where there is no folder."""
-    return sum(
-        entry.stat().st_size
-        for entry in folder.rglob("*")
-        if entry.is_file() and entry.relative_to(folder).parts[0] != without
-    )
+    """Bytes of all files below a folder, but for one of its entries; 0 where there is no folder.
+
+    A file that goes meanwhile, as those of a word index do when it is merged, counts nothing.
+    """
+    total = 0
+    for parent, folders, files in os.walk(folder):
+        if parent == str(folder) and without in folders:
+            folders.remove(without)
+        for name in files:
+            with suppress(OSError):
+                state = os.stat(os.path.join(parent, name))
+                total += state.st_size if stat.S_ISREG(state.st_mode) else 0
+    return total

@@ -16,8 +16,8 @@ import sqlite3
 import tarfile
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -110,9 +110,10 @@ def restore(source: Path, home: Path, report: Report = no_report, *, trust: bool
         service = SERVICE in digests and not (home / SERVICE).exists()
         if service:
             _check_service(copy.with_name(SERVICE))
-        came = brought(copy.parent, hold=not trust, service=service)
-        for name in digests:
-            sync_path(copy.with_name(name))
+        with _explained(copy):
+            came = brought(copy.parent, hold=not trust, service=service)
+            for name in digests:
+                sync_path(copy.with_name(name))
         _clear(home)
         if service:
             _put(copy.with_name(SERVICE), home)
@@ -120,6 +121,17 @@ def restore(source: Path, home: Path, report: Report = no_report, *, trust: bool
     sync_path(home)
     size = source.stat().st_size
     return BackupReport(str(source), documents, size, digests[FILE], service, came, held=not trust)
+
+
+@contextmanager
+def _explained(copy: Path) -> Iterator[None]:
+    """Say what stands in the way of writing to a copy of the database."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise explain(error, copy) from error
+    except OSError as error:
+        raise write_error(copy.parent, error) from error
 
 
 def clear_restored(home: Path) -> None:
