@@ -315,6 +315,11 @@ def _read(file: Path) -> dict[str, Any]:
         return tomllib.loads(file.read_text("utf-8"))
     except FileNotFoundError:
         return {}
+    except NotADirectoryError:
+        raise SettingsError(
+            f"{file.parent} is no folder, so it cannot be the home of an index.",
+            hint="Name a folder with --home.",
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file} is not valid TOML: {error}", hint="Mend or remove that file.") from error
 

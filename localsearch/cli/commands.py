@@ -166,7 +166,7 @@ def status(args: argparse.Namespace, console: Console, settings: Settings) -> in
             return _list_files(console, engine.ledger.troubled(args.list))
         state = engine.status()
         troubled = engine.ledger.troubled("failed", 20)
-        rules = list(engine.ledger.by_rule())
+        rules, held = list(engine.ledger.by_rule()), engine.held_roots()
     if console.json:
         console.result(state)
         return 0
@@ -184,6 +184,8 @@ def status(args: argparse.Namespace, console: Console, settings: Settings) -> in
     rows += [[f"  {what} ({rule})", f"{count:,}"] for what, rule, count in rules]
     rows += [["files not read whole", f"{state.noted:,}"]] if state.noted else []
     console.table(rows)
+    for path in held:
+        console.say(f"came with a backup and is not read: {path}. Confirm it with: localsearch trust")
     for row in troubled:
         console.say(f"could not be read: {row.path}: {row.reason}")
     if state.files["failed"] > len(troubled):
@@ -309,8 +311,9 @@ def watch(args: argparse.Namespace, console: Console, settings: Settings) -> int
                 engine.index(
                     args.paths, collection=args.collection, embed=embed, report=report, cancelled=interrupted
                 )
-        if not engine.ledger.roots():
-            raise UsageError("Nothing to watch.", hint="Name a folder: localsearch watch PATH")
+        if not engine.ledger.trusted_roots():
+            hint = "Confirm what the backup brought: localsearch trust" if engine.held_roots() else ""
+            raise UsageError("Nothing to watch.", hint=hint or "Name a folder: localsearch watch PATH")
         engine.start_background()
         watcher = engine.watch(told=told, note=console.say)
         console.say("Watching; Ctrl-C ends.")

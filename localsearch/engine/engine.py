@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from localsearch import kernels
+from localsearch.checked import clean
 from localsearch.derived import Derived, Semantic
 from localsearch.derived.calibrate import calibrate_if_due
 from localsearch.derived.embedder import Embedder, merge_if_needed
@@ -22,9 +23,11 @@ from localsearch.engine.opening import Opener
 from localsearch.errors import (
     LocalSearchError,
     NotFoundError,
+    StorageError,
     UsageError,
 )
-from localsearch.indexing import Indexer, IndexJob, IndexReport
+from localsearch.indexing import Added, Indexer, IndexJob, IndexReport
+from localsearch.indexing.prepare import check_collection
 from localsearch.models import ModelStore
 from localsearch.platform.disk import folder_bytes, open_error
 from localsearch.platform.ownership import Ownership
@@ -38,6 +41,7 @@ from localsearch.upkeep.backup import BackupReport, backup, clear_restored
 from localsearch.upkeep.check import CheckReport, check, repair
 from localsearch.upkeep.exchange import Imported, export, import_file
 from localsearch.upkeep.purge import Purged, finish, is_due, purge
+from localsearch.upkeep.trust import Brought, confirm
 from localsearch.upkeep.versions import Comparison, Versions
 from localsearch.watch import Changes, Watcher
 
@@ -81,6 +85,7 @@ class Engine:
         if not read_only:
             self.opener.make_home()
         self.ownership = None if read_only else Ownership(settings.home)
+        self._closed = False
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -169,6 +174,7 @@ class Engine:
 
     def close(self) -> None:
         """Stop background work at the next batch and release the index. What was confirmed is durable already."""
+        self._closed = True
         self._stop.set()
         self._wake.set()
         for thread in self._threads:
@@ -183,6 +189,7 @@ class Engine:
         self.derived.close()
         self.db.close()
         if self.ownership:
+            self.opener.make_private()
             self.ownership.release()
             self.ownership = None
 
@@ -209,6 +216,7 @@ class Engine:
         Whatever interrupts it, what was done stays done and the next call goes on from there. With `embed` false, or
         while background work runs, vectors follow later.
         """
+        check_collection(collection)
         job = IndexJob(
             _paths(paths),
             collection=collection,
@@ -228,11 +236,20 @@ class Engine:
     def add(self, records: Sequence[Record], *, collection: str = "default") -> list[str]:
         """Store documents that a program sends, in place of those with the same ids; returns the ids.
 
-        On return they are durable and found by their words; their vectors follow.
+        On return they are durable and found by their words; their vectors follow. All are stored or none: UsageError
+        names the first that cannot be. `add_valid` stores the others.
         """
+        check_collection(collection)
         keys = self.indexer.add(records, collection)
         self._wake.set()
         return keys
+
+    def add_valid(self, records: Sequence[Record], *, collection: str = "default") -> Added:
+        """As `add`, but a record that cannot be stored costs only itself; the answer says which and why."""
+        check_collection(collection)
+        added = self.indexer.add_valid(records, collection)
+        self._wake.set()
+        return added
 
     def delete(self, id: str, *, collection: str = "default", purge: bool = False) -> None:
         """Delete a document, with `purge` to the last byte. Raises NotFoundError when there is none with this id."""
@@ -278,6 +295,8 @@ class Engine:
 
     def feedback(self, query: str, id: str, relevant: bool, *, collection: str = "default") -> None:
         """Record whether a document answers a query. Raises NotFoundError for a document that is not there."""
+        if not isinstance(query, str) or not query.strip():
+            raise UsageError("A judgement needs the query that was asked.", hint="Give its words.")
         if self.corpus.find(collection, id) is None:
             id = str(_paths(id)[0])
         if self.corpus.find(collection, id) is None:
@@ -286,6 +305,7 @@ class Engine:
 
     def start_background(self) -> None:
         """Encode and merge in a thread from now on, whenever there is something to do."""
+        self._check_open()
         if self._threads or self.read_only:
             return
         thread = threading.Thread(target=self._background, name="localsearch-embedding", daemon=True)
@@ -317,9 +337,10 @@ class Engine:
 
         `told` hears of every update; `note` of roots that cannot be watched or read.
         """
-        roots = [
-            (collection, path_of(raw_of(path)), options) for collection, path, options in self.ledger.roots()
-        ]
+        trusted = self.ledger.trusted_roots()
+        roots = [(collection, path_of(raw_of(path)), options) for collection, path, options in trusted]
+        for path in self.held_roots():
+            note(f"{path} came with a backup and is not read. Confirm it with: localsearch trust")
         self.indexer.keep_readers()
 
         def update(changes: Changes) -> None:
@@ -340,6 +361,14 @@ class Engine:
         watcher.start()
         return watcher
 
+    def held_roots(self) -> tuple[str, ...]:
+        """Folders that a restored backup named and nobody has confirmed: they are not read."""
+        return tuple(path for _, path, how in self.ledger.roots() if how.get("held"))
+
+    def trust(self) -> Brought:
+        """Confirm what a restored backup brought: its folders are read and its jobs run from now on."""
+        return confirm(self.db, self.settings.home)
+
     # -- keeping it sound
 
     def check(self, *, repair_: bool = False, quick: bool = False, report: Report = no_report) -> CheckReport:
@@ -354,7 +383,7 @@ class Engine:
 
     def backup(self, target: str | os.PathLike[str], report: Report = no_report) -> BackupReport:
         """Write one verified file from which `restore` brings everything back; the index may be in use."""
-        return backup(self.db, Path(target), report)
+        return backup(self.db, _named(target), report)
 
     def rebuild(self, report: Report = no_report) -> None:
         """Make every derived index again from the database."""
@@ -369,11 +398,11 @@ class Engine:
 
     def export(self, target: str | os.PathLike[str], report: Report = no_report) -> int:
         """Write every document as JSON lines; returns how many."""
-        return export(self.corpus, Path(target), report)
+        return export(self.corpus, _named(target), report)
 
     def import_file(self, source: str | os.PathLike[str], report: Report = no_report) -> Imported:
         """Store every document of an export; lines that are none are refused, and told."""
-        outcome = import_file(self.indexer, Path(source), report)
+        outcome = import_file(self.indexer, _named(source), report)
         self._wake.set()
         return outcome
 
@@ -405,6 +434,10 @@ class Engine:
         self.query_vectors.clear()
         self.query_log.clear()
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StorageError("The index is closed.", hint="Open it again.")
+
     # -- reading
 
     def search(self, query: str = "", **options: Unpack[SearchOptions]) -> Answer:
@@ -419,6 +452,7 @@ class Engine:
 
     def answer(self, query: SearchQuery) -> Answer:
         """Answer a question that is in its frozen shape already; raises what `search` does."""
+        self._check_open()
         note = self.follower.catch_up() if self.follower else ""
         answer = self.searcher.search(query)
         return replace(answer, notes=(*answer.notes, note)) if note else answer
@@ -473,7 +507,10 @@ class Engine:
 
     def suggest(self, prefix: str, limit: int = 8) -> list[str]:
         """Completions of the last word of what was typed, from the corpus's own words."""
-        return self.searcher.suggest(prefix, limit)
+        self._check_open()
+        if not isinstance(prefix, str):
+            raise UsageError(f"{prefix!r} is no text.", hint="Give the beginning of a word.")
+        return self.searcher.suggest(clean(prefix), limit)
 
 
 def _no_document(id: str, collection: str) -> NotFoundError:
@@ -495,8 +532,12 @@ def _named(path: str | os.PathLike[str]) -> Path:
 
 
 def _paths(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> tuple[Path, ...]:
-    listed = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-    if not listed:
+    listed = (
+        [paths]
+        if isinstance(paths, str | os.PathLike)
+        else list(paths if isinstance(paths, Iterable) else ())
+    )
+    if not listed or not all(isinstance(path, str | os.PathLike) for path in listed):
         raise UsageError("Nothing to index.", hint="Name at least one file or folder.")
     return tuple(map(_named, listed))
 

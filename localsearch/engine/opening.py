@@ -10,6 +10,7 @@ from localsearch.derived import Model, Semantic
 from localsearch.errors import DamagedError, ModelMissingError, ReadOnlyError
 from localsearch.lexical import open_lexical
 from localsearch.models import ModelStore
+from localsearch.platform.disk import make_private
 from localsearch.search.cross_encoder import CrossEncoderReranker
 from localsearch.search.reranker import LateInteractionReranker, Reranker
 from localsearch.settings import MB, Settings
@@ -36,10 +37,16 @@ class Opener:
             home.mkdir(parents=True, exist_ok=True, mode=0o700)
             if home.stat().st_uid == os.geteuid() and home.stat().st_mode & 0o077:
                 home.chmod(0o700)
+            (home / "vectors").mkdir(exist_ok=True, mode=0o700)
+            self.make_private()
         except OSError as error:
             raise ReadOnlyError(
                 f"{home} cannot be made: {error.strerror}", hint="Choose another with --home."
             ) from error
+
+    def make_private(self) -> None:
+        """Take all that is in the folder from others, but for models, which they may read."""
+        make_private(self.settings.home, without=self.settings.models)
 
     def lexical(self) -> LexicalIndex:
         """The BM25 index; one that is damaged, or made by another release's analyser, is made again from SQLite."""

@@ -19,7 +19,7 @@ from typing import Any
 
 from localsearch.checked import EARLIEST_NS, LATEST_NS
 from localsearch.derived import Derived
-from localsearch.errors import ExtractionError, LocalSearchError, RootUnreadable
+from localsearch.errors import ExtractionError, LocalSearchError, RootUnreadable, UsageError
 from localsearch.extract import Extractor, OpenFile
 from localsearch.indexing.prepare import from_extract, from_record
 from localsearch.indexing.roots import OpenRoot
@@ -93,6 +93,20 @@ class IndexReport:
     cancelled: bool = False
     notes: tuple[str, ...] = ()
     rules: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """Ids of the records stored, in order, and why others were refused, by their place."""
+
+    ids: list[str]
+    refused: Mapping[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    documents: list[NewDocument]
+    errors: dict[int, UsageError]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,10 +209,33 @@ class Indexer:
     # -- records that a program sends
 
     def add(self, records: Sequence[Record], collection: str) -> list[str]:
-        """Store records; on return they are durable and searchable by their words. Returns their ids."""
-        documents = [from_record(record, self.settings.chunk) for record in records]
-        self.put([(collection, document) for document in documents])
-        return [document.key for document in documents]
+        """Store records, all or none; on return they are durable and searchable by their words. Returns their ids."""
+        added = self._prepared(records)
+        for at, error in added.errors.items():
+            raise type(error)(f"record {at}: {error.message}", hint=error.hint)
+        self.put([(collection, document) for document in added.documents])
+        return [document.key for document in added.documents]
+
+    def add_valid(self, records: Sequence[Record], collection: str) -> Added:
+        """As `add`, but a record that cannot be stored costs only itself."""
+        prepared = self._prepared(records)
+        self.put([(collection, document) for document in prepared.documents])
+        refused = {at: error.message for at, error in prepared.errors.items()}
+        return Added([document.key for document in prepared.documents], refused)
+
+    def _prepared(self, records: Sequence[Record]) -> _Prepared:
+        made = _Prepared([], {})
+        for at, record in enumerate(records):
+            try:
+                made.documents.append(from_record(record, self.settings.chunk))
+            except UsageError as error:
+                made.errors[at] = error
+            except Exception as error:
+                _LOG.exception("record %s", at)
+                made.errors[at] = UsageError(
+                    f"an unexpected {type(error).__name__}", hint="The log has the details."
+                )
+        return made
 
     def put(self, documents: Sequence[tuple[str, NewDocument]]) -> None:
         """Store documents with their collections in one durable transaction, then make their words searchable."""
@@ -268,7 +305,7 @@ class Indexer:
         """Remember a root, unless it lies in another that takes all of it in the same way."""
         options: dict[str, Any] = {"include": list(job.include), "exclude": list(job.exclude)}
         rules = ScanRules.of(self.settings, job.include, job.exclude)
-        for collection, name, how in self.ledger.roots():
+        for collection, name, how in self.ledger.trusted_roots():
             root = path_of(raw_of(name))
             same = {name: how.get(name) for name in options} == options
             if same and collection == job.collection and root in path.parents:

@@ -20,6 +20,7 @@ _DATES = ("created", "modified", "date")
 _LANGUAGE_SAMPLE = 4000
 LONGEST_ID = 10_000
 """Characters of an id that a program may give a document."""
+LONGEST_COLLECTION = 200
 _LONGEST_FIELD = 10_000
 _LONGEST_TYPE = 100
 _TAGS, _LONGEST_TAG = 1000, 200
@@ -27,6 +28,7 @@ _TAGS, _LONGEST_TAG = 1000, 200
 
 def from_record(record: Record, settings: ChunkSettings) -> NewDocument:
     """A document that a program sent. Raises UsageError when it has no text, or an id that cannot be stored."""
+    _check_kinds(record)
     body = clean(record.text)
     title = _string(record.title) or _string(record.metadata.get("title"))
     if not body.strip() and not title.strip():
@@ -38,9 +40,31 @@ def from_record(record: Record, settings: ChunkSettings) -> NewDocument:
     return replace(document, size=len(body.encode()), metadata=Metadata(record.metadata).values)
 
 
+def _check_kinds(record: Record) -> None:
+    """Raise UsageError for what a program sends that is no record of text."""
+    if not isinstance(record, Record):
+        raise UsageError(f"{type(record).__name__} is no Record.", hint='Send Record("some text", "an id").')
+    for name, kind, word in (
+        ("text", str, "text"),
+        ("title", str, "text"),
+        ("metadata", Mapping, "an object"),
+    ):
+        if not isinstance(getattr(record, name), kind):
+            raise UsageError(f"{name} is {type(getattr(record, name)).__name__}.", hint=f"It is {word}.")
+
+
+def check_collection(name: str) -> None:
+    """Raise UsageError for the name of a collection that cannot be asked for."""
+    if not isinstance(name, str) or not name or len(name) > LONGEST_COLLECTION or not name.isprintable():
+        raise UsageError(
+            f"{str(name)[:50]!r} cannot be a collection.",
+            hint=f"Use 1 to {LONGEST_COLLECTION} printable letters.",
+        )
+
+
 def check_id(id: str) -> None:
     """Raise UsageError for an id that no document can have."""
-    if not id or len(id) > LONGEST_ID or clean(id) != id:
+    if not isinstance(id, str) or not id or len(id) > LONGEST_ID or clean(id) != id:
         raise UsageError(
             f"An id is text of 1 to {LONGEST_ID:,} characters.", hint="Leave it out to have one made."
         )

@@ -77,7 +77,7 @@ class TantivyIndex:
     def create(cls, folder: Path, analyzer: Analyzer) -> TantivyIndex:
         """Make an empty index in `folder`, dropping what was there."""
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, mode=0o700)  # the files in it heed the umask alone
         with guard(folder):
             index = tantivy.Index(_schema(), str(folder), reuse=False)
             created = cls(folder, index, analyzer, writable=True)

@@ -24,7 +24,7 @@ def available() -> bool:
     return all(find_spec(name) for name in ("sentence_transformers", "torch", "optimum"))
 
 
-def export(card: Card, source: Path, folder: Path) -> tuple[Card, bool]:
+def export(card: Card, source: Path, folder: Path) -> Card:
     """Write both graphs of the encoder in `source` into `folder`; as convert(). ModelFormatError when that fails."""
     if card.kind == "reranker":
         raise ModelFormatError(
@@ -38,7 +38,7 @@ def export(card: Card, source: Path, folder: Path) -> tuple[Card, bool]:
     fp32.write_bytes(wrapped.SerializeToString())
     _quantize(fp32, folder / "int8.onnx")
     (folder / WEIGHTS).unlink()  # these graphs carry their weights
-    return replace(card, dimensions=width), True
+    return replace(card, dimensions=width)
 
 
 def _exported(source: Path, work: Path) -> Path:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import NoneType
 from typing import Any, Self, TypedDict, get_args
 
 import msgspec
 
 from localsearch.caches import canonical
+from localsearch.checked import clean
 from localsearch.errors import QueryError
 from localsearch.types import Mode
 
@@ -33,6 +35,27 @@ class SearchOptions(TypedDict, total=False):
     plain: bool
     min_relevance: float
     like: str | None
+
+
+_TEXT, _MAYBE_TEXT, _WHOLE, _NUMBER = (str,), (str, NoneType), (int,), (int, float)
+_MAYBE_NUMBER = (int, float, NoneType)
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "query": _TEXT,
+    "limit": _WHOLE,
+    "offset": _WHOLE,
+    "mode": _TEXT,
+    "collection": _MAYBE_TEXT,
+    "budget_ms": _MAYBE_NUMBER,
+    "min_relevance": _NUMBER,
+    "like": _MAYBE_TEXT,
+}
+_WORDS = {
+    _TEXT: "text",
+    _MAYBE_TEXT: "text or None",
+    _WHOLE: "a whole number",
+    _NUMBER: "a number",
+    _MAYBE_NUMBER: "a number or None",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +85,13 @@ class SearchQuery:
     like: str | None = None
 
     def __post_init__(self) -> None:
+        for name, kinds in _KINDS.items():
+            value = getattr(self, name)
+            if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+                raise QueryError(f"{name} is {value!r}.", hint=f"It is {_WORDS[kinds]}.")
+        for name in ("query", "collection", "like"):
+            if (text := getattr(self, name)) and clean(text) != text:
+                object.__setattr__(self, name, clean(text))  # what cannot be encoded is nowhere to be found
         if self.mode not in get_args(Mode):
             raise QueryError(f"There is no mode {self.mode!r}.", hint=f"Modes: {', '.join(get_args(Mode))}.")
         if self.limit < 1 or self.offset < 0:

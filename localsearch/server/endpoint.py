@@ -34,7 +34,9 @@ class Endpoint:
         self._service = service
         self._by_method: Mapping[str, Operation[Service]] = {one.method: one for one in operations}
         self._decoders = {
-            one.method: msgspec.json.Decoder(one.body) for one in operations if one.body is not None
+            one.method: msgspec.json.Decoder(one.received or one.body)
+            for one in operations
+            if one.body is not None
         }
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:

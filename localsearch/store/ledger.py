@@ -167,6 +167,10 @@ class Ledger:
         rows = self.db.query("SELECT collection, path, options FROM roots ORDER BY path")
         return [(collection, path, json.loads(options)) for collection, path, options in rows]
 
+    def trusted_roots(self) -> list[tuple[str, str, dict[str, Any]]]:
+        """Those that may be read: not the ones that a backup brought and nobody has confirmed."""
+        return [root for root in self.roots() if not root[2].get("held")]
+
 
 def _file_row(row: Sequence[Any]) -> FileRow:
     *columns, notes = row
