@@ -158,6 +158,9 @@ class LimitSettings:
     local_rate: float = _constant(0.0, "`rate` for clients on this machine without a key")
     local_burst: int = _constant(1000, "`burst` for them")
     wait_s: float = _constant(2.0, "seconds that a search waits for its turn")
+    bodies_mb: int = _constant(
+        64, "megabytes of all bodies together that are not small; at least two of `documents_mb`"
+    )
     body_kb: int = _constant(1280, "kilobytes of any other request")
     query_chars: int = _constant(100_000, "characters of a query")
     results: int = _constant(100, "hits of one answer")
@@ -188,6 +191,9 @@ class ServerSettings:
     origins: tuple[str, ...] = _setting((), "origins of pages elsewhere whose scripts may call it")
     index_roots: tuple[str, ...] = _setting((), "the only folders that `POST /index` may name; empty: any")
     require_keys: bool = _setting(False, "require API keys on this machine too")
+    trust_local_users: bool = _setting(
+        False, "let every user of this machine in without a key, not only the one who runs the server"
+    )
     log: Literal["human", "json"] = _setting("human", "form of log lines")
     log_level: Literal["debug", "info", "warning", "error"] = _constant(
         "info", "from which they are written; -v, -q"
