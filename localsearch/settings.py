@@ -172,7 +172,7 @@ class LimitSettings:
     connections: int = _constant(512, "connections at once")
     header_s: float = _constant(10.0, "seconds to send a request's head")
     body_s: float = _constant(30.0, "seconds to send its body")
-    write_s: float = _constant(30.0, "seconds to take the answer")
+    write_s: float = _constant(10.0, "seconds after which an answer must be taken, or 16 kB of it a second")
     idle_s: int = _constant(60, "seconds between requests of a connection")
     shutdown_s: int = _constant(30, "seconds that an end waits for requests")
 

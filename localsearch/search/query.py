@@ -12,7 +12,7 @@ from typing import Any, Self, TypedDict, get_args
 
 import msgspec
 
-from localsearch.caches import canonical
+from localsearch.caches import canonical, short_key
 from localsearch.errors import QueryError
 from localsearch.types import Mode
 
@@ -94,8 +94,8 @@ class SearchQuery:
 
     @property
     def key(self) -> bytes:
-        """What the answer is cached under: equal for questions that have the same answer."""
-        return canonical(self.canonical)
+        """What the answer is cached under: equal for questions that have the same answer, and never long."""
+        return short_key(canonical(self.canonical))
 
     @property
     def cacheable(self) -> bool:

@@ -160,13 +160,21 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         self.since = time.monotonic()
-        self._cancel("_lingering")
         if self.cycle.response_complete:
-            # uvicorn's own timer ends with the next byte, whatever that is: the rest of a body, or an empty line.
-            self._lingering = self.loop.call_later(self.limits.idle_s, self._hang_up)
+            self._linger(self.limits.header_s if self.cycle.more_body else self.limits.idle_s)
         if self._unparsed:
             self._parse()
             self.flow.resume_reading()
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        if self.cycle.response_complete:
+            self._linger(self.limits.idle_s)
+
+    def _linger(self, seconds: float) -> None:
+        """Wait so long for the next request. uvicorn's own timer ends with any byte: of a body, or an empty line."""
+        self._cancel("_lingering")
+        self._lingering = self.loop.call_later(seconds, self._hang_up)
 
     def pause_writing(self) -> None:
         super().pause_writing()
