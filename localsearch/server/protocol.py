@@ -15,7 +15,7 @@ from typing import Any
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from localsearch.server.connections import Connections, Doing, owner_of
@@ -79,6 +79,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._drained = self._unsent = 0
         self._header_bytes = 0
         self._unparsed = b""
+        self._open: list[RequestResponseCycle] = []
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -94,6 +95,9 @@ class LimitedProtocol(HttpToolsProtocol):
         self.shared.connections.remove(self)
         self._unparsed = b""
         self._cancel("_late", "_stuck", "_lingering")
+        for cycle in self._open:  # uvicorn tells the last one alone that its client has gone
+            cycle.disconnected = True
+            cycle.message_event.set()
         super().connection_lost(exc)
 
     def doing(self) -> Doing:
@@ -156,6 +160,8 @@ class LimitedProtocol(HttpToolsProtocol):
             host = self.url.partition(b"://")[2].partition(b"/")[0].partition(b"?")[0]
             self.scope["localsearch.target_host"] = host  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
+        self._open = [one for one in self._open if not one.response_complete]
+        self._open.append(self.cycle)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
