@@ -156,6 +156,9 @@ class LimitSettings:
     local_rate: float = _constant(0.0, "`rate` for clients on this machine without a key")
     local_burst: int = _constant(1000, "`burst` for them")
     wait_s: float = _constant(2.0, "seconds that a search waits for its turn")
+    bodies_mb: int = _constant(
+        64, "megabytes of all bodies together that are not small; at least two of `documents_mb`"
+    )
     body_kb: int = _constant(1280, "kilobytes of any other request")
     query_chars: int = _constant(100_000, "characters of a query")
     results: int = _constant(100, "hits of one answer")
@@ -167,7 +170,7 @@ class LimitSettings:
     connections: int = _constant(512, "connections at once")
     header_s: float = _constant(10.0, "seconds to send a request's head")
     body_s: float = _constant(30.0, "seconds to send its body")
-    write_s: float = _constant(30.0, "seconds to take the answer")
+    write_s: float = _constant(10.0, "seconds after which an answer must be taken, or 16 kB of it a second")
     idle_s: int = _constant(60, "seconds between requests of a connection")
     shutdown_s: int = _constant(30, "seconds that an end waits for requests")
 
@@ -186,6 +189,9 @@ class ServerSettings:
     origins: tuple[str, ...] = _setting((), "origins of pages elsewhere whose scripts may call it")
     index_roots: tuple[str, ...] = _setting((), "the only folders that `POST /index` may name; empty: any")
     require_keys: bool = _setting(False, "require API keys on this machine too")
+    trust_local_users: bool = _setting(
+        False, "let every user of this machine in without a key, not only the one who runs the server"
+    )
     log: Literal["human", "json"] = _setting("human", "form of log lines")
     log_level: Literal["debug", "info", "warning", "error"] = _constant(
         "info", "from which they are written; -v, -q"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from localsearch.caches import MemoryCache
+from localsearch.caches import MemoryCache, short_key
 from localsearch.derived import Derived, Mask
 from localsearch.errors import NotFoundError, QueryError
 from localsearch.filters import (
@@ -206,7 +206,7 @@ class Planner:
         state = self.corpus.db.state
         if state is None:
             return self.corpus.select(clause, values)
-        key = (state, clause, tuple(values))
+        key = (state, short_key(repr((clause, values)).encode("utf-8", "surrogatepass")))
         documents = self._matches.get(key)
         if documents is None:
             documents = self.corpus.select(clause, values)

@@ -13,7 +13,7 @@ from typing import Any, Self, TypedDict, get_args
 
 import msgspec
 
-from localsearch.caches import canonical
+from localsearch.caches import canonical, short_key
 from localsearch.checked import clean
 from localsearch.errors import QueryError
 from localsearch.types import Mode
@@ -124,8 +124,8 @@ class SearchQuery:
 
     @property
     def key(self) -> bytes:
-        """What the answer is cached under: equal for questions that have the same answer."""
-        return canonical(self.canonical)
+        """What the answer is cached under: equal for questions that have the same answer, and never long."""
+        return short_key(canonical(self.canonical))
 
     @property
     def cacheable(self) -> bool:

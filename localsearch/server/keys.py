@@ -90,6 +90,11 @@ class KeyRing:
         self._db, self._keys = db, Keys(db)
         self._valid: Mapping[str, tuple[bytes, Key]] = {}
         self._seen: tuple[int, int] | None = None
+        secret = secrets.token_urlsafe(32)
+        self._token = Key(secrets.token_hex(4), "the address that serve printed", "admin", time.time())
+        self._token_hash = _hash(secret)
+        self.token = f"ls_{self._token.id}_{secret}"
+        """A key for this run of the server alone, which is written down nowhere but in its lock file."""
         self.refresh()
 
     def refresh(self) -> None:
@@ -101,10 +106,17 @@ class KeyRing:
     def find(self, text: bytes) -> Key | None:
         """The key with this text, or None."""
         start, id, secret = (*text.split(b"_", 2), b"", b"")[:3]
-        known = self._valid.get(id.decode("latin-1")) if start == b"ls" else None
+        known = self._known(id.decode("latin-1")) if start == b"ls" else None
         stored, key = known or (_NOBODY, None)
         same = hmac.compare_digest(stored, hashlib.sha256(secret).digest())
         return key if same else None
+
+    def is_token(self, key: Key) -> bool:
+        """Whether it is the key of this run, whose holder is treated like a client of this machine."""
+        return key is self._token
+
+    def _known(self, id: str) -> tuple[bytes, Key] | None:
+        return (self._token_hash, self._token) if id == self._token.id else self._valid.get(id)
 
 
 def _hash(secret: str) -> bytes:

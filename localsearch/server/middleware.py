@@ -33,6 +33,8 @@ _ONCE = frozenset(
     {
         b"origin",
         b"sec-fetch-site",
+        b"sec-fetch-mode",
+        b"sec-fetch-dest",
         b"authorization",
         b"x-api-key",
         b"x-request-id",
@@ -112,13 +114,13 @@ class ServiceMiddleware:
         """Check everything that does not depend on the route. False when the answer has been given."""
         scope, first, guards = exchange.scope, exchange.first, self._service.guards
         origin = first.get(b"origin")
-        guards.check_host(exchange.hosts)
+        guards.check_host(exchange.hosts, scope.get("localsearch.target_host"))
         if scope["method"] == "OPTIONS" and origin is not None:
             await send_bytes(exchange.sending, 204, [*guards.preflight(origin), *DATA_HEADERS], b"")
             return False
         exchange.added += guards.cors(origin)
-        guards.check_origin(scope["method"], origin, first.get(b"sec-fetch-site"))
-        key = self._key(first)
+        guards.check_site(scope, first)
+        key = self._key(first) or self._token(scope)
         exchange.added += self._service.take(scope.get("client"), key)
         if key is None and self._gave_key(first):
             raise HttpError(
@@ -129,9 +131,19 @@ class ServiceMiddleware:
                 headers=[(b"www-authenticate", b"Bearer")],
             )
         scope["localsearch.key"] = key
+        scope["localsearch.stranger"] = not self._service.local_users.trusted(scope.get("localsearch.uid"))
         scope["localsearch.content_type"] = first.get(b"content-type")
         scope["localsearch.length"] = _length(first.get(b"content-length"))
         return True
+
+    def _token(self, scope: dict[str, Any]) -> Key | None:
+        """The key in the address, taken out of it, so that nothing further down sees, refuses or logs it."""
+        if b"token=" not in scope["query_string"]:
+            return None
+        fields = scope["query_string"].split(b"&")
+        given = [field for field in fields if field.startswith(b"token=")]
+        scope["query_string"] = b"&".join(field for field in fields if not field.startswith(b"token="))
+        return self._service.keyring.find(given[0].removeprefix(b"token=")) if given else None
 
     def _gave_key(self, first: dict[bytes, bytes]) -> bool:
         return b"authorization" in first or b"x-api-key" in first
