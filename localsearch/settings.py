@@ -69,6 +69,11 @@ class SearchSettings:
         "adaptive", "how words and meaning are combined"
     )
     semantic_weight: float = _setting(0.5, "share of meaning in convex, rrf and dbsf, 0 to 1")
+    about_weight: float = _setting(
+        0.5,
+        "weight of words about a document, such as tags, author, other metadata and further names of its file, beside"
+        " those of its text, 0 to 1; with 0 they are found by filters alone",
+    )
     lexical_engine: Literal["tantivy", "rank-bm25"] = _setting(
         "tantivy", "what scores BM25; rank-bm25 is the slow reference, in memory"
     )

@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 from localsearch.errors import DamagedError
 from localsearch.store.database import Database
 from localsearch.store.digests import is_as_stored, keeping_digest, renew_row_digest, store_digest
-from localsearch.store.documents import COLUMNS, DocumentRow, NewDocument, file_name, from_row, insert
+from localsearch.store.documents import (
+    COLUMNS,
+    DocumentRow,
+    NewDocument,
+    file_name,
+    from_row,
+    insert,
+    words_about,
+)
 from localsearch.store.embedded_text import embedded_text, embedding_hash
 from localsearch.types import Chunk, Ids, IndexedChunk, Place
 
@@ -308,11 +316,13 @@ class Corpus:
         """Return these documents as the lexical index takes them."""
         for document in self.documents(document_ids).values():
             path = document.key if document.path is None else document.path + document.member
+            about = "\n".join(words_about(document))
             for chunk in self.chunks(document.id):
                 heading = " / ".join(chunk.place.heading)
                 yield IndexedChunk(
-                    chunk.id, document.id, document.title, heading, chunk.text, path, document.language
+                    chunk.id, document.id, document.title, heading, chunk.text, path, document.language, about
                 )
+                about = ""
 
     def chunk_map(self) -> tuple[Ids, NDArray[np.int32]]:
         """Every chunk id with its document's id, both of shape (chunks,), ascending."""
