@@ -16,7 +16,8 @@ from typing import Any, Literal, get_args, get_type_hints
 import msgspec
 import platformdirs
 
-from localsearch.errors import SettingsError
+from localsearch import days
+from localsearch.errors import QueryError, SettingsError
 
 HUB = "https://huggingface.co"
 MB = 1_000_000
@@ -266,6 +267,11 @@ class Settings:
         }
     )
     offline: bool = _setting(False, "never connect to anything; also `--offline`, LOCALSEARCH_OFFLINE=1")
+    time_zone: str = _setting(
+        "",
+        "whose days the dates in filters and on the page are, and times in files that name no zone, such as"
+        " Europe/Berlin; empty: of this machine; a request may name another",
+    )
     hub: str = _setting(HUB, "address of the model hub or of a mirror; also HF_ENDPOINT")
     model: ModelSettings = field(default_factory=ModelSettings)
     chunk: ChunkSettings = field(default_factory=ChunkSettings)
@@ -335,6 +341,10 @@ def _convert(values: dict[str, Any], file: Path) -> Settings:
         raise SettingsError(
             f"{file}: {error}", hint="docs/SETTINGS.md lists each setting with its type."
         ) from error
+    try:
+        days.zone(settings.time_zone)
+    except QueryError as error:
+        raise SettingsError(f"{file}: time_zone: {error.message}", hint=error.hint) from error
     return replace(settings, notes=tuple(notes))
 
 

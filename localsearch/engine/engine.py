@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, Unpack
 
+from localsearch import days
 from localsearch.derived import Derived, Semantic
 from localsearch.derived.calibrate import calibrate_if_due
 from localsearch.derived.embedder import Embedder, merge_if_needed
@@ -145,6 +146,7 @@ class Engine:
             self.query_vectors,
             self.answers,
             opener.reranker(self.corpus),
+            days.zone(self.settings.time_zone),
         )
         self.indexer = Indexer(self.db, self.derived, self.settings)
         self.follower = Follower(self.derived, opener) if self.read_only else None

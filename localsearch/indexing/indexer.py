@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from localsearch import days
 from localsearch.checked import EARLIEST_NS, LATEST_NS
 from localsearch.derived import Derived
 from localsearch.errors import ExtractionError, LocalSearchError, RootUnreadable
@@ -196,7 +197,8 @@ class Indexer:
 
     def add(self, records: Sequence[Record], collection: str) -> list[str]:
         """Store records; on return they are durable and searchable by their words. Returns their ids."""
-        documents = [from_record(record, self.settings.chunk) for record in records]
+        with days.in_zone(days.zone(self.settings.time_zone)):
+            documents = [from_record(record, self.settings.chunk) for record in records]
         self.put([(collection, document) for document in documents])
         return [document.key for document in documents]
 
@@ -442,12 +444,13 @@ class Indexer:
         notes: list[str] = []
         for extract in extracts:
             key = found.path + (f"!/{extract.member}" if extract.member else "")
-            document = from_extract(extract, key, self.settings.chunk)
+            with days.in_zone(days.zone(self.settings.time_zone)):
+                document = from_extract(extract, key, self.settings.chunk)
             document = replace(
                 document,
                 path=found.path,
                 size=found.size,
-                modified=document.modified or found.mtime_ns / 1e9,
+                modified=document.modified or days.instant(found.mtime_ns / 1e9),
                 content_hash=digest,
             )
             run.chunks += self._put(run.job.collection, document)

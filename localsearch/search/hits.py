@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from localsearch import days
 from localsearch.checked import moment
 from localsearch.filters import path_sql
 from localsearch.search.plan import Plan
@@ -100,4 +101,4 @@ def metadata_of(document: DocumentRow) -> dict[str, Any]:
 
 def _iso(seconds: float | None) -> str | None:
     known = moment(seconds)
-    return None if known is None else known.isoformat(timespec="seconds")
+    return None if known is None else days.shown(known).isoformat(timespec="seconds")

@@ -12,6 +12,7 @@ from typing import Any, Self, TypedDict, get_args
 
 import msgspec
 
+from localsearch import days
 from localsearch.caches import canonical
 from localsearch.errors import QueryError
 from localsearch.types import Mode
@@ -33,6 +34,7 @@ class SearchOptions(TypedDict, total=False):
     plain: bool
     min_relevance: float
     like: str | None
+    time_zone: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ class SearchQuery:
     again; `collection` None searches all; `filters` is an expression or JSON; `explain` adds how the order came about;
     `budget_ms` bounds the milliseconds it may take; `cache` False computes the answer anew; `facets` counts types,
     folders, languages, tags and years; `plain` takes quotes, colons and minus signs as text; `min_relevance`, 0 to 1,
-    leaves out what is known to be below; `like` is the id of a document that the hits should be like.
+    leaves out what is known to be below; `like` is the id of a document that the hits should be like;
+    `time_zone`, such as Europe/Berlin, is whose days the dates of filters and of hits are, empty: as the settings say.
     """
 
     query: str = ""
@@ -60,6 +63,7 @@ class SearchQuery:
     plain: bool = False
     min_relevance: float = 0.0
     like: str | None = None
+    time_zone: str = ""
 
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode):
@@ -68,6 +72,7 @@ class SearchQuery:
             raise QueryError(
                 f"limit is {self.limit}, offset {self.offset}.", hint="limit is from 1, offset from 0."
             )
+        days.zone(self.time_zone)
         if not 0 <= self.min_relevance <= 1:
             raise QueryError(
                 f"min_relevance is {self.min_relevance:g}.", hint="It is from 0 (all) to 1 (certain)."
