@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from localsearch.errors import QueryError
+from localsearch.errors import FilterError
 
 DAY = 86_400
 FIRST = datetime.min.replace(tzinfo=UTC)
@@ -27,14 +27,14 @@ _ZONE: ContextVar[ZoneInfo | None] = ContextVar("time zone", default=None)
 def zone(name: str) -> ZoneInfo | None:
     """A time zone by its name in the IANA database; None, for that of this machine, where the name is empty.
 
-    Raises QueryError for a name that is none.
+    Raises FilterError for a name that is none.
     """
     if not name:
         return None
     try:
         return ZoneInfo(name[:_LONGEST])
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise QueryError(
+        raise FilterError(
             f"There is no time zone {name[:_LONGEST]!r}.",
             hint="Name one such as Europe/Berlin, America/New_York or UTC.",
         ) from None

@@ -17,7 +17,7 @@ import msgspec
 import platformdirs
 
 from localsearch import days
-from localsearch.errors import QueryError, SettingsError
+from localsearch.errors import FilterError, SettingsError
 
 HUB = "https://huggingface.co"
 MB = 1_000_000
@@ -343,7 +343,7 @@ def _convert(values: dict[str, Any], file: Path) -> Settings:
         ) from error
     try:
         days.zone(settings.time_zone)
-    except QueryError as error:
+    except FilterError as error:
         raise SettingsError(f"{file}: time_zone: {error.message}", hint=error.hint) from error
     return replace(settings, notes=tuple(notes))
 

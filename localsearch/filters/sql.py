@@ -190,7 +190,7 @@ def _runs(years: Sequence[int]) -> list[tuple[int, int]]:
     [(1999, 2000), (2004, 2004)]
     """
     starts = [at for at, year in enumerate(years) if at == 0 or year != years[at - 1] + 1]
-    ends = [*starts[1:], len(years)]
+    ends = [*starts[1:], len(years)] if starts else []
     return [(years[start], years[end - 1]) for start, end in zip(starts, ends, strict=True)]
 
 

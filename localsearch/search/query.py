@@ -39,7 +39,7 @@ class SearchOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class SearchQuery:
-    """What is asked. Raises QueryError for a value out of its range.
+    """What is asked. Raises QueryError for a value out of its range, FilterError for a time zone that is none.
 
     `limit` hits from `offset` on (both count documents); `mode` chooses the legs; `rerank` scores the best candidates
     again; `collection` None searches all; `filters` is an expression or JSON; `explain` adds how the order came about;
