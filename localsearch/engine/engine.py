@@ -48,8 +48,9 @@ _LOG = logging.getLogger("localsearch.engine")
 class Status:
     """What is indexed and how fresh: `changed` is when a document was last stored.
 
-    `noted` is how many indexed files could not be read whole. `bytes` is what the home folder takes on disk, models not
-    counted. `cost` is what embedding has taken so far.
+    `names` is how many files are known by their names alone, beside the documents; `noted`, how many indexed files could
+    not be read whole. `bytes` is what the home folder takes on disk, models not counted. `cost` is what embedding has
+    taken so far.
     """
 
     documents: int
@@ -58,6 +59,7 @@ class Status:
     semantic_coverage: float
     files: Mapping[str, int]
     noted: int
+    names: int
     version: str | None
     home: str
     bytes: int
@@ -444,6 +446,7 @@ class Engine:
             semantic_coverage=round(embedded / chunks, 4) if chunks else 1.0,
             files=self.ledger.counts(),
             noted=self.ledger.noted_count(),
+            names=self.corpus.names_count(),
             version=active.name if active else None,
             home=str(self.settings.home),
             bytes=folder_bytes(self.settings.home, without="models"),

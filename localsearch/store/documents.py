@@ -20,7 +20,10 @@ from localsearch.types import Chunk
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentColumns:
-    """What a document is and says of itself. Times are seconds since 1970 UTC, `size` is in bytes."""
+    """What a document is and says of itself. Times are seconds since 1970 UTC, `size` is in bytes.
+
+    `left_out` is why only the name of its file is known; empty for one that was read.
+    """
 
     key: str
     title: str
@@ -35,6 +38,7 @@ class DocumentColumns:
     tags: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     content_hash: bytes | None = None
+    left_out: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

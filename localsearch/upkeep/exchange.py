@@ -2,7 +2,7 @@
 
 The first line is {"format": "localsearch-export", "version": 1}. Every other line is one document:
 {"id", "collection", "title", "text", "type", "path", "language", "author", "size", "created", "modified", "tags",
-"metadata"}; all but id and text may be missing. Times are ISO 8601 or seconds since 1970. The last line is
+"metadata", "left_out"}; all but id and text may be missing. Times are ISO 8601 or seconds since 1970. The last line is
 {"documents": N}, so that a file cut short is noticed.
 """
 
@@ -30,9 +30,10 @@ FORMAT = "localsearch-export"
 VERSION = 1
 _BATCH = 200
 _NOTES = 20
+LONGEST_REASON = 500
 _LONGEST_HEADER = 10_000
 _LONGEST_LINE = 256 * 1024 * 1024
-_FIELDS = ("title", "type", "path", "language", "author", "size", "created", "modified")
+_FIELDS = ("title", "type", "path", "language", "author", "size", "created", "modified", "left_out")
 
 
 def export(corpus: Corpus, target: Path, report: Report = no_report) -> int:
@@ -85,6 +86,7 @@ class _Line(msgspec.Struct):
     modified: str | float | None = None
     tags: list[str] = []
     metadata: dict[str, Any] = {}
+    left_out: str = ""
     documents: int | None = None
 
 
@@ -182,4 +184,6 @@ def _document(values: _Line, indexer: Indexer) -> tuple[str, NewDocument]:
         raise UsageError("it has no text")
     size = len(document.text.encode()) if values.size is None else count(values.size)
     metadata = Metadata(values.metadata).values
-    return values.collection, replace(document, path=values.path, size=size, metadata=metadata)
+    return values.collection, replace(
+        document, path=values.path, size=size, metadata=metadata, left_out=values.left_out[:LONGEST_REASON]
+    )
