@@ -78,7 +78,9 @@ def test_a_day_has_the_hours_that_it_had(name: str, day: date, hours: int) -> No
 
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("hour", [0, 1, 8, 15, 16, 17, 19, 23])
-def test_a_file_is_of_the_day_on_which_it_was_saved_there(engine: Engine, tmp_path: Path, zone: str, hour: int) -> None:
+def test_a_file_is_of_the_day_on_which_it_was_saved_there(
+    engine: Engine, tmp_path: Path, zone: str, hour: int
+) -> None:
     touched(tmp_path / "d", "note.txt", zone, datetime(2024, 3, 5, hour, 0))
     engine.index(tmp_path / "d", embed=False)
     for asked in ("modified:2024-03-05", "after:2024-03-05", "before:2024-03-06", "modified:20240305"):
@@ -92,10 +94,15 @@ def test_a_file_is_of_the_day_on_which_it_was_saved_there(engine: Engine, tmp_pa
 def test_the_days_on_which_clocks_change_are_whole(engine: Engine, tmp_path: Path) -> None:
     for zone, day in (("Europe/Berlin", date(2024, 10, 27)), ("America/Sao_Paulo", date(2018, 11, 4))):
         for hour in (1, 23):
-            touched(tmp_path / "d", f"{day}-{hour}.txt", zone, datetime(day.year, day.month, day.day, hour, 30))
+            touched(
+                tmp_path / "d", f"{day}-{hour}.txt", zone, datetime(day.year, day.month, day.day, hour, 30)
+            )
     engine.index(tmp_path / "d", embed=False)
     engine.add([Record("minutes", "2018-11-04-dated.txt", metadata={"modified": "2018-11-04"})])
-    assert found(engine, "minutes modified:2024-10-27", "Europe/Berlin") == ["2024-10-27-1.txt", "2024-10-27-23.txt"]
+    assert found(engine, "minutes modified:2024-10-27", "Europe/Berlin") == [
+        "2024-10-27-1.txt",
+        "2024-10-27-23.txt",
+    ]
     assert found(engine, "minutes modified:2018-11-04", "America/Sao_Paulo") == [
         "2018-11-04-1.txt", "2018-11-04-23.txt", "2018-11-04-dated.txt"]  # fmt: skip
 
@@ -135,7 +142,9 @@ def test_the_year_is_that_of_the_zone(engine: Engine, tmp_path: Path) -> None:
         assert found(engine, f"minutes year:>={year} year:<={year}", zone) == ["eve.txt"]
 
 
-def test_the_zone_of_the_machine_the_settings_and_the_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_zone_of_the_machine_the_settings_and_the_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     touched(tmp_path / "d", "note.txt", "UTC", datetime(2024, 3, 4, 21, 30))
     home = tmp_path / "home"
     monkeypatch.setenv("TZ", "Asia/Tokyo")
@@ -155,7 +164,9 @@ def test_the_zone_of_the_machine_the_settings_and_the_request(tmp_path: Path, mo
         time.tzset()
 
 
-@pytest.mark.parametrize("name", ["Mars/Olympus", "../etc/passwd", "Europe", "/etc/localtime", "x" * 5000, "a\0b"])
+@pytest.mark.parametrize(
+    "name", ["Mars/Olympus", "../etc/passwd", "Europe", "/etc/localtime", "x" * 5000, "a\0b"]
+)
 def test_a_name_that_is_no_zone_is_told(engine: Engine, tmp_path: Path, name: str) -> None:
     with pytest.raises(FilterError, match="no time zone") as caught:
         engine.search("minutes", time_zone=name)

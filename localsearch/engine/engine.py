@@ -48,9 +48,9 @@ _LOG = logging.getLogger("localsearch.engine")
 class Status:
     """What is indexed and how fresh: `changed` is when a document was last stored.
 
-    `names` is how many files are known by their names alone, beside the documents; `noted`, how many indexed files could
-    not be read whole. `bytes` is what the home folder takes on disk, models not counted. `cost` is what embedding has
-    taken so far.
+    `names` is how many files are known by their names alone, beside the documents; `noted`, how many indexed files
+    could not be read whole. `bytes` is what the home folder takes on disk, models not counted. `cost` is what
+    embedding has taken so far.
     """
 
     documents: int

@@ -24,13 +24,13 @@ from localsearch.indexing.prepare import LONGEST_ID, from_extract
 from localsearch.platform.disk import rename, sync_file
 from localsearch.store import Corpus, NewDocument
 from localsearch.store.documents import SAID_COLUMNS
-from localsearch.types import Extract, Progress, Report, no_report
+from localsearch.types import Chunk, Extract, Progress, Report, no_report
 
 FORMAT = "localsearch-export"
 VERSION = 1
 _BATCH = 200
 _NOTES = 20
-LONGEST_REASON = 500
+_LONGEST_REASON = 500
 _LONGEST_HEADER = 10_000
 _LONGEST_LINE = 256 * 1024 * 1024
 _FIELDS = ("title", "type", "path", "language", "author", "size", "created", "modified", "left_out")
@@ -180,10 +180,10 @@ def _document(values: _Line, indexer: Indexer) -> tuple[str, NewDocument]:
     fields = {name: told for name in SAID_COLUMNS if (told := getattr(values, name)) not in (None, "", [])}
     extract = Extract(values.text, values.type, values.title, metadata={**values.metadata, **fields})
     document = from_extract(extract, values.id, indexer.settings.chunk)
+    if values.left_out:
+        document = replace(document, left_out=values.left_out[:_LONGEST_REASON], chunks=(Chunk(0, 0),))
     if not document.text.strip() and not document.title.strip():
         raise UsageError("it has no text")
     size = len(document.text.encode()) if values.size is None else count(values.size)
     metadata = Metadata(values.metadata).values
-    return values.collection, replace(
-        document, path=values.path, size=size, metadata=metadata, left_out=values.left_out[:LONGEST_REASON]
-    )
+    return values.collection, replace(document, path=values.path, size=size, metadata=metadata)
