@@ -129,19 +129,20 @@ class RankBM25Index:
     def held(self, term: QueryTerm) -> int:
         """Chunks that hold the commonest form of the term; of one in pieces, at most."""
         pieces = (min(map(self.doc_freq, words)) for words in term.apart)
-        return max([self._in_text(term), *pieces, *self._about(term).values()], default=0)
+        return max([self._in_text(term), *pieces, *(n for *_, n in self._about(term))], default=0)
 
     def _in_text(self, term: QueryTerm) -> int:
         """Chunks whose text holds the commonest form of the term, or else what will do instead."""
         return max([*map(self.doc_freq, term.forms), self._missed(term)])
 
-    def _about(self, term: QueryTerm) -> dict[str, int]:
-        """What finds the term among the words about documents, each with the number of chunks."""
+    def _about(self, term: QueryTerm) -> list[tuple[bool, str, int]]:
+        """What finds the term among the words about documents: whether it is a stem, and the number of chunks."""
         if not self._about_weight:
-            return {}
+            return []
         stems, plain = term.about
-        held = {word: self._df[word] for word in stems} | {word: self._plain_df[word] for word in plain}
-        return {word: count for word, count in held.items() if count}
+        held = [(True, word, self._df[word]) for word in stems]
+        held += [(False, word, self._plain_df[word]) for word in plain]
+        return [found for found in held if found[2]]
 
     def pruned(self, query: LexicalQuery) -> LexicalQuery:
         """The query without what would find nothing more."""
@@ -195,12 +196,10 @@ class RankBM25Index:
     def _about_scores(self, term: QueryTerm) -> NDArray[np.float64]:
         """The best of what finds the term among words about documents, with their weight."""
         scores, in_text = [np.zeros(len(self._ids))], self._in_text(term)
-        stems = term.about[0]
-        for word, count in self._about(term).items():
+        for is_stem, word, count in self._about(term):
             weight = about_weight(self._about_weight, len(self._ids), in_text, count)
-            scores.append(
-                self._form_scores(self._bm25 if word in stems else self._plain_bm25, [word]) * weight
-            )
+            bm25 = self._bm25 if is_stem else self._plain_bm25
+            scores.append(self._form_scores(bm25, [word]) * weight)
         return np.max(scores, axis=0)  # type: ignore[no-any-return]
 
     def _missed(self, term: QueryTerm) -> int:

@@ -180,7 +180,7 @@ def _document(values: _Line, indexer: Indexer) -> tuple[str, NewDocument]:
     fields = {name: told for name in SAID_COLUMNS if (told := getattr(values, name)) not in (None, "", [])}
     extract = Extract(values.text, values.type, values.title, metadata={**values.metadata, **fields})
     document = from_extract(extract, values.id, indexer.settings.chunk)
-    if values.left_out:
+    if values.left_out and not values.text:
         document = replace(document, left_out=values.left_out[:_LONGEST_REASON], chunks=(Chunk(0, 0),))
     if not document.text.strip() and not document.title.strip():
         raise UsageError("it has no text")
