@@ -16,7 +16,8 @@ from typing import Any, Literal, get_args, get_type_hints
 import msgspec
 import platformdirs
 
-from localsearch.errors import SettingsError
+from localsearch import days
+from localsearch.errors import FilterError, SettingsError
 
 HUB = "https://huggingface.co"
 MB = 1_000_000
@@ -67,6 +68,11 @@ class SearchSettings:
         "adaptive", "how words and meaning are combined"
     )
     semantic_weight: float = _setting(0.5, "share of meaning in convex, rrf and dbsf, 0 to 1")
+    about_weight: float = _setting(
+        0.5,
+        "weight of words about a document, such as tags, author, other metadata and further names of its file, beside"
+        " those of its text, 0 to 1; with 0 they are found by filters alone",
+    )
     lexical_engine: Literal["tantivy", "rank-bm25"] = _setting(
         "tantivy", "what scores BM25; rank-bm25 is the slow reference, in memory"
     )
@@ -265,6 +271,11 @@ class Settings:
         }
     )
     offline: bool = _setting(False, "never connect to anything; also `--offline`, LOCALSEARCH_OFFLINE=1")
+    time_zone: str = _setting(
+        "",
+        "whose days the dates in filters and on the page are, and times in files that name no zone, such as"
+        " Europe/Berlin; empty: of this machine; a request may name another",
+    )
     hub: str = _setting(HUB, "address of the model hub or of a mirror; also HF_ENDPOINT")
     model: ModelSettings = field(default_factory=ModelSettings)
     chunk: ChunkSettings = field(default_factory=ChunkSettings)
@@ -339,6 +350,10 @@ def _convert(values: dict[str, Any], file: Path) -> Settings:
         raise SettingsError(
             f"{file}: {error}", hint="docs/SETTINGS.md lists each setting with its type."
         ) from error
+    try:
+        days.zone(settings.time_zone)
+    except FilterError as error:
+        raise SettingsError(f"{file}: time_zone: {error.message}", hint=error.hint) from error
     return replace(settings, notes=tuple(notes))
 
 

@@ -70,7 +70,11 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class IndexedChunk:
-    """What the lexical index is told about one chunk."""
+    """What the lexical index is told about one chunk.
+
+    `about` holds words about its document, a line for each value: tags, author and other metadata, and further names of
+    its file. They are searched with less weight than the text, and given with a document's first chunk alone.
+    """
 
     chunk_id: int
     document_id: int
@@ -79,6 +83,7 @@ class IndexedChunk:
     body: str
     path: str = ""
     language: str = ""
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)

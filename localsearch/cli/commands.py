@@ -182,6 +182,7 @@ def status(args: argparse.Namespace, console: Console, settings: Settings) -> in
     rows += [[f"  elsewhere ({name})", f"${dollars:,.4f}"] for name, dollars in state.cost.hosted.items()]
     rows += [[f"files {name}", f"{count:,}"] for name, count in state.files.items()]
     rows += [[f"  {what} ({rule})", f"{count:,}"] for what, rule, count in rules]
+    rows += [["files known by name alone", f"{state.names:,}"]] if state.names else []
     rows += [["files not read whole", f"{state.noted:,}"]] if state.noted else []
     console.table(rows)
     for path in held:

@@ -117,6 +117,9 @@ def _search(commands: Sub) -> None:
     parser.add_argument(
         "--min-relevance", type=float, default=0.0, metavar="R", help="leave out hits below this, from 0 to 1"
     )
+    parser.add_argument(
+        "--time-zone", default="", metavar="NAME", help="whose days dates are, such as Europe/Berlin"
+    )
     parser.add_argument("--no-cache", dest="cache", action="store_false", help="compute everything anew")
 
 

@@ -270,7 +270,7 @@ class Derived:
 
     def coverage(self) -> float:
         """The share of chunks that semantic search can find, 0..1."""
-        chunks = len(self.catalog)
+        chunks = len(self.catalog) - self.catalog.not_embedded
         return (
             min(len(self.semantic.vectors) / chunks, 1.0) if chunks and self.semantic else float(not chunks)
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from localsearch import kernels
+from localsearch import days, kernels
 from localsearch.checked import clean
 from localsearch.derived import Derived, Semantic
 from localsearch.derived.calibrate import calibrate_if_due
@@ -52,8 +52,9 @@ _LOG = logging.getLogger("localsearch.engine")
 class Status:
     """What is indexed and how fresh: `changed` is when a document was last stored.
 
-    `noted` is how many indexed files could not be read whole. `bytes` is what the home folder takes on disk, models not
-    counted. `cost` is what embedding has taken so far. `kernels` names the vector instructions in use, "" without any.
+    `names` is how many files are known by their names alone, beside the documents; `noted`, how many indexed files
+    could not be read whole. `bytes` is what the home folder takes on disk, models not counted. `cost` is what
+    embedding has taken so far. `kernels` names the vector instructions in use, "" without any.
     """
 
     documents: int
@@ -62,6 +63,7 @@ class Status:
     semantic_coverage: float
     files: Mapping[str, int]
     noted: int
+    names: int
     version: str | None
     home: str
     bytes: int
@@ -152,6 +154,7 @@ class Engine:
             self.query_vectors,
             self.answers,
             opener.reranker(self.corpus),
+            days.zone(self.settings.time_zone),
         )
         self.indexer = Indexer(self.db, self.derived, self.settings)
         self.follower = Follower(self.derived, opener) if self.read_only else None
@@ -478,6 +481,7 @@ class Engine:
             semantic_coverage=round(embedded / chunks, 4) if chunks else 1.0,
             files=self.ledger.counts(),
             noted=self.ledger.noted_count(),
+            names=self.corpus.names_count(),
             version=active.name if active else None,
             home=str(self.settings.home),
             bytes=folder_bytes(self.settings.home, without="models"),

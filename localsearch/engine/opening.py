@@ -51,18 +51,19 @@ class Opener:
     def lexical(self) -> LexicalIndex:
         """The BM25 index; one that is damaged, or made by another release's analyser, is made again from SQLite."""
         kind, folder = self.settings.search.lexical_engine, self.settings.home / "lexical"
+        about = self.settings.search.about_weight
         try:
-            return open_lexical(kind, folder, self.analyzer, writable=not self.read_only)
+            return open_lexical(kind, folder, self.analyzer, writable=not self.read_only, about=about)
         except DamagedError:
             return self.empty_lexical()
 
     def empty_lexical(self) -> LexicalIndex:
         """A BM25 index to fill again; what was there is dropped. A reader's is in memory."""
-        folder = self.settings.home / "lexical"
+        folder, search = self.settings.home / "lexical", self.settings.search
         if self.read_only:
-            return open_lexical("rank-bm25", folder, self.analyzer)
+            return open_lexical("rank-bm25", folder, self.analyzer, about=search.about_weight)
         shutil.rmtree(folder, ignore_errors=True)
-        return open_lexical(self.settings.search.lexical_engine, folder, self.analyzer)
+        return open_lexical(search.lexical_engine, folder, self.analyzer, about=search.about_weight)
 
     def semantic(self, version: Version) -> Semantic:
         """A version with its vector index; a damaged graph is set aside and its vectors are read from SQLite."""

@@ -11,17 +11,18 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from localsearch import days
 from localsearch.checked import EARLIEST_NS, LATEST_NS
 from localsearch.derived import Derived
 from localsearch.errors import ExtractionError, LocalSearchError, RootUnreadable, UsageError
 from localsearch.extract import Extractor, OpenFile
-from localsearch.indexing.prepare import from_extract, from_record
+from localsearch.indexing.prepare import from_extract, from_name, from_record
 from localsearch.indexing.roots import OpenRoot
 from localsearch.scan import (
     ScannedFile,
@@ -40,6 +41,7 @@ from localsearch.scan import (
 from localsearch.secrets import HEAD
 from localsearch.settings import Settings
 from localsearch.store import Database, FileRow, Ledger, NewDocument
+from localsearch.store.ledger import REREAD
 from localsearch.types import Cancelled, Extract, Progress, Record, Report, never, no_report
 
 _BATCH_FILES = 200
@@ -47,6 +49,23 @@ _BATCH_S = 1.0
 _LOG = logging.getLogger("localsearch.indexing")
 SKIPPING_RULES = frozenset({"binary", "empty", "image", "unsupported"})
 """Rules of the extractor that mean there was nothing to read, rather than that reading failed."""
+
+UNNAMED_RULES = frozenset(
+    {
+        "secret",
+        "hidden",
+        "excluded",
+        "not-included",
+        "ignored",
+        "cache",
+        "vcs",
+        "system",
+        "own-data",
+        "link",
+        "special",
+    }
+)
+"""Rules of what is not to be found by its name either: it was excluded, is secret, or is no file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +135,8 @@ class _Compared:
     to_read: list[ScannedFile]
     skipped: list[ScannedFile]
     gone: list[bytes]
+    unnamed: list[tuple[ScannedFile, FileRow]]
+    inodes: dict[bytes, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +188,7 @@ class _IndexRun:
     to_read: int = 0
     documents: int = 0
     chunks: int = 0
+    reread: list[FileRow] = field(default_factory=list)
 
     def count(self, word: str, by: int = 1) -> None:
         self.counts[word] = self.counts.get(word, 0) + by
@@ -224,10 +246,11 @@ class Indexer:
         return Added([document.key for document in prepared.documents], refused)
 
     def _prepared(self, records: Sequence[Record]) -> _Prepared:
-        made = _Prepared([], {})
+        made, zone = _Prepared([], {}), days.zone(self.settings.time_zone)
         for at, record in enumerate(records):
             try:
-                made.documents.append(from_record(record, self.settings.chunk))
+                with days.in_zone(zone):
+                    made.documents.append(from_record(record, self.settings.chunk))
             except UsageError as error:
                 made.errors[at] = error
             except Exception as error:
@@ -294,12 +317,14 @@ class Indexer:
                 return
             run.to_read += len(compared.to_read)
             self._record_skips(run, compared.skipped)
+            self._mend(run, compared)
             for batch in _batches(self._read(run, root, compared.to_read, extractor)):
                 self._store(run, path, batch)
-        if not run.cancelled():
-            self._remove(run, compared.gone)
-            if not run.job.within:
-                self._register(run.job, path, root.true)
+            if not run.cancelled():
+                self._remove(run, compared.gone)
+                self._read_again(run, path, root, extractor)
+        if not run.cancelled() and not run.job.within:
+            self._register(run.job, path, root.true)
 
     def _register(self, job: IndexJob, path: Path, true: str) -> None:
         """Remember a root, unless it lies in another that takes all of it in the same way."""
@@ -314,13 +339,45 @@ class Indexer:
                         return
         self.ledger.put_root(job.collection, display(os.fsencode(path)), options | {"true": true})
 
+    def _read_again(self, run: _IndexRun, path: Path, root: OpenRoot, extractor: Extractor) -> None:
+        """Read files whose content moved to them from a name that told another type; others wait for their root."""
+        top = {os.fsencode(path)}
+        within = [path_of(row.raw) for row in run.reread if is_within(row.raw, top)]
+        run.reread.clear()
+        if not within:
+            return
+        rules = ScanRules.of(self.settings, run.job.include, run.job.exclude)
+        found = [one for one in scan_within(path, within, rules) if one.skip is None]
+        counts = run.copy()
+        for batch in _batches(self._read(run, root, found, extractor)):
+            self._store(run, path, batch)
+        run.restore(counts)
+
+    def _mend(self, run: _IndexRun, compared: _Compared) -> None:
+        """Give names to what an earlier release left out without one, and note inodes that it did not."""
+        with self.db.write():
+            for found, row in compared.unnamed:
+                self._put_name(run.job.collection, found, row.rule, row.reason)
+            self.ledger.stamp(run.job.collection, compared.inodes)
+        if compared.unnamed:
+            self.derived.catch_up()
+
+    def _put_name(self, collection: str, found: ScannedFile, rule: str, reason: str) -> None:
+        """Make a file that was not read known by its name, unless it is not to be found at all."""
+        if rule in UNNAMED_RULES or found.folder:
+            self.corpus.unname(collection, [found.path])
+            return
+        modified = days.instant(found.mtime_ns / 1e9)
+        self._put(collection, from_name(found.path, found.size, modified, reason))
+
     # -- compare
 
     def _compare(self, run: _IndexRun, path: Path) -> _Compared:
         known: dict[bytes, FileRow] = {}
         for part in run.job.within or (path,):
             known |= self.ledger.under(run.job.collection, os.fsencode(part))
-        compared = _Compared([], [], [])
+        compared = _Compared([], [], [], [], {})
+        named = self.corpus.names_alone(run.job.collection)
         seen: set[bytes] = set()
         kept: set[bytes] = set()
         for found in self._scan(run, path, bool(known)):
@@ -330,10 +387,14 @@ class Indexer:
                 run.leave_out("skipped", found.skip.rule)
                 if found.skip.rule == "unreadable":
                     kept.add(found.raw)
-                if row is None or row.rule != found.skip.rule:
+                if row is None or row.rule != found.skip.rule or _is_stale(row, found, named):
                     compared.skipped.append(found)
             elif row and _same(row, found) and not (run.job.retry_failed and row.state == "failed"):
                 run.count("unchanged") if row.state == "indexed" else run.leave_out(row.state, row.rule)
+                if row.content_hash is None and _is_nameless(row, named):
+                    compared.unnamed.append((found, row))
+                if not row.inode:
+                    compared.inodes[found.raw] = found.inode
             else:
                 compared.to_read.append(found)
         if not run.cancelled():
@@ -387,7 +448,7 @@ class Indexer:
                 try:
                     self._check_secret(root, opened.descriptor)
                     opened.digest = open_hash(opened.descriptor, path)
-                    if not self.corpus.by_content(run.job.collection, opened.digest):
+                    if self._is_to_be_read(run.job.collection, found, opened.digest):
                         waiting[path] = opened
                         yield OpenFile(path, opened.descriptor)
                         continue
@@ -408,6 +469,11 @@ class Indexer:
         finally:
             for opened in waiting.values():
                 opened.close()
+
+    def _is_to_be_read(self, collection: str, found: ScannedFile, digest: bytes) -> bool:
+        """Whether its content is not known yet, or of another type."""
+        row = self.ledger.get(collection, found.raw)
+        return (row is not None and row.size == REREAD) or not self.corpus.by_content(collection, digest)
 
     def _check_secret(self, root: OpenRoot, descriptor: int) -> None:
         """Raise ExtractionError for a file that holds a secret, unless it was named itself or secrets are wanted."""
@@ -451,13 +517,28 @@ class Indexer:
         old_hash = old.content_hash if old else None
         row = _row(collection, str(root), found)
         if isinstance(read.outcome, ExtractionError) or read.digest is None:
-            self._store_failure(run, row, old, read.outcome)
+            self._store_failure(run, row, old, found, read.outcome)
             return
+        known = self.corpus.by_content(collection, read.digest)
+        if not known and read.outcome is None:
+            # Its content was known when it was looked at, and left with another file since.
+            row = replace(row, size=REREAD)
+            self.ledger.put(row)
+            run.reread.append(row)
+            if old_hash and old_hash != read.digest:
+                self._release(run, collection, old_hash)
+            return
+        if known and read.outcome is not None and old is not None and old.size == REREAD:
+            self.corpus.remove([document.id for document in known])
+            known = []
+        if old_hash is None:
+            self.corpus.unname(collection, [found.path])
         notes = [*_notes(found), *self._notes(collection, read)]
         self.ledger.put(replace(row, content_hash=read.digest, state="indexed", notes=tuple(notes)))
         if old_hash and old_hash != read.digest:
-            self._release(collection, old_hash)
-        known = self.corpus.by_content(collection, read.digest)
+            self._release(run, collection, old_hash)
+        if known and old_hash != read.digest:
+            self.corpus.touch([document.id for document in known])
         lost = [] if known else self._store_documents(run, found, read.digest, read.outcome or ())
         if lost:
             told = tuple(dict.fromkeys((*notes, *lost)))
@@ -479,12 +560,13 @@ class Indexer:
         notes: list[str] = []
         for extract in extracts:
             key = found.path + (f"!/{extract.member}" if extract.member else "")
-            document = from_extract(extract, key, self.settings.chunk)
+            with days.in_zone(days.zone(self.settings.time_zone)):
+                document = from_extract(extract, key, self.settings.chunk)
             document = replace(
                 document,
                 path=found.path,
                 size=found.size,
-                modified=document.modified or found.mtime_ns / 1e9,
+                modified=document.modified or days.instant(found.mtime_ns / 1e9),
                 content_hash=digest,
             )
             run.chunks += self._put(run.job.collection, document)
@@ -492,7 +574,9 @@ class Indexer:
             notes += [f"{extract.member}: {note}" if extract.member else note for note in document.notes]
         return notes
 
-    def _store_failure(self, run: _IndexRun, row: FileRow, old: FileRow | None, outcome: object) -> None:
+    def _store_failure(
+        self, run: _IndexRun, row: FileRow, old: FileRow | None, found: ScannedFile, outcome: object
+    ) -> None:
         """A file that could not be read keeps its last good content; one that holds nothing to read does not."""
         error = outcome if isinstance(outcome, ExtractionError) else ExtractionError("could not be read")
         rule = str(error.data.get("rule", "error"))
@@ -508,7 +592,9 @@ class Indexer:
         )
         self.ledger.put(row)
         if skipped and old and old.content_hash:
-            self._release(row.collection, old.content_hash)
+            self._release(run, row.collection, old.content_hash)
+        if kept is None:
+            self._put_name(row.collection, found, rule, error.message)
         run.leave_out(row.state, rule)
 
     def _record_skips(self, run: _IndexRun, skipped: list[ScannedFile]) -> None:
@@ -530,31 +616,44 @@ class Indexer:
                     )
                 )
                 if old and old.content_hash and not unreadable:
-                    self._release(collection, old.content_hash)
+                    self._release(run, collection, old.content_hash)
+                if kept is None:
+                    self._put_name(collection, found, found.skip.rule, found.skip.reason)
         if skipped:
             self.derived.catch_up()
 
     def _remove(self, run: _IndexRun, gone: list[bytes]) -> None:
         collection = run.job.collection
         with self.db.write():
-            hashes = {row.content_hash for raw in gone if (row := self.ledger.get(collection, raw))}
+            rows = [row for raw in gone if (row := self.ledger.get(collection, raw))]
+            hashes = {row.content_hash for row in rows}
             self.ledger.remove(collection, gone)
+            self.corpus.unname(collection, [row.path for row in rows if not row.content_hash])
             for digest in hashes:
                 if digest:
-                    self._release(collection, digest)
+                    self._release(run, collection, digest)
         run.count("removed", len(gone))
         if gone:
             self.derived.catch_up()
 
-    def _release(self, collection: str, digest: bytes) -> None:
-        """A path stopped holding this content: give its documents another holder's path, or delete them."""
+    def _release(self, run: _IndexRun, collection: str, digest: bytes) -> None:
+        """A path stopped holding this content: give its documents another holder's path, or delete them.
+
+        A path whose ending differs may tell another type: its file is read again.
+        """
         holders = self.ledger.holders(collection, digest)
         paths = {holder.path for holder in holders}
         for document in self.corpus.by_content(collection, digest):
             if not holders:
                 self.corpus.remove([document.id])
-            elif document.path not in paths:
+            elif document.path in paths:
+                self.corpus.touch([document.id])
+            else:
                 path = holders[0].path
+                if _ending(path) != _ending(document.path or ""):
+                    again = replace(holders[0], size=REREAD)
+                    self.ledger.put(again)
+                    run.reread.append(again)
                 key = path + (f"!/{document.member}" if document.member else "")
                 self.embeddings.expect(self.corpus.rename(document.id, key, path))
 
@@ -580,7 +679,24 @@ def _drained(known: list[_Read]) -> Iterator[_Read]:
 def _same(row: FileRow, found: ScannedFile) -> bool:
     """Whether a file that may be read was dealt with as it is: not if a rule left it out that no longer does."""
     left_out = row.state == "skipped" and row.rule not in SKIPPING_RULES
-    return not left_out and (row.size, row.mtime_ns) == (found.size, found.mtime_ns)
+    moved = row.inode not in (0, found.inode)
+    return not left_out and not moved and (row.size, row.mtime_ns) == (found.size, found.mtime_ns)
+
+
+def _is_stale(row: FileRow, found: ScannedFile, named: Set[str]) -> bool:
+    """Whether a file that is left out as before has changed since, or has no name yet."""
+    changed = (row.size, row.mtime_ns) != (found.size, found.mtime_ns)
+    return not found.folder and row.content_hash is None and (changed or _is_nameless(row, named))
+
+
+def _is_nameless(row: FileRow, named: Set[str]) -> bool:
+    return row.rule not in UNNAMED_RULES and row.path not in named
+
+
+def _ending(path: str) -> str:
+    """What a name tells of the type: its ending, or all of it."""
+    name = PurePosixPath(path)
+    return name.suffix.lower() or name.name
 
 
 def _notes(found: ScannedFile) -> list[str]:
@@ -591,4 +707,14 @@ def _notes(found: ScannedFile) -> list[str]:
 
 
 def _row(collection: str, root: str, found: ScannedFile) -> FileRow:
-    return FileRow(collection, found.raw, found.path, root, found.size, found.mtime_ns, None, "indexed")
+    return FileRow(
+        collection,
+        found.raw,
+        found.path,
+        root,
+        found.size,
+        found.mtime_ns,
+        None,
+        "indexed",
+        inode=found.inode,
+    )

@@ -10,11 +10,12 @@ from typing import Any
 from localsearch import text as language_of
 from localsearch.checked import Metadata, clean, timestamp
 from localsearch.errors import UsageError
+from localsearch.extract import type_by_name
 from localsearch.indexing.chunk import chunk
 from localsearch.settings import ChunkSettings
 from localsearch.store import NewDocument
 from localsearch.store.documents import SAID_COLUMNS
-from localsearch.types import Extract, Record
+from localsearch.types import Chunk, Extract, Record
 
 _DATES = ("created", "modified", "date")
 _LANGUAGE_SAMPLE = 4000
@@ -38,6 +39,21 @@ def from_record(record: Record, settings: ChunkSettings) -> NewDocument:
     kind = _string(record.metadata.get("type")) or "text"
     document = from_extract(Extract(body, kind, title, metadata=record.metadata), key, settings)
     return replace(document, size=len(body.encode()), metadata=Metadata(record.metadata).values)
+
+
+def from_name(path: str, size: int, modified: float, reason: str) -> NewDocument:
+    """The document of a file of which only the name is known, and why; it has one chunk, without text."""
+    return NewDocument(
+        key=path,
+        title="",
+        path=path,
+        type=type_by_name(path)[:_LONGEST_TYPE],
+        size=size,
+        modified=modified,
+        text="",
+        chunks=(Chunk(0, 0),),
+        left_out=clean(reason) or "it was not read",
+    )
 
 
 def _check_kinds(record: Record) -> None:

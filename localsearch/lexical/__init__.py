@@ -36,16 +36,23 @@ __all__ = [
 
 
 def open_lexical(
-    engine: Literal["tantivy", "rank-bm25"], folder: Path, analyzer: Analyzer, *, writable: bool = True
+    engine: Literal["tantivy", "rank-bm25"],
+    folder: Path,
+    analyzer: Analyzer,
+    *,
+    writable: bool = True,
+    about: float = 1.0,
 ) -> TantivyIndex | RankBM25Index:
     """Open the lexical index in `folder`, or make an empty one where there is none yet and it may be written.
+
+    `about` is the weight of words about a document beside those of its text; with 0 they are not searched.
 
     Raises DamagedError when it cannot be used; the caller moves it aside and opens again.
     """
     if engine == "rank-bm25":
-        return RankBM25Index(analyzer)
+        return RankBM25Index(analyzer, about=about)
     from localsearch.lexical.tantivy_index import TantivyIndex
 
     if writable and not folder.exists():
-        return TantivyIndex.create(folder, analyzer)
-    return TantivyIndex.open(folder, analyzer, writable=writable)
+        return TantivyIndex.create(folder, analyzer, about=about)
+    return TantivyIndex.open(folder, analyzer, writable=writable, about=about)

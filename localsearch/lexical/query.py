@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from localsearch.lexical.apart import apart
+from localsearch.lexical.stream import MARK
 from localsearch.text import Analyzer, Asked, chain, detect_language
 
 MOST_TERMS = 200
@@ -38,6 +39,12 @@ class QueryTerm:
     apart: tuple[tuple[str, ...], ...] = ()
 
     @property
+    def about(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What finds the word among those about a document: marked stems, then marked plain words."""
+        stems = tuple(MARK + form for form in dict.fromkeys(self.forms + self.stems))
+        return stems, tuple(MARK + word for word in self.plain)
+
+    @property
     def apart_from_forms(self) -> bool:
         """Whether no chunk can hold one of the forms and a plain word: it would be told by its stem alone."""
         return not self.stems and len(self.forms) <= 1 and len(self.plain) == 1
@@ -55,6 +62,13 @@ class Phrase:
     plain: tuple[str, ...] = ()
     slop: int = 0
     words: tuple[str, ...] = ()
+
+    @property
+    def anywhere(self) -> Phrase:
+        """The phrase in the text or in words about the document."""
+        about = tuple(tuple(MARK + word for word in words) for words in self.alternatives)
+        plain = self.plain + tuple(MARK + word for word in self.plain)
+        return replace(self, alternatives=self.alternatives + about, plain=plain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +196,15 @@ def pruned(query: LexicalQuery, misses: Callable[[QueryTerm], bool]) -> LexicalQ
         for term in query.terms
     )
     return replace(query, terms=tuple(kept))
+
+
+def about_weight(weight: float, chunks: int, in_text: int, about: int) -> float:
+    """The weight of a word about a document, that is in `about` chunks, beside one of the text, that is in `in_text`.
+
+    A word that few have among their tags is not rarer than the word is: its idf is that of all chunks that have it.
+    """
+    shared, own = inverse_frequency(chunks, [in_text + about, about]).tolist()
+    return weight * shared / own if own > 0 else weight
 
 
 def inverse_frequency(chunks: int, frequencies: Sequence[int]) -> NDArray[np.float32]:

@@ -10,8 +10,25 @@ import numpy as np
 from numpy.typing import NDArray
 from rank_bm25 import BM25Okapi
 
-from localsearch.lexical.query import EXACT, LexicalQuery, Phrase, QueryTerm, inverse_frequency, pruned
-from localsearch.lexical.stream import FILLER, K1, B, plain_stream, plain_words, term_stream
+from localsearch.lexical.query import (
+    EXACT,
+    LexicalQuery,
+    Phrase,
+    QueryTerm,
+    about_weight,
+    inverse_frequency,
+    pruned,
+)
+from localsearch.lexical.stream import (
+    FILLER,
+    K1,
+    B,
+    about_stream,
+    about_words,
+    plain_stream,
+    plain_words,
+    term_stream,
+)
 from localsearch.lexical.wildcards import matches
 from localsearch.text import Analyzer
 from localsearch.types import Ids, IndexedChunk, Ranking, Scores
@@ -30,8 +47,9 @@ class RankBM25Index:
 
     in_memory = True
 
-    def __init__(self, analyzer: Analyzer) -> None:
+    def __init__(self, analyzer: Analyzer, *, about: float = 1.0) -> None:
         self._analyzer = analyzer
+        self._about_weight = about
         self._passages: dict[int, tuple[int, str, list[str], list[str], frozenset[str]]] = {}
         self._seq = 0
         self._freeze()
@@ -45,8 +63,11 @@ class RankBM25Index:
 
     def add(self, chunks: Sequence[IndexedChunk]) -> None:
         for chunk in chunks:
-            terms = term_stream(chunk, self._analyzer)
+            terms, marked = term_stream(chunk, self._analyzer), about_stream(chunk, self._analyzer)
             words, told = plain_words(chunk, terms, self._analyzer)
+            words = words | about_words(chunk, marked, self._analyzer)
+            told = told | set(self._analyzer.words(chunk.about))
+            terms += marked
             plain = plain_stream(words, terms)
             row = (chunk.document_id, chunk.language, terms, plain, frozenset(told))
             self._passages[chunk.chunk_id] = row
@@ -116,11 +137,24 @@ class RankBM25Index:
     def held(self, term: QueryTerm) -> int:
         """Chunks that hold the commonest form of the term; of one in pieces, at most."""
         pieces = (min(map(self.doc_freq, words)) for words in term.apart)
-        return max([*map(self.doc_freq, term.forms), self._missed(term), *pieces], default=0)
+        return max([self._in_text(term), *pieces, *(n for *_, n in self._about(term))], default=0)
+
+    def _in_text(self, term: QueryTerm) -> int:
+        """Chunks whose text holds the commonest form of the term, or else what will do instead."""
+        return max([*map(self.doc_freq, term.forms), self._missed(term)])
+
+    def _about(self, term: QueryTerm) -> list[tuple[bool, str, int]]:
+        """What finds the term among the words about documents: whether it is a stem, and the number of chunks."""
+        if not self._about_weight:
+            return []
+        stems, plain = term.about
+        held = [(True, word, self._df[word]) for word in stems]
+        held += [(False, word, self._plain_df[word]) for word in plain]
+        return [found for found in held if found[2]]
 
     def pruned(self, query: LexicalQuery) -> LexicalQuery:
         """The query without what would find nothing more."""
-        return pruned(query, lambda term: self._missed(term) > 0)
+        return pruned(query, lambda term: self._missed(term) > 0 or bool(self._about(term)))
 
     def knows(self, word: str) -> bool:
         """Whether some chunk holds the plain word."""
@@ -174,7 +208,16 @@ class RankBM25Index:
         found = np.where(forms > 0, forms, self._other_scores(term))
         pieces = [self._phrase_scores(words) for words in term.apart]
         exact = self._form_scores(self._plain_bm25, term.plain[:1]) * (EXACT if len(term.forms) > 1 else 0.0)
-        return (np.max([found, *pieces], axis=0) + exact) * term.weight  # type: ignore[no-any-return]
+        return (np.max([found, *pieces], axis=0) + exact + self._about_scores(term)) * term.weight  # type: ignore[no-any-return]
+
+    def _about_scores(self, term: QueryTerm) -> NDArray[np.float64]:
+        """The best of what finds the term among words about documents, with their weight."""
+        scores, in_text = [np.zeros(len(self._ids))], self._in_text(term)
+        for is_stem, word, count in self._about(term):
+            weight = about_weight(self._about_weight, len(self._ids), in_text, count)
+            bm25 = self._bm25 if is_stem else self._plain_bm25
+            scores.append(self._form_scores(bm25, [word]) * weight)
+        return np.max(scores, axis=0)  # type: ignore[no-any-return]
 
     def _missed(self, term: QueryTerm) -> int:
         forms = self._form_scores(self._bm25, term.forms)
@@ -198,6 +241,7 @@ class RankBM25Index:
         return np.max([np.asarray(bm25.get_scores([form])) for form in forms], axis=0)  # type: ignore[no-any-return]
 
     def _holds(self, phrase: Phrase) -> NDArray[np.bool_]:
+        phrase = phrase.anywhere if self._about_weight else phrase
         others = {*phrase.plain, *phrase.words}
         held = [
             any(_contains(terms, words, phrase.slop) for words in phrase.alternatives)

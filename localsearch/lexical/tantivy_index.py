@@ -25,8 +25,16 @@ from localsearch.lexical.borrowed import Borrowed, borrow
 from localsearch.lexical.failures import REBUILD, guard
 from localsearch.lexical.holders import Holders, Term
 from localsearch.lexical.integrity import problems
-from localsearch.lexical.query import EXACT, LexicalQuery, Phrase, QueryTerm, inverse_frequency, pruned
-from localsearch.lexical.stream import plain_stream, plain_words, term_stream
+from localsearch.lexical.query import (
+    EXACT,
+    LexicalQuery,
+    Phrase,
+    QueryTerm,
+    about_weight,
+    inverse_frequency,
+    pruned,
+)
+from localsearch.lexical.stream import MARK, about_stream, about_words, plain_stream, plain_words, term_stream
 from localsearch.lexical.suggest import correct
 from localsearch.lexical.wildcards import Vocabulary, literal_start, matches
 from localsearch.text import Analyzer, normalize
@@ -34,7 +42,7 @@ from localsearch.types import Ids, IndexedChunk, Ranking, Scores
 
 HEAP = 48_000_000
 """Bytes of the writer's one arena: a segment of about 40,000 chunks at a time."""
-_FORMAT = "2"
+_FORMAT = "3"
 _REMEMBERED = 50_000
 """Terms whose frequency is remembered."""
 _FEW = 2_000
@@ -60,6 +68,7 @@ class TantivyIndex:
         analyzer: Analyzer,
         writable: bool,
         borrowed: Borrowed | None = None,
+        about: float = 1.0,
     ) -> None:
         self._folder = folder
         self._borrowed = borrowed
@@ -67,6 +76,7 @@ class TantivyIndex:
         self._schema = index.schema
         self._analyzer = analyzer
         self._writable = writable
+        self._about_weight = about
         self._writer: tantivy.IndexWriter | None = None
         self._lock = threading.Lock()
         self._holders = Holders(index.schema)
@@ -74,18 +84,20 @@ class TantivyIndex:
         self._reload()
 
     @classmethod
-    def create(cls, folder: Path, analyzer: Analyzer) -> TantivyIndex:
-        """Make an empty index in `folder`, dropping what was there."""
+    def create(cls, folder: Path, analyzer: Analyzer, *, about: float = 1.0) -> TantivyIndex:
+        """Make an empty index in `folder`, dropping what was there; `about` weighs words about a document."""
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, mode=0o700)  # the files in it heed the umask alone
         with guard(folder):
             index = tantivy.Index(_schema(), str(folder), reuse=False)
-            created = cls(folder, index, analyzer, writable=True)
+            created = cls(folder, index, analyzer, writable=True, about=about)
         created.commit(0)
         return created
 
     @classmethod
-    def open(cls, folder: Path, analyzer: Analyzer, *, writable: bool = True) -> TantivyIndex:
+    def open(
+        cls, folder: Path, analyzer: Analyzer, *, writable: bool = True, about: float = 1.0
+    ) -> TantivyIndex:
         """Open the index in `folder`; read-only takes no lock.
 
         Raises DamagedError when it is missing, broken or made by another analyser: rebuild it with `create`.
@@ -97,7 +109,7 @@ class TantivyIndex:
         borrowed = None if writable else borrow(folder)
         with guard(folder):
             place = borrowed.folder if borrowed else folder
-            opened = cls(folder, tantivy.Index.open(str(place)), analyzer, writable, borrowed)
+            opened = cls(folder, tantivy.Index.open(str(place)), analyzer, writable, borrowed, about)
         if opened._state.get("analyzer") != _fingerprint(analyzer):
             raise DamagedError(f"the word index in {folder} was made by another analyser", hint=REBUILD)
         return opened
@@ -210,6 +222,7 @@ class TantivyIndex:
             found = self._owners(searcher, built, searcher.num_docs)
             return found if among is None else np.intersect1d(found, among, assume_unique=True)
         keys = {key for term in query.terms for key in (*_forms(term), *_others(term))}
+        keys.update(key for term in query.terms for key in self._about(searcher, term))
         held = {key: n for key in keys if (n := self._frequency(searcher, key))}
         return self._holders.of_any(searcher, held, among)
 
@@ -244,12 +257,28 @@ class TantivyIndex:
         """Chunks that hold the commonest form of the term; of one in pieces, at most."""
         pieces = (min(map(self.doc_freq, words)) for words in term.apart)
         searcher = self._searcher
+        about = (self._frequency(searcher, key) for key in self._about(searcher, term))
+        return max([self._in_text(searcher, term), *pieces, *about], default=0)
+
+    def _in_text(self, searcher: tantivy.Searcher, term: QueryTerm) -> int:
+        """Chunks whose text holds the commonest form of the term, or else what will do instead."""
         forms = [self._frequency(searcher, key) for key in _forms(term)]
-        return max([*forms, self._missed(searcher, term), *pieces], default=0)
+        return max([*forms, self._missed(searcher, term)])
+
+    def _about(self, searcher: tantivy.Searcher, term: QueryTerm) -> list[Term]:
+        """What finds the term among the words about documents; nothing where no document has any."""
+        if not self._about_weight or not self._frequency(searcher, ("plain", MARK)):
+            return []
+        stems, plain = term.about
+        keys = [*(("text", stem) for stem in stems), *(("plain", word) for word in plain)]
+        return [key for key in keys if self._frequency(searcher, key)]
 
     def pruned(self, query: LexicalQuery) -> LexicalQuery:
         """The query without what would find nothing more: found out once, it is asked for several times."""
-        return pruned(query, lambda term: self._missed(self._searcher, term) > 0)
+        searcher = self._searcher
+        return pruned(
+            query, lambda term: self._missed(searcher, term) > 0 or bool(self._about(searcher, term))
+        )
 
     def knows(self, word: str) -> bool:
         """Whether some chunk holds the plain word."""
@@ -351,10 +380,12 @@ class TantivyIndex:
         document = tantivy.Document()
         document.add_unsigned("chunk_id", chunk.chunk_id)
         document.add_unsigned("document_id", chunk.document_id)
-        terms = term_stream(chunk, self._analyzer)
-        document.add_text("text", " ".join(terms))
+        terms, marked = term_stream(chunk, self._analyzer), about_stream(chunk, self._analyzer)
+        document.add_text("text", " ".join(terms + marked))
         plain, told = plain_words(chunk, terms, self._analyzer)
-        document.add_text("plain", " ".join(plain_stream(plain, terms)))
+        plain |= about_words(chunk, marked, self._analyzer)
+        document.add_text("plain", " ".join(plain_stream(plain, terms + marked)))
+        told |= self._analyzer.words(chunk.about)
         document.add_text("words", " ".join(filter(_worth_suggesting, told)))
         document.add_text("language", chunk.language or "-")
         return document
@@ -412,10 +443,27 @@ class TantivyIndex:
             exact := self._terms(searcher, [("plain", word) for word in term.plain[:1]])
         ):
             found.append(tantivy.Query.boost_query(exact[0], EXACT))
+        if about := self._about(searcher, term):
+            found.append(self._weighed_about(searcher, term, about))
         return found if term.weight == 1.0 else [tantivy.Query.boost_query(one, term.weight) for one in found]
+
+    def _weighed_about(
+        self, searcher: tantivy.Searcher, term: QueryTerm, about: Sequence[Term]
+    ) -> tantivy.Query:
+        """The best of what finds the term among words about documents, with their weight."""
+        chunks, in_text = searcher.num_docs, self._in_text(searcher, term)
+        each = [
+            tantivy.Query.boost_query(
+                tantivy.Query.term_query(self._schema, field, word, "freq"),
+                about_weight(self._about_weight, chunks, in_text, self._frequency(searcher, (field, word))),
+            )
+            for field, word in about
+        ]
+        return each[0] if len(each) == 1 else tantivy.Query.disjunction_max_query(each)
 
     def _phrase(self, phrase: Phrase) -> tantivy.Query:
         """Whether the phrase occurs; it adds nothing to the score."""
+        phrase = phrase.anywhere if self._about_weight else phrase
         queries = [
             tantivy.Query.term_query(self._schema, "text", words[0], "basic")
             if len(words) == 1

@@ -13,6 +13,7 @@ from typing import Any, Self, TypedDict, get_args
 
 import msgspec
 
+from localsearch import days
 from localsearch.caches import canonical, short_key
 from localsearch.checked import clean
 from localsearch.errors import QueryError
@@ -35,6 +36,7 @@ class SearchOptions(TypedDict, total=False):
     plain: bool
     min_relevance: float
     like: str | None
+    time_zone: str
 
 
 _TEXT, _MAYBE_TEXT, _WHOLE, _NUMBER = (str,), (str, NoneType), (int,), (int, float)
@@ -48,6 +50,7 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     "budget_ms": _MAYBE_NUMBER,
     "min_relevance": _NUMBER,
     "like": _MAYBE_TEXT,
+    "time_zone": _TEXT,
 }
 _WORDS = {
     _TEXT: "text",
@@ -60,13 +63,14 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class SearchQuery:
-    """What is asked. Raises QueryError for a value out of its range.
+    """What is asked. Raises QueryError for a value out of its range, FilterError for a time zone that is none.
 
     `limit` hits from `offset` on (both count documents); `mode` chooses the legs; `rerank` scores the best candidates
     again; `collection` None searches all; `filters` is an expression or JSON; `explain` adds how the order came about;
     `budget_ms` bounds the milliseconds it may take; `cache` False computes the answer anew; `facets` counts types,
     folders, languages, tags and years; `plain` takes quotes, colons and minus signs as text; `min_relevance`, 0 to 1,
-    leaves out what is known to be below; `like` is the id of a document that the hits should be like.
+    leaves out what is known to be below; `like` is the id of a document that the hits should be like;
+    `time_zone`, such as Europe/Berlin, is whose days the dates of filters and of hits are, empty: as the settings say.
     """
 
     query: str = ""
@@ -83,6 +87,7 @@ class SearchQuery:
     plain: bool = False
     min_relevance: float = 0.0
     like: str | None = None
+    time_zone: str = ""
 
     def __post_init__(self) -> None:
         for name, kinds in _KINDS.items():
@@ -98,6 +103,7 @@ class SearchQuery:
             raise QueryError(
                 f"limit is {self.limit}, offset {self.offset}.", hint="limit is from 1, offset from 0."
             )
+        days.zone(self.time_zone)
         if not 0 <= self.min_relevance <= 1:
             raise QueryError(
                 f"min_relevance is {self.min_relevance:g}.", hint="It is from 0 (all) to 1 (certain)."

@@ -34,9 +34,14 @@ class FileRow:
     reason: str = ""
     tries: int = 0
     notes: tuple[str, ...] = ()
+    inode: int = 0
 
 
-_COLUMNS = "collection, raw, path, root, size, mtime_ns, content_hash, state, rule, reason, tries, notes"
+REREAD = -1
+"""A size that no file has: its content is known, and yet it is to be read again."""
+_COLUMNS = (
+    "collection, raw, path, root, size, mtime_ns, content_hash, state, rule, reason, tries, inode, notes"
+)
 _NOTED = "state = 'indexed' AND notes != '[]'"
 NOTES, NOTE_CHARS = 50, 500
 """Notes kept of one file, and characters of one."""
@@ -51,11 +56,11 @@ class Ledger:
     def put(self, row: FileRow) -> None:
         with self.db.write() as connection:
             connection.execute(
-                f"INSERT INTO files ({_COLUMNS}, seen) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                f"INSERT INTO files ({_COLUMNS}, seen) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (collection, raw) DO UPDATE SET path = excluded.path, root = excluded.root,"
                 " size = excluded.size, mtime_ns = excluded.mtime_ns, content_hash = excluded.content_hash,"
                 " state = excluded.state, rule = excluded.rule, reason = excluded.reason,"
-                " tries = excluded.tries, notes = excluded.notes, seen = excluded.seen",
+                " tries = excluded.tries, inode = excluded.inode, notes = excluded.notes, seen = excluded.seen",
                 (
                     row.collection,
                     row.raw,
@@ -68,9 +73,18 @@ class Ledger:
                     row.rule,
                     row.reason,
                     row.tries,
+                    row.inode,
                     _notes_json(row.notes),
                     time.time(),
                 ),
+            )
+
+    def stamp(self, collection: str, inodes: Mapping[bytes, int]) -> None:
+        """Note the inodes of files that were dealt with before they were noted."""
+        with self.db.write() as connection:
+            connection.executemany(
+                "UPDATE files SET inode = ? WHERE collection = ? AND raw = ?",
+                [(inode, collection, raw) for raw, inode in inodes.items()],
             )
 
     def remove(self, collection: str, raws: list[bytes]) -> None:
@@ -173,8 +187,8 @@ class Ledger:
 
 
 def _file_row(row: Sequence[Any]) -> FileRow:
-    *columns, notes = row
-    values = (*columns, tuple(json.loads(notes)))
+    *columns, inode, notes = row
+    values = (*columns, tuple(json.loads(notes)), inode)
     return FileRow(*values)
 
 
