@@ -11,7 +11,6 @@ import unicodedata
 from functools import cache
 from itertools import pairwise
 
-
 SAMPLE = 64 * 1024
 JUDGED = 3000
 """Bytes of which candidates are held against each other."""

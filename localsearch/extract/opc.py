@@ -9,9 +9,9 @@ import posixpath
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from html import unescape
 from urllib.parse import unquote
 from xml.etree import ElementTree
-from xml.sax.saxutils import unescape
 
 from localsearch.errors import ExtractionError
 from localsearch.extract.limits import failure
@@ -25,7 +25,6 @@ _STRICT = re.compile(rb"http://purl\.oclc\.org/ooxml/(\w+)/(\w+)")
 _TRANSITIONAL = rb"http://schemas.openxmlformats.org/\1/2006/\2"
 _RELATIONSHIP = re.compile(r"<(?:\w+:)?Relationship\s([^>]*)>")
 _ATTRIBUTE = re.compile(r"""(\w+)\s*=\s*("[^"]*"|'[^']*')""")
-_QUOTES = {"&quot;": '"', "&apos;": "'"}
 RELATION_ID = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 
 
@@ -152,7 +151,7 @@ class Package:
             yield from (one.attrib for one in (root if root is not None else ()))
             return
         for one in _RELATIONSHIP.findall(data.decode("utf-8", "replace")):
-            yield {key: unescape(value[1:-1], _QUOTES) for key, value in _ATTRIBUTE.findall(one)}
+            yield {key: unescape(value[1:-1]) for key, value in _ATTRIBUTE.findall(one)}
 
 
 def parse(data: bytes, name: str) -> tuple[Element, str]:

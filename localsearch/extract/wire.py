@@ -20,6 +20,7 @@ from localsearch.types import Block, BlockKind, Extract, Place
 _LENGTH = struct.Struct("<I")
 LARGEST = 1 << 30
 """Bytes of the longest frame that is believed."""
+_TOGETHER = 100_000
 MOST_NOTES = 100_000
 """Notes of one document that are believed."""
 MOST_EXTRACTS = 1_000_000
@@ -99,10 +100,16 @@ def _blocks(found: Found, places: list[Place]) -> Iterator[Block]:
         yield Block(start, end, kind, places[at])
 
 
-def send(connection: socket.socket, message: object) -> None:
-    """One frame."""
-    body = msgspec.msgpack.encode(message)
-    connection.sendall(_LENGTH.pack(len(body)) + body)
+def send(connection: socket.socket, *messages: object) -> None:
+    """One frame for each, short ones together: each time that the other side wakes up costs as much as a short file."""
+    waiting = b""
+    for message in messages:
+        body = msgspec.msgpack.encode(message)
+        waiting += _LENGTH.pack(len(body)) + body
+        if len(waiting) > _TOGETHER:
+            connection.sendall(waiting)
+            waiting = b""
+    connection.sendall(waiting)
 
 
 def receive(connection: socket.socket, deadline: float | None = None) -> bytearray:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from xml.sax.saxutils import unescape
+from html import unescape
 
 from localsearch.errors import ExtractionError
 from localsearch.extract.builder import Builder

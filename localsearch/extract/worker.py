@@ -52,9 +52,7 @@ def serve(connection: socket.socket, settings: ExtractSettings) -> bool:
     finally:
         os.close(descriptor)
     reply.leaving = reply.leaving or _resident() > (RETIRE_AT_RECOGNISING if settings.ocr else RETIRE_AT)
-    wire.send(connection, reply)
-    for extract in found:
-        wire.send(connection, wire.pack(extract))
+    wire.send(connection, reply, *map(wire.pack, found))
     return not reply.leaving
 
 

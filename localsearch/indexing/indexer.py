@@ -40,10 +40,13 @@ from localsearch.scan import (
 from localsearch.secrets import HEAD
 from localsearch.settings import Settings
 from localsearch.store import Database, FileRow, Ledger, NewDocument
+from localsearch.text import detect
 from localsearch.types import Cancelled, Extract, Progress, Record, Report, never, no_report
 
 _BATCH_FILES = 200
 _BATCH_S = 1.0
+MANY = 20
+"""Files from which some are sure to need the model of languages."""
 _LOG = logging.getLogger("localsearch.indexing")
 SKIPPING_RULES = frozenset({"binary", "empty", "image", "unsupported"})
 """Rules of the extractor that mean there was nothing to read, rather than that reading failed."""
@@ -257,6 +260,8 @@ class Indexer:
                 return
             run.to_read += len(compared.to_read)
             self._record_skips(run, compared.skipped)
+            if len(compared.to_read) >= MANY:
+                detect.prepare()  # while the readers start
             for batch in _batches(self._read(run, root, compared.to_read, extractor)):
                 self._store(run, path, batch)
         if not run.cancelled():
