@@ -48,7 +48,8 @@ class Block:
 class Extract:
     """One document read out of a file. A container (archive, mailbox) gives several, told apart by `member`.
 
-    `metadata` may hold author, created and modified (ISO 8601), language, tags and any front matter.
+    `metadata` may hold author, created and modified (ISO 8601), language, tags and any front matter. `scans` tells that
+    there are pictures of text in it that were not read.
     """
 
     text: str
@@ -58,6 +59,7 @@ class Extract:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     member: str = ""
     notes: tuple[str, ...] = ()
+    scans: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ class Found(msgspec.Struct, array_like=True):
     metadata: dict[str, Any]
     member: str
     notes: tuple[str, ...]
+    scans: bool = False
 
 
 class Reply(msgspec.Struct, array_like=True):
@@ -77,7 +78,7 @@ def pack(extract: Extract) -> Found:
     blocks = [(b.start, b.end, b.kind, places.setdefault(b.place, len(places))) for b in extract.blocks]
     rows = [tuple(getattr(place, name) for name in PLACE_FIELDS) for place in places]
     return Found(extract.text, extract.type, extract.title, blocks, rows,
-                 dict(extract.metadata), extract.member, extract.notes)  # fmt: skip
+                 dict(extract.metadata), extract.member, extract.notes, extract.scans)  # fmt: skip
 
 
 def unpack(frame: bytearray) -> Extract:
@@ -87,7 +88,9 @@ def unpack(frame: bytearray) -> Extract:
         raise msgspec.ValidationError("too many notes")
     places = [Place(*row) for row in found.places]
     blocks = tuple(_blocks(found, places))
-    return Extract(found.text, found.type, found.title, blocks, found.metadata, found.member, found.notes)
+    return Extract(
+        found.text, found.type, found.title, blocks, found.metadata, found.member, found.notes, found.scans
+    )
 
 
 def _blocks(found: Found, places: list[Place]) -> Iterator[Block]:

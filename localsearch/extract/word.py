@@ -94,7 +94,7 @@ class _Styles:
     def _level(self, id: str) -> int:
         for _ in range(12):
             style = self._by_id.get(id, "")
-            said = {name: value for name, value in reversed(_STYLE_SAYS.findall(style))}
+            said = dict(reversed(_STYLE_SAYS.findall(style)))
             name = said.get("name", "").lower()
             if name == "title":
                 return 1

@@ -35,7 +35,9 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection = socket.socket(fileno=int(arguments[0]))
     settings = msgspec.json.decode(arguments[1], type=ExtractSettings)
-    measures = confine(settings.memory_mb, programs=engine(Limits.of(settings)) == "tesseract")
+    os.nice(settings.niceness)
+    runs = settings.recognise == "now" and engine(Limits.of(settings)) == "tesseract"
+    measures = confine(settings.memory_mb, programs=runs)
     wire.send(connection, wire.Reply(confinement=measures | probe()))
     while serve(connection, settings):
         pass
@@ -51,7 +53,9 @@ def serve(connection: socket.socket, settings: ExtractSettings) -> bool:
         reply, found = answer(msgspec.msgpack.decode(message, type=wire.Job), descriptor, settings)
     finally:
         os.close(descriptor)
-    reply.leaving = reply.leaving or _resident() > (RETIRE_AT_RECOGNISING if settings.ocr else RETIRE_AT)
+    recognising = settings.recognise == "now" and settings.ocr != "off"
+    most = RETIRE_AT_RECOGNISING if recognising else RETIRE_AT
+    reply.leaving = reply.leaving or _resident() > most
     wire.send(connection, reply, *map(wire.pack, found))
     return not reply.leaving
 

@@ -11,16 +11,18 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from localsearch.checked import EARLIEST_NS, LATEST_NS
 from localsearch.derived import Derived
 from localsearch.errors import ExtractionError, LocalSearchError, RootUnreadable
-from localsearch.extract import Extractor, OpenFile
+from localsearch.extract import Extractor, OpenFile, later, patient, recognises
 from localsearch.indexing.prepare import from_extract, from_record
 from localsearch.indexing.roots import OpenRoot
 from localsearch.scan import (
@@ -39,7 +41,7 @@ from localsearch.scan import (
 )
 from localsearch.secrets import HEAD
 from localsearch.settings import Settings
-from localsearch.store import Database, FileRow, Ledger, NewDocument
+from localsearch.store import Database, DocumentRow, FileRow, Ledger, NewDocument
 from localsearch.text import detect
 from localsearch.types import Cancelled, Extract, Progress, Record, Report, never, no_report
 
@@ -151,11 +153,14 @@ class _IndexRun:
     counts: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     rules: dict[str, int] = field(default_factory=dict)
+    stage: str = "read"
     scanned: int = 0
     done: int = 0
     to_read: int = 0
     documents: int = 0
     chunks: int = 0
+    again: set[bytes] = field(default_factory=set)
+    """Content that is stored and is read once more, for the text of its scans."""
 
     def count(self, word: str, by: int = 1) -> None:
         self.counts[word] = self.counts.get(word, 0) + by
@@ -188,7 +193,7 @@ class Indexer:
 
     def keep_readers(self) -> None:
         """Keep the processes that read files from now on: for many small runs, as when watching."""
-        self._readers = self._readers or Extractor(self.settings.extract)
+        self._readers = self._readers or Extractor(later(self.settings.extract))
 
     def close(self) -> None:
         """End the processes that were kept."""
@@ -236,7 +241,7 @@ class Indexer:
         with ExitStack() as stack:
             extractor = None if job.dry_run else self._readers
             if extractor is None and not job.dry_run:
-                extractor = stack.enter_context(Extractor(self.settings.extract))
+                extractor = stack.enter_context(Extractor(later(self.settings.extract)))
             for path in job.paths:
                 try:
                     self._index_root(run, path, extractor)
@@ -250,6 +255,38 @@ class Indexer:
         return IndexReport(
             counts, run.documents, run.chunks, seconds, cancelled(), tuple(run.notes), run.rules
         )
+
+    def recognise(
+        self, report: Report = no_report, cancelled: Cancelled = never, pause: Cancelled = never
+    ) -> FileCounts:
+        """Read the text of pictures and scanned pages that was left for later, file by file searchable by its words.
+
+        Nothing is done where no engine is installed or extract.ocr is off. No further file is begun when `pause` says
+        so. Returns the counts of files that it made searchable, and of those in which it found nothing.
+        """
+        counts: dict[str, int] = {}
+        waiting: defaultdict[tuple[str, str], list[FileRow]] = defaultdict(list)
+        if recognises(self.settings.extract):
+            for row in self.ledger.scans():
+                waiting[row.collection, row.root].append(row)
+        if not waiting:
+            return FileCounts()
+        with Extractor(patient(self.settings.extract)) as extractor:
+            for (collection, root), rows in waiting.items():
+                run = _IndexRun(IndexJob((path_of(raw_of(root)),), collection), report, cancelled, counts)
+                run.to_read, run.stage = len(rows), "recognise"
+                run.again = {row.content_hash for row in rows if row.content_hash}
+                self._recognise_root(run, rows, extractor, pause)
+        return FileCounts(**counts)
+
+    def _recognise_root(
+        self, run: _IndexRun, rows: list[FileRow], extractor: Extractor, pause: Cancelled
+    ) -> None:
+        (path,) = run.job.paths
+        todo = (ScannedFile(row.raw, row.path, row.size, row.mtime_ns, 0) for row in rows)
+        with suppress(RootUnreadable), OpenRoot(path) as root:
+            for batch in _batches(self._read(run, root, takewhile(lambda _: not pause(), todo), extractor)):
+                self._store(run, path, batch)
 
     def _index_root(self, run: _IndexRun, path: Path, extractor: Extractor | None) -> None:
         root = OpenRoot(path, run.job.roots)
@@ -331,7 +368,7 @@ class Indexer:
     # -- read
 
     def _read(
-        self, run: _IndexRun, root: OpenRoot, todo: list[ScannedFile], extractor: Extractor
+        self, run: _IndexRun, root: OpenRoot, todo: Iterable[ScannedFile], extractor: Extractor
     ) -> Iterator[_Read]:
         """Read files in parallel, in whatever order they come; those whose content is stored are not read.
 
@@ -355,7 +392,8 @@ class Indexer:
                 try:
                     self._check_secret(root, opened.descriptor)
                     opened.digest = open_hash(opened.descriptor, path)
-                    if not self.corpus.by_content(run.job.collection, opened.digest):
+                    known_already = self.corpus.by_content(run.job.collection, opened.digest)
+                    if not known_already or opened.digest in run.again:
                         waiting[path] = opened
                         yield OpenFile(path, opened.descriptor)
                         continue
@@ -394,7 +432,7 @@ class Indexer:
                     break
                 self._store_safely(run, root, read)
         run.done += len(batch)
-        run.report(Progress("read", run.done, run.to_read, "files", batch[-1].found.path))
+        run.report(Progress(run.stage, run.done, run.to_read, "files", batch[-1].found.path))
         self.derived.catch_up()
 
     def _store_safely(self, run: _IndexRun, root: Path, read: _Read) -> None:
@@ -422,15 +460,36 @@ class Indexer:
             self._store_failure(run, row, old, read.outcome)
             return
         notes = [*_notes(found), *self._notes(collection, read)]
-        self.ledger.put(replace(row, content_hash=read.digest, state="indexed", notes=tuple(notes)))
+        row = replace(row, content_hash=read.digest, rule=self._rule(collection, read))
+        self.ledger.put(replace(row, notes=tuple(notes)))
         if old_hash and old_hash != read.digest:
             self._release(collection, old_hash)
         known = self.corpus.by_content(collection, read.digest)
+        if known and read.digest in run.again:
+            self._take_out(run, row, known, notes)
+            known = []
         lost = [] if known else self._store_documents(run, found, read.digest, read.outcome or ())
         if lost:
             told = tuple(dict.fromkeys((*notes, *lost)))
-            self.ledger.put(replace(row, content_hash=read.digest, state="indexed", notes=told))
+            self.ledger.put(replace(row, notes=told))
         run.count("unchanged" if old_hash == read.digest else "changed" if old_hash else "new")
+
+    def _rule(self, collection: str, read: _Read) -> str:
+        """The rule `image` for what holds pictures of text that were not read; for known content as before."""
+        if isinstance(read.outcome, tuple):
+            return "image" if any(extract.scans for extract in read.outcome) else ""
+        holders = self.ledger.holders(collection, read.digest) if read.digest else []
+        return holders[0].rule if holders else ""
+
+    def _take_out(
+        self, run: _IndexRun, row: FileRow, known: Sequence[DocumentRow], notes: Sequence[str]
+    ) -> None:
+        """Make place for the documents of content that was read once more, whatever other files hold it."""
+        assert row.content_hash is not None
+        run.again.discard(row.content_hash)
+        self.corpus.remove([document.id for document in known])
+        for holder in self.ledger.holders(row.collection, row.content_hash):
+            self.ledger.put(replace(holder, rule=row.rule, notes=tuple(notes)))
 
     def _notes(self, collection: str, read: _Read) -> tuple[str, ...]:
         """What could not be read of a file, with the member it is in; of known content what was noted before."""
@@ -463,6 +522,10 @@ class Indexer:
     def _store_failure(self, run: _IndexRun, row: FileRow, old: FileRow | None, outcome: object) -> None:
         """A file that could not be read keeps its last good content; one that holds nothing to read does not."""
         error = outcome if isinstance(outcome, ExtractionError) else ExtractionError("could not be read")
+        if old is not None and old.content_hash in run.again:
+            told = f"its scans could not be read: {error.message}"
+            self.ledger.put(replace(old, rule="", notes=(*old.notes, told)))
+            return
         rule = str(error.data.get("rule", "error"))
         skipped = rule in SKIPPING_RULES or rule == "secret"
         kept = None if skipped or old is None else old.content_hash

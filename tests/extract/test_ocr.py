@@ -60,7 +60,7 @@ def test_a_page_is_read_in_the_order_of_its_lines(engine: str, angle: int) -> No
 @pytest.mark.parametrize("engine", ENGINES)
 def test_under_confinement_with_one_thread(engine: str, tmp_path: Path) -> None:
     (tmp_path / "page.png").write_bytes(picture())
-    settings = ExtractSettings(workers=1, ocr=True, ocr_engine=engine)
+    settings = ExtractSettings(workers=1, ocr="on", ocr_engine=engine)
     with Extractor(settings) as extractor:
         (extract,) = extractor.extract(tmp_path / "page.png")
     assert "lanterns" in extract.text
