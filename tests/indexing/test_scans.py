@@ -14,7 +14,9 @@ from localsearch.extract import ocr, patient, recognises
 from localsearch.extract.ocr import MISSING, WAITING
 from localsearch.settings import ExtractSettings, load
 
-needs_engine = pytest.mark.skipif(not recognises(ExtractSettings()), reason="no text recognition is installed")
+needs_engine = pytest.mark.skipif(
+    not recognises(ExtractSettings()), reason="no text recognition is installed"
+)
 
 
 def drawn(words: str) -> Image.Image:
