@@ -6,8 +6,9 @@ notebooks against their own JSON, text and source against their own bytes. A wor
 or digits, in small letters; recall is the share of the other reader's words, counted as often as it has them in a file,
 that our text, title and metadata have as often.
 
-Numbers that a program makes of lists, fields and pages are no words of the file: runs of digits are left out where the
-other reader is LibreOffice. Files below a type's goal are listed with the words that are missing.
+Of presentations each word counts once, as what masters show stands on every page of the PDF.
+Numbers that a program makes of lists, fields, notes and pages are no words of the file: where the other reader is
+LibreOffice, digits, ordinals and Roman numbers are left out, also where they are glued to a word. Files below a type's goal are listed with the words that are missing.
 """
 
 from __future__ import annotations
@@ -42,18 +43,21 @@ from localsearch.types import Extract
 GOALS = {"pdf": 0.99}
 GOAL = 0.995
 _WORD = re.compile(r"[^\W_]{2,}")
+_LETTERS = re.compile(r"[^\W\d_]{2,}")
+_MADE = re.compile(r"\d+(?:st|nd|rd|th)\b|\b[ivxlc]+\b")
 _OFFICE = ("docx", "doc", "odt", "rtf")
 _BY_PDF = ("pptx", "ppt", "odp")
 _SHEETS = ("xlsx", "xls", "ods")
+_CONTAINERS = (".zip", ".gz", ".bz2", ".xz", ".tar", ".tgz", ".pages", ".key", ".numbers")
 _MAIL = ("eml", "emlx", "mbox")
 _TEXT = ("text", "code", "markdown", "rst", "csv", "tsv", "json", "jsonl", "xml")
-_BREAKING = frozenset("p div br li td th tr h1 h2 h3 h4 h5 h6 dt dd pre section article title option".split())
+_BREAKING = re.compile("p|div|br|li|td|th|tr|h[1-6]|dt|dd|pre|section|article|title|option")
 
 
 def words(text: str, numbers: bool = True) -> Counter[str]:
     """Words with how often they stand there; compatibility forms as plain ones, such as ligatures."""
     plain = unicodedata.normalize("NFKC", text).replace("\xad", "").lower()
-    return Counter(word for word in _WORD.findall(plain) if numbers or not word.isdigit())
+    return Counter(_WORD.findall(plain) if numbers else _LETTERS.findall(_MADE.sub(" ", plain)))
 
 
 def ours(found: tuple[Extract, ...]) -> str:
@@ -107,7 +111,8 @@ def by_pdftotext(path: Path) -> str | None:
 def by_lxml(data: bytes) -> str | None:
     """Text of a page without scripts and styles."""
     try:
-        root = lxml_html.document_fromstring(data)
+        charset = b"" if b"charset" in data[:4096].lower() or not _is_utf8(data) else _UTF8
+        root = lxml_html.document_fromstring(charset + data)
     except (etree.LxmlError, ValueError):
         return None
     parts: list[str] = []
@@ -118,12 +123,23 @@ def by_lxml(data: bytes) -> str | None:
             "template",
             "noscript",
         )
-        breaks = isinstance(element.tag, str) and element.tag in _BREAKING
+        breaks = isinstance(element.tag, str) and _BREAKING.fullmatch(element.tag) is not None
         if event == "start":
             parts += ["\n" if breaks else "", "" if hidden else element.text or ""]
         else:
             parts += ["\n" if breaks else "", element.tail or ""]
     return "".join(parts)
+
+
+_UTF8 = b'<meta charset="utf-8">'
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def by_epub(path: Path) -> str | None:
@@ -176,6 +192,7 @@ def by_bytes(path: Path) -> str | None:
     except UnicodeDecodeError:
         return None
     if path.suffix.lower() in (".xml", ".svg"):
+        text = re.sub(r"<w:binData\b.*?</w:binData>", " ", text, flags=re.S)
         text = html.unescape(re.sub(r"<!--.*?-->|<[^>]*>", " ", text, flags=re.S))
     if path.suffix.lower() in (".csv", ".tsv"):
         text = "\n".join(" ".join(row) for row in csv.reader(text.splitlines()))
@@ -218,14 +235,18 @@ def measure(paths: list[Path]) -> dict[str, Any]:
         for path, outcome in extractor.extract_many(paths):
             if isinstance(outcome, ExtractionError):
                 refused[detect_type(path)].append(f"{path.name}: {outcome.message}")
-            else:
+            elif path.suffix.lower() not in _CONTAINERS:
                 found[path], kinds[path] = outcome, outcome[0].type
     rows: defaultdict[str, list[tuple[Path, int, Counter[str]]]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
         for path, text in references(kinds, Path(folder)):
-            wanted = words(text, numbers=kinds[path] not in (*_OFFICE, *_BY_PDF, *_SHEETS))
+            numbers = kinds[path] not in (*_OFFICE, *_BY_PDF, *_SHEETS)
+            wanted = words(text, numbers)
+            if kinds[path] in _BY_PDF:
+                wanted = Counter(set(wanted))
             if wanted:
-                rows[kinds[path]].append((path, wanted.total(), wanted - words(ours(found[path]))))
+                missing = wanted - words(ours(found[path]), numbers)
+                rows[kinds[path]].append((path, wanted.total(), missing))
     return {
         "files": sum(map(len, rows.values())),
         "types": {kind: _summary(kind, of) for kind, of in sorted(rows.items())},

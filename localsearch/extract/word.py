@@ -14,6 +14,7 @@ from localsearch.errors import ExtractionError
 from localsearch.extract.builder import Builder
 from localsearch.extract.decode import clean, decode
 from localsearch.extract.drawing import COMPATIBILITY, MATH, A, alternative, graphics, inline, replacements
+from localsearch.extract.embedded import embedded
 from localsearch.extract.limits import failure
 from localsearch.extract.opc import RELATION_ID, Element, Package
 from localsearch.extract.packages import OLE, own_title, properties_of
@@ -68,11 +69,12 @@ def read_docx(source: Source) -> list[Extract]:
         root = package.optional(part)
         if root is not None:
             reader.story(part, root)
+    inside = embedded(source, package)
     builder.notes += package.notes
-    if builder.empty:
+    if builder.empty and not any(extract.text for extract in inside):
         raise failure("no-text", "it holds no text of its own: pictures or embedded objects only, or nothing")
     title, metadata = properties_of(package.read, "docProps/core.xml")
-    return [builder.extract("docx", title=own_title(title), metadata=metadata)]
+    return [builder.extract("docx", title=own_title(title), metadata=metadata), *inside]
 
 
 class _Styles:
