@@ -32,7 +32,7 @@ LONGEST_SIDE = 4000
 """Pixels of the longer side of a picture that is looked at; a larger one is made smaller."""
 SHARE_OF_TIME = 0.7
 """Share of the processor time for a file after which no further page is begun, so that what was read is kept."""
-OFF = 'text recognition is off: set extract.ocr = "auto"'
+OFF = "text recognition is off: set extract.ocr = \"auto\" and pip install 'localsearch[ocr]'"
 MISSING = "no text recognition is installed: pip install 'localsearch[ocr]', or install the program tesseract"
 WAITING = "text recognition follows when all else is read and embedded"
 _UPRIGHT = 0.9

@@ -97,7 +97,7 @@ class _Reader:
         inside = list(self._members())
         if builder.empty and not any(extract.text for extract in inside):
             if builder.scans:
-                raise failure("image", builder.notes[-1])
+                raise failure("image", f"{_without_text(len(document))}; {builder.notes[-1]}")
             raise failure("no-text", _without_text(len(document)))
         title, metadata = _metadata(document)
         title = title or _largest_words(document)

@@ -39,7 +39,7 @@ def test_a_document_in_a_document_is_found_by_its_name() -> None:
     first, second = read(outer, "outer.docx", LIMITS)
     assert (first.text, first.member) == ("The outer text", "")
     assert (second.text, second.member, second.type) == ("A lantern within", "inner.docx", "docx")
-    assert second.blocks[0].place.part == "word/embeddings/inner.docx"
+    assert second.blocks[0].place.part == "inner.docx"
 
 
 def test_a_document_with_nothing_but_another_is_read() -> None:
