@@ -29,7 +29,8 @@ from dataclasses import replace
 from pathlib import Path
 from localsearch.extract import Extractor
 from localsearch.settings import ExtractSettings
-with Extractor(replace(ExtractSettings(), workers=1)) as extractor:
+later = {"recognise": "later"} if hasattr(ExtractSettings, "recognise") else {}
+with Extractor(replace(ExtractSettings(), workers=1, **later)) as extractor:
     for line in sys.stdin:
         path = Path(json.loads(line))
         began = time.perf_counter()

@@ -111,8 +111,8 @@ def by_pdftotext(path: Path) -> str | None:
 def by_lxml(data: bytes) -> str | None:
     """Text of a page without scripts and styles."""
     try:
-        charset = b"" if b"charset" in data[:4096].lower() or not _is_utf8(data) else _UTF8
-        root = lxml_html.document_fromstring(charset + data)
+        parser = lxml_html.HTMLParser(encoding="utf-8" if _is_utf8(data) else None)
+        root = lxml_html.document_fromstring(data, parser=parser)
     except (etree.LxmlError, ValueError):
         return None
     parts: list[str] = []
@@ -129,9 +129,6 @@ def by_lxml(data: bytes) -> str | None:
         else:
             parts += ["\n" if breaks else "", element.tail or ""]
     return "".join(parts)
-
-
-_UTF8 = b'<meta charset="utf-8">'
 
 
 def _is_utf8(data: bytes) -> bool:
@@ -226,6 +223,10 @@ def references(paths: dict[Path, str], folder: Path) -> Iterator[tuple[Path, str
             yield path, text
 
 
+_Row = tuple[Path, int, Counter[str], int, int]
+"""A file, the other reader's words, those that ours has less often, and of the different words all and the absent."""
+
+
 def measure(paths: list[Path]) -> dict[str, Any]:
     """Files, words and recall of each type, and the files below its goal."""
     found: dict[Path, tuple[Extract, ...]] = {}
@@ -237,7 +238,7 @@ def measure(paths: list[Path]) -> dict[str, Any]:
                 refused[detect_type(path)].append(f"{path.name}: {outcome.message}")
             elif path.suffix.lower() not in _CONTAINERS:
                 found[path], kinds[path] = outcome, outcome[0].type
-    rows: defaultdict[str, list[tuple[Path, int, Counter[str]]]] = defaultdict(list)
+    rows: defaultdict[str, list[_Row]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
         for path, text in references(kinds, Path(folder)):
             numbers = kinds[path] not in (*_OFFICE, *_BY_PDF, *_SHEETS)
@@ -245,8 +246,9 @@ def measure(paths: list[Path]) -> dict[str, Any]:
             if kinds[path] in _BY_PDF:
                 wanted = Counter(set(wanted))
             if wanted:
-                missing = wanted - words(ours(found[path]), numbers)
-                rows[kinds[path]].append((path, wanted.total(), missing))
+                has = words(ours(found[path]), numbers)
+                nowhere = len(wanted.keys() - has.keys())
+                rows[kinds[path]].append((path, wanted.total(), wanted - has, len(wanted), nowhere))
     return {
         "files": sum(map(len, rows.values())),
         "types": {kind: _summary(kind, of) for kind, of in sorted(rows.items())},
@@ -254,17 +256,27 @@ def measure(paths: list[Path]) -> dict[str, Any]:
     }
 
 
-def _summary(kind: str, rows: list[tuple[Path, int, Counter[str]]]) -> dict[str, Any]:
-    wanted, lost = sum(count for _, count, _ in rows), sum(missing.total() for *_, missing in rows)
+def _summary(kind: str, rows: list[_Row]) -> dict[str, Any]:
+    wanted, lost = sum(row[1] for row in rows), sum(row[2].total() for row in rows)
     goal = GOALS.get(kind, GOAL)
     below = [
         f"{path.name}: {1 - missing.total() / count:.4f} of {count}, without "
         + ", ".join(f"{word} {times}" for word, times in missing.most_common(12))
-        for path, count, missing in sorted(rows, key=lambda row: -row[2].total())
+        for path, count, missing, _, _ in sorted(rows, key=lambda row: -row[2].total())
         if 1 - missing.total() / count < goal
     ]
     recall = round(1 - lost / max(1, wanted), 5)
-    return {"files": len(rows), "words": wanted, "recall": recall, "goal": goal, "below": below}
+    different = sum(of for *_, of, _ in rows)
+    absent = sum(nowhere for *_, nowhere in rows)
+    anywhere = round(1 - absent / max(1, different), 5)
+    return {
+        "files": len(rows),
+        "words": wanted,
+        "recall": recall,
+        "different_words_found": anywhere,
+        "goal": goal,
+        "below": below,
+    }
 
 
 def main() -> int:

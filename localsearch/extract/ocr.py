@@ -87,7 +87,14 @@ def recognise_pages(
                 f"{scans(numbers[index:])}: not read in the time for a file; raise extract.cpu_s"
             )
             break
-        text = recognise(draw(number, DOTS_PER_INCH[name]), limits)
+        try:
+            text = recognise(draw(number, DOTS_PER_INCH[name]), limits)
+        except (
+            Exception
+        ) as error:  # what was read before it is kept; an engine without memory raises what it likes
+            reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+            builder.notes.append(f"{scans(numbers[index:])}: text recognition failed: {reason[0][:200]}")
+            break
         builder.add(text, place=Place(page=number))
         blank += [] if text.strip() else [number]
     if blank:
