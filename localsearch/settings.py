@@ -118,7 +118,10 @@ class ExtractSettings:
     max_file_mb: int = _setting(
         200, "megabytes above which a file is not read; also of all that an archive unpacks to"
     )
-    ocr: bool = _setting(False, "recognise text in scanned pages and images")
+    ocr: Literal["auto", "on", "off"] = _setting(
+        "auto",
+        "recognise text in scanned pages and images, when all else is done; auto: where an engine is installed",
+    )
     ocr_engine: Literal["auto", "rapidocr", "tesseract"] = _setting(
         "auto",
         "what recognises it: the extra [ocr], or the program tesseract; auto: the first that is installed",
@@ -127,6 +130,10 @@ class ExtractSettings:
     memory_mb: int = _setting(1024, "memory of one of them, megabytes")
     cpu_s: int = _setting(60, "processor seconds for one file")
     wall_s: int = _setting(120, "seconds for one file")
+    recognise: Literal["now", "later"] = _constant(
+        "now", "whether a reader recognises text itself, or tells what waits for it"
+    )
+    niceness: int = _constant(0, "by how much readers give way to other programs, 0 to 19")
     max_text_mb: int = _constant(50, "million characters of text of one file")
     max_members: int = _constant(2000, "members of an archive")
     max_depth: int = _constant(3, "archives within archives")
@@ -391,4 +398,6 @@ def _settable_within(value: Any, kind: Any, file: Path, notes: list[str], prefix
         return [_settable_within(item, inner, file, notes, prefix) for item in value]
     if isinstance(value, dict) and is_dataclass(kind):
         return _settable(value, kind, file, notes, prefix)
+    if isinstance(value, bool) and {"on", "off"} <= set(get_args(kind)):
+        return "on" if value else "off"  # as it was written while there was no third choice
     return value

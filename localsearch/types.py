@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # the processes that read files need no numpy, which takes as long to load as all else
+    import numpy as np
+    from numpy.typing import NDArray
 
 Mode = Literal["hybrid", "lexical", "semantic"]
 BlockKind = Literal["heading", "paragraph", "list", "table", "code"]
 
-Ids = NDArray[np.int64]
+Ids: TypeAlias = "NDArray[np.int64]"
 """Chunk ids, shape (n,)."""
-Vectors = NDArray[np.float32]
+Vectors: TypeAlias = "NDArray[np.float32]"
 """Unit-length embeddings, shape (n, dimensions)."""
-Scores = NDArray[np.float32]
+Scores: TypeAlias = "NDArray[np.float32]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,8 @@ class Block:
 class Extract:
     """One document read out of a file. A container (archive, mailbox) gives several, told apart by `member`.
 
-    `metadata` may hold author, created and modified (ISO 8601), language, tags and any front matter.
+    `metadata` may hold author, created and modified (ISO 8601), language, tags and any front matter. `scans` tells that
+    there are pictures of text in it that were not read.
     """
 
     text: str
@@ -57,6 +59,7 @@ class Extract:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     member: str = ""
     notes: tuple[str, ...] = ()
+    scans: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,8 @@ class Ranking:
 
     @classmethod
     def empty(cls) -> Ranking:
+        import numpy as np
+
         return cls(np.empty(0, np.int64), np.empty(0, np.float32))
 
     def __len__(self) -> int:

@@ -26,7 +26,7 @@ from localsearch.errors import (
     StorageError,
     UsageError,
 )
-from localsearch.indexing import Added, Indexer, IndexJob, IndexReport
+from localsearch.indexing import Added, FileCounts, Indexer, IndexJob, IndexReport
 from localsearch.indexing.prepare import check_collection
 from localsearch.models import ModelStore
 from localsearch.platform.disk import folder_bytes, open_error
@@ -232,9 +232,24 @@ class Engine:
         outcome = self.indexer.index(job, report, cancelled)
         if self._threads:
             self._wake.set()
-        elif embed and not dry_run and not cancelled():
-            self.embed_pending(report, cancelled)
+        elif not dry_run:
+            outcome = self._complete(outcome, embed, report, cancelled)
         return outcome
+
+    def _complete(
+        self, outcome: IndexReport, embed: bool, report: Report, cancelled: Cancelled
+    ) -> IndexReport:
+        """What follows words: vectors, then the text of scans, then its vectors."""
+        try:
+            if embed and not cancelled():
+                self.embed_pending(report, cancelled)
+        finally:
+            read = FileCounts() if cancelled() else self.indexer.recognise(report, cancelled)
+        if embed and (read.new or read.unchanged) and not cancelled():
+            self.embed_pending(report, cancelled)
+        files = outcome.files
+        found = replace(files, new=files.new + read.new, skipped=max(0, files.skipped - read.new))
+        return replace(outcome, files=found)
 
     def add(self, records: Sequence[Record], *, collection: str = "default") -> list[str]:
         """Store documents that a program sends, in place of those with the same ids; returns the ids.
@@ -318,17 +333,29 @@ class Engine:
     def _background(self) -> None:
         while not self._stop.is_set():
             self._wake.clear()
-            try:
-                self._embed(no_report, self._stop.is_set)
-                self.background_error = None
-            except LocalSearchError as error:
-                self.background_error = f"{error.message} {error.hint}".strip()
-            except Exception as error:  # the thread goes on: what it met may be gone at its next try
-                _LOG.exception("embedding in the background")
-                self.background_error = (
-                    f"Embedding met an unexpected {type(error).__name__}; the log has the details."
-                )
-            self._wake.wait(60.0)
+            if not self._background_step():
+                self._wake.wait(60.0)
+
+    def _background_step(self) -> bool:
+        """Encode what lacks vectors, then read scans until something else is to be done; whether there is more now."""
+        try:
+            self._embed(no_report, self._stop.is_set)
+            self.background_error = None
+        except LocalSearchError as error:
+            self.background_error = f"{error.message} {error.hint}".strip()
+        except Exception as error:  # the thread goes on: what it met may be gone at its next try
+            _LOG.exception("embedding in the background")
+            self.background_error = (
+                f"Embedding met an unexpected {type(error).__name__}; the log has the details."
+            )
+        try:
+            read = self.indexer.recognise(
+                cancelled=self._stop.is_set, pause=lambda: self._stop.is_set() or self._wake.is_set()
+            )
+        except Exception:
+            _LOG.exception("reading scans in the background")
+            return False
+        return bool(read.new or read.unchanged)
 
     def watch(
         self,

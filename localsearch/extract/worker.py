@@ -40,7 +40,8 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection = socket.socket(fileno=int(arguments[0]))
     settings = msgspec.json.decode(arguments[1], type=ExtractSettings)
-    programs = engine(Limits.of(settings)) == "tesseract"
+    os.nice(settings.niceness)
+    programs = settings.recognise == "now" and engine(Limits.of(settings)) == "tesseract"
     measures = confine(Room(settings.memory_mb * MB, LIBRARIES, programs))
     wire.send(connection, wire.Reply(confinement=measures | probe()))
     while serve(connection, settings):
@@ -57,10 +58,10 @@ def serve(connection: socket.socket, settings: ExtractSettings) -> bool:
         reply, found = answer(msgspec.msgpack.decode(message, type=wire.Job), descriptor, settings)
     finally:
         os.close(descriptor)
-    reply.leaving = reply.leaving or _resident() > (RETIRE_AT_RECOGNISING if settings.ocr else RETIRE_AT)
-    wire.send(connection, reply)
-    for extract in found:
-        wire.send(connection, wire.pack(extract))
+    recognising = settings.recognise == "now" and settings.ocr != "off"
+    most = RETIRE_AT_RECOGNISING if recognising else RETIRE_AT
+    reply.leaving = reply.leaving or _resident() > most
+    wire.send(connection, reply, *map(wire.pack, found))
     return not reply.leaving
 
 

@@ -11,9 +11,11 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,7 +23,7 @@ from localsearch import days
 from localsearch.checked import EARLIEST_NS, LATEST_NS
 from localsearch.derived import Derived
 from localsearch.errors import ExtractionError, LocalSearchError, RootUnreadable, UsageError
-from localsearch.extract import Extractor, OpenFile
+from localsearch.extract import Extractor, OpenFile, later, patient, recognises
 from localsearch.indexing.prepare import from_extract, from_name, from_record
 from localsearch.indexing.roots import OpenRoot
 from localsearch.scan import (
@@ -40,12 +42,15 @@ from localsearch.scan import (
 )
 from localsearch.secrets import HEAD
 from localsearch.settings import Settings
-from localsearch.store import Database, FileRow, Ledger, NewDocument
+from localsearch.store import Database, DocumentRow, FileRow, Ledger, NewDocument
 from localsearch.store.ledger import REREAD
+from localsearch.text import detect
 from localsearch.types import Cancelled, Extract, Progress, Record, Report, never, no_report
 
 _BATCH_FILES = 200
 _BATCH_S = 1.0
+MANY = 20
+"""Files from which some are sure to need the model of languages."""
 _LOG = logging.getLogger("localsearch.indexing")
 SKIPPING_RULES = frozenset({"binary", "empty", "image", "unsupported"})
 """Rules of the extractor that mean there was nothing to read, rather than that reading failed."""
@@ -183,12 +188,15 @@ class _IndexRun:
     counts: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     rules: dict[str, int] = field(default_factory=dict)
+    stage: str = "read"
     scanned: int = 0
     done: int = 0
     to_read: int = 0
     documents: int = 0
     chunks: int = 0
     reread: list[FileRow] = field(default_factory=list)
+    again: set[bytes] = field(default_factory=set)
+    """Content that is stored and is read once more, for the text of its scans."""
 
     def count(self, word: str, by: int = 1) -> None:
         self.counts[word] = self.counts.get(word, 0) + by
@@ -221,7 +229,7 @@ class Indexer:
 
     def keep_readers(self) -> None:
         """Keep the processes that read files from now on: for many small runs, as when watching."""
-        self._readers = self._readers or Extractor(self.settings.extract)
+        self._readers = self._readers or Extractor(later(self.settings.extract))
 
     def close(self) -> None:
         """End the processes that were kept."""
@@ -293,7 +301,7 @@ class Indexer:
         with ExitStack() as stack:
             extractor = None if job.dry_run else self._readers
             if extractor is None and not job.dry_run:
-                extractor = stack.enter_context(Extractor(self.settings.extract))
+                extractor = stack.enter_context(Extractor(later(self.settings.extract)))
             for path in job.paths:
                 try:
                     self._index_root(run, path, extractor)
@@ -308,6 +316,38 @@ class Indexer:
             counts, run.documents, run.chunks, seconds, cancelled(), tuple(run.notes), run.rules
         )
 
+    def recognise(
+        self, report: Report = no_report, cancelled: Cancelled = never, pause: Cancelled = never
+    ) -> FileCounts:
+        """Read the text of pictures and scanned pages that was left for later, file by file searchable by its words.
+
+        Nothing is done where no engine is installed or extract.ocr is off. No further file is begun when `pause` says
+        so. Returns the counts of files that it made searchable, and of those in which it found nothing.
+        """
+        counts: dict[str, int] = {}
+        waiting: defaultdict[tuple[str, str], list[FileRow]] = defaultdict(list)
+        if recognises(self.settings.extract):
+            for row in self.ledger.scans():
+                waiting[row.collection, row.root].append(row)
+        if not waiting:
+            return FileCounts()
+        with Extractor(patient(self.settings.extract)) as extractor:
+            for (collection, root), rows in waiting.items():
+                run = _IndexRun(IndexJob((path_of(raw_of(root)),), collection), report, cancelled, counts)
+                run.to_read, run.stage = len(rows), "recognise"
+                run.again = {row.content_hash for row in rows if row.content_hash}
+                self._recognise_root(run, rows, extractor, pause)
+        return FileCounts(**counts)
+
+    def _recognise_root(
+        self, run: _IndexRun, rows: list[FileRow], extractor: Extractor, pause: Cancelled
+    ) -> None:
+        (path,) = run.job.paths
+        todo = (ScannedFile(row.raw, row.path, row.size, row.mtime_ns, 0) for row in rows)
+        with suppress(RootUnreadable), OpenRoot(path) as root:
+            for batch in _batches(self._read(run, root, takewhile(lambda _: not pause(), todo), extractor)):
+                self._store(run, path, batch)
+
     def _index_root(self, run: _IndexRun, path: Path, extractor: Extractor | None) -> None:
         root = OpenRoot(path, run.job.roots)
         with root:
@@ -318,6 +358,8 @@ class Indexer:
             run.to_read += len(compared.to_read)
             self._record_skips(run, compared.skipped)
             self._mend(run, compared)
+            if len(compared.to_read) >= MANY:
+                detect.prepare()  # while the readers start
             for batch in _batches(self._read(run, root, compared.to_read, extractor)):
                 self._store(run, path, batch)
             if not run.cancelled():
@@ -424,7 +466,7 @@ class Indexer:
     # -- read
 
     def _read(
-        self, run: _IndexRun, root: OpenRoot, todo: list[ScannedFile], extractor: Extractor
+        self, run: _IndexRun, root: OpenRoot, todo: Iterable[ScannedFile], extractor: Extractor
     ) -> Iterator[_Read]:
         """Read files in parallel, in whatever order they come; those whose content is stored are not read.
 
@@ -448,7 +490,7 @@ class Indexer:
                 try:
                     self._check_secret(root, opened.descriptor)
                     opened.digest = open_hash(opened.descriptor, path)
-                    if self._is_to_be_read(run.job.collection, found, opened.digest):
+                    if self._is_to_be_read(run, found, opened.digest):
                         waiting[path] = opened
                         yield OpenFile(path, opened.descriptor)
                         continue
@@ -470,10 +512,12 @@ class Indexer:
             for opened in waiting.values():
                 opened.close()
 
-    def _is_to_be_read(self, collection: str, found: ScannedFile, digest: bytes) -> bool:
-        """Whether its content is not known yet, or of another type."""
-        row = self.ledger.get(collection, found.raw)
-        return (row is not None and row.size == REREAD) or not self.corpus.by_content(collection, digest)
+    def _is_to_be_read(self, run: _IndexRun, found: ScannedFile, digest: bytes) -> bool:
+        """Whether its content is not known yet, of another type, or read once more."""
+        row = self.ledger.get(run.job.collection, found.raw)
+        if digest in run.again or (row is not None and row.size == REREAD):
+            return True
+        return not self.corpus.by_content(run.job.collection, digest)
 
     def _check_secret(self, root: OpenRoot, descriptor: int) -> None:
         """Raise ExtractionError for a file that holds a secret, unless it was named itself or secrets are wanted."""
@@ -492,7 +536,7 @@ class Indexer:
                     break
                 self._store_safely(run, root, read)
         run.done += len(batch)
-        run.report(Progress("read", run.done, run.to_read, "files", batch[-1].found.path))
+        run.report(Progress(run.stage, run.done, run.to_read, "files", batch[-1].found.path))
         self.derived.catch_up()
 
     def _store_safely(self, run: _IndexRun, root: Path, read: _Read) -> None:
@@ -534,16 +578,37 @@ class Indexer:
         if old_hash is None:
             self.corpus.unname(collection, [found.path])
         notes = [*_notes(found), *self._notes(collection, read)]
-        self.ledger.put(replace(row, content_hash=read.digest, state="indexed", notes=tuple(notes)))
+        row = replace(row, content_hash=read.digest, rule=self._rule(collection, read))
+        self.ledger.put(replace(row, notes=tuple(notes)))
         if old_hash and old_hash != read.digest:
             self._release(run, collection, old_hash)
+        if known and read.digest in run.again:
+            self._take_out(run, row, known, notes)
+            known = []
         if known and old_hash != read.digest:
             self.corpus.touch([document.id for document in known])
         lost = [] if known else self._store_documents(run, found, read.digest, read.outcome or ())
         if lost:
             told = tuple(dict.fromkeys((*notes, *lost)))
-            self.ledger.put(replace(row, content_hash=read.digest, state="indexed", notes=told))
+            self.ledger.put(replace(row, notes=told))
         run.count("unchanged" if old_hash == read.digest else "changed" if old_hash else "new")
+
+    def _rule(self, collection: str, read: _Read) -> str:
+        """The rule `image` for what holds pictures of text that were not read; for known content as before."""
+        if isinstance(read.outcome, tuple):
+            return "image" if any(extract.scans for extract in read.outcome) else ""
+        holders = self.ledger.holders(collection, read.digest) if read.digest else []
+        return holders[0].rule if holders else ""
+
+    def _take_out(
+        self, run: _IndexRun, row: FileRow, known: Sequence[DocumentRow], notes: Sequence[str]
+    ) -> None:
+        """Make place for the documents of content that was read once more, whatever other files hold it."""
+        assert row.content_hash is not None
+        run.again.discard(row.content_hash)
+        self.corpus.remove([document.id for document in known])
+        for holder in self.ledger.holders(row.collection, row.content_hash):
+            self.ledger.put(replace(holder, rule=row.rule, notes=tuple(notes)))
 
     def _notes(self, collection: str, read: _Read) -> tuple[str, ...]:
         """What could not be read of a file, with the member it is in; of known content what was noted before."""
@@ -579,6 +644,10 @@ class Indexer:
     ) -> None:
         """A file that could not be read keeps its last good content; one that holds nothing to read does not."""
         error = outcome if isinstance(outcome, ExtractionError) else ExtractionError("could not be read")
+        if old is not None and old.content_hash in run.again:
+            told = f"its scans could not be read: {error.message}"
+            self.ledger.put(replace(old, rule="", notes=(*old.notes, told)))
+            return
         rule = str(error.data.get("rule", "error"))
         skipped = rule in SKIPPING_RULES or rule == "secret"
         kept = None if skipped or old is None else old.content_hash

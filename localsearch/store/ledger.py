@@ -18,6 +18,7 @@ from localsearch.store.database import Database
 class FileRow:
     """A file seen. `state` is indexed, skipped or failed; `content_hash` names the content that is searchable.
 
+    An indexed or skipped one with the rule `image` holds pictures of text that were not read.
     A failed file that still has a content hash is stale: its last good content stays searchable. `notes` say what of an
     indexed file could not be read, each with its place.
     """
@@ -139,6 +140,15 @@ class Ledger:
         rows = self.db.query(
             f"SELECT {_COLUMNS} FROM files WHERE collection = ? AND content_hash = ? ORDER BY path",
             (collection, content_hash),
+        )
+        return [_file_row(row) for row in rows]
+
+    def scans(self, limit: int = -1) -> list[FileRow]:
+        """Files with pictures of text that were not read, those seen last first."""
+        rows = self.db.query(
+            f"SELECT {_COLUMNS} FROM files WHERE rule = 'image' AND state IN ('indexed', 'skipped')"
+            " ORDER BY seen DESC, path LIMIT ?",
+            (limit,),
         )
         return [_file_row(row) for row in rows]
 

@@ -117,14 +117,17 @@ def _readers(settings: Settings) -> Iterator[Finding]:
 
 def _programs(settings: Settings) -> Iterator[Finding]:
     here = engine(Limits.of(settings.extract))
-    if settings.extract.ocr and not here:
+    if settings.extract.ocr != "off" and not here:
+        wanted = settings.extract.ocr == "on"
+        engines = settings.extract.ocr_engine
+        missing = "neither RapidOCR nor tesseract is" if engines == "auto" else f"{engines} is not"
         yield Finding(
             "ocr",
-            "bad",
-            f"images cannot be read: {settings.extract.ocr_engine} is not installed",
+            "bad" if wanted else "note",
+            f"images and scanned pages are not read: {missing} installed",
             "Run: pip install 'localsearch[ocr]'; or install tesseract-ocr.",
         )
-    elif not settings.extract.ocr:
+    elif settings.extract.ocr == "off":
         yield Finding("ocr", "note", "images and scanned pages are not read: extract.ocr is off")
 
 
