@@ -15,7 +15,8 @@ InputType = Literal["query", "document", "search_query", "search_document", "pas
 class EmbeddingsRequest(RequestSchema, frozen=True, kw_only=True):
     """A text or several.
 
-    `input_type` and `truncate` are ours: what the texts are, and whether one that is too long is cut. The vectors have length 1 and as many dimensions as the model; `user` is ignored.
+    `input_type` and `truncate` are ours: what the texts are, and whether one that is too long is cut. The
+    vectors have length 1 and as many dimensions as the model; `user` is ignored.
     """
 
     input: Annotated[
