@@ -47,15 +47,18 @@ MORE_SETS = ("xquad-zh",)
 TIMED, COLD = 100, 8
 """Queries of a collection that are timed, and that are timed with nothing kept."""
 GRID: Mapping[str, tuple[float, ...]] = {
-    "words": (0.2, 0.3, 0.4, 0.5, 0.6),
+    "words": (0.3, 0.4, 0.5, 0.6, 0.7),
     "known": (2.5, 2.75, 3.0, 3.25, 3.5),
     "power": (1.0, 1.5, 2.0, 2.5, 3.0),
+    "lead": (0.0, 0.125, 0.25, 0.5, 0.75),
+    "peak": (0.0, 0.25, 0.5, 0.75, 1.0),
     "coverage": (0.0, 0.4, 0.5, 0.6, 0.7, 0.8),
     "feedback": (0.0, 0.15, 0.3, 0.45, 0.6),
     "smoothing": (0.0, 0.15, 0.3, 0.45, 0.6),
     "rerank_weight": (0.0, 1.0, 1.5, 2.0, 2.5, 3.0),
 }
-PLAIN = replace(DEFAULT_PARAMETERS, coverage=0.0, feedback=0.0, smoothing=0.0)
+PLAIN = replace(DEFAULT_PARAMETERS, lead=0.0, peak=0.0, coverage=0.0, feedback=0.0, smoothing=0.0)
+PEAKED = replace(DEFAULT_PARAMETERS, coverage=0.0, feedback=0.0, smoothing=0.0)
 COVERED = replace(DEFAULT_PARAMETERS, feedback=0.0, smoothing=0.0)
 FED = replace(DEFAULT_PARAMETERS, smoothing=0.0)
 
@@ -117,6 +120,7 @@ STAGES = (
     Stage("semantic", by_meaning, SearchSettings(), DEFAULT_PARAMETERS, {"mode": "semantic"}),
     Stage("convex", by_both, SearchSettings(fusion="convex"), DEFAULT_PARAMETERS, {}),
     Stage("adaptive weight", adaptive(PLAIN), SearchSettings(), PLAIN, {}),
+    Stage("+ peaks", adaptive(PEAKED), SearchSettings(), PEAKED, {}),
     Stage("+ coverage", adaptive(COVERED), SearchSettings(), COVERED, {}),
     Stage("+ feedback", adaptive(FED), SearchSettings(), FED, {}),
     Stage(HYBRID, adaptive(DEFAULT_PARAMETERS), SearchSettings(), DEFAULT_PARAMETERS, {}),
