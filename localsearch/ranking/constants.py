@@ -15,6 +15,8 @@ RRF_K = 60
 
 SPREAD = 0.1
 """Standard deviation that the cosines of a query's candidates are brought to: about what the default model's have."""
+DEVIATIONS = 7.8
+"""Standard deviations of a query's candidates between floor and ceiling of a corpus, on average of nine collections."""
 PEAK_DEPTH = 100
 """Best chunks of each leg whose scores tell how wide and how peaked its list is."""
 PEAK_MINIMUM = 20

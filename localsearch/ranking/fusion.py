@@ -17,6 +17,7 @@ order after all else. docs/decisions/fusion.md has the figures.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -82,11 +83,13 @@ class QuerySignals:
     """What is known of a query without judgements.
 
     `letters_per_piece` is what a word piece of it holds on average; `most` what a chunk would get that holds each of
-    its words once or so: the sum of their idf, each times its weight (0: not known).
+    its words once or so: the sum of their idf, each times its weight (0: not known). `spread` is the standard deviation
+    of cosines that is usual in the corpus (0: not known).
     """
 
     letters_per_piece: float = DEFAULT_PARAMETERS.known
     most: float = 0.0
+    spread: float = 0.0
 
     def word_weight(self, best: float, parameters: FusionParameters = DEFAULT_PARAMETERS) -> float:
         """The weight of BM25: more where the tokenizer shreds the query, less where the best hit holds little of it."""
@@ -111,7 +114,8 @@ class Peaks:
     """How far the best of each leg stand out.
 
     `lead` is how far the tenth best by words is behind the best, 0..1 of its score; `peak` how many standard deviations
-    the best by meaning is above the mean; `stretch` the factor that brings cosines to the standard deviation `SPREAD`.
+    the best by meaning is above the mean; `stretch` the factor that brings cosines to the standard deviation `SPREAD`:
+    half way, as a geometric mean, between what is usual in the corpus and what these candidates have.
     """
 
     lead: float = USUAL_LEAD
@@ -119,17 +123,23 @@ class Peaks:
     stretch: float = 1.0
 
     @classmethod
-    def of(cls, lexical: Floats, semantic: Floats) -> Peaks:
-        """Read from the best of each leg, both of shape (n,), NaN where there is no vector; of too few, nothing."""
+    def of(cls, lexical: Floats, semantic: Floats, usual: float = 0.0) -> Peaks:
+        """Read from the best of each leg, both of shape (n,), NaN where there is no vector; of too few, nothing.
+
+        `usual` is the standard deviation that is usual in the corpus, 0 where it is not known.
+        """
         by_meaning = semantic[_best_of_each(lexical, semantic)]
         by_meaning = by_meaning[~np.isnan(by_meaning)]
+        if len(by_meaning) < PEAK_MINIMUM and usual > 0:
+            return cls(stretch=SPREAD / usual)
         if len(by_meaning) < 2:
             return cls()
         spread = max(float(by_meaning.std()), 1e-3)
+        stretch = SPREAD / math.sqrt(spread * (usual or spread))
         if len(by_meaning) < PEAK_MINIMUM:
-            return cls(stretch=SPREAD / spread)
+            return cls(stretch=stretch)
         peak = float(by_meaning.max() - by_meaning.mean()) / spread
-        return cls(lead(lexical), peak, SPREAD / spread)
+        return cls(lead(lexical), peak, stretch)
 
     def factor(self, parameters: FusionParameters = DEFAULT_PARAMETERS) -> float:
         """What the weight of BM25 is multiplied by: 1 where both stand out as they usually do."""
@@ -195,7 +205,8 @@ def fuse(
         score = reordered(lexical, reranking.score) if reranking and reranking.replaces else lexical
         return _ranked(candidates.ids, score, {"lexical": 1.0, "semantic": 0.0}, {})
     semantic = _filled(candidates.semantic)
-    signals, peaks = signals or QuerySignals(), Peaks.of(lexical, candidates.semantic)
+    signals = signals or QuerySignals()
+    peaks = Peaks.of(lexical, candidates.semantic, signals.spread)
     trust = signals.trust(parameters)
     if method == "adaptive":
         score, weights = _adaptive(candidates, lexical, semantic, signals, peaks, query, parameters)

@@ -113,6 +113,10 @@ def test_what_stands_out_is_read_from_the_best_of_each_leg_only() -> None:
     # Three candidates do not tell how peaked a list is, one not even how wide.
     three = Peaks.of(scores(3, 2, 1), scores(0.5, 0.3, 0.1))
     assert (three.factor(), three.stretch) == (1, pytest.approx(0.1 / np.std([0.5, 0.3, 0.1]), rel=1e-5))
+    # Where it is known what is usual, it counts as much as what is seen, and all where there is little to see.
+    known = Peaks.of(lexical, semantic, usual=0.02)
+    assert known.stretch == pytest.approx(0.1 / np.sqrt(0.02 * semantic.std()), rel=1e-5)
+    assert Peaks.of(scores(3), scores(0.5), usual=0.02) == Peaks(stretch=0.1 / 0.02)
     assert Peaks.of(scores(3), scores(0.5)) == Peaks.of(scores(3, 2), scores(0.5, np.nan)) == Peaks()
 
 
