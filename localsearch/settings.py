@@ -176,6 +176,7 @@ class LimitSettings:
     query_chars: int = _constant(100_000, "characters of a query")
     results: int = _constant(100, "hits of one answer")
     offset: int = _constant(10_000, "hits that may be skipped")
+    embedding_texts: int = _constant(2048, "texts of one request for vectors")
     filter_depth: int = _constant(8, "how deep a filter nests")
     job_documents: int = _constant(100, "documents of one request from which it becomes a job")
     queued_jobs: int = _constant(32, "jobs that wait")

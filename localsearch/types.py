@@ -237,6 +237,10 @@ class Encoder(Protocol):
         """Word pieces of each text without special tokens, before truncation."""
         ...
 
+    def lengths(self, texts: Sequence[str], *, query: bool = False) -> list[int]:
+        """Tokens of each text with its prefix and the special tokens, before truncation to `max_tokens`."""
+        ...
+
 
 class LexicalIndex(Protocol):
     """BM25 over chunks. Derived: `seq` is the last change of the store that it holds; one that lives `in_memory`

@@ -18,6 +18,7 @@ from localsearch.derived import Derived, Semantic
 from localsearch.derived.calibrate import calibrate_if_due
 from localsearch.derived.embedder import Embedder, merge_if_needed
 from localsearch.derived.usage import Meter, Usage
+from localsearch.engine.encoders import Encoders, TextKind
 from localsearch.engine.follower import Follower
 from localsearch.engine.opening import Opener
 from localsearch.errors import (
@@ -36,7 +37,7 @@ from localsearch.scan import ScanRules, display, path_of, raw_of
 from localsearch.search import Searcher, SearchOptions, SearchQuery
 from localsearch.settings import Settings, load
 from localsearch.store import Corpus, Database, DocumentRow, Embeddings, Feedback, FileRow, Ledger, rehash
-from localsearch.types import Answer, Cancelled, Record, Report, never, no_report
+from localsearch.types import Answer, Cancelled, Record, Report, Vectors, never, no_report
 from localsearch.upkeep.backup import BackupReport, backup, clear_restored
 from localsearch.upkeep.check import CheckReport, check, repair
 from localsearch.upkeep.exchange import Imported, export, import_file
@@ -142,6 +143,7 @@ class Engine:
         else:
             self.derived.catch_up()
         self.meter = Meter(self.embeddings, self.models.tally, self.settings.cost)
+        self.encoders = Encoders(self.models, self.derived)
         self.embedder = Embedder(self.derived, self.meter, keep_tokens=self.settings.model.keep_tokens)
         self.query_vectors = opener.query_vectors()
         self.answers = opener.answers()
@@ -184,6 +186,7 @@ class Engine:
             thread.join()
         self.indexer.close()
         self.searcher.close()
+        self.encoders.close()
         self.query_vectors.close()
         self.query_log.close()
         if not self.read_only:
@@ -486,6 +489,24 @@ class Engine:
         note = self.follower.catch_up() if self.follower else ""
         answer = self.searcher.search(query)
         return replace(answer, notes=(*answer.notes, note)) if note else answer
+
+    def embed(
+        self,
+        texts: Sequence[str],
+        *,
+        kind: TextKind = "document",
+        model: str | None = None,
+        truncate: bool = False,
+        cancelled: Cancelled = never,
+    ) -> Vectors:
+        """Encode texts that are no part of the index: float32 of shape (len(texts), dimensions), each row of length 1.
+
+        The model is that of the active version, or any that is installed by name; `kind` chooses the prefix that it
+        wants. A text of more tokens than the model reads is refused unless `truncate` is set. Raises UsageError for
+        such a text and an empty one, NotFoundError for no such model, ModelMissingError, CancelledError.
+        """
+        embedded = self.encoders.embed(texts, kind=kind, model=model, truncate=truncate, cancelled=cancelled)
+        return embedded.vectors
 
     def get(self, id: str, *, collection: str = "default") -> dict[str, Any]:
         """One document with its text. Raises NotFoundError."""

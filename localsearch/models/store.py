@@ -65,6 +65,13 @@ class ModelStore:
         """Whether the model is in the folder; `verify` says whether it is intact."""
         return (self.folder / name / MANIFEST).is_file()
 
+    def installed_at(self, name: str) -> float:
+        """When the model was put in the folder, in seconds since 1970; 0 for one that is not there."""
+        try:
+            return (self.folder / name / MANIFEST).stat().st_mtime
+        except OSError:
+            return 0.0
+
     def pull(self, name: str, report: Report = no_report, cancelled: Cancelled = never) -> Card:
         """Fetch, verify, convert and install a model by its card; return at once when it is here and whole.
 

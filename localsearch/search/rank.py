@@ -354,7 +354,10 @@ class Ranker:
         """How well the model's tokenizer knows the query's words, if there are any, and what they could give."""
         most = most_of(self.derived.lexical, plan.words)
         pieces = semantic.model.encoder().count_tokens([plan.text])[0]
-        return QuerySignals(letters_per_piece(plan.text, pieces), most) if pieces else QuerySignals(most=most)
+        spread = semantic.calibration.spread if semantic.calibration else 0.0
+        if not pieces:
+            return QuerySignals(most=most, spread=spread)
+        return QuerySignals(letters_per_piece(plan.text, pieces), most, spread)
 
     def _best_chunks(self, scored: Scored, least: float) -> tuple[Ids, NDArray[np.intp]]:
         """Each document once, in order, and where its best chunk is among the candidates; those of known relevance

@@ -22,6 +22,7 @@ Scope = Literal["read", "write", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 """Each holds those before it: a write key may read, an admin key may do everything."""
 
+KEY_PREFIX = b"ls_"
 _NOBODY = hashlib.sha256(b"").digest()
 
 
@@ -57,7 +58,7 @@ class Keys:
             "INSERT INTO keys (id, name, hash, scope, created) VALUES (?, ?, ?, ?, ?)",
             (key.id, key.name, _hash(secret), key.scope, key.created),
         )
-        return key, f"ls_{key.id}_{secret}"
+        return key, f"{KEY_PREFIX.decode()}{key.id}_{secret}"
 
     def list(self) -> tuple[Key, ...]:
         """All keys, the revoked ones too, oldest first."""
@@ -105,8 +106,8 @@ class KeyRing:
 
     def find(self, text: bytes) -> Key | None:
         """The key with this text, or None."""
-        start, id, secret = (*text.split(b"_", 2), b"", b"")[:3]
-        known = self._known(id.decode("latin-1")) if start == b"ls" else None
+        id, _, secret = text.removeprefix(KEY_PREFIX).partition(b"_")
+        known = self._known(id.decode("latin-1")) if text.startswith(KEY_PREFIX) else None
         stored, key = known or (_NOBODY, None)
         same = hmac.compare_digest(stored, hashlib.sha256(secret).digest())
         return key if same else None
