@@ -788,6 +788,7 @@ def holds(tree: Filter, row: Row, number: int) -> bool:
         return any(holds(part, row, number) for part in tree.parts)
     if isinstance(tree, Not):
         return not holds(tree.part, row, number)
+    assert not isinstance(tree, Holds)
     name = tree.field
     if name == "path" and not isinstance(tree, Exists):
         assert isinstance(tree, Match)
