@@ -40,6 +40,7 @@ class Conditions:
     phrases: dict[Holds, tuple[Phrase, ...]] = field(default_factory=dict)
     patterns: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _chunks: dict[Holds, Ids] = field(default_factory=dict)
+    _costs: dict[Holds, int] = field(default_factory=dict)
     _minuses: int = 0
 
     def affordable(self, condition: Filter | None) -> bool:
@@ -57,13 +58,16 @@ class Conditions:
 
     def _cost(self, leaf: Holds) -> int:
         """Chunks that are looked at to list those that hold it; positions take longer than words."""
+        if leaf in self._costs:
+            return self._costs[leaf]
         lexical, cost = self.derived.lexical, 0
         for phrase in self.phrases[leaf]:
             if all(len(words) == 1 for words in phrase.alternatives):
                 cost += lexical.count_with(phrase)
             else:
                 rarest = [min(map(lexical.doc_freq, words)) for words in phrase.alternatives]
-                cost += _POSITIONS * sum(rarest)
+                cost += _POSITIONS * (2 if phrase.slop else 1) * sum(rarest)
+        self._costs[leaf] = cost
         return cost
 
     def documents(self, condition: Filter) -> Ids:
