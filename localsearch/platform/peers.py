@@ -12,6 +12,7 @@ import os
 import socket
 import struct
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 Address = tuple[str, int]
@@ -93,8 +94,12 @@ class SocketOwners:
         if kind != _SOCK_DIAG_BY_FAMILY:
             return None
         _, state, _, _, found, _, _, _, uid, inode = _ANSWER.unpack_from(answer, _HEADER.size)
-        names = _socket_id(here, there), _socket_id(*((_mapped(host), port) for host, port in (here, there)))
-        return uid if state in _HELD and inode and found[: len(names[0])] in names else None
+        name = found[: len(body) - _REQUEST.size - len(_ANY_COOKIE)]
+        if name != _socket_id(here, there) and name != _socket_id(
+            *((_mapped(a), b) for a, b in (here, there))
+        ):
+            return None
+        return uid if state in _HELD and inode else None
 
     def _read(self, here: tuple[bytes, int], there: tuple[bytes, int]) -> int | None:
         """By /proc/net/tcp and tcp6; a socket of the latter may have addresses of IPv4."""
@@ -116,7 +121,9 @@ class SocketOwners:
 def _kernel() -> socket.socket | None:
     with suppress(OSError, AttributeError):
         kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, _SOCK_DIAG)
-        kernel.settimeout(_PATIENCE_S)
+        kernel.setsockopt(
+            socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", 0, int(_PATIENCE_S * 1e6))
+        )
         return kernel
     return None
 
@@ -141,8 +148,13 @@ def _mapped_users() -> bool:
 
 
 def _packed(host: str, port: int) -> tuple[bytes, int]:
+    return _bytes(host), port
+
+
+@lru_cache(maxsize=256)
+def _bytes(host: str) -> bytes:
     address = ipaddress.ip_address(host.partition("%")[0])
-    return (getattr(address, "ipv4_mapped", None) or address).packed, port
+    return (getattr(address, "ipv4_mapped", None) or address).packed
 
 
 def _socket_id(here: tuple[bytes, int], there: tuple[bytes, int]) -> bytes:

@@ -29,7 +29,7 @@ class Doing(IntEnum):
 
 
 class Connection(Protocol):
-    """What is asked of a connection. `since` is of time.monotonic."""
+    """What is asked of a connection. `since` is of the clock of `Connections`, which the event loop shares."""
 
     owner: Hashable
     since: float

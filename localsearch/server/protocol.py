@@ -8,7 +8,6 @@ a body has its own limits (bodies.py).
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any
@@ -74,16 +73,15 @@ class LimitedProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self.limits = self.shared.limits
         self.owner: Hashable = None
-        self.since = time.monotonic()
+        self.since = self.loop.time()
         self._uid: int | None = None
         self._late: asyncio.TimerHandle | None = None
         self._stuck: asyncio.TimerHandle | None = None
-        self._lingering: asyncio.TimerHandle | None = None
         self._turn: asyncio.TimerHandle | None = None
         self._drained = self._unsent = 0
         self._header_bytes = 0
         self._unparsed = b""
-        self._open: list[RequestResponseCycle] = []
+        self._answering: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -99,10 +97,10 @@ class LimitedProtocol(HttpToolsProtocol):
         self.shared.connections.remove(self)
         self.shared.ahead.discard(self)
         self._unparsed = b""
-        self._cancel("_late", "_stuck", "_lingering", "_turn")
-        for cycle in self._open:  # uvicorn tells the last one alone that its client has gone
-            cycle.disconnected = True
-            cycle.message_event.set()
+        self._cancel("_late", "_stuck", "_turn", "timeout_keep_alive_task")
+        if self._answering is not None:  # uvicorn tells the last request alone that its client has gone
+            self._answering.disconnected = True
+            self._answering.message_event.set()
         super().connection_lost(exc)
 
     def doing(self) -> Doing:
@@ -147,7 +145,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._header_bytes = 0
-        self._cancel("_lingering")
+        super()._unset_keepalive_if_required()
         self._await_headers()
         super().on_message_begin()
         self.scope["localsearch.uid"] = self._uid  # type: ignore[typeddict-unknown-key]
@@ -161,22 +159,28 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._cancel("_late", "_lingering")
+        if self._late:
+            self._late.cancel()
+            self._late = None
+        super()._unset_keepalive_if_required()
         if self.transport.is_closing():
             return
-        self.since = time.monotonic()
+        self.since = self.loop.time()
         if not self.url.startswith(b"/"):
             host = self.url.partition(b"://")[2].partition(b"/")[0].partition(b"?")[0]
             self.scope["localsearch.target_host"] = host  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
-        self._open = [one for one in self._open if not one.response_complete]
-        self._open.append(self.cycle)
+        if not self.pipeline:
+            self._answering = self.cycle
 
     def on_response_complete(self) -> None:
+        if self.pipeline:
+            self._answering = self.pipeline[-1][0]
+        super()._unset_keepalive_if_required()
         super().on_response_complete()
-        self.since = time.monotonic()
-        if self.cycle.response_complete:
-            self._linger(self.limits.header_s if self.cycle.more_body else self.limits.idle_s)
+        self.since = self.loop.time()
+        if self.cycle.response_complete and (self.cycle.more_body or self.transport.is_closing()):
+            self._linger(self.limits.header_s)
         if self._unparsed and not self.pipeline and self._turn is None:
             wait = TURN_S * len(self.shared.ahead)
             self._turn = self.loop.call_later(wait, self._take_turn)
@@ -193,15 +197,21 @@ class LimitedProtocol(HttpToolsProtocol):
             self._linger(self.limits.idle_s)
 
     def _linger(self, seconds: float) -> None:
-        """Wait so long for the next request. uvicorn's own timer ends with any byte: of a body, or an empty line."""
-        self._cancel("_lingering")
-        self._lingering = self.loop.call_later(seconds, self._hang_up)
+        """Wait so long for the next request."""
+        super()._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self._hang_up)
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Leave the timer alone, which uvicorn would end with any byte: of a body that goes on, or an empty line."""
+
+    def timeout_keep_alive_handler(self) -> None:
+        self._hang_up()
 
     def pause_writing(self) -> None:
         super().pause_writing()
         if self._stuck is None:
             self._drained, self._unsent = 0, self.transport.get_write_buffer_size()
-            self.since = time.monotonic()
+            self.since = self.loop.time()
             self._stuck = self.loop.call_later(self.limits.write_s, self._look_whether_stuck)
 
     def resume_writing(self) -> None:

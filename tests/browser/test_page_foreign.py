@@ -8,7 +8,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import expect
 from serving import Served
 
 from browser.conftest import visiting
@@ -85,7 +84,7 @@ def test_a_foreign_page_asks_nothing(foreign: Page, served: Served, way: str) ->
 def test_a_link_from_elsewhere_opens_the_page_and_no_question(foreign: Page, served: Served) -> None:
     foreign.evaluate(f"() => {{ location.href = '{served.url}/'; }}")
     foreign.wait_for_url(f"{served.url}/")
-    expect(foreign.locator("#query")).to_be_visible()
+    foreign.locator("#query").wait_for()
     answer = foreign.context.new_page()
     answer.goto(foreign.url)
     assert answer.title() == "localsearch"
@@ -103,5 +102,5 @@ def test_the_key_in_the_address_opens_the_page_to_others(
     monkeypatch.setattr(LocalUsers, "trusted", lambda *_: False)
     with visiting(browser, served) as visit:
         visit.page.goto(f"/?token={served.service.keyring.token}&q=kiln")
-        expect(visit.page.locator("#results li").first).to_be_visible()
+        visit.page.locator("#results li").first.wait_for()
         assert "token" not in visit.page.url
