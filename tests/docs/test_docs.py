@@ -80,10 +80,12 @@ def test_the_page_on_queries_is_what_the_grammar_says() -> None:
         "# Queries\n\nThe same in the search box, on the command line, in Python and in the API. A test asks every"
         " example. This page is made\nfrom `localsearch/filters/table.py` by `make docs`.\n\n| query | finds |\n|---|---|\n"
     )
-    rows = (f"| `{row.example}` | {row.meaning.replace('*', chr(92) + '*')} |\n" for row in GRAMMAR)
+    text = head + "".join(
+        f"| `{row.example}` | {row.meaning.replace('*', chr(92) + '*')} |\n" for row in GRAMMAR
+    )
     if os.environ.get("LOCALSEARCH_WRITE_DOCS"):
-        QUERIES.write_text(head + "".join(rows), "utf-8")
-    assert QUERIES.read_text("utf-8") == head + "".join(rows)
+        QUERIES.write_text(text, "utf-8")
+    assert QUERIES.read_text("utf-8") == text
 
 
 def test_the_help_in_the_page_shows_examples_of_the_grammar() -> None:
