@@ -5,17 +5,17 @@ For `models` only.
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from localsearch.errors import ModelFormatError
+from localsearch.models.bert import unusable
 from localsearch.models.cards import CONFIG, WEIGHTS
-from localsearch.models.weights import Weights
+from localsearch.models.carried import read_table
+from localsearch.models.weights import Weights, is_sane
 
 _ACTIVATIONS = {"Identity": "", "Tanh": "Tanh", "ReLU": "Relu", "GELU": "Gelu", "Sigmoid": "Sigmoid"}
 
@@ -29,24 +29,29 @@ class Dense:
     activation: str
 
 
-def read_dense(folder: Path) -> Dense:
-    """Read a module's folder. ModelFormatError for an activation that is not known, or sizes that do not fit."""
-    config = _config(folder / CONFIG)
+def read_dense(folders: Sequence[Path], width: int) -> list[Dense]:
+    """Read the modules that follow vectors of `width`, each as wide as the one before gives.
+
+    ModelFormatError for an activation that is not known, sizes that do not fit, or weights that are no numbers.
+    """
+    found: list[Dense] = []
+    for folder in folders:
+        found.append(_read(folder, len(found[-1].bias) if found else width))
+    return found
+
+
+def _read(folder: Path, width: int) -> Dense:
+    config = read_table(folder / CONFIG)
     activation = str(config.get("activation_function", "Tanh")).rpartition(".")[2]
     if activation not in _ACTIVATIONS:
-        raise ModelFormatError(
-            f"this model cannot be used: the activation of {folder.name} is {activation}",
-            hint="Choose another; models list names some.",
-        )
+        raise unusable(f"the activation of {folder.name} is {activation[:100]}")
     weights = Weights.open(folder / WEIGHTS)
     weight = weights.array("linear.weight")
     bias = weights.array("linear.bias") if "linear.bias" in weights else np.zeros(len(weight), np.float32)
+    if weight.ndim != 2 or weight.shape[1] != width or bias.shape != weight.shape[:1] or not bias.size:
+        raise unusable(
+            f"{folder.name} has weights of shape {weight.shape} and {bias.shape} for vectors of {width}"
+        )
+    if not (is_sane(weight) and is_sane(bias)):
+        raise unusable(f"{folder.name} holds what is no weight")
     return Dense(weight, bias, _ACTIVATIONS[activation])
-
-
-def _config(path: Path) -> dict[str, Any]:
-    try:
-        config = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelFormatError(f"{path} does not parse: {error}", hint="Copy the model again.") from error
-    return config if isinstance(config, dict) else {}

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from typing import Any
 
 import msgspec
 
+from localsearch import days
 from localsearch.checked import moment
 from localsearch.filters import path_sql
 from localsearch.search.plan import Plan
 from localsearch.search.rank import Ranked
 from localsearch.search.snippets import Excerpt, snippet, snippet_terms, snippet_words
 from localsearch.store import ChunkRow, Corpus, DocumentRow
+from localsearch.store.documents import file_name
 from localsearch.text import Analyzer
 from localsearch.types import Hit, Place
 
+NO_FORMS: frozenset[str] = frozenset()
 _LOG = logging.getLogger("localsearch.search")
+
+
+NAME_ALONE = "Only its name is known: "
 
 
 class Presenter:
@@ -33,6 +40,7 @@ class Presenter:
         chunks = self.corpus.chunk_rows(ranked.chunk_id for ranked in page)
         matched = path_sql(plan.filter, "f.path")
         paths = self.corpus.paths_where(documents, *matched) if matched else {}
+        copies = self.corpus.other_paths(documents)
         terms = snippet_terms(
             [words for term in plan.words.terms for words in (term.forms, term.stems, *term.apart)]
         )
@@ -45,8 +53,13 @@ class Presenter:
                 continue
             if (path := paths.get(document.id)) is not None:
                 document = replace(document, path=path)
+            elif copies.get(document.id):
+                document = self._named_copy(document, copies[document.id], terms | plain.keys())
             try:
-                cut = snippet(chunk.text, terms, self.analyzer, language=document.language, plain=plain)
+                alike = dict.fromkeys(plan.patterns & self.analyzer.words(chunk.text), NO_FORMS)
+                cut = snippet(
+                    chunk.text, terms, self.analyzer, language=document.language, plain=plain | alike
+                )
                 hits.append(_hit(ranked, document, chunk, cut, with_scores))
             except Exception:
                 _LOG.exception("document number %d cannot be shown", document.id)
@@ -54,6 +67,21 @@ class Presenter:
         if lost:
             notes.append(f"{lost} of the hits cannot be shown; `localsearch check` tells what is damaged.")
         return tuple(hits)
+
+    def _named_copy(self, document: DocumentRow, others: Sequence[str], wanted: Set[str]) -> DocumentRow:
+        """The document as the copy of its file whose name holds most of what was asked for."""
+
+        def held(path: str) -> int:
+            name = file_name(path, "")
+            known = self.analyzer.words(name).union(self.analyzer.terms(name, document.language))
+            return len(known & wanted)
+
+        own = document.path or ""
+        path = max((own, *others), key=held)
+        title = document.title
+        if path != own and title == file_name(own, document.member):
+            title = file_name(path, document.member)
+        return replace(document, path=path, title=title)
 
 
 def _hit(ranked: Ranked, document: DocumentRow, chunk: ChunkRow, cut: Excerpt, with_scores: bool) -> Hit:
@@ -67,7 +95,7 @@ def _hit(ranked: Ranked, document: DocumentRow, chunk: ChunkRow, cut: Excerpt, w
         metadata=metadata_of(document),
         title=document.title,
         path=document.path,
-        snippet=cut.text,
+        snippet=f"{NAME_ALONE}{document.left_out}" if document.left_out else cut.text,
         highlights=cut.highlights,
         location={**place, "start": chunk.start, "end": chunk.stop},
         scores={"lexical": ranked.lexical, "semantic": ranked.semantic} if with_scores else None,
@@ -94,10 +122,11 @@ def metadata_of(document: DocumentRow) -> dict[str, Any]:
         "created": _iso(document.created),
         "modified": _iso(document.modified),
         "tags": list(document.tags),
+        "left_out": document.left_out,
     }
     return {**{name: value for name, value in columns.items() if value}, **document.metadata}
 
 
 def _iso(seconds: float | None) -> str | None:
     known = moment(seconds)
-    return None if known is None else known.isoformat(timespec="seconds")
+    return None if known is None else days.shown(known).isoformat(timespec="seconds")

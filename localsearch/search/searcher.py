@@ -13,7 +13,9 @@ from __future__ import annotations
 import time
 from collections.abc import Hashable, Iterator
 from dataclasses import replace
+from zoneinfo import ZoneInfo
 
+from localsearch import days
 from localsearch.caches import ResultCache, VectorCache
 from localsearch.derived import Derived, Semantic
 from localsearch.derived.embedder import Embedder
@@ -45,7 +47,9 @@ class Searcher:
         vectors: VectorCache,
         answers: ResultCache[Answer],
         reranker: Reranker,
+        zone: ZoneInfo | None = None,
     ) -> None:
+        self._zone = zone
         self.derived = derived
         self.corpus = derived.corpus
         self.answers = answers
@@ -95,7 +99,8 @@ class Searcher:
 
     @small_products
     def _answer(self, context: QueryContext, semantic: Semantic | None) -> Answer:
-        with self._executor.search():
+        asked = context.query.time_zone
+        with self._executor.search(), days.in_zone(days.zone(asked) if asked else self._zone):
             return self._made(context, semantic)
 
     def _made(self, context: QueryContext, semantic: Semantic | None) -> Answer:
@@ -126,7 +131,9 @@ class Searcher:
             semantic_coverage=self.derived.coverage(),
             corrections=self.planner.corrections(plan) if matching.few else (),
             notes=tuple(context.notes),
-            explanation=found.why if query.explain else None,
+            explanation={"understood": plan.parsed.understood, "meaning": plan.text, **found.why}
+            if query.explain
+            else None,
             nothing_relevant=found.out_of_domain,
         )
 

@@ -15,10 +15,20 @@ from numpy.typing import NDArray
 from localsearch.errors import DamagedError
 from localsearch.store.database import Database
 from localsearch.store.digests import is_as_stored, keeping_digest, renew_row_digest, store_digest
-from localsearch.store.documents import COLUMNS, DocumentRow, NewDocument, file_name, from_row, insert
+from localsearch.store.documents import (
+    COLUMNS,
+    DocumentRow,
+    NewDocument,
+    file_name,
+    from_row,
+    insert,
+    words_about,
+)
 from localsearch.store.embedded_text import embedded_text, embedding_hash
 from localsearch.types import Chunk, Ids, IndexedChunk, Place
 
+_MOST_COPIES = 1000
+"""Copies of one file by whose names it is found."""
 SEGMENT = 32_768
 """Characters of text in one row of `bodies`."""
 _SEGMENT_BITS = 20
@@ -65,7 +75,8 @@ class Corpus:
             document_id = insert(connection, collection, document)
             connection.executemany("INSERT INTO bodies VALUES (?, ?)", _segments(document_id, document.text))
             chunks = ((chunk, document.text[chunk.start : chunk.end]) for chunk in document.chunks)
-            chunk_ids = _insert_chunks(connection, document_id, document.stored_title, chunks)
+            title = None if document.left_out else document.stored_title
+            chunk_ids = _insert_chunks(connection, document_id, title, chunks)
             store_digest(connection, document_id)
             connection.execute("INSERT INTO changes (document_id) VALUES (?)", (document_id,))
         return document_id, chunk_ids
@@ -76,6 +87,13 @@ class Corpus:
         Those are all of its chunks, made anew, where its title is the name of its file and that changed.
         """
         with self.db.write() as connection:
+            self.remove(
+                [
+                    row.id
+                    for row in self.matching([key], _collection(connection, document_id), below=False)
+                    if row.id != document_id
+                ]
+            )
             connection.execute(
                 "UPDATE documents SET key = ?, path = ? WHERE id = ?",
                 (key, path, document_id),
@@ -99,6 +117,24 @@ class Corpus:
             connection.execute("DELETE FROM chunks WHERE document_id = ?", (document_id,))
             connection.execute("INSERT INTO changes (document_id) VALUES (?)", (document_id,))
             return _insert_chunks(connection, document_id, title, chunks)
+
+    def touch(self, document_ids: Iterable[int]) -> None:
+        """Note that what is known about these documents has changed, though they have not."""
+        with self.db.write() as connection:
+            connection.executemany(
+                "INSERT INTO changes (document_id) VALUES (?)",
+                [(document_id,) for document_id in document_ids],
+            )
+
+    def unname(self, collection: str, paths: Iterable[str]) -> None:
+        """Delete the documents of files at these paths of which only the name is known."""
+        with self.db.write() as connection:
+            for path in paths:
+                rows = connection.execute(
+                    "SELECT id FROM documents WHERE collection = ? AND key = ? AND left_out <> ''",
+                    (collection, path),
+                )
+                self.remove([row[0] for row in rows.fetchall()])
 
     def remove_keys(self, collection: str, keys: Sequence[str]) -> list[int]:
         """Delete documents by key; return the ids of those that existed."""
@@ -216,19 +252,37 @@ class Corpus:
         rows = self.db.query(f"SELECT d.id FROM documents AS d WHERE {clause} ORDER BY d.id", params)
         return np.fromiter((row[0] for row in rows), np.int64, len(rows))
 
+    def names_alone(self, collection: str) -> set[str]:
+        """The paths of files of which only the name is known."""
+        rows = self.db.query(
+            "SELECT key FROM documents WHERE collection = ? AND left_out <> ''", (collection,)
+        )
+        return {row[0] for row in rows}
+
+    def names_count(self) -> int:
+        """How many documents are files of which only the name is known."""
+        return int(self.db.one("SELECT count(*) FROM documents WHERE left_out <> ''"))
+
+    def other_paths(self, document_ids: Iterable[int]) -> dict[int, list[str]]:
+        """The paths of further copies of the files of these documents, as many as a person would keep."""
+        found: dict[int, list[str]] = {}
+        for id, path in self.db.query(
+            "SELECT d.id, f.path FROM documents AS d CROSS JOIN files AS f ON f.content_hash = d.content_hash"
+            " AND f.collection = d.collection AND f.path <> d.path"
+            f" WHERE d.id IN ({_list(document_ids)}) ORDER BY f.path"
+        ):
+            if len(paths := found.setdefault(id, [])) < _MOST_COPIES:
+                paths.append(path)
+        return found
+
     def any(self, clause: str, params: Sequence[Any]) -> bool:
         """Whether a WHERE clause matches any document `d`."""
         return self.db.one(f"SELECT 1 FROM documents AS d WHERE {clause} LIMIT 1", params) is not None
 
     def facet_rows(self, document_ids: Iterable[int]) -> list[FacetRow]:
         """Return the rows that facets are counted from."""
-        listed = _list(document_ids)
-        copies: dict[int, list[str]] = {}
-        for id, path in self.db.query(
-            "SELECT d.id, f.path FROM documents AS d CROSS JOIN files AS f ON f.content_hash = d.content_hash"
-            f" AND f.collection = d.collection AND f.path <> d.path WHERE d.id IN ({listed})"
-        ):
-            copies.setdefault(id, []).append(path)
+        document_ids = list(document_ids)
+        copies, listed = self.other_paths(document_ids), _list(document_ids)
         rows = self.db.query(
             f"SELECT id, type, path, language, tags, modified FROM documents WHERE id IN ({listed})"
         )
@@ -306,13 +360,21 @@ class Corpus:
 
     def indexed_chunks(self, document_ids: Iterable[int]) -> Iterator[IndexedChunk]:
         """Return these documents as the lexical index takes them."""
+        document_ids = list(document_ids)
+        copies = self.other_paths(document_ids)
         for document in self.documents(document_ids).values():
             path = document.key if document.path is None else document.path + document.member
+            title = document.title
+            lines = [*words_about(document), *(file_name(copy, "") for copy in copies.get(document.id, ()))]
+            if document.left_out:
+                title, path, lines = "", "", [document.key]
+            about = "\n".join(lines)
             for chunk in self.chunks(document.id):
                 heading = " / ".join(chunk.place.heading)
                 yield IndexedChunk(
-                    chunk.id, document.id, document.title, heading, chunk.text, path, document.language
+                    chunk.id, document.id, title, heading, chunk.text, path, document.language, about
                 )
+                about = ""
 
     def chunk_map(self) -> tuple[Ids, NDArray[np.int32]]:
         """Every chunk id with its document's id, both of shape (chunks,), ascending."""
@@ -330,10 +392,14 @@ class Corpus:
         return int(self.db.one("SELECT count(*) FROM documents"))
 
     def counts(self) -> tuple[int, int]:
-        """How many documents and chunks there are."""
-        return int(self.db.one("SELECT count(*) FROM documents")), int(
-            self.db.one("SELECT count(*) FROM chunks")
-        )
+        """How many documents were read, and how many chunks they have."""
+        names = self.names_count()
+        chunks = int(self.db.one("SELECT count(*) FROM chunks"))
+        return self.document_count() - names, chunks - self.not_embedded()
+
+    def not_embedded(self) -> int:
+        """How many chunks have no text to embed: those of files of which only the name is known."""
+        return int(self.db.one("SELECT count(*) FROM chunks WHERE hash = x''"))
 
     def collections(self) -> list[str]:
         return [
@@ -342,18 +408,23 @@ class Corpus:
 
 
 def _insert_chunks(
-    connection: sqlite3.Connection, document_id: int, title: str, chunks: Iterable[tuple[Chunk, str]]
+    connection: sqlite3.Connection, document_id: int, title: str | None, chunks: Iterable[tuple[Chunk, str]]
 ) -> list[int]:
-    """Store chunks, each with the hash of what is embedded for it."""
+    """Store chunks, each with the hash of what is embedded for it; nothing is where there is no title."""
     ids = []
     for chunk, text in chunks:
-        digest = embedding_hash(embedded_text(title, chunk.place.heading, text))
+        digest = b"" if title is None else embedding_hash(embedded_text(title, chunk.place.heading, text))
         cursor = connection.execute(
             "INSERT INTO chunks (document_id, start, stop, place, hash) VALUES (?, ?, ?, ?, ?)",
             (document_id, chunk.start, chunk.end, _place_json(chunk.place), digest),
         )
         ids.append(int(cursor.lastrowid or 0))
     return ids
+
+
+def _collection(connection: sqlite3.Connection, document_id: int) -> str:
+    row = connection.execute("SELECT collection FROM documents WHERE id = ?", (document_id,)).fetchone()
+    return str(row[0])
 
 
 def _segments(document_id: int, text: str) -> Iterator[tuple[int, str]]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from localsearch.errors import ModelFormatError
 from localsearch.models import Card, ModelStore, Pin
+from localsearch.models.convert import convert
 from localsearch.models.tokens import Tokenizer
 from localsearch.models.weights import Weights, write_weights
 from localsearch.settings import Settings
@@ -110,6 +111,9 @@ def test_a_large_table_is_8_bits_in_a_file_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("localsearch.models.words._LARGE", 1000)
+    monkeypatch.setattr(
+        "localsearch.models.builder.build", convert
+    )  # in this process, where the limit is lower
     weights = make(tmp_path / "large", Tiny(family="xlm-roberta"))
     store = ModelStore(Settings(home=tmp_path, models=tmp_path / "models"))
     store.import_folder(tmp_path / "large")
