@@ -32,6 +32,13 @@ class Field:
     keys: tuple[str, ...]
 
 
+MAIL = ("eml", "emlx", "mbox", "msg", "pst")
+"""Types of documents that are messages: their date is that on which they were sent, not that of the file."""
+OWN_DATE = (
+    f"(CASE WHEN d.type IN ({', '.join(map(repr, MAIL))}) THEN COALESCE(d.created, d.modified)"
+    " ELSE COALESCE(d.modified, d.created) END)"
+)
+"""SQL over `documents AS d`: when a document is from, which `after:` and `before:` compare."""
 FIELDS: dict[str, Field] = {
     "type": Field("text", "d.type", ("type",)),
     "language": Field("text", "d.language", ("language", "lang")),
@@ -43,7 +50,7 @@ FIELDS: dict[str, Field] = {
     "path": Field("path", "d.path", ()),
     "size": Field("number", "d.size", ("size",)),
     "year": Field("number", "", ("year",)),
-    "date": Field("date", "COALESCE(d.modified, d.created)", ("date",)),
+    "date": Field("date", OWN_DATE, ("date",)),
     "created": Field("date", "d.created", ("created",)),
     "modified": Field("date", "d.modified", ("modified",)),
     "indexed": Field("date", "d.indexed", ()),

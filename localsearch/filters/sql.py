@@ -78,6 +78,17 @@ def field_sql(name: str) -> Clause:
     )
 
 
+def dated_sql() -> Clause:
+    """Three columns by which a document's year is told as `year:` compares it: the year that its metadata names, the
+    seconds since 1970 of its own date, and whether that was written without a time zone."""
+    year = f"CASE WHEN instr(d.metadata, ?) THEN (SELECT e.atom FROM {_MEMBERS} WHERE {_NUMERIC} LIMIT 1) END"
+    seconds, params = field_sql("date")
+    written = f"(SELECT NOT {_HAS_ZONE} FROM {_MEMBERS} WHERE {_IS_DATE} LIMIT 1)"
+    floating = f"CASE WHEN instr(d.metadata, ?) THEN IFNULL({written}, 0) ELSE 0 END"
+    names = ('"year"', _json_path(("year",))), ('"date"', _json_path(("date",)))
+    return f"{year}, {seconds}, {floating}", [*names[0], *params, *names[1]]
+
+
 def _leaf(leaf: Match | Equals | Range | Exists) -> Clause:
     field = describe(leaf.field)
     if isinstance(leaf, Exists):

@@ -12,6 +12,7 @@ import msgspec
 from localsearch import days
 from localsearch.checked import moment
 from localsearch.filters import path_sql
+from localsearch.filters.fields import MAIL
 from localsearch.search.plan import Plan
 from localsearch.search.rank import Ranked
 from localsearch.search.snippets import Excerpt, snippet, snippet_terms, snippet_words
@@ -121,6 +122,7 @@ def metadata_of(document: DocumentRow) -> dict[str, Any]:
         "size": document.size,
         "created": _iso(document.created),
         "modified": _iso(document.modified),
+        "date": _iso(document.created) if document.type in MAIL else None,
         "tags": list(document.tags),
         "left_out": document.left_out,
     }

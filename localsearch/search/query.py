@@ -34,6 +34,7 @@ class SearchOptions(TypedDict, total=False):
     cache: bool
     facets: bool
     plain: bool
+    only_matching: bool
     min_relevance: float
     like: str | None
     time_zone: str
@@ -68,7 +69,8 @@ class SearchQuery:
     `limit` hits from `offset` on (both count documents); `mode` chooses the legs; `rerank` scores the best candidates
     again; `collection` None searches all; `filters` is an expression or JSON; `explain` adds how the order came about;
     `budget_ms` bounds the milliseconds it may take; `cache` False computes the answer anew; `facets` counts types,
-    folders, languages, tags and years; `plain` takes quotes, colons and minus signs as text; `min_relevance`, 0 to 1,
+    folders, languages, tags and years; `only_matching` ends the ranking with the documents that match, as `facets` does
+    too (docs/QUERIES.md says which match): without either the nearest others follow; `plain` takes quotes, colons and minus signs as text; `min_relevance`, 0 to 1,
     leaves out what is known to be below; `like` is the id of a document that the hits should be like;
     `time_zone`, such as Europe/Berlin, is whose days the dates of filters and of hits are, empty: as the settings say.
     """
@@ -85,6 +87,7 @@ class SearchQuery:
     cache: bool = True
     facets: bool = False
     plain: bool = False
+    only_matching: bool = False
     min_relevance: float = 0.0
     like: str | None = None
     time_zone: str = ""
@@ -120,6 +123,11 @@ class SearchQuery:
         Raises msgspec.ValidationError and QueryError for values that are none.
         """
         return msgspec.convert(stored, cls)
+
+    @property
+    def ends(self) -> bool:
+        """Whether the ranking ends with the documents that match."""
+        return self.only_matching or self.facets
 
     @property
     def canonical(self) -> Self:

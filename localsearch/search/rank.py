@@ -16,6 +16,7 @@ from localsearch.caches import VectorCache
 from localsearch.derived import Derived, Semantic
 from localsearch.derived.embedder import Embedder
 from localsearch.errors import ModelError
+from localsearch.filters import field_sql
 from localsearch.ranking.constants import DEFAULT_PARAMETERS
 from localsearch.ranking.fusion import (
     Candidates,
@@ -38,6 +39,8 @@ Floats = NDArray[np.float32]
 
 _TIERS = (1, 5, 25)
 """Candidates of each leg, as multiples of the setting, tried in turn until the page is full."""
+_COMPARED = 50_000
+"""Vectors up to which all are compared to tell what is near: then a filter cannot change by chance what is found."""
 _FIRST_BY_WORDS = 0.3
 """A smaller tier to begin with where words alone decide: how many candidates there are does not change their order."""
 
@@ -88,13 +91,15 @@ class Ranked:
 class RankedDocuments:
     """The documents asked for in order, and how the order came about; `ids` are all that were ranked, best first.
 
-    `judged` is whether their relevance is known, `more` whether documents beyond them may have as much as was asked
-    for, `out_of_domain` whether even the best are not about the query.
+    `near` are those that match by their meaning, None where nothing tells how near is near. `judged` is whether their
+    relevance is known, `more` whether documents beyond them may have as much as was asked for, `out_of_domain` whether
+    even the best are not about the query.
     """
 
     documents: list[Ranked]
     ids: Ids
     why: Mapping[str, Any]
+    near: Ids | None = None
     judged: bool = False
     more: bool = False
     out_of_domain: bool = False
@@ -123,8 +128,17 @@ class Ranker:
         self.relevance = RelevanceEstimator(derived)
         self._executor = executor
 
-    def rank(self, context: QueryContext, plan: Plan, semantic: Semantic | None) -> RankedDocuments:
-        """Documents in order, enough for the page asked for, without those below the relevance asked for."""
+    def rank(
+        self,
+        context: QueryContext,
+        plan: Plan,
+        semantic: Semantic | None,
+        by_words: Callable[[], Ids | None] = lambda: None,
+    ) -> RankedDocuments:
+        """Documents in order, enough for the page asked for, without those below the relevance asked for.
+
+        `by_words` gives the documents that match by their words, where the ranking is to end with what matches.
+        """
         query = context.query
         needed = query.offset + query.limit
         if plan.lists and plan.documents is not None:
@@ -133,30 +147,59 @@ class Ranker:
         ranked: list[Ranked] = []
         vector = self._start_encoding(context, plan, semantic)
         found = RankedDocuments([], np.empty(0, np.int64), {})
+        near: Ids | None = None
+        matching: Ids | None = None
         for depth in self._depths(semantic):
             gathered, full = self.gather(context, plan, semantic, vector, depth)
             scored = self._weighed(context, plan, semantic, gathered, depth)
             owners, first = self._best_chunks(scored, query.min_relevance)
+            if not found.why:
+                near = self._near(plan, semantic, gathered.query)
+                judged = query.min_relevance and scored.estimate.known
+                matching = None if judged or plan.strict else _either(by_words(), near)
             new = ~np.isin(owners, found.ids)
+            if matching is not None:
+                new &= np.isin(owners, matching)
             ranked += _rows(scored, owners[new], first[new], needed - len(ranked))
             estimate = scored.estimate
             more = full and estimate.beyond >= query.min_relevance
             why = found.why or {**scored.why, "best": estimate.why}
             ids = np.concatenate([found.ids, owners[new]])
-            found = RankedDocuments(ranked, ids, why, estimate.known, more, estimate.out_of_domain)
+            found = RankedDocuments(ranked, ids, why, near, estimate.known, more, estimate.out_of_domain)
             if len(ids) >= needed or not more:
                 break
-        return found if query.min_relevance or not plan.strict else self._completed(plan, found, needed)
-
-    def _completed(self, plan: Plan, found: RankedDocuments, needed: int) -> RankedDocuments:
-        """With the documents that meet the condition and that neither leg has found, as `type:pdf OR rose` may ask
-        for; and about the query is whatever meets its condition."""
+        if query.min_relevance or not plan.strict:
+            return found if matching is None else self._completed(matching, found, needed)
         if plan.documents is None:
             return found
-        rest = np.setdiff1d(plan.documents, found.ids)
+        return replace(self._completed(plan.documents, found, needed), out_of_domain=False)
+
+    def _completed(self, matching: Ids, found: RankedDocuments, needed: int) -> RankedDocuments:
+        """With the documents that match and that neither leg has found, as `type:pdf OR rose` may ask for."""
+        rest = np.setdiff1d(matching, found.ids)
         missing = max(0, needed - len(found.ids)) if len(rest) else 0
-        documents = found.documents + self._newest(rest, missing) if missing else found.documents
-        return replace(found, documents=documents, out_of_domain=False)
+        if not missing:
+            return found
+        return replace(found, documents=found.documents + self._newest(rest, missing))
+
+    def _near(self, plan: Plan, semantic: Semantic | None, vector: Vectors | None) -> Ids | None:
+        """The documents with a chunk whose meaning is near enough to match by it alone, ascending.
+
+        None where nothing tells how near that is: then all that meaning ranks match.
+        """
+        if semantic is None or vector is None:
+            return np.empty(0, np.int64)
+        if semantic.calibration is None:
+            return None
+        least, count = semantic.calibration.near, self.settings.candidates
+        while True:
+            found = semantic.vectors.search(
+                vector, count, plan.allowed, self._exact(semantic), exact=len(semantic.vectors) <= _COMPARED
+            )
+            if len(found) < count or found.scores[-1] < least:
+                owners = self.derived.catalog.documents_of(found.ids[found.scores >= least])
+                return np.unique(owners[owners > 0]).astype(np.int64)
+            count *= 5
 
     def _depths(self, semantic: Semantic | None) -> Iterator[int]:
         """How many candidates of each leg to look at, in turn."""
@@ -167,7 +210,7 @@ class Ranker:
         """What a filter alone asks for: all that it matches, what changed last first."""
         return [
             Ranked(document, chunk, 0.0, 0.0, None)
-            for document, chunk in self.corpus.newest(documents, count)
+            for document, chunk in self.corpus.newest(documents, count, *field_sql("date"))
         ]
 
     def _start_encoding(
@@ -372,6 +415,11 @@ class Ranker:
     def close(self) -> None:
         """End the re-ranker's threads."""
         self.reranker.close()
+
+
+def _either(words: Ids | None, near: Ids | None) -> Ids | None:
+    """What matches by words or by meaning; None where either is not told."""
+    return None if words is None or near is None else np.union1d(words, near)
 
 
 def _rows(scored: Scored, owners: Ids, first: NDArray[np.intp], count: int) -> list[Ranked]:

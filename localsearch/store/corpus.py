@@ -51,13 +51,16 @@ _PLACES = msgspec.json.Decoder(Place)
 
 
 class FacetRow(NamedTuple):
-    """The values of one document that facets count. `paths` are those of all its copies."""
+    """The values of one document that facets count. `paths` are those of all its copies, `year` is what its metadata
+    says, `date` seconds since 1970, `floating` whether they were written without a time zone."""
 
     type: str
     paths: tuple[str, ...]
     language: str
     tags: str
-    modified: float | None
+    year: int | float | None
+    date: float | None
+    floating: int
 
 
 class Corpus:
@@ -279,12 +282,14 @@ class Corpus:
         """Whether a WHERE clause matches any document `d`."""
         return self.db.one(f"SELECT 1 FROM documents AS d WHERE {clause} LIMIT 1", params) is not None
 
-    def facet_rows(self, document_ids: Iterable[int]) -> list[FacetRow]:
-        """Return the rows that facets are counted from."""
+    def facet_rows(self, document_ids: Iterable[int], dated: str, params: Sequence[Any]) -> list[FacetRow]:
+        """Return the rows that facets are counted from; `dated` are the columns of a year and a date over `d`."""
         document_ids = list(document_ids)
         copies, listed = self.other_paths(document_ids), _list(document_ids)
         rows = self.db.query(
-            f"SELECT id, type, path, language, tags, modified FROM documents WHERE id IN ({listed})"
+            f"SELECT d.id, d.type, d.path, d.language, d.tags, {dated} FROM documents AS d"
+            f" WHERE d.id IN ({listed})",
+            params,
         )
         return [
             FacetRow(type, (path, *copies.get(id, ())) if path else (), *more)
@@ -301,13 +306,15 @@ class Corpus:
         )
         return dict(rows)
 
-    def newest(self, document_ids: Iterable[int], limit: int) -> list[tuple[int, int]]:
-        """Those of these documents that changed last, each with its first chunk."""
+    def newest(
+        self, document_ids: Iterable[int], limit: int, date: str, params: Sequence[Any]
+    ) -> list[tuple[int, int]]:
+        """Those of these documents whose date, an expression over `d`, is the latest, each with its first chunk."""
         return self.db.query(
             "SELECT d.id, min(c.id) FROM documents AS d JOIN chunks AS c ON c.document_id = d.id"
             f" WHERE d.id IN ({_list(document_ids)}) GROUP BY d.id"
-            " ORDER BY coalesce(d.modified, d.indexed) DESC, d.id LIMIT ?",
-            (limit,),
+            f" ORDER BY coalesce({date}, d.indexed) DESC, d.id LIMIT ?",
+            (*params, limit),
         )
 
     def text(self, document_id: int, start: int = 0, stop: int | None = None) -> str:
