@@ -13,10 +13,10 @@ from typing import Literal, cast
 
 from localsearch import days
 from localsearch.errors import FilterError
-from localsearch.filters.tree import MAX_LENGTH, And, Equals, Filter, Match, Op, Range, any_of
+from localsearch.filters.tree import MAX_LENGTH, And, Equals, Filter, Match, Op, Or, Range, any_of
 from localsearch.numbers import read_number
 
-Kind = Literal["text", "contains", "tags", "path", "number", "date", "plain"]
+Kind = Literal["text", "contains", "tags", "path", "name", "number", "date", "plain"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,8 @@ FIELDS: dict[str, Field] = {
     "title": Field("contains", "d.title", ("title",)),
     "tags": Field("tags", "d.tags", ("tags", "tag")),
     "path": Field("path", "d.path", ()),
+    "name": Field("name", "d.path", ("name",)),
+    "ext": Field("name", "d.path", ("ext",)),
     "size": Field("number", "d.size", ("size",)),
     "year": Field("number", "", ("year",)),
     "date": Field("date", OWN_DATE, ("date",)),
@@ -55,11 +57,43 @@ FIELDS: dict[str, Field] = {
     "modified": Field("date", "d.modified", ("modified",)),
     "indexed": Field("date", "d.indexed", ()),
 }
+SPOKEN = {
+    "archive": "zip tar 7z rar gzip",
+    "calendar": "calendar",
+    "contact": "contacts",
+    "doc": "doc docx odt rtf",
+    "ebook": "epub mobi zim",
+    "book": "epub mobi zim",
+    "email": "eml emlx mbox msg pst",
+    "mail": "eml emlx mbox msg pst",
+    "excel": "xlsx xls ods csv tsv",
+    "spreadsheet": "xlsx xls ods csv tsv",
+    "sheet": "xlsx xls ods csv tsv",
+    "htm": "html",
+    "web": "html",
+    "jpg": "image",
+    "photo": "image",
+    "picture": "image",
+    "md": "markdown",
+    "powerpoint": "pptx ppt odp",
+    "presentation": "pptx ppt odp",
+    "slides": "pptx ppt odp",
+    "audio": "media",
+    "music": "media",
+    "video": "media",
+    "txt": "text",
+    "tex": "tex",
+    "latex": "tex",
+    "word": "docx doc odt rtf",
+}
+"""Types as people say them, with the type words that they mean. Any other word is a type, or the ending of a name."""
 ALIASES = {"lang": "language", "tag": "tags"}
 PLAIN = Field("plain", "", ())
 BOUNDS: dict[str, Op] = {"after": ">=", "before": "<"}
 """Words that are a field and a comparison at once, on the document's date."""
 
+_ENDING = re.compile(r"[a-z]{1,4}", re.ASCII | re.IGNORECASE)
+"""Words behind `type:` that may be the ending of a file's name."""
 _UNITS = {"": 1, "b": 1}
 for _power, _letter in enumerate("kmgt", start=1):
     _UNITS |= {
@@ -95,11 +129,21 @@ def match(name: str, values: Sequence[str]) -> Filter:
         check_text(name, value)
     if field.kind == "path":
         return Match(name, tuple(dict.fromkeys(path_pattern(value) for value in values)))
+    if name == "type":
+        return _of_type(values)
     if field.kind == "number":
         return Equals(name, tuple(dict.fromkeys(number(name, value) for value in values)))
     if field.kind == "date":
         return cast(Filter, any_of(_within(name, value) for value in values))
     return Match(name, tuple(dict.fromkeys(values)))
+
+
+def _of_type(values: Sequence[str]) -> Filter:
+    """Documents of these types: words as people say them stand for several, and `py` for what ends so."""
+    types = [word for value in values for word in (value, *SPOKEN.get(value.lower(), "").split())]
+    endings = [value for value in values if _ENDING.fullmatch(value) and value.lower() not in SPOKEN]
+    asked: Filter = Match("type", tuple(dict.fromkeys(types)))
+    return Or((asked, Match("ext", tuple(dict.fromkeys(endings))))) if endings else asked
 
 
 def compare(name: str, op: Op, text: str, *, quoted: bool = False) -> Filter:

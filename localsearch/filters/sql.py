@@ -97,6 +97,9 @@ def _leaf(leaf: Match | Equals | Range | Exists) -> Clause:
         return _range(leaf, field)
     if field.kind == "path":
         return _join([_under(str(value)) for value in leaf.values], " OR ")
+    if field.kind == "name" and isinstance(leaf, Match):
+        named = [_named(leaf.field, str(value)) for value in leaf.values]
+        return _join([*named, _in_metadata(leaf.field, _loose(leaf.values, False))], " OR ")
     if field.kind in ("number", "date"):
         return _number_is(leaf, field)
     return _text_is(leaf, field)
@@ -329,6 +332,27 @@ def _under(pattern: str) -> Clause:
         + other
     )
     return f"({own} OR EXISTS ({copies}))", [*params, *more]
+
+
+def _named(field: str, text: str) -> Clause:
+    """Documents whose file, or a copy of it, or member of a container, has a name with this text or ending."""
+    end = text.lower().lstrip(".") if field == "ext" else text.lower()
+    body = "".join(_LIKE.get(character, character) for character in end)
+    like = f"%.{body}" if field == "ext" else f"%{body}%"
+    each = [
+        f"IFNULL(lower({_base(column)}) LIKE ? ESCAPE '\\', 0)" for column in ("d.path", "d.member", "f.path")
+    ]
+    copies = (
+        "SELECT 1 FROM files AS f WHERE f.content_hash = d.content_hash AND f.collection = d.collection AND "
+        + each[2]
+    )
+    file = f"(d.member = '' AND ({each[0]} OR EXISTS ({copies})))"
+    return f"({file} OR {each[1]})", [like, like, like]
+
+
+def _base(column: str) -> str:
+    """What follows the last slash."""
+    return f"substr({column}, length(rtrim({column}, replace({column}, '/', ''))) + 1)"
 
 
 def _path_is(pattern: str, column: str) -> Clause:

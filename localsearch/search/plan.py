@@ -10,7 +10,7 @@ import numpy as np
 
 from localsearch.caches import MemoryCache, short_key
 from localsearch.derived import Derived, Mask
-from localsearch.errors import NotFoundError, QueryError
+from localsearch.errors import ModelError, NotFoundError, QueryError
 from localsearch.filters import (
     Exists,
     Filter,
@@ -33,7 +33,7 @@ from localsearch.search.context import QueryContext
 from localsearch.search.more_like_this import telling_terms
 from localsearch.search.query import SearchQuery
 from localsearch.store import Corpus, DocumentRow
-from localsearch.text import Analyzer
+from localsearch.text import Analyzer, normalize
 from localsearch.types import Ids
 
 DEFAULT = "default"
@@ -44,6 +44,8 @@ MAX_QUERY = 10_000
 TYPED = 32
 """Words up to which a query without operators has quotes, colons and signs of its own; in a longer one they came with
 the text."""
+SHORTEST_START, COMPLETIONS = 3, 8
+"""Letters from which the last word may be the beginning of others, and how many of these are looked for."""
 FILTERS_MB = 16
 """Memory for what filters matched."""
 
@@ -120,8 +122,10 @@ class Planner:
         allowed = None if documents is None else self.derived.catalog.mask(documents)
         if strict and chosen is not None and documents is not None:
             allowed = looked_up.mask(chosen, documents)
+        words, unfinished = self._completed(query, parsed, words)
         text = " ".join(
-            likely[0] if (likely := looked_up.patterns.get(word)) else word for word in parsed.text.split(" ")
+            likely[0] if (likely := looked_up.patterns.get(word, unfinished.get(word))) else word
+            for word in parsed.text.split(" ")
         )
         return Plan(
             parsed,
@@ -160,6 +164,26 @@ class Planner:
         )
         pruned: LexicalQuery = lexical.pruned(words)
         return pruned
+
+    def _completed(
+        self, query: SearchQuery, parsed: ParsedQuery, words: LexicalQuery
+    ) -> tuple[LexicalQuery, dict[str, list[str]]]:
+        """The words, where the last is none that occurs but words that begin so do: `firew` finds what `firewall` does.
+
+        Also those words, commonest first, by what was typed.
+        """
+        lexical, last = self.derived.lexical, parsed.words.rpartition(" ")[2]
+        if query.plain or len(last) < SHORTEST_START or not last.isalpha() or not words.terms:
+            return words, {}
+        term = words.terms[-1]
+        alone = analyze_query(last, self.analyzer, languages=lexical.languages, knows=lexical.knows).terms
+        if not parsed.text.endswith(last) or not alone or alone[-1].forms != term.forms or lexical.held(term):
+            return words, {}
+        if not (begun := lexical.complete(last, COMPLETIONS)):
+            return words, {}
+        stems = tuple(dict.fromkeys(map(self.analyzer.stem, begun)))
+        whole = replace(term, stems=stems, plain=tuple(begun))
+        return replace(words, terms=(*words.terms[:-1], whole)), {last: begun}
 
     def _liked(self, key: str, collection: str | None) -> DocumentRow:
         for name in [collection] if collection else self.corpus.collections():
@@ -247,8 +271,21 @@ class Planner:
         words = plan.parsed.words.split()
         if len(words) > SPELLED or len(max(words, key=len, default="")) > LONGEST_WORD:
             return ()
-        corrected = [lexical.correct(word.strip(".,;:!?")) or word for word in words]
+        corrected = [self._spelled(word.strip(".,;:!?")) or word for word in words]
         return (" ".join(corrected),) if corrected != words else ()
+
+    def _spelled(self, word: str) -> str | None:
+        """The word of the corpus that was probably meant; None for one that the model has whole: it is a word of the
+        language, whether or not it occurs here."""
+        semantic = self.derived.semantic
+        found: str | None = self.derived.lexical.correct(word)
+        if found is None or semantic is None:
+            return found
+        try:
+            whole = semantic.model.encoder().count_tokens([normalize(word)])[0] == 1
+        except ModelError:
+            return found
+        return None if whole else found
 
 
 def _all_filters(query: SearchQuery, parsed: ParsedQuery) -> Filter | None:

@@ -69,8 +69,9 @@ class SearchQuery:
     `limit` hits from `offset` on (both count documents); `mode` chooses the legs; `rerank` scores the best candidates
     again; `collection` None searches all; `filters` is an expression or JSON; `explain` adds how the order came about;
     `budget_ms` bounds the milliseconds it may take; `cache` False computes the answer anew; `facets` counts types,
-    folders, languages, tags and years; `only_matching` ends the ranking with the documents that match, as `facets` does
-    too (docs/QUERIES.md says which match): without either the nearest others follow; `plain` takes quotes, colons and minus signs as text; `min_relevance`, 0 to 1,
+    folders, languages, tags and years; `only_matching` ends the ranking with the documents that match, as `facets`
+    does too (`count` says which): without either the nearest others follow; `plain` takes quotes, colons and minus
+    signs as text; `min_relevance`, 0 to 1,
     leaves out what is known to be below; `like` is the id of a document that the hits should be like;
     `time_zone`, such as Europe/Berlin, is whose days the dates of filters and of hits are, empty: as the settings say.
     """

@@ -53,8 +53,62 @@ def test_a_mail_is_of_the_day_on_which_it_was_sent(tmp_path: Path) -> None:
     with Engine.open(settings=settings) as engine:
         engine.index(tmp_path / "files", embed=False)
         answer = engine.search("boiler", facets=True)
-        assert answer.facets is not None and answer.facets["year"]["2019"] == 1
+        assert answer.facets is not None
+        assert answer.facets["year"]["2019"] == 1
         (mail,) = engine.search("boiler", filters="before:2020").results
         assert mail.metadata["type"] == "eml"
         assert mail.metadata["date"].startswith("2019-09-30")
         assert [hit.metadata["type"] for hit in engine.search("type:eml,text")] == ["text", "eml"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "title"), [("sourdou", "Keeping a sourdough"), ("cast iron skil", "Caring for a cast")]
+)
+def test_a_word_is_found_while_it_is_being_typed(sample: Served, typed: str, title: str) -> None:
+    for mode in ("lexical", "hybrid"):
+        answer = sample.search(typed, mode=mode)
+        assert answer["results"][0]["title"].startswith(title)
+        assert any(hit["highlights"] for hit in answer["results"])
+        assert answer["corrections"] == []
+
+
+@pytest.mark.parametrize("word", ["rental", "café", "zebra"])
+def test_a_word_of_the_language_is_never_changed(sample: Served, word: str) -> None:
+    assert sample.search(word)["corrections"] == []
+
+
+def test_a_slip_of_the_pen_still_is(sample: Served) -> None:
+    assert sample.search("sourdouhg starter")["corrections"] == ["sourdough starter"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "types"),
+    [
+        ("type:email", {"eml"}),
+        ("type:mail", {"eml"}),
+        ("type:md", {"markdown"}),
+        ("type:txt", {"text"}),
+        ("type:ebook", {"epub"}),
+        ("type:word", {"docx"}),
+        ("type:py,sh", {"code"}),
+        ("ext:.PY", {"code"}),
+        ("type:excel", {"csv", "tsv"}),
+        ("-type:web -type:md -ext:py -type:txt -type:excel -ext:sql,sh", None),
+    ],
+)
+def test_types_as_people_say_them(sample: Served, asked: str, types: set[str] | None) -> None:
+    found = sample.search(asked, facets=True, limit=100)
+    kinds = set(found["facets"]["type"])
+    if types is not None:
+        assert kinds <= types
+        assert kinds
+    else:
+        assert not kinds & {"html", "markdown", "text", "csv", "tsv", "code"}
+
+
+def test_a_file_is_found_by_a_part_of_its_name_and_not_by_that_of_its_folder(sample: Served) -> None:
+    assert [hit["path"].rsplit("/", 1)[1] for hit in sample.search("name:knive")["results"]] == [
+        "knives.html"
+    ]
+    assert sample.search("name:kitchen")["total"] == 0
+    assert sample.search("knives.html")["results"][0]["path"].endswith("/knives.html")
