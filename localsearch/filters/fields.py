@@ -92,8 +92,13 @@ PLAIN = Field("plain", "", ())
 BOUNDS: dict[str, Op] = {"after": ">=", "before": "<"}
 """Words that are a field and a comparison at once, on the document's date."""
 
-_ENDING = re.compile(r"[a-z]{1,4}", re.ASCII | re.IGNORECASE)
-"""Words behind `type:` that may be the ending of a file's name."""
+ENDINGS = frozenset([
+    "py", "js", "ts", "jsx", "tsx", "c", "h", "cc", "cpp", "hpp", "cs", "java", "kt", "scala", "go", "rs", "swift", "rb",
+    "php", "pl", "lua", "r", "jl", "hs", "ml", "ex", "clj", "dart", "sh", "bash", "zsh", "ps1", "bat", "sql", "css", "scss",
+    "vue", "yaml", "yml", "toml", "ini", "cfg", "conf", "proto", "tf", "diff", "patch", "log", "png", "jpeg", "gif", "webp",
+    "tiff", "heic", "bmp", "svg", "mp3", "mp4", "m4a", "mov", "flac", "ogg", "wav", "ics", "vcf", "ipynb",
+])  # fmt: skip
+"""Words behind `type:` that are no types but endings of names."""
 _UNITS = {"": 1, "b": 1}
 for _power, _letter in enumerate("kmgt", start=1):
     _UNITS |= {
@@ -141,7 +146,7 @@ def match(name: str, values: Sequence[str]) -> Filter:
 def _of_type(values: Sequence[str]) -> Filter:
     """Documents of these types: words as people say them stand for several, and `py` for what ends so."""
     types = [word for value in values for word in (value, *SPOKEN.get(value.lower(), "").split())]
-    endings = [value for value in values if _ENDING.fullmatch(value) and value.lower() not in SPOKEN]
+    endings = [value for value in values if value.lower() in ENDINGS]
     asked: Filter = Match("type", tuple(dict.fromkeys(types)))
     return Or((asked, Match("ext", tuple(dict.fromkeys(endings))))) if endings else asked
 
