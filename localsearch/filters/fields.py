@@ -93,10 +93,11 @@ BOUNDS: dict[str, Op] = {"after": ">=", "before": "<"}
 """Words that are a field and a comparison at once, on the document's date."""
 
 ENDINGS = frozenset([
-    "py", "js", "ts", "jsx", "tsx", "c", "h", "cc", "cpp", "hpp", "cs", "java", "kt", "scala", "go", "rs", "swift", "rb",
-    "php", "pl", "lua", "r", "jl", "hs", "ml", "ex", "clj", "dart", "sh", "bash", "zsh", "ps1", "bat", "sql", "css", "scss",
-    "vue", "yaml", "yml", "toml", "ini", "cfg", "conf", "proto", "tf", "diff", "patch", "log", "png", "jpeg", "gif", "webp",
-    "tiff", "heic", "bmp", "svg", "mp3", "mp4", "m4a", "mov", "flac", "ogg", "wav", "ics", "vcf", "ipynb",
+    "py", "js", "ts", "jsx", "tsx", "c", "h", "cc", "cpp", "hpp", "cs", "java", "kt", "scala", "go", "rs",
+    "swift", "rb", "php", "pl", "lua", "r", "jl", "hs", "ml", "ex", "clj", "dart", "sh", "bash", "zsh", "ps1",
+    "bat", "sql", "css", "scss", "vue", "yaml", "yml", "toml", "ini", "cfg", "conf", "proto", "tf", "diff",
+    "patch", "log", "png", "jpeg", "gif", "webp", "tiff", "heic", "bmp", "svg", "mp3", "mp4", "m4a", "mov",
+    "flac", "ogg", "wav", "ics", "vcf", "ipynb",
 ])  # fmt: skip
 """Words behind `type:` that are no types but endings of names."""
 _UNITS = {"": 1, "b": 1}

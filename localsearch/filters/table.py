@@ -40,7 +40,7 @@ GRAMMAR = (
         "Types as people say them: email, word, excel, slides, ebook, image, md, txt, py; or as a hit shows.",
     ),
     Row("ext:sh", "Files whose name ends so."),
-    Row("name:walls", "Files with this in their name; also a field of that name."),
+    Row("name:freezer", "Files with this in their name; also a field of that name."),
     Row("-kind:manual", "Not with this value."),
     Row("author:*", "Has the field."),
     Row("rank:>2", "Compares; also >=, <, <= and rank:2..4. size takes kb, mb, gb."),

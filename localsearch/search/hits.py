@@ -15,6 +15,7 @@ from localsearch.filters import path_sql
 from localsearch.filters.fields import MAIL
 from localsearch.search.plan import Plan
 from localsearch.search.rank import Ranked
+from localsearch.search.readable import readable
 from localsearch.search.snippets import Excerpt, snippet, snippet_terms, snippet_words
 from localsearch.store import ChunkRow, Corpus, DocumentRow
 from localsearch.store.documents import file_name
@@ -89,6 +90,7 @@ def _hit(ranked: Ranked, document: DocumentRow, chunk: ChunkRow, cut: Excerpt, w
     place = {name: value for name, value in msgspec.to_builtins(_place(chunk, cut)).items() if value}
     if document.member:
         place["member"] = document.member
+    shown, marks = readable(cut.text, cut.highlights, document.type)
     return Hit(
         id=document.key,
         score=round(ranked.score, 6),
@@ -96,8 +98,8 @@ def _hit(ranked: Ranked, document: DocumentRow, chunk: ChunkRow, cut: Excerpt, w
         metadata=metadata_of(document),
         title=document.title,
         path=document.path,
-        snippet=f"{NAME_ALONE}{document.left_out}" if document.left_out else cut.text,
-        highlights=cut.highlights,
+        snippet=f"{NAME_ALONE}{document.left_out}" if document.left_out else shown,
+        highlights=marks,
         location={**place, "start": chunk.start, "end": chunk.stop},
         scores={"lexical": ranked.lexical, "semantic": ranked.semantic} if with_scores else None,
         collection=document.collection,

@@ -2,26 +2,13 @@
 
 import { address, get } from "./api.js";
 import { byId, el, marked, plain } from "./dom.js";
+import { breadcrumb } from "./place.js";
+import { t } from "./words.js";
 
 const AROUND = 6000;
 let wanted = 0;
 let shown = null;
 let onClose = null;
-
-// Where in the file, as a person would say it.
-export function where(hit) {
-  const place = hit.location;
-  const file = (hit.path || hit.id) + (place.member ? ` › ${place.member}` : "");
-  return plain(file + within(place));
-}
-
-function within(place) {
-  if (place.page) return `, page ${place.page}`;
-  if (place.sheet) return `, ${place.sheet}${place.row ? ` row ${place.row}` : ""}`;
-  if (place.message) return `, message ${place.message}`;
-  if (place.chapter) return `, ${place.chapter}`;
-  return place.line ? `, line ${place.line}` : "";
-}
 
 export const previewed = () => (byId("preview").hidden ? null : shown);
 
@@ -43,10 +30,10 @@ export async function showPreview(hit, actions, closed) {
   shown = hit;
   onClose = closed;
   const heading = (hit.location.heading || []).filter((one) => one !== hit.title).join(" › ");
-  const body = el("pre", { class: "context", tabIndex: 0, dir: "auto", role: "region", "aria-label": "The chunk in its context" }, "…");
+  const body = el("pre", { class: "context", tabIndex: 0, dir: "auto", role: "region", "aria-label": t("The chunk in its context") }, "…");
   pane.replaceChildren(
-    el("div", { class: "row top" }, el("h2", { dir: "auto" }, plain(hit.title || hit.id)), el("button", { type: "button", class: "plain", onclick: () => closePreview() }, "Close")),
-    el("p", { class: "where" }, where(hit)), heading ? el("p", { class: "about", dir: "auto" }, plain(heading)) : "",
+    el("div", { class: "row top" }, el("h2", { dir: "auto" }, plain(hit.title || hit.id)), el("button", { type: "button", class: "plain", onclick: () => closePreview() }, t("Close"))),
+    el("p", { class: "where", title: plain(hit.path || hit.id) }, breadcrumb(hit)), heading ? el("p", { class: "about", dir: "auto" }, plain(heading)) : "",
     el("p", { class: "actions" }, ...actions), body);
   pane.hidden = false;
   document.body.classList.add("previewing");
