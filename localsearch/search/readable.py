@@ -25,6 +25,7 @@ _MARKDOWN: tuple[Rule, ...] = (
     (re.compile(r"(?<!\S)#{1,6}\s+"), lambda _: ""),
     (re.compile(r"(?<!\S)>\s+"), lambda _: ""),
     (re.compile(r"(?<=[.:;!?)`])\s+[-*+]\s+(?=\S)(?:\[[ xX]\]\s+)?"), lambda _: DOT),
+    (re.compile(r"(?<=\w)\s+-\s+(?=\*\*|[A-Z`])"), lambda _: DOT),
     (re.compile(r"^[-*+]\s+(?:\[[ xX]\]\s+)?"), lambda _: ""),
     (re.compile(r"```\w*|`"), lambda _: ""),
     (re.compile(r"\*\*|~~|(?<!\w)__(?=\w)|(?<=\w)__(?!\w)"), lambda _: ""),

@@ -13,6 +13,7 @@ from localsearch.server.files import open_original
 from localsearch.server.job_handlers import DEFAULT_COLLECTION, records
 from localsearch.server.operations import Call, Operation
 from localsearch.server.problems import HttpError, bad_request
+from localsearch.server.rendering import rendered
 from localsearch.server.responses import FileResponse, Response
 from localsearch.server.schemas.documents import (
     Deleted,
@@ -108,8 +109,14 @@ def chunk(service: Service, call: Call) -> PassageAnswer:
     parameters: PassageParameters = call.query
     row = _row(service, call.path["id"], parameters.collection)
     start = max(0, parameters.at - parameters.chars // 2)
+    before = service.engine.corpus.text(row.id, 0, start) if start else ""
     text = service.engine.corpus.text(row.id, start, start + parameters.chars + 1)
     shown = text[: parameters.chars]
+    html = ""
+    if parameters.rendered and row.type == "markdown":
+        at = parameters.at - start
+        whole = max(0, shown.rfind("\n\n", 0, min(at, 400)) + 2) if start else 0
+        html = rendered(shown[whole:], at - whole, max(parameters.stop - start, at + 1) - whole)
     return PassageAnswer(
         id=row.key,
         collection=row.collection,
@@ -120,6 +127,8 @@ def chunk(service: Service, call: Call) -> PassageAnswer:
         stop=start + len(shown),
         more=len(text) > len(shown),
         text=shown,
+        line=before.count("\n") + 1,
+        html=html,
     )
 
 

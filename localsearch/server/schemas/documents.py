@@ -66,10 +66,15 @@ class DeleteParameters(InCollection, frozen=True, kw_only=True):
 
 
 class PassageParameters(InCollection, frozen=True, kw_only=True):
-    """`at` is a character offset in the document's text; `chars` how many characters around it."""
+    """`at` is a character offset in the document's text; `chars` how many characters around it.
+
+    With `rendered`, Markdown comes as HTML too, in which the blocks from `at` up to `stop` have the class `passage`.
+    """
 
     at: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 0
+    stop: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 0
     chars: Annotated[int, Meta(ge=1, le=100_000)] = 4000
+    rendered: bool = False
 
 
 class DocumentAnswer(ResponseSchema, frozen=True, kw_only=True):
@@ -92,7 +97,10 @@ class DocumentAnswer(ResponseSchema, frozen=True, kw_only=True):
 
 
 class PassageAnswer(ResponseSchema, frozen=True, kw_only=True):
-    """Part of a document's text: the characters from `start` up to `stop`. `more` is whether text follows."""
+    """Part of a document's text: the characters from `start` up to `stop`; it begins in the line number `line`.
+
+    `more` is whether text follows, `html` what was asked to be rendered.
+    """
 
     id: str
     collection: str
@@ -103,6 +111,8 @@ class PassageAnswer(ResponseSchema, frozen=True, kw_only=True):
     stop: int
     more: bool
     text: str
+    line: int = 1
+    html: str = ""
 
 
 class Deleted(ResponseSchema, frozen=True, kw_only=True):
