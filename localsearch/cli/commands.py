@@ -11,6 +11,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from rich.text import Text
+
 from localsearch.checked import moment, printable
 from localsearch.cli.console import Console
 from localsearch.cli.interrupt import INTERRUPTED, Interrupt
@@ -33,6 +35,10 @@ _SETTINGS = {
 
 def index(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     """`localsearch index PATH...`; while a server holds the index it is asked to do it."""
+    if any(not path.strip() for path in args.paths):
+        raise UsageError(
+            "A folder to index has no name.", hint="For the folder you are in, write a dot: index ."
+        )
     try:
         return _index_here(args, console, settings)
     except LockedError as error:
@@ -184,6 +190,7 @@ def status(args: argparse.Namespace, console: Console, settings: Settings) -> in
     rows += [[f"  {what} ({rule})", f"{count:,}"] for what, rule, count in rules]
     rows += [["files known by name alone", f"{state.names:,}"]] if state.names else []
     rows += [["files not read whole", f"{state.noted:,}"]] if state.noted else []
+    console.out.print(Text(_all_in_one(state)))
     console.table(rows)
     for path in held:
         console.say(f"came with a backup and is not read: {path}. Confirm it with: localsearch trust")
@@ -196,6 +203,33 @@ def status(args: argparse.Namespace, console: Console, settings: Settings) -> in
             "`localsearch status --list noted` says what could not be read of the files not read whole."
         )
     return 0
+
+
+def _all_in_one(state: Status) -> str:
+    """The state in one sentence."""
+    if not state.documents:
+        return "Nothing is indexed yet: `localsearch index FOLDER` makes a folder searchable."
+    failed = state.files["failed"]
+    if failed:
+        first = f"{failed:,} {'file' if failed == 1 else 'files'} could not be read"
+    elif state.semantic_coverage < 1 and state.version:
+        first = f"{state.semantic_coverage:.0%} can be found by meaning so far"
+    else:
+        first = "All is well"
+    when = f", last change {_ago(time.time() - state.changed)}" if state.changed else ""
+    return f"{first}: {state.documents:,} {'document' if state.documents == 1 else 'documents'}{when}."
+
+
+def _ago(seconds: float) -> str:
+    """How long ago, in the largest unit that fits.
+
+    >>> _ago(30), _ago(125), _ago(7_200), _ago(90_000)
+    ('just now', '2 minutes ago', '2 hours ago', '1 day ago')
+    """
+    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if (number := int(seconds // length)) >= 1:
+            return f"{number:,} {unit}{'' if number == 1 else 's'} ago"
+    return "just now"
 
 
 def _list_files(console: Console, rows: Sequence[FileRow]) -> int:

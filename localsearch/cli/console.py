@@ -97,7 +97,8 @@ class Console:
         if answer.semantic_coverage < 1 and answer.version:
             self.say(f"{answer.semantic_coverage:.0%} of chunks can be found by meaning so far.")
         cached = ", cached" if answer.cached else ""
-        self.say(f"{len(answer.results)} of {answer.total} in {answer.took_ms:.0f} ms{cached}")
+        about = "about " if answer.total_is_estimate else ""
+        self.say(f"{len(answer.results)} of {about}{answer.total:,} in {answer.took_ms:.0f} ms{cached}")
 
     def explanation(self, answer: Answer) -> None:
         """How the ranking came about."""

@@ -91,7 +91,7 @@ function show(answer) {
   byId("pages").append(...wider(answer));
   if (focused) byId("results").focus({ preventScroll: true });
   if (answer.semantic_coverage < 1 && answer.version) watchCoverage(search);
-  later("announce", () => { byId("announce").textContent = answer.nearest ? t("Nothing here seems to be about this. What comes nearest:") : found(answer); }, ANNOUNCE_MS);
+  later("announce", () => { byId("announce").textContent = answer.nearest || answer.nothing_relevant ? t("Nothing here seems to be about this. What comes nearest:") : found(answer); }, ANNOUNCE_MS);
 }
 
 function found(answer) {
