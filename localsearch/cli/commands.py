@@ -35,10 +35,6 @@ _SETTINGS = {
 
 def index(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     """`localsearch index PATH...`; while a server holds the index it is asked to do it."""
-    if any(not path.strip() for path in args.paths):
-        raise UsageError(
-            "A folder to index has no name.", hint="For the folder you are in, write a dot: index ."
-        )
     try:
         return _index_here(args, console, settings)
     except LockedError as error:

@@ -1,4 +1,4 @@
-"""The sentence that `status` and `doctor` begin with, and what a nameless folder is answered."""
+"""The sentence that `status` and `doctor` begin with."""
 
 from __future__ import annotations
 
@@ -37,13 +37,3 @@ def test_doctor_begins_with_one_sentence(tmp_path: Path, capsys: pytest.CaptureF
     first = out.splitlines()[0]
     assert first.startswith(("All is well: ", "1 thing is wrong: ", "2 things are wrong: "))
     assert f"{len(findings)} things were looked at" in first
-
-
-@pytest.mark.parametrize("name", ["", "  "])
-def test_a_folder_without_a_name_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
-) -> None:
-    code, _, err = run(capsys, tmp_path / "home", "index", name)
-    assert code == 2
-    assert "A folder to index has no name." in err
-    assert "index ." in err
