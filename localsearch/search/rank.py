@@ -30,6 +30,7 @@ from localsearch.search.context import QueryContext
 from localsearch.search.executor import SearchExecutor
 from localsearch.search.more_like_this import mean_vector, unit
 from localsearch.search.plan import Plan
+from localsearch.search.query import SearchQuery
 from localsearch.search.relevance import RelevanceEstimate, RelevanceEstimator, most_of
 from localsearch.search.reranker import Reranker
 from localsearch.settings import SearchSettings
@@ -39,7 +40,7 @@ Floats = NDArray[np.float32]
 
 _TIERS = (1, 5, 25)
 """Candidates of each leg, as multiples of the setting, tried in turn until the page is full."""
-_COMPARED = 50_000
+_COMPARED = 20_000
 """Vectors up to which all are compared to tell what is near: then a filter cannot change by chance what is found."""
 _FIRST_BY_WORDS = 0.3
 """A smaller tier to begin with where words alone decide: how many candidates there are does not change their order."""
@@ -154,7 +155,7 @@ class Ranker:
             scored = self._weighed(context, plan, semantic, gathered, depth)
             owners, first = self._best_chunks(scored, query.min_relevance)
             if not found.why:
-                near = self._near(plan, semantic, gathered.query)
+                near = self._near(query, plan, semantic, gathered.query)
                 judged = query.min_relevance and scored.estimate.known
                 matching = None if judged or plan.strict else _either(by_words(), near)
             new = ~np.isin(owners, found.ids)
@@ -182,7 +183,9 @@ class Ranker:
             return found
         return replace(found, documents=found.documents + self._newest(rest, missing))
 
-    def _near(self, plan: Plan, semantic: Semantic | None, vector: Vectors | None) -> Ids | None:
+    def _near(
+        self, query: SearchQuery, plan: Plan, semantic: Semantic | None, vector: Vectors | None
+    ) -> Ids | None:
         """The documents with a chunk whose meaning is near enough to match by it alone, ascending.
 
         None where nothing tells how near that is: then all that meaning ranks match.
@@ -191,11 +194,10 @@ class Ranker:
             return np.empty(0, np.int64)
         if semantic.calibration is None:
             return None
+        exact = query.ends and len(semantic.vectors) <= _COMPARED
         least, count = semantic.calibration.near, self.settings.candidates
         while True:
-            found = semantic.vectors.search(
-                vector, count, plan.allowed, self._exact(semantic), exact=len(semantic.vectors) <= _COMPARED
-            )
+            found = semantic.vectors.search(vector, count, plan.allowed, self._exact(semantic), exact=exact)
             if len(found) < count or found.scores[-1] < least:
                 owners = self.derived.catalog.documents_of(found.ids[found.scores >= least])
                 return np.unique(owners[owners > 0]).astype(np.int64)
