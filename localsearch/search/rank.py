@@ -28,9 +28,9 @@ from localsearch.ranking.fusion import (
 )
 from localsearch.search.context import QueryContext
 from localsearch.search.executor import SearchExecutor
+from localsearch.search.matching import either, exact_vectors, near_documents
 from localsearch.search.more_like_this import mean_vector, unit
 from localsearch.search.plan import Plan
-from localsearch.search.query import SearchQuery
 from localsearch.search.relevance import RelevanceEstimate, RelevanceEstimator, most_of
 from localsearch.search.reranker import Reranker
 from localsearch.settings import SearchSettings
@@ -40,8 +40,6 @@ Floats = NDArray[np.float32]
 
 _TIERS = (1, 5, 25)
 """Candidates of each leg, as multiples of the setting, tried in turn until the page is full."""
-_COMPARED = 20_000
-"""Vectors up to which all are compared to tell what is near: then a filter cannot change by chance what is found."""
 _FIRST_BY_WORDS = 0.3
 """A smaller tier to begin with where words alone decide: how many candidates there are does not change their order."""
 
@@ -155,9 +153,16 @@ class Ranker:
             scored = self._weighed(context, plan, semantic, gathered, depth)
             owners, first = self._best_chunks(scored, query.min_relevance)
             if not found.why:
-                near = self._near(query, plan, semantic, gathered.query)
+                near = near_documents(
+                    self.derived,
+                    semantic,
+                    plan,
+                    gathered.query,
+                    count=self.settings.candidates,
+                    exact=query.ends,
+                )
                 judged = query.min_relevance and scored.estimate.known
-                matching = None if judged or plan.strict else _either(by_words(), near)
+                matching = None if judged or plan.strict else either(by_words(), near)
             new = ~np.isin(owners, found.ids)
             if matching is not None:
                 new &= np.isin(owners, matching)
@@ -182,26 +187,6 @@ class Ranker:
         if not missing:
             return found
         return replace(found, documents=found.documents + self._newest(rest, missing))
-
-    def _near(
-        self, query: SearchQuery, plan: Plan, semantic: Semantic | None, vector: Vectors | None
-    ) -> Ids | None:
-        """The documents with a chunk whose meaning is near enough to match by it alone, ascending.
-
-        None where nothing tells how near that is: then all that meaning ranks match.
-        """
-        if semantic is None or vector is None:
-            return np.empty(0, np.int64)
-        if semantic.calibration is None:
-            return None
-        exact = query.ends and len(semantic.vectors) <= _COMPARED
-        least, count = semantic.calibration.near, self.settings.candidates
-        while True:
-            found = semantic.vectors.search(vector, count, plan.allowed, self._exact(semantic), exact=exact)
-            if len(found) < count or found.scores[-1] < least:
-                owners = self.derived.catalog.documents_of(found.ids[found.scores >= least])
-                return np.unique(owners[owners > 0]).astype(np.int64)
-            count *= 5
 
     def _depths(self, semantic: Semantic | None) -> Iterator[int]:
         """How many candidates of each leg to look at, in turn."""
@@ -259,7 +244,9 @@ class Ranker:
         query = self._finish_encoding(context, vector)
         if query is not None and semantic is not None:
             with context.stage("semantic"):
-                meaning = semantic.vectors.search(query, count, plan.allowed, self._exact(semantic))
+                meaning = semantic.vectors.search(
+                    query, count, plan.allowed, exact_vectors(self.derived, semantic)
+                )
         with context.stage("fuse"):
             gathered = self._scored_by_both(context, plan, semantic, query, words, meaning)
         return gathered, len(words.found) >= count or len(meaning) >= count
@@ -318,9 +305,6 @@ class Ranker:
                 f"Words only: no time to encode the query within {context.query.budget_ms:g} ms."
             )
         return None
-
-    def _exact(self, semantic: Semantic) -> Callable[[Ids], tuple[Ids, Vectors]]:
-        return lambda ids: self.derived.embeddings.vectors_of(semantic.version.id, ids)
 
     def _scored_by_both(
         self,
@@ -417,11 +401,6 @@ class Ranker:
     def close(self) -> None:
         """End the re-ranker's threads."""
         self.reranker.close()
-
-
-def _either(words: Ids | None, near: Ids | None) -> Ids | None:
-    """What matches by words or by meaning; None where either is not told."""
-    return None if words is None or near is None else np.union1d(words, near)
 
 
 def _rows(scored: Scored, owners: Ids, first: NDArray[np.intp], count: int) -> list[Ranked]:
