@@ -172,7 +172,8 @@ class Ranker:
             why = found.why or {**scored.why, "best": estimate.why}
             ids = np.concatenate([found.ids, owners[new]])
             found = RankedDocuments(ranked, ids, why, near, estimate.known, more, estimate.out_of_domain)
-            if len(ids) >= needed or not more:
+            enough = needed if matching is None else min(needed, len(matching))
+            if len(ids) >= enough or not more:
                 break
         if query.min_relevance or not plan.strict:
             return found if matching is None else self._completed(matching, found, needed)
