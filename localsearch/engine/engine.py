@@ -18,6 +18,7 @@ from localsearch.derived.embedder import Embedder, merge_if_needed
 from localsearch.derived.usage import Meter, Usage
 from localsearch.engine.follower import Follower
 from localsearch.engine.opening import Opener
+from localsearch.engine.reader import WHOLE, Reader
 from localsearch.errors import (
     LocalSearchError,
     NotFoundError,
@@ -32,7 +33,18 @@ from localsearch.scan import ScanRules, display, path_of, raw_of
 from localsearch.search import Searcher, SearchOptions, SearchQuery
 from localsearch.settings import Settings, load
 from localsearch.store import Corpus, Database, DocumentRow, Embeddings, Feedback, FileRow, Ledger, rehash
-from localsearch.types import Answer, Cancelled, Record, Report, never, no_report
+from localsearch.types import (
+    Answer,
+    Cancelled,
+    Document,
+    Documents,
+    Part,
+    Record,
+    Report,
+    Scope,
+    never,
+    no_report,
+)
 from localsearch.upkeep.backup import BackupReport, backup, clear_restored
 from localsearch.upkeep.check import CheckReport, check, repair
 from localsearch.upkeep.exchange import Imported, export, import_file
@@ -146,6 +158,7 @@ class Engine:
             self.answers,
             opener.reranker(self.corpus),
         )
+        self.reader = Reader(self.corpus, self.ledger)
         self.indexer = Indexer(self.db, self.derived, self.settings)
         self.follower = Follower(self.derived, opener) if self.read_only else None
         self.versions = Versions(
@@ -422,13 +435,41 @@ class Engine:
         return replace(answer, notes=(*answer.notes, note)) if note else answer
 
     def get(self, id: str, *, collection: str = "default") -> dict[str, Any]:
-        """One document with its text. Raises NotFoundError."""
+        """One document with its text. Raises NotFoundError. `read` takes names, parts and what may be seen."""
         row = self.corpus.find(collection, id)
         if row is None:
-            raise NotFoundError(
-                f"There is no document {id!r} in {collection}.", hint="Ids are as search gives them."
-            )
+            raise _no_document(id, collection)
         return {**_public(row), "text": self.corpus.text(row.id)}
+
+    def read(
+        self,
+        name: str,
+        part: Part = WHOLE,
+        *,
+        collection: str | None = None,
+        within: Scope | None = None,
+    ) -> Document:
+        """Read a document, or a part of it, by its id, its path, or its path below an indexed folder.
+
+        `collection` None looks in all. Raises NotFoundError where there is none within the scope, ConflictError for
+        a name that several have, UsageError for a part that the document has not.
+        """
+        return self.reader.read(name, part, collection=collection, within=within)
+
+    def read_many(
+        self,
+        names: Sequence[str],
+        *,
+        collection: str | None = None,
+        within: Scope | None = None,
+        each: int | None = None,
+        budget: int | None = None,
+    ) -> Documents:
+        """Read documents by ids, paths, or patterns such as `reports/*.md`, within a budget of characters.
+
+        At most `each` characters of each, `budget` of all; what has no room is named, and so is what is not there.
+        """
+        return self.reader.read_many(names, collection=collection, within=within, each=each, budget=budget)
 
     def status(self) -> Status:
         """Counts, coverage and size."""

@@ -1,5 +1,6 @@
 """The filter language: text or JSON -> one Filter -> SQL."""
 
+from localsearch.filters.fields import path_filter
 from localsearch.filters.jsonform import from_json
 from localsearch.filters.language import ParsedQuery, parse_expression, parse_filter, parse_query
 from localsearch.filters.sql import field_sql, path_sql, to_sql
@@ -37,6 +38,7 @@ __all__ = [
     "parse_expression",
     "parse_filter",
     "parse_query",
+    "path_filter",
     "path_sql",
     "to_sql",
 ]

@@ -39,7 +39,7 @@ from localsearch.scan import (
 )
 from localsearch.secrets import HEAD
 from localsearch.settings import Settings
-from localsearch.store import Database, FileRow, Ledger, NewDocument
+from localsearch.store import Database, FileRow, Ledger, NewDocument, key_of
 from localsearch.types import Cancelled, Extract, Progress, Record, Report, never, no_report
 
 _BATCH_FILES = 200
@@ -441,7 +441,7 @@ class Indexer:
         """Store what a file holds; returns what its documents' notes tell."""
         notes: list[str] = []
         for extract in extracts:
-            key = found.path + (f"!/{extract.member}" if extract.member else "")
+            key = key_of(found.path, extract.member)
             document = from_extract(extract, key, self.settings.chunk)
             document = replace(
                 document,
@@ -518,7 +518,7 @@ class Indexer:
                 self.corpus.remove([document.id])
             elif document.path not in paths:
                 path = holders[0].path
-                key = path + (f"!/{document.member}" if document.member else "")
+                key = key_of(path, document.member)
                 self.embeddings.expect(self.corpus.rename(document.id, key, path))
 
 

@@ -13,7 +13,7 @@ from localsearch.filters import path_sql
 from localsearch.search.plan import Plan
 from localsearch.search.rank import Ranked
 from localsearch.search.snippets import Excerpt, snippet, snippet_terms, snippet_words
-from localsearch.store import ChunkRow, Corpus, DocumentRow
+from localsearch.store import ChunkRow, Corpus, DocumentRow, key_of, path_scope_sql
 from localsearch.text import Analyzer
 from localsearch.types import Hit, Place
 
@@ -33,6 +33,11 @@ class Presenter:
         chunks = self.corpus.chunk_rows(ranked.chunk_id for ranked in page)
         matched = path_sql(plan.filter, "f.path")
         paths = self.corpus.paths_where(documents, *matched) if matched else {}
+        keys: dict[int, str] = {}
+        if plan.within and plan.within.paths:
+            seen = self.corpus.paths_where(documents, *path_scope_sql(plan.within, "f.path"))
+            keys = {id: seen[id] for id in seen if documents[id].path != seen[id]}
+            paths = seen
         terms = snippet_terms(
             [words for term in plan.words.terms for words in (term.forms, term.stems, *term.apart)]
         )
@@ -45,6 +50,8 @@ class Presenter:
                 continue
             if (path := paths.get(document.id)) is not None:
                 document = replace(document, path=path)
+            if (path := keys.get(document.id)) is not None:
+                document = replace(document, key=key_of(path, document.member))
             try:
                 cut = snippet(chunk.text, terms, self.analyzer, language=document.language, plain=plain)
                 hits.append(_hit(ranked, document, chunk, cut, with_scores))

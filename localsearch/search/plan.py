@@ -27,9 +27,9 @@ from localsearch.ranking.constants import MORE_LIKE_THIS_WEIGHT
 from localsearch.search.context import QueryContext
 from localsearch.search.more_like_this import telling_terms
 from localsearch.search.query import SearchQuery
-from localsearch.store import Corpus, DocumentRow
+from localsearch.store import Corpus, DocumentRow, scope_sql
 from localsearch.text import Analyzer
-from localsearch.types import Ids
+from localsearch.types import Ids, Scope
 
 DEFAULT = "default"
 SPELLED, LONGEST_WORD = 16, 32
@@ -47,7 +47,7 @@ class Plan:
     """A query taken apart: what each leg is query, and which documents and chunks may answer (None: all).
 
     `like` is the document that others should be like. `narrowed` is whether a filter, a phrase or a likeness chose the
-    documents; what is only excluded leaves nearly all.
+    documents; what is only excluded leaves nearly all. `within` is what may be seen.
     """
 
     parsed: ParsedQuery
@@ -58,6 +58,7 @@ class Plan:
     allowed: Mask | None
     like: int | None = None
     narrowed: bool = False
+    within: Scope | None = None
 
     @property
     def lists(self) -> bool:
@@ -105,18 +106,20 @@ class Planner:
         )
         words = self.derived.lexical.pruned(words)
         chosen = _all_filters(query, parsed)
-        chosen_ones = self._allowed(query.collection, chosen, words)
+        chosen_ones = self._allowed(query, chosen, words)
         narrowed, documents = chosen_ones is not None, self._without(chosen_ones, words)
         if query.like:
-            return self._more_like(
-                self._liked(query.like, query.collection), parsed, chosen, words, documents
-            )
+            liked = self._liked(query.like, query)
+            return replace(self._more_like(liked, parsed, chosen, words, documents), within=query.within)
         allowed = None if documents is None else self.derived.catalog.mask(documents)
-        return Plan(parsed, chosen, words, parsed.text, documents, allowed, narrowed=narrowed)
+        return Plan(
+            parsed, chosen, words, parsed.text, documents, allowed, narrowed=narrowed, within=query.within
+        )
 
-    def _liked(self, key: str, collection: str | None) -> DocumentRow:
-        for name in [collection] if collection else self.corpus.collections():
-            if found := self.corpus.find(name, key):
+    def _liked(self, key: str, query: SearchQuery) -> DocumentRow:
+        for name in [query.collection] if query.collection else self.corpus.collections():
+            found = self.corpus.find(name, key)
+            if found and self.corpus.holds(query.within, found.id):
                 return found
         raise NotFoundError(f"There is no document {key!r} to be like.", hint="Ids are as search gives them.")
 
@@ -162,14 +165,19 @@ class Planner:
             self._matches.put(key, documents)
         return documents
 
-    def _allowed(self, collection: str | None, chosen: Filter | None, words: LexicalQuery) -> Ids | None:
+    def _allowed(self, query: SearchQuery, chosen: Filter | None, words: LexicalQuery) -> Ids | None:
         """Which documents a filter and phrases leave, ascending; None for all. NotFoundError for no such collection."""
+        collection = query.collection
         conditions: list[str] = []
         values: list[Any] = []
         if chosen is not None:
             clause, values = to_sql(chosen)
             conditions.append(clause)
-        if collection is not None and (known := self.corpus.collections()) != [collection]:
+        if query.within:
+            clause, visible = scope_sql(query.within)
+            conditions.append(clause)
+            values += visible
+        if collection is not None and (known := self.corpus.collections(query.within)) != [collection]:
             if collection not in known and collection != DEFAULT:
                 raise NotFoundError(
                     f"There is no collection {collection}.", hint=f"Known: {', '.join(known) or DEFAULT}."
@@ -196,7 +204,12 @@ class Planner:
                 yield f"No document has a field {name}."
 
     def corrections(self, plan: Plan) -> tuple[str, ...]:
-        """The query with each word that the corpus does not know replaced by the nearest one that it does."""
+        """The query with each word that the corpus does not know replaced by the nearest one that it does.
+
+        None for whoever may see a part of the index only: the word may be of another part.
+        """
+        if plan.within:
+            return ()
         lexical = self.derived.lexical
         if all(map(lexical.held, plan.words.terms)):
             return ()

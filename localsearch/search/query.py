@@ -14,7 +14,7 @@ import msgspec
 
 from localsearch.caches import canonical
 from localsearch.errors import QueryError
-from localsearch.types import Mode
+from localsearch.types import Mode, Scope
 
 
 class SearchOptions(TypedDict, total=False):
@@ -33,6 +33,7 @@ class SearchOptions(TypedDict, total=False):
     plain: bool
     min_relevance: float
     like: str | None
+    within: Scope | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,8 @@ class SearchQuery:
     again; `collection` None searches all; `filters` is an expression or JSON; `explain` adds how the order came about;
     `budget_ms` bounds the milliseconds it may take; `cache` False computes the answer anew; `facets` counts types,
     folders, languages, tags and years; `plain` takes quotes, colons and minus signs as text; `min_relevance`, 0 to 1,
-    leaves out what is known to be below; `like` is the id of a document that the hits should be like.
+    leaves out what is known to be below; `like` is the id of a document that the hits should be like;
+    `within` is what whoever asks may see: the rest of the index takes no part.
     """
 
     query: str = ""
@@ -60,6 +62,7 @@ class SearchQuery:
     plain: bool = False
     min_relevance: float = 0.0
     like: str | None = None
+    within: Scope | None = None
 
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode):
@@ -89,7 +92,12 @@ class SearchQuery:
     def canonical(self) -> Self:
         """The same question in one spelling: what makes no other answer is at its default."""
         return replace(
-            self, query=" ".join(self.query.split()), filters=self.filters or None, cache=True, budget_ms=None
+            self,
+            query=" ".join(self.query.split()),
+            filters=self.filters or None,
+            within=self.within or None,
+            cache=True,
+            budget_ms=None,
         )
 
     @property

@@ -6,10 +6,11 @@ and by `upkeep.purge`.
 
 from localsearch.store.corpus import ChunkRow, Corpus, FacetRow
 from localsearch.store.database import Database
-from localsearch.store.documents import DocumentRow, NewDocument
+from localsearch.store.documents import DocumentRow, NewDocument, key_of
 from localsearch.store.embeddings import Embeddings, Version
 from localsearch.store.feedback import Feedback, Judgement
 from localsearch.store.ledger import FileRow, Ledger
+from localsearch.store.scope import path_scope_sql, scope_sql
 from localsearch.store.tokens import TokenBits
 
 __all__ = [
@@ -26,4 +27,7 @@ __all__ = [
     "ChunkRow",
     "TokenBits",
     "Version",
+    "key_of",
+    "path_scope_sql",
+    "scope_sql",
 ]

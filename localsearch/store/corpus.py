@@ -17,7 +17,8 @@ from localsearch.store.database import Database
 from localsearch.store.digests import is_as_stored, keeping_digest, renew_row_digest, store_digest
 from localsearch.store.documents import COLUMNS, DocumentRow, NewDocument, file_name, from_row, insert
 from localsearch.store.embedded_text import embedded_text, embedding_hash
-from localsearch.types import Chunk, Ids, IndexedChunk, Place
+from localsearch.store.scope import scope_sql
+from localsearch.types import Chunk, Ids, IndexedChunk, Place, Scope
 
 SEGMENT = 32_768
 """Characters of text in one row of `bodies`."""
@@ -216,6 +217,14 @@ class Corpus:
         rows = self.db.query(f"SELECT d.id FROM documents AS d WHERE {clause} ORDER BY d.id", params)
         return np.fromiter((row[0] for row in rows), np.int64, len(rows))
 
+    def rows(self, clause: str, params: Sequence[Any], limit: int) -> list[DocumentRow]:
+        """The documents `d` that a WHERE clause matches, by path, then those without one by id."""
+        found = self.db.query(
+            f"SELECT {COLUMNS} FROM documents AS d WHERE {clause} ORDER BY d.path IS NULL, d.path, d.key LIMIT ?",
+            (*params, limit),
+        )
+        return [from_row(row) for row in found]
+
     def any(self, clause: str, params: Sequence[Any]) -> bool:
         """Whether a WHERE clause matches any document `d`."""
         return self.db.one(f"SELECT 1 FROM documents AS d WHERE {clause} LIMIT 1", params) is not None
@@ -335,10 +344,35 @@ class Corpus:
             self.db.one("SELECT count(*) FROM chunks")
         )
 
-    def collections(self) -> list[str]:
-        return [
-            row[0] for row in self.db.query("SELECT DISTINCT collection FROM documents ORDER BY collection")
-        ]
+    def collections(self, scope: Scope | None = None) -> list[str]:
+        """Names of the collections that hold documents, or documents of a scope."""
+        where, values = scope_sql(scope) if scope else ("1", [])
+        rows = self.db.query(
+            f"SELECT DISTINCT d.collection FROM documents AS d WHERE {where} ORDER BY d.collection", values
+        )
+        return [row[0] for row in rows]
+
+    def holds(self, scope: Scope | None, document_id: int) -> bool:
+        """Whether a document may be seen."""
+        if not scope:
+            return True
+        where, values = scope_sql(scope)
+        return self.any(f"d.id = ? AND {where}", [document_id, *values])
+
+    def length(self, document_id: int) -> int:
+        """Characters of a document's text."""
+        first, last = _segment_range(document_id)
+        rows = self.db.query(
+            "SELECT id, text FROM bodies WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT 1", (first, last)
+        )
+        return (rows[0][0] - first) * SEGMENT + len(rows[0][1]) if rows else 0
+
+    def places(self, document_id: int) -> list[tuple[int, int, Place]]:
+        """Start, stop and place of every chunk of a document, in order."""
+        rows = self.db.query(
+            "SELECT start, stop, place FROM chunks WHERE document_id = ? ORDER BY start, id", (document_id,)
+        )
+        return [(start, stop, _place(place)) for start, stop, place in rows]
 
 
 def _insert_chunks(

@@ -108,6 +108,15 @@ def insert(connection: sqlite3.Connection, collection: str, document: NewDocumen
     return int(connection.execute(_INSERT, values).lastrowid or 0)
 
 
+def key_of(path: str, member: str = "") -> str:
+    """The id of what was read from a file, or of a member of it.
+
+    >>> key_of("/mail/old.mbox", "3")
+    '/mail/old.mbox!/3'
+    """
+    return f"{path}!/{member}" if member else path
+
+
 def file_name(path: str | None, member: str) -> str:
     """What a document is called that has no title of its own: the name of its file, if it comes from one."""
     return PurePosixPath(member or path).name if path else ""
