@@ -261,6 +261,10 @@ class Settings:
         }
     )
     offline: bool = _setting(False, "never connect to anything; also `--offline`, LOCALSEARCH_OFFLINE=1")
+    audit: bool = _setting(
+        True,
+        "write each call of an MCP client into HOME/audit.jsonl: when, who, what, and which documents it read",
+    )
     hub: str = _setting(HUB, "address of the model hub or of a mirror; also HF_ENDPOINT")
     model: ModelSettings = field(default_factory=ModelSettings)
     chunk: ChunkSettings = field(default_factory=ChunkSettings)

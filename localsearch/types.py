@@ -163,6 +163,9 @@ class Scope:
         return bool(self.collections or self.paths)
 
 
+EVERYTHING = Scope()
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """Which part of a document's text: lines or pages, both from 1 and inclusive, or `chars` characters around `at`.

@@ -18,9 +18,11 @@ from localsearch.cli.remote import Remote
 from localsearch.engine import Engine, Status
 from localsearch.errors import LockedError, ModelError, NotFoundError, UsageError
 from localsearch.indexing import IndexReport
+from localsearch.scan import display
 from localsearch.search import SearchQuery
 from localsearch.settings import Settings
 from localsearch.store import FileRow
+from localsearch.types import Scope
 
 _SETTINGS = {
     "hidden": "scan.hidden = true",
@@ -157,6 +159,26 @@ def serve(args: argparse.Namespace, console: Console, settings: Settings) -> int
             engine, settings, paths=[Path(path) for path in args.paths], watch=args.watch, say=console.say
         )
     return 0
+
+
+def mcp(args: argparse.Namespace, console: Console, settings: Settings) -> int:
+    """`localsearch mcp`"""
+    try:
+        from localsearch.mcp.stdio import run as run_mcp
+    except ImportError as error:
+        raise UsageError(
+            "The Model Context Protocol is not installed.", hint="pip install 'localsearch[mcp]'"
+        ) from error
+
+    with Engine.open(settings=settings, read_only=True) as engine:
+        run_mcp(engine, scope_of(args.collections, args.paths))
+    return 0
+
+
+def scope_of(collections: Sequence[str], paths: Sequence[str]) -> Scope:
+    """What may be seen, from flags; paths as the ledger writes them."""
+    absolute = [os.path.abspath(os.path.expanduser(path)) for path in paths]
+    return Scope(tuple(collections), tuple(display(os.fsencode(path)) for path in absolute))
 
 
 def status(args: argparse.Namespace, console: Console, settings: Settings) -> int:

@@ -75,6 +75,7 @@ def run(args: argparse.Namespace, console: Console, settings: Settings) -> int:
         "index": commands.index,
         "search": commands.search,
         "serve": commands.serve,
+        "mcp": commands.mcp,
         "status": commands.status,
         "why": commands.why,
         "eval": commands.evaluate,

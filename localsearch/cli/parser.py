@@ -25,6 +25,7 @@ def build_parser() -> argparse.ArgumentParser:
         _index,
         _search,
         _serve,
+        _mcp,
         _watch,
         _status,
         _why,
@@ -128,6 +129,30 @@ def _serve(commands: Sub) -> None:
     parser.add_argument("--watch", action="store_true", help="keep the index current as files change")
 
 
+def _mcp(commands: Sub) -> None:
+    parser = command(commands, "mcp", "serve the Model Context Protocol on standard input and output")
+    _within(parser, "clients see")
+
+
+def _within(parser: argparse.ArgumentParser, who: str) -> None:
+    parser.add_argument(
+        "--collection",
+        dest="collections",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help=f"{who} this collection only; may be given several times",
+    )
+    parser.add_argument(
+        "--path",
+        dest="paths",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help=f"{who} files at or below this path only; may be given several times",
+    )
+
+
 def _status(commands: Sub) -> None:
     parser = command(commands, "status", "what is indexed and how fresh it is")
     parser.add_argument(
@@ -210,6 +235,7 @@ def _keys(commands: Sub) -> None:
     creating = command(actions, "create", "make a key; it is shown once")
     creating.add_argument("name", metavar="NAME")
     creating.add_argument("--scope", choices=["read", "write", "admin"], default="read")
+    _within(creating, "it sees")
     command(actions, "list", "every key, without its secret")
     command(actions, "revoke", "make a key useless").add_argument("id", metavar="ID")
 

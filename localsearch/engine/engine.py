@@ -16,6 +16,7 @@ from localsearch.derived import Derived, Semantic
 from localsearch.derived.calibrate import calibrate_if_due
 from localsearch.derived.embedder import Embedder, merge_if_needed
 from localsearch.derived.usage import Meter, Usage
+from localsearch.engine.audit import AuditLog
 from localsearch.engine.follower import Follower
 from localsearch.engine.opening import Opener
 from localsearch.engine.reader import WHOLE, Reader
@@ -158,6 +159,7 @@ class Engine:
             self.answers,
             opener.reranker(self.corpus),
         )
+        self.audit = AuditLog(self.settings.home, wanted=self.settings.audit)
         self.reader = Reader(self.corpus, self.ledger)
         self.indexer = Indexer(self.db, self.derived, self.settings)
         self.follower = Follower(self.derived, opener) if self.read_only else None
@@ -411,10 +413,11 @@ class Engine:
         return purge(self.derived, targets, self.forget_queries, report, collection, below=below)
 
     def forget_queries(self) -> None:
-        """Clear every cache and the log of queries."""
+        """Clear every cache, the log of queries, and what the audit log tells of documents."""
         self.answers.clear()
         self.query_vectors.clear()
         self.query_log.clear()
+        self.audit.forget()
 
     # -- reading
 

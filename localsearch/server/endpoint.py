@@ -40,7 +40,9 @@ class Endpoint:
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         operation = self._operation(scope)
         scope["localsearch.route"] = operation.template
-        authorize(scope.get("localsearch.key"), operation.scope, self._service.keys_required)
+        authorize(
+            scope.get("localsearch.key"), operation.scope, self._service.keys_required, operation.limited
+        )
         call = await self._call(operation, scope, receive)
         if operation.stream:
             await operation.stream(self._service, call, receive, send)

@@ -16,6 +16,7 @@ from localsearch.server.problems import Headers, HttpError
 from localsearch.settings import ServerSettings
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+ALLOWED_HEADERS = b"authorization, content-type, mcp-protocol-version, x-api-key, x-request-id"
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -88,13 +89,17 @@ class Guards:
         return [
             *allowed,
             (b"access-control-allow-methods", b"GET, POST, DELETE"),
-            (b"access-control-allow-headers", b"authorization, content-type, x-api-key, x-request-id"),
+            (b"access-control-allow-headers", ALLOWED_HEADERS),
             (b"access-control-max-age", b"600"),
         ]
 
 
-def authorize(key: Key | None, scope: Scope | None, required: bool) -> None:
-    """Raise 401 without a key where one is needed, 403 with one that may not do this."""
+def authorize(key: Key | None, scope: Scope | None, required: bool, limited: bool = False) -> None:
+    """Raise 401 without a key where one is needed, 403 with one that may not do this.
+
+    `limited` says that what is asked for keeps to what a key may see; nothing else may be asked with a key that sees
+    a part of the index only.
+    """
     if scope is None or (key is None and not required):
         return
     if key is None:
@@ -111,6 +116,13 @@ def authorize(key: Key | None, scope: Scope | None, required: bool) -> None:
             "scope",
             f"This needs a key with the scope {scope}; this one has {key.scope}.",
             hint=f"`localsearch keys create NAME --scope {scope}` makes one.",
+        )
+    if key.within and not limited:
+        raise HttpError(
+            403,
+            "limited_key",
+            "This key sees a part of the index only, and this route tells of the whole.",
+            hint="Search and read with it, or make a key without limits.",
         )
 
 

@@ -6,7 +6,7 @@ import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -351,6 +351,24 @@ class Corpus:
             f"SELECT DISTINCT d.collection FROM documents AS d WHERE {where} ORDER BY d.collection", values
         )
         return [row[0] for row in rows]
+
+    def tally(self, column: Literal["collection", "type"], scope: Scope | None = None) -> dict[str, int]:
+        """How many documents of a scope have each value, most first."""
+        where, values = scope_sql(scope) if scope else ("1", [])
+        return dict(
+            self.db.query(
+                f"SELECT d.{column}, count(*) FROM documents AS d WHERE {where} GROUP BY 1 ORDER BY 2 DESC, 1",
+                values,
+            )
+        )
+
+    def changed(self, scope: Scope | None = None) -> float | None:
+        """When a document of a scope was last stored, in seconds since 1970."""
+        where, values = scope_sql(scope) if scope else ("1", [])
+        found: float | None = self.db.one(
+            f"SELECT max(d.indexed) FROM documents AS d WHERE {where}", tuple(values)
+        )
+        return found
 
     def holds(self, scope: Scope | None, document_id: int) -> bool:
         """Whether a document may be seen."""

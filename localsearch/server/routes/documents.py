@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from localsearch.engine import part_of
 from localsearch.errors import NotFoundError
 from localsearch.scan import raw_of
 from localsearch.server.files import open_original
@@ -11,16 +12,17 @@ from localsearch.server.responses import FileResponse, Response
 from localsearch.server.schemas.documents import (
     Deleted,
     DeleteParameters,
-    DocumentAnswer,
+    DocumentParameters,
     DocumentsAnswer,
     DocumentsRequest,
     InCollection,
     PassageAnswer,
     PassageParameters,
+    ReadRequest,
 )
 from localsearch.server.schemas.jobs import JobStarted
 from localsearch.server.service import Service
-from localsearch.store import DocumentRow
+from localsearch.types import Document, Documents, Part
 
 MEGABYTE = 1 << 20
 
@@ -42,62 +44,55 @@ def started(service: Service, kind: str, request: object) -> Response:
     return Response(JobStarted(job=job, events=f"/jobs/{job.id}/events"), 202, [location])
 
 
-def get(service: Service, call: Call) -> DocumentAnswer:
-    """One document with its text."""
-    parameters: InCollection = call.query
-    row = _row(service, call.path["id"], parameters.collection)
-    return DocumentAnswer(
-        id=row.key,
-        collection=row.collection,
-        title=row.title,
-        path=row.path,
-        type=row.type,
-        language=row.language,
-        author=row.author,
-        size=row.size,
-        created=row.created,
-        modified=row.modified,
-        indexed=row.indexed,
-        tags=list(row.tags),
-        metadata=dict(row.metadata),
-        text=service.engine.corpus.text(row.id),
+def get(service: Service, call: Call) -> Document:
+    """One document with its text, or a part of it."""
+    asked: DocumentParameters = call.query
+    part = part_of(asked.lines, asked.pages, asked.at, asked.chars, asked.max_chars)
+    return service.engine.read(call.path["id"], part, collection=asked.collection, within=call.within)
+
+
+def read(service: Service, call: Call) -> Documents:
+    """Several documents within a budget."""
+    asked: ReadRequest = call.body
+    return service.engine.read_many(
+        asked.names, collection=asked.collection, within=call.within, each=asked.each, budget=asked.budget
     )
 
 
 def chunk(service: Service, call: Call) -> PassageAnswer:
     """Part of a document's text, around an offset."""
-    parameters: PassageParameters = call.query
-    row = _row(service, call.path["id"], parameters.collection)
-    start = max(0, parameters.at - parameters.chars // 2)
-    text = service.engine.corpus.text(row.id, start, start + parameters.chars + 1)
-    shown = text[: parameters.chars]
+    asked: PassageParameters = call.query
+    part = Part(at=asked.at, chars=asked.chars)
+    found = service.engine.read(call.path["id"], part, collection=asked.collection, within=call.within)
     return PassageAnswer(
-        id=row.key,
-        collection=row.collection,
-        title=row.title,
-        path=row.path,
-        type=row.type,
-        start=start,
-        stop=start + len(shown),
-        more=len(text) > len(shown),
-        text=shown,
+        id=found.id,
+        collection=found.collection,
+        title=found.title,
+        path=found.path,
+        type=found.type,
+        start=found.start,
+        stop=found.stop,
+        more=found.more,
+        text=found.text,
     )
 
 
 def original(service: Service, call: Call) -> FileResponse:
     """The file a document was read from."""
-    parameters: InCollection = call.query
-    row = _row(service, call.path["id"], parameters.collection)
+    asked: InCollection = call.query
+    found = service.engine.read(
+        call.path["id"], Part(most=0), collection=asked.collection, within=call.within
+    )
     ledger = service.engine.ledger
-    files = [file for file in ledger.at(row.path or "") if file.collection == row.collection]
+    files = [file for file in ledger.at(found.path or "") if file.collection == found.collection]
     if not files:
         raise NotFoundError("No file belongs to this document.", hint="GET /documents/{id} has its text.")
     roots = [
         (raw_of(path), raw_of(str(how.get("true") or path)))
         for collection, path, how in ledger.roots()
-        if collection == row.collection
+        if collection == found.collection
     ]
-    return open_original(files[0].raw, row.type, roots)
+    return open_original(files[0].raw, found.type, roots)
 
 
 def delete(service: Service, call: Call) -> Deleted:
@@ -107,13 +102,6 @@ def delete(service: Service, call: Call) -> Deleted:
     if parameters.purge:
         service.clear_caches()
     return Deleted(id=call.path["id"])
-
-
-def _row(service: Service, id: str, collection: str) -> DocumentRow:
-    row = service.engine.corpus.find(collection, id)
-    if row is None:
-        raise NotFoundError("There is no document with this id.", hint="Ids are as search gives them.")
-    return row
 
 
 OPERATIONS = (
@@ -132,10 +120,21 @@ OPERATIONS = (
     Operation(
         "GET",
         "/documents/{id:id}",
-        "One document with its text.",
+        "One document with its text, or some lines or pages of it, or the text around an offset.",
         get,
-        query=InCollection,
-        answer=DocumentAnswer,
+        query=DocumentParameters,
+        answer=Document,
+        limited=True,
+        tag="documents",
+    ),
+    Operation(
+        "POST",
+        "/read",
+        "Several documents by ids, paths or patterns, within a budget of characters.",
+        read,
+        body=ReadRequest,
+        answer=Documents,
+        limited=True,
         tag="documents",
     ),
     Operation(
@@ -155,6 +154,7 @@ OPERATIONS = (
         chunk,
         query=PassageParameters,
         answer=PassageAnswer,
+        limited=True,
         tag="documents",
     ),
     Operation(
@@ -164,6 +164,7 @@ OPERATIONS = (
         original,
         query=InCollection,
         produces="application/octet-stream",
+        limited=True,
         tag="documents",
     ),
 )

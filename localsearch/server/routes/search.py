@@ -29,7 +29,7 @@ def question(call: Call) -> SearchQuery:
     options = {name: value for name, value in msgspec.structs.asdict(sent).items() if value is not None}
     if "q" in options:
         options["query"] = options.pop("q")
-    return SearchQuery(**options)
+    return SearchQuery(**options, within=call.within)
 
 
 def cached(service: Service, call: Call) -> bytes | None:
@@ -81,6 +81,7 @@ OPERATIONS = (
         answer=Answer,
         queue="search",
         from_memory=cached,
+        limited=True,
     ),
     Operation(
         "GET",
@@ -91,6 +92,7 @@ OPERATIONS = (
         answer=Answer,
         queue="search",
         from_memory=cached,
+        limited=True,
     ),
     Operation(
         "GET",
