@@ -455,7 +455,7 @@ class Engine:
         """Read a document, or a part of it, by its id, its path, or its path below an indexed folder.
 
         `collection` None looks in all. Raises NotFoundError where there is none within the scope, ConflictError for
-        a name that several have, UsageError for a part that the document has not.
+        a name that several have, PartError for a part that the document has not.
         """
         return self.reader.read(name, part, collection=collection, within=within)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from localsearch.errors import UsageError
+from localsearch.errors import PartError
 from localsearch.types import Part, Place
 
 Places = Sequence[tuple[int, int, Place]]
@@ -23,18 +23,18 @@ _SPAN = re.compile(r"(\d{1,9})(?:\s*(-)\s*(\d{1,9})?)?", re.ASCII)
 
 
 def span(text: str, what: str) -> tuple[int, int | None]:
-    """The first and last of a written range; None for one without an end. Raises UsageError.
+    """The first and last of a written range; None for one without an end. Raises PartError.
 
     >>> span("7", "lines"), span("10-20", "lines"), span("3-", "pages")
     ((7, 7), (10, 20), (3, None))
     """
     found = _SPAN.fullmatch(text.strip())
     if found is None:
-        raise UsageError(f"{text!r} names no {what}.", hint="Write 7, 10-20 or 10- for all from there.")
+        raise PartError(f"{text!r} names no {what}.", hint="Write 7, 10-20 or 10- for all from there.")
     first = int(found[1])
     last = int(found[3]) if found[3] else None if found[2] else first
     if first < 1 or (last is not None and last < first):
-        raise UsageError(f"{text!r} names no {what}.", hint="They count from 1, and the first comes first.")
+        raise PartError(f"{text!r} names no {what}.", hint="They count from 1, and the first comes first.")
     return first, last
 
 
@@ -45,9 +45,9 @@ def part_of(
     chars: int | None = None,
     most: int | None = None,
 ) -> Part:
-    """The part that was asked for in words; UsageError for two ways at once."""
+    """The part that was asked for in words; PartError for two ways at once."""
     if (lines is not None) + (pages is not None) + (at is not None) > 1:
-        raise UsageError("A part is named twice.", hint="Give lines, or pages, or an offset.")
+        raise PartError("A part is named twice.", hint="Give lines, or pages, or an offset.")
     return Part(
         lines=None if lines is None else span(lines, "lines"),
         pages=None if pages is None else span(pages, "pages"),
@@ -58,7 +58,7 @@ def part_of(
 
 
 def bounds(part: Part, text: str, places: Places) -> tuple[int, int]:
-    """The characters [start, stop) of a part by lines or pages. Raises UsageError for what the document has not."""
+    """The characters [start, stop) of a part by lines or pages. Raises PartError for what the document has not."""
     if part.pages is not None:
         return _of_pages(part.pages, len(text), places)
     if part.lines is None:
@@ -67,7 +67,7 @@ def bounds(part: Part, text: str, places: Places) -> tuple[int, int]:
     lines = Lines(text, places)
     start = lines.offset(first)
     if start is None:
-        raise UsageError(f"There is no line {first}; the last is {lines.last}.", hint="Ask for fewer lines.")
+        raise PartError(f"There is no line {first}; the last is {lines.last}.", hint="Ask for fewer lines.")
     stop = None if last is None else lines.offset(last + 1)
     return start, len(text) if stop is None else stop
 
@@ -75,11 +75,11 @@ def bounds(part: Part, text: str, places: Places) -> tuple[int, int]:
 def _of_pages(wanted: tuple[int, int | None], length: int, places: Places) -> tuple[int, int]:
     paged = [(start, place.page) for start, _, place in places if place.page is not None]
     if not paged:
-        raise UsageError("This document has no pages.", hint="Ask for lines, or for an offset.")
+        raise PartError("This document has no pages.", hint="Ask for lines, or for an offset.")
     first, last = wanted
     highest = max(page for _, page in paged)
     if first > highest:
-        raise UsageError(f"There is no page {first}; the last with text is {highest}.", hint="Ask for fewer.")
+        raise PartError(f"There is no page {first}; the last with text is {highest}.", hint="Ask for fewer.")
     begin = min(start for start, page in paged if page >= first)
     after = [start for start, page in paged if last is not None and page > last]
     return min(begin, *after) if after else begin, min(after, default=length)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 
 from localsearch.engine.parts import bounds, place_at
-from localsearch.errors import ConflictError, NotFoundError, UsageError
+from localsearch.errors import ConflictError, FilterError, NotFoundError
 from localsearch.filters import path_filter, to_sql
 from localsearch.scan import display
 from localsearch.store import Corpus, DocumentRow, Ledger, key_of, path_scope_sql, scope_sql
@@ -38,7 +39,7 @@ class Reader:
     ) -> Document:
         """A document by its id, its path, or its path below an indexed folder.
 
-        Raises NotFoundError where there is none that may be seen, ConflictError for a name of several, UsageError for
+        Raises NotFoundError where there is none that may be seen, ConflictError for a name of several, PartError for
         a part that it has not.
         """
         return self._cut(self._one(name, collection, within), part)
@@ -47,8 +48,8 @@ class Reader:
         corpus = self._corpus
         length, places = corpus.length(row.id), corpus.places(row.id)
         if part.at is not None:
-            start = min(max(0, part.at - part.chars // 2), length)
-            stop = min(start + part.chars, length)
+            start = max(0, part.at - part.chars // 2)
+            stop = max(start, min(start + part.chars, length))
         elif part.lines is None and part.pages is None:
             start, stop = 0, length
         else:
@@ -107,7 +108,7 @@ class Reader:
         if exact := list(self._named(name, collection, within)):
             return exact
         wheres, values = ["d.key GLOB ?"], [name]
-        if name.strip("/*"):
+        with suppress(FilterError):  # what is no pattern of paths may still be one of ids
             clause, more = to_sql(path_filter(name))
             wheres.append(clause)
             values += more
@@ -153,7 +154,7 @@ class Reader:
     def _paths(self, name: str) -> Iterator[str]:
         """What a name may mean as a path: itself from here, or below a folder that was indexed."""
         if not name or "\0" in name:
-            raise UsageError("A name is empty or no name.", hint="Ids are as search gives them.")
+            return
         try:
             yield display(os.fsencode(os.path.abspath(Path(name).expanduser())))
         except (OSError, RuntimeError, UnicodeError):

@@ -116,8 +116,8 @@ def test_around_an_offset_and_at_most(shelf: tuple[Engine, Path]) -> None:
     cut = engine.read("long.txt", Part(lines=(10, 20), most=30))
     assert cut.more
     assert cut.text == "\n".join(NUMBERED.splitlines()[9:20])[:30]
-    past = engine.read("long.txt", Part(at=10**8))
-    assert (past.start, past.stop, past.more) == (past.length, past.length, False)
+    past = engine.read("long.txt", Part(at=10**8, chars=100))
+    assert (past.start, past.stop, past.more) == (10**8 - 50, 10**8 - 50, False)
     assert past.text == ""
 
 
