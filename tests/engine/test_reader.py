@@ -122,7 +122,7 @@ def test_around_an_offset_and_at_most(shelf: tuple[Engine, Path]) -> None:
 
 
 def test_members_of_a_container(shelf: tuple[Engine, Path]) -> None:
-    engine, top = shelf
+    engine, _ = shelf
     with pytest.raises(ConflictError, match="holds 2 documents") as caught:
         engine.read("two.zip")
     assert "two.zip!/x.txt" in caught.value.hint
