@@ -11,7 +11,7 @@ BIN    := $(VENV)/bin
 HOME_DIR ?= data/index
 INSTALLED_FROM := pyproject.toml hatch_build.py $(wildcard localsearch/kernels/*.[ch])
 # Modules of the reference that `make docs` writes to build/reference.
-REFERENCE := localsearch localsearch.engine localsearch.types localsearch.errors localsearch.client localsearch.integrations localsearch.settings
+REFERENCE := localsearch.engine localsearch.types localsearch.errors localsearch.client localsearch.integrations localsearch.settings
 export LOCALSEARCH_MODELS ?= $(CURDIR)/models
 
 T ?=

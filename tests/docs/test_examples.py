@@ -21,6 +21,7 @@ import localsearch
 ROOT = Path(__file__).parents[2]
 PROGRAMS = (ROOT / "docs" / "PROGRAMS.md").read_text("utf-8")
 BLOCKS = dict(re.findall(r"<!-- run: (\w+) -->\n```\w+\n(.*?)```", PROGRAMS, re.DOTALL))
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 LONE = "http://127.0.0.1:8765"
 
 
@@ -53,23 +54,21 @@ def test_every_example_is_run() -> None:
     assert set(BLOCKS) == {"python", "starlette", "fastapi", "client", "javascript", "langchain"}
 
 
-def test_the_readme_is_a_doctest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_readme_is_a_doctest(tmp_path: Path, model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("LOCALSEARCH_MODELS", str(model_folder))
     monkeypatch.setenv("LOCALSEARCH_OFFLINE", "1")
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "tls.md").write_text(
         "# TLS\n\nRenew the certificate with certbot before it expires.\n"
     )
-    examples = [
-        one for one in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
-    ]
+    examples = list(re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL))
     assert any(">>> from localsearch import Engine" in one for one in examples)
     for text in examples:
         test = doctest.DocTestParser().get_doctest(text, {}, "README.md", "README.md", 0)
         assert len(test.examples) >= 2
-        failed, _ = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE).run(
-            test
-        )
+        runner = doctest.DocTestRunner(optionflags=FLAGS)
+        failed, _ = runner.run(test)
         assert failed == 0
 
 
@@ -95,7 +94,7 @@ def test_an_engine_beside_asyncio(framework: str, environment: dict[str, str]) -
 
 def test_the_clients(server: Served, environment: dict[str, str]) -> None:
     shown = python(BLOCKS["client"].replace(LONE, server.url), environment)
-    assert shown.splitlines() == ["kiln Let the kiln cool fo", "[1, 1]"]
+    assert shown.splitlines() == ["kiln Let the kiln cool for a whole day before", "[1, 1]"]
 
 
 def test_a_retriever(server: Served, environment: dict[str, str]) -> None:
@@ -140,7 +139,7 @@ def test_examples_of_docstrings(name: str) -> None:
         module = importlib.import_module(name)
     except ImportError as error:
         pytest.skip(f"{name} needs what is not installed: {error}")
-    failed, _ = doctest.testmod(module, optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    failed, _ = doctest.testmod(module, optionflags=FLAGS)
     assert failed == 0
 
 
