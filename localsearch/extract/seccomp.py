@@ -2,7 +2,8 @@
 
 A list of what is allowed holds against calls that nobody thought of and against those of kernels to come: changing
 modes, times, attributes or names of files, keys, System V memory, namespaces, mounts, tracing, priorities, limits and
-signals of other processes, sockets. A process cannot leave its group either, so that whoever kills the group ends all.
+signals of other processes, sockets to anyone else. A process cannot leave its group either, so that whoever kills the
+group ends all.
 
 References: seccomp(2), linux/filter.h, linux/sched.h, syscalls(2).
 """
@@ -37,7 +38,9 @@ _CALLS = """
 """Name, number on x86-64, number on AArch64; - where a machine has none."""
 
 _PROGRAMS = "execve 59 221|execveat 322 281|vfork 58 -"
-_GUARDED = "clone 56 220|clone3 435 435|ioctl 16 29|prctl 157 167|prlimit64 302 261|tgkill 234 131"
+_GUARDED = (
+    "clone 56 220|clone3 435 435|ioctl 16 29|prctl 157 167|prlimit64 302 261|tgkill 234 131|socketpair 53 199"
+)
 
 MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 """Column of the table, and the name of the machine in linux/audit.h."""
@@ -51,6 +54,8 @@ _CLONE_NEW = 0x7E020000
 """Flags of linux/sched.h that make namespaces."""
 _TERMINAL = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 """What is asked of a descriptor: is it a terminal, its size, bytes waiting; and non-blocking, close on exec."""
+_LOCAL = (1,)
+"""AF_UNIX: a pair of ends that only this process has; kreuzberg's runtime makes one."""
 _NAMES = (15, 16, 0x53564D41)
 """prctl: name this thread, tell its name, name a mapping."""
 
@@ -104,6 +109,7 @@ def filter_for(machine: str, pid: int, *, programs: bool) -> bytes:
         "prctl": _Only(0, _NAMES),
         "prlimit64": _Only(0, (0, pid)),
         "tgkill": _Only(0, (pid,)),
+        "socketpair": _Only(0, _LOCAL),
     }
     for name, rule in rules.items():
         body = rule.lines()

@@ -71,7 +71,7 @@ def read_folder(folder: Path, name: str) -> Card:
         normalize="Normalize" in kinds,
         lowercase=bool(_json(inner / "sentence_bert_config.json").get("do_lower_case")),
         query_prefix=str(prompts.get("query") or ""),
-        document_prefix=str(prompts.get("document") or prompts.get("chunk") or ""),
+        document_prefix=str(prompts.get("document") or prompts.get("passage") or ""),
     )
 
 

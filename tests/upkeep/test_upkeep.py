@@ -191,10 +191,10 @@ def test_a_passage_under_the_hash_of_another_text_is_noticed_and_mended(engine: 
     assert engine.check(quick=True).ok
     (problem,) = engine.check().problems
     assert (problem.part, problem.mendable) == ("hashes", True)
-    assert "1 documents have passages under the hash of another text" in problem.message
+    assert "1 documents have chunks under the hash of another text" in problem.message
     report = engine.check(repair_=True)
     assert report.ok, report.problems
-    assert report.repaired[0].startswith("the passages of 1 documents were hashed anew")
+    assert report.repaired[0].startswith("the chunks of 1 documents were hashed anew")
     assert engine.embed_pending() == 1
     after = engine.embeddings.vectors_of(1, [chunk for chunk, _ in engine.corpus.chunk_ids([row.id])])[1]
     np.testing.assert_allclose(after, before, atol=2e-3)
