@@ -69,6 +69,11 @@ def bounds(part: Part, text: str, places: Places) -> tuple[int, int]:
     if start is None:
         raise PartError(f"There is no line {first}; the last is {lines.last}.", hint="Ask for fewer lines.")
     stop = None if last is None else lines.offset(last + 1)
+    if stop is not None and stop <= start:
+        raise PartError(
+            f"No text is kept of the lines {first} to {last}, such as front matter; text begins at line {lines.first}.",
+            hint="Front matter is in the metadata.",
+        )
     return start, len(text) if stop is None else stop
 
 
@@ -118,6 +123,11 @@ class Lines:
 
     def _begin(self, offset: int) -> int:
         return self._text.rfind("\n", 0, offset) + 1
+
+    @property
+    def first(self) -> int:
+        """The number of the line that the text begins with."""
+        return self._anchors[0][1]
 
     @property
     def last(self) -> int:

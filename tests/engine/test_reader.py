@@ -13,7 +13,7 @@ from reportlab.pdfgen.canvas import Canvas
 
 from localsearch.engine import Engine
 from localsearch.engine.parts import Lines, part_of, span
-from localsearch.errors import ConflictError, NotFoundError, UsageError
+from localsearch.errors import ConflictError, NotFoundError, PartError, UsageError
 from localsearch.settings import Settings
 from localsearch.types import Part, Record, Scope
 
@@ -81,6 +81,14 @@ def test_the_line_of_a_hit_is_the_line_that_is_read(shelf: tuple[Engine, Path]) 
     line = hit.location["line"]
     assert NOTES.splitlines()[line - 1] == "Celadon turns green."
     assert engine.read(hit.id, part_of(lines=str(line))).text.strip() == "Celadon turns green."
+
+
+def test_lines_of_front_matter_are_not_passed_over_in_silence(shelf: tuple[Engine, Path]) -> None:
+    engine, _ = shelf
+    with pytest.raises(PartError, match="lines 1 to 3.*text begins at line [56]"):
+        engine.read("notes.md", part_of(lines="1-3"))
+    assert engine.read("notes.md", part_of(lines="1-6")).text.strip() == "# Firing"
+    assert engine.read("notes.md").metadata["project"] == "kiln"
 
 
 def test_lines_after_the_last_are_refused(shelf: tuple[Engine, Path]) -> None:
