@@ -2,6 +2,7 @@
 # make test    .venv, install with the test tools, run the suite; make test T=tests/search runs a part of it
 # make check   ruff, mypy, import-linter
 # make docs    write the pages that are made from the code
+# make wheels  wheels with the kernels inside for Linux on x86-64 and AArch64, and the sdist, in dist/
 # make bench   measure on this machine (see benchmarks/README.md)
 # make faults  the whole fault suite; `make test` runs a part of it
 
@@ -16,7 +17,7 @@ export LOCALSEARCH_MODELS ?= $(CURDIR)/models
 
 T ?=
 
-.PHONY: serve test check docs bench bench-quick faults clean
+.PHONY: serve test check docs wheels bench bench-quick faults clean
 
 serve: $(VENV)/.installed
 	$(BIN)/python -m localsearch --home $(HOME_DIR) serve data/sample
@@ -34,6 +35,11 @@ check: $(VENV)/.developed
 docs: $(VENV)/.tested
 	LOCALSEARCH_WRITE_DOCS=1 $(BIN)/python -m pytest tests/docs
 	$(BIN)/python -m pdoc -o build/reference $(REFERENCE)
+
+wheels: $(VENV)/.tested
+	for machine in x86_64 aarch64; do \
+	  LOCALSEARCH_WHEEL=$$machine $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist . || exit 1; done
+	$(BIN)/python -m hatchling build -t sdist
 
 bench: $(VENV)/.benched
 	$(BIN)/python -m benchmarks --documents --check

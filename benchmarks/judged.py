@@ -43,17 +43,19 @@ class Judged:
         return Candidates(asked.ids, asked.lexical, asked.semantic, self.vectors[asked.rows])
 
 
-def gather(engine: Engine, dataset: Dataset) -> Judged:
-    """Take every judged query as far as fusion, and score all its candidates by late interaction."""
+def gather(engine: Engine, dataset: Dataset, rerank: bool = True) -> Judged:
+    """Take every judged query as far as fusion, and with `rerank` score all its candidates by late interaction."""
     semantic = engine.derived.semantic
     assert semantic is not None
-    asked = [_asked(engine, text, dataset.judgements[query]) for query, text in dataset.queries.items()]
+    asked = [
+        _asked(engine, text, dataset.judgements[query], rerank) for query, text in dataset.queries.items()
+    ]
     known = np.unique(np.concatenate([one.ids for one in asked]))
     placed = tuple(replace(one, rows=np.searchsorted(known, one.ids)) for one in asked)
     return Judged(dataset.name, placed, semantic.vectors.vectors_of(known))
 
 
-def _asked(engine: Engine, text: str, grades: Grades) -> Asked:
+def _asked(engine: Engine, text: str, grades: Grades, rerank: bool) -> Asked:
     semantic, searcher = engine.derived.semantic, engine.searcher
     assert semantic is not None
     context = QueryContext(SearchQuery(text, plain=True))
@@ -63,8 +65,11 @@ def _asked(engine: Engine, text: str, grades: Grades) -> Asked:
     count = searcher.ranker.settings.candidates
     gathered, _ = searcher.ranker.gather(context, plan, semantic, vector, count)
     found = gathered.candidates
-    reranking = searcher.ranker.reranker.over(context, plan.text, semantic, found.ids)
-    assert reranking is not None
+    nearness = np.zeros(len(found.ids), np.float32)
+    if rerank:
+        reranking = searcher.ranker.reranker.over(context, plan.text, semantic, found.ids)
+        assert reranking is not None
+        nearness = reranking.score(np.arange(len(found.ids)))
     assert found.semantic is not None
     assert gathered.query is not None
     assert gathered.signals is not None
@@ -78,6 +83,6 @@ def _asked(engine: Engine, text: str, grades: Grades) -> Asked:
         lexical=found.lexical,
         semantic=found.semantic,
         rows=np.empty(0, np.intp),
-        nearness=reranking.score(np.arange(len(found.ids))),
+        nearness=nearness,
         names=tuple(rows[owner].key for owner in owners),
     )

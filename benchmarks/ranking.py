@@ -1,8 +1,8 @@
-"""python -m benchmarks.ranking [--data DIR] [--reuse DIR] [--out FILE]
+"""python -m benchmarks.ranking [--data DIR] [--reuse DIR] [--out FILE] [--fusion]
 
 What each stage of ranking adds on the judged collections, through the product's own functions, with the latency beside
 it; and what its constants are worth where they were not chosen: each is chosen again on all collections but one, and
-measured on that one. With --reuse the indexes are kept in DIR, one folder for each collection, and taken from there.
+measured on that one. With --reuse the indexes are kept in DIR, one folder for each collection, and taken from there. With --fusion nothing is timed or re-ranked: minutes, not an hour.
 """
 
 from __future__ import annotations
@@ -47,15 +47,18 @@ MORE_SETS = ("xquad-zh",)
 TIMED, COLD = 100, 8
 """Queries of a collection that are timed, and that are timed with nothing kept."""
 GRID: Mapping[str, tuple[float, ...]] = {
-    "words": (0.2, 0.3, 0.4, 0.5, 0.6),
+    "words": (0.3, 0.4, 0.5, 0.6, 0.7),
     "known": (2.5, 2.75, 3.0, 3.25, 3.5),
     "power": (1.0, 1.5, 2.0, 2.5, 3.0),
+    "lead": (0.0, 0.125, 0.25, 0.5, 0.75),
+    "peak": (0.0, 0.25, 0.5, 0.75, 1.0),
     "coverage": (0.0, 0.4, 0.5, 0.6, 0.7, 0.8),
     "feedback": (0.0, 0.15, 0.3, 0.45, 0.6),
     "smoothing": (0.0, 0.15, 0.3, 0.45, 0.6),
     "rerank_weight": (0.0, 1.0, 1.5, 2.0, 2.5, 3.0),
 }
-PLAIN = replace(DEFAULT_PARAMETERS, coverage=0.0, feedback=0.0, smoothing=0.0)
+PLAIN = replace(DEFAULT_PARAMETERS, lead=0.0, peak=0.0, coverage=0.0, feedback=0.0, smoothing=0.0)
+PEAKED = replace(DEFAULT_PARAMETERS, coverage=0.0, feedback=0.0, smoothing=0.0)
 COVERED = replace(DEFAULT_PARAMETERS, feedback=0.0, smoothing=0.0)
 FED = replace(DEFAULT_PARAMETERS, smoothing=0.0)
 
@@ -117,6 +120,7 @@ STAGES = (
     Stage("semantic", by_meaning, SearchSettings(), DEFAULT_PARAMETERS, {"mode": "semantic"}),
     Stage("convex", by_both, SearchSettings(fusion="convex"), DEFAULT_PARAMETERS, {}),
     Stage("adaptive weight", adaptive(PLAIN), SearchSettings(), PLAIN, {}),
+    Stage("+ peaks", adaptive(PEAKED), SearchSettings(), PEAKED, {}),
     Stage("+ coverage", adaptive(COVERED), SearchSettings(), COVERED, {}),
     Stage("+ feedback", adaptive(FED), SearchSettings(), FED, {}),
     Stage(HYBRID, adaptive(DEFAULT_PARAMETERS), SearchSettings(), DEFAULT_PARAMETERS, {}),
@@ -178,7 +182,7 @@ def _timed(engine: Engine, text: str, options: Mapping[str, Any]) -> float:
 # -- constants chosen where they are not measured
 
 
-def left_out(found: Sequence[Judged], say: Callable[[str], None]) -> dict[str, Any]:
+def left_out(found: Sequence[Judged], say: Callable[[str], None], rerank_too: bool = True) -> dict[str, Any]:
     """Each constant chosen from its grid on all collections but one, and what that one then has; alone and together.
 
     `rerank_weight` is chosen on the ranking with rerank, the others on the one without. Figures are nDCG@10.
@@ -186,8 +190,10 @@ def left_out(found: Sequence[Judged], say: Callable[[str], None]) -> dict[str, A
     chosen: dict[str, dict[str, float]] = {judged.name: {} for judged in found}
     constants = {}
     for name, grid in GRID.items():
-        say(f"choosing {name}")
         rerank = name == "rerank_weight"
+        if rerank and not rerank_too:
+            continue
+        say(f"choosing {name}")
         scores = {
             value: [
                 quality(judged, adaptive(replace(DEFAULT_PARAMETERS, **{name: value}), rerank))
@@ -213,7 +219,7 @@ def left_out(found: Sequence[Judged], say: Callable[[str], None]) -> dict[str, A
             )
             for judged in found
         }
-        for mode in ("hybrid", "rerank")
+        for mode in (("hybrid", "rerank") if rerank_too else ("hybrid",))
     }
     return {"constants": constants, "together": together}
 
@@ -237,7 +243,9 @@ def home(reuse: Path | None, name: str) -> Iterator[Path]:
 Measured = tuple[Judged, dict[str, Any]]
 
 
-def measure(context: Context, reuse: Path | None, name: str, say: Callable[[str], None]) -> Measured | None:
+def measure(
+    context: Context, reuse: Path | None, name: str, say: Callable[[str], None], fusion_only: bool = False
+) -> Measured | None:
     """A collection gathered, and its row of figures; None when it is nowhere."""
     dataset = datasets.find(context, name)
     if dataset is None:
@@ -251,19 +259,20 @@ def measure(context: Context, reuse: Path | None, name: str, say: Callable[[str]
         if not reused:
             fill(engine, dataset)
         say(f"{name}: candidates of {len(dataset.queries)} queries")
-        judged = gather(engine, dataset)
-        say(f"{name}: latency")
-        texts = list(dataset.queries.values())[:TIMED]
+        judged = gather(engine, dataset, rerank=not fusion_only)
+        stages = [stage for stage in STAGES if not (fusion_only and stage.options.get("rerank"))]
         row = {
             "commit": machine.commit(),
             "index_reused": reused,
             "load_average": list(os.getloadavg()),
             "queries": len(judged.queries),
             "passages": engine.corpus.counts()[1],
-            "ndcg": {stage.name: quality(judged, stage.rank) for stage in STAGES},
-            "ms": latency(engine, texts),
-            "cold_ms": cold(engine, texts[:COLD]),
+            "ndcg": {stage.name: quality(judged, stage.rank) for stage in stages},
         }
+        if not fusion_only:
+            say(f"{name}: latency")
+            texts = list(dataset.queries.values())[:TIMED]
+            row |= {"ms": latency(engine, texts), "cold_ms": cold(engine, texts[:COLD])}
     return judged, row
 
 
@@ -273,20 +282,23 @@ def summary(measured: Mapping[str, Measured | None], say: Callable[[str], None])
     rows = {name: row for name, (_, row) in some.items()}
     found = [judged for name, (judged, _) in some.items() if name in ALL_SETS]
     counted = [name for name in rows if name in ALL_SETS]
-    return {
+    timed = all("ms" in row for row in rows.values())
+    stages = [stage.name for stage in STAGES if all(stage.name in row["ndcg"] for row in rows.values())]
+    figures = {
         "commit": machine.commit(),
         "machine": machine.describe(),
         "collections": rows,
         "missing": [name for name, one in measured.items() if one is None],
-        "mean": {
-            stage.name: statistics.fmean(rows[name]["ndcg"][stage.name] for name in counted)
-            for stage in STAGES
-        },
-        "ms": {stage.name: _median(rows[name]["ms"][stage.name] for name in counted) for stage in STAGES},
-        "cold_ms": _median(rows[name]["cold_ms"] for name in counted),
-        "rerank_adds_ms": _median(_added(rows[name]["ms"]) for name in counted),
-        "left_out": left_out(found, say),
+        "mean": {stage: statistics.fmean(rows[name]["ndcg"][stage] for name in counted) for stage in stages},
+        "left_out": left_out(found, say, timed),
     }
+    if timed:
+        figures |= {
+            "ms": {stage: _median(rows[name]["ms"][stage] for name in counted) for stage in stages},
+            "cold_ms": _median(rows[name]["cold_ms"] for name in counted),
+            "rerank_adds_ms": _median(_added(rows[name]["ms"]) for name in counted),
+        }
+    return figures
 
 
 def _median(samples: Iterator[list[float]]) -> float:
@@ -311,16 +323,18 @@ def markdown(figures: Mapping[str, Any]) -> str:
         f"| | {' | '.join(rows)} | mean | ms |",
         "|---|" + "---|" * (len(rows) + 2),
     ]
-    for stage in STAGES:
-        cells = [f"{row['ndcg'][stage.name]:.4f}" for row in rows.values()]
-        lines.append(
-            f"| {stage.name} | {' | '.join(cells)} | {figures['mean'][stage.name]:.4f}"
-            f" | {figures['ms'][stage.name]:.1f} |"
-        )
+    ms = figures.get("ms")
+    for stage, mean in figures["mean"].items():
+        cells = [f"{row['ndcg'][stage]:.4f}" for row in rows.values()]
+        took = f"{ms[stage]:.1f}" if ms else "–"
+        lines.append(f"| {stage} | {' | '.join(cells)} | {mean:.4f} | {took} |")
+    if ms:
+        lines += [
+            "",
+            f"rerank looks at {RERANK_DEPTH} passages and adds {figures['rerank_adds_ms']:.1f} ms (median) where their"
+            f" bits are kept; where none is, a query takes {figures['cold_ms']:.0f} ms.",
+        ]
     lines += [
-        "",
-        f"rerank looks at {RERANK_DEPTH} passages and adds {figures['rerank_adds_ms']:.1f} ms (median) where their"
-        f" bits are kept; where none is, a query takes {figures['cold_ms']:.0f} ms.",
         "",
         "Each constant chosen on the other collections, and nDCG@10 on the one left out (`rerank_weight` and `together` with"
         " rerank, the rest without); in brackets what was chosen:",
@@ -353,12 +367,16 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=machine.ROOT.parent / "shared" / "bench", metavar="DIR")
     parser.add_argument("--reuse", type=Path, metavar="DIR", help="where indexes are kept between runs")
     parser.add_argument("--out", type=Path, metavar="FILE", help="JSON; the tables go beside it")
+    parser.add_argument("--fusion", action="store_true", help="without re-ranking and latency")
     parser.add_argument("--cache", type=Path, default=default_cache(), metavar="DIR")
     parser.add_argument("--sets", nargs="+", default=[*ALL_SETS, *MORE_SETS], metavar="NAME")
     arguments = parser.parse_args()
     models = Path(os.environ.get("LOCALSEARCH_MODELS", machine.ROOT / "models"))
     context = Context(arguments.cache, arguments.data, models, FULL)
-    measured = {name: measure(context, arguments.reuse, name, context.say) for name in arguments.sets}
+    measured = {
+        name: measure(context, arguments.reuse, name, context.say, arguments.fusion)
+        for name in arguments.sets
+    }
     figures = summary(measured, context.say)
     results = machine.ROOT / "benchmarks" / "results" / "ranking"
     out = arguments.out or results / f"{machine.commit()}-{machine.name()}.json"

@@ -10,8 +10,10 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any
+
+from localsearch import days
 
 FIRST_SECOND = -62_135_596_800
 """0001-01-01 UTC, in seconds since 1970."""
@@ -77,6 +79,8 @@ def seconds(value: float) -> float | None:
 def timestamp(value: Any) -> float | None:
     """Seconds since 1970 UTC of an ISO 8601 date or time, or of a number; None for what is no date of years 1 to 9999.
 
+    A time that names no zone is one of the zone that holds, a date without a time is kept as one (`days`).
+
     >>> timestamp("1970-01-02"), timestamp("9999-12-31T23:59:59-12:00")
     (86400.0, None)
     """
@@ -86,9 +90,17 @@ def timestamp(value: Any) -> float | None:
         return seconds(value)
     try:
         when = value if isinstance(value, datetime) else datetime.fromisoformat(str(value)[:100].strip())
-        return seconds((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp())
+        return seconds(_moment(when))
     except (ValueError, OverflowError):
         return None
+
+
+def _moment(when: datetime) -> float:
+    if when.tzinfo is None and when.time() == time():
+        return when.replace(tzinfo=UTC).timestamp()
+    if when.tzinfo is None:
+        return days.instant(days.utc(when).timestamp())
+    return days.instant(when.timestamp()) if when.utcoffset() else when.timestamp()
 
 
 def moment(value: float | None) -> datetime | None:

@@ -16,7 +16,8 @@ from typing import Any, Literal, get_args, get_type_hints
 import msgspec
 import platformdirs
 
-from localsearch.errors import SettingsError
+from localsearch import days
+from localsearch.errors import FilterError, SettingsError
 
 HUB = "https://huggingface.co"
 MB = 1_000_000
@@ -38,9 +39,7 @@ class ModelSettings:
     """Which models embed and re-rank."""
 
     name: str = _setting("all-MiniLM-L6-v2", "the embedding model, as `localsearch models list` names it")
-    precision: Literal["auto", "fp32", "int8"] = _setting(
-        "auto", "of its weights; auto is int8 where the processor multiplies 8-bit safely, else fp32"
-    )
+    precision: Literal["auto", "fp32", "int8"] = _setting("auto", "of its weights; auto is int8")
     reranker: str = _setting(
         "",
         "the cross-encoder that `rerank` asks once it is installed; empty, or until then: late interaction of the"
@@ -70,6 +69,11 @@ class SearchSettings:
         "adaptive", "how words and meaning are combined"
     )
     semantic_weight: float = _setting(0.5, "share of meaning in convex, rrf and dbsf, 0 to 1")
+    about_weight: float = _setting(
+        0.5,
+        "weight of words about a document, such as tags, author, other metadata and further names of its file, beside"
+        " those of its text, 0 to 1; with 0 they are found by filters alone",
+    )
     lexical_engine: Literal["tantivy", "rank-bm25"] = _setting(
         "tantivy", "what scores BM25; rank-bm25 is the slow reference, in memory"
     )
@@ -115,7 +119,10 @@ class ExtractSettings:
     max_file_mb: int = _setting(
         200, "megabytes above which a file is not read; also of all that an archive unpacks to"
     )
-    ocr: bool = _setting(False, "recognise text in scanned pages and images")
+    ocr: Literal["auto", "on", "off"] = _setting(
+        "auto",
+        "recognise text in scanned pages and images, when all else is done; auto: where an engine is installed",
+    )
     ocr_engine: Literal["auto", "rapidocr", "tesseract"] = _setting(
         "auto",
         "what recognises it: the extra [ocr], or the program tesseract; auto: the first that is installed",
@@ -124,6 +131,10 @@ class ExtractSettings:
     memory_mb: int = _setting(1024, "memory of one of them, megabytes")
     cpu_s: int = _setting(60, "processor seconds for one file")
     wall_s: int = _setting(120, "seconds for one file")
+    recognise: Literal["now", "later"] = _constant(
+        "now", "whether a reader recognises text itself, or tells what waits for it"
+    )
+    niceness: int = _constant(0, "by how much readers give way to other programs, 0 to 19")
     max_text_mb: int = _constant(50, "million characters of text of one file")
     max_members: int = _constant(2000, "members of an archive")
     max_depth: int = _constant(3, "archives within archives")
@@ -159,10 +170,14 @@ class LimitSettings:
     local_rate: float = _constant(0.0, "`rate` for clients on this machine without a key")
     local_burst: int = _constant(1000, "`burst` for them")
     wait_s: float = _constant(2.0, "seconds that a search waits for its turn")
+    bodies_mb: int = _constant(
+        64, "megabytes of all bodies together that are not small; at least two of `documents_mb`"
+    )
     body_kb: int = _constant(1280, "kilobytes of any other request")
     query_chars: int = _constant(100_000, "characters of a query")
     results: int = _constant(100, "hits of one answer")
     offset: int = _constant(10_000, "hits that may be skipped")
+    embedding_texts: int = _constant(2048, "texts of one request for vectors")
     filter_depth: int = _constant(8, "how deep a filter nests")
     job_documents: int = _constant(100, "documents of one request from which it becomes a job")
     queued_jobs: int = _constant(32, "jobs that wait")
@@ -170,7 +185,7 @@ class LimitSettings:
     connections: int = _constant(512, "connections at once")
     header_s: float = _constant(10.0, "seconds to send a request's head")
     body_s: float = _constant(30.0, "seconds to send its body")
-    write_s: float = _constant(30.0, "seconds to take the answer")
+    write_s: float = _constant(10.0, "seconds after which an answer must be taken, or 16 kB of it a second")
     idle_s: int = _constant(60, "seconds between requests of a connection")
     shutdown_s: int = _constant(30, "seconds that an end waits for requests")
 
@@ -189,6 +204,9 @@ class ServerSettings:
     origins: tuple[str, ...] = _setting((), "origins of pages elsewhere whose scripts may call it")
     index_roots: tuple[str, ...] = _setting((), "the only folders that `POST /index` may name; empty: any")
     require_keys: bool = _setting(False, "require API keys on this machine too")
+    trust_local_users: bool = _setting(
+        False, "let every user of this machine in without a key, not only the one who runs the server"
+    )
     log: Literal["human", "json"] = _setting("human", "form of log lines")
     log_level: Literal["debug", "info", "warning", "error"] = _constant(
         "info", "from which they are written; -v, -q"
@@ -275,6 +293,11 @@ class Settings:
         }
     )
     offline: bool = _setting(False, "never connect to anything; also `--offline`, LOCALSEARCH_OFFLINE=1")
+    time_zone: str = _setting(
+        "",
+        "whose days the dates in filters and on the page are, and times in files that name no zone, such as"
+        " Europe/Berlin; empty: of this machine; a request may name another",
+    )
     audit: bool = _setting(
         True,
         "write each call of an MCP client into HOME/audit.jsonl: when, who, what, and which documents it read",
@@ -345,6 +368,11 @@ def _read(file: Path) -> dict[str, Any]:
         return tomllib.loads(file.read_text("utf-8"))
     except FileNotFoundError:
         return {}
+    except NotADirectoryError:
+        raise SettingsError(
+            f"{file.parent} is no folder, so it cannot be the home of an index.",
+            hint="Name a folder with --home.",
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file} is not valid TOML: {error}", hint="Mend or remove that file.") from error
 
@@ -358,6 +386,10 @@ def _convert(values: dict[str, Any], file: Path) -> Settings:
         raise SettingsError(
             f"{file}: {error}", hint="docs/SETTINGS.md lists each setting with its type."
         ) from error
+    try:
+        days.zone(settings.time_zone)
+    except FilterError as error:
+        raise SettingsError(f"{file}: time_zone: {error.message}", hint=error.hint) from error
     return replace(settings, notes=tuple(notes))
 
 
@@ -395,4 +427,6 @@ def _settable_within(value: Any, kind: Any, file: Path, notes: list[str], prefix
         return [_settable_within(item, inner, file, notes, prefix) for item in value]
     if isinstance(value, dict) and is_dataclass(kind):
         return _settable(value, kind, file, notes, prefix)
+    if isinstance(value, bool) and {"on", "off"} <= set(get_args(kind)):
+        return "on" if value else "off"  # as it was written while there was no third choice
     return value

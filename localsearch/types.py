@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # the processes that read files need no numpy, which takes as long to load as all else
+    import numpy as np
+    from numpy.typing import NDArray
 
 Mode = Literal["hybrid", "lexical", "semantic"]
 BlockKind = Literal["heading", "paragraph", "list", "table", "code"]
 
-Ids = NDArray[np.int64]
+Ids: TypeAlias = "NDArray[np.int64]"
 """Chunk ids, shape (n,)."""
-Vectors = NDArray[np.float32]
+Vectors: TypeAlias = "NDArray[np.float32]"
 """Unit-length embeddings, shape (n, dimensions)."""
-Scores = NDArray[np.float32]
+Scores: TypeAlias = "NDArray[np.float32]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,8 @@ class Block:
 class Extract:
     """One document read out of a file. A container (archive, mailbox) gives several, told apart by `member`.
 
-    `metadata` may hold author, created and modified (ISO 8601), language, tags and any front matter.
+    `metadata` may hold author, created and modified (ISO 8601), language, tags and any front matter. `scans` tells that
+    there are pictures of text in it that were not read.
     """
 
     text: str
@@ -57,6 +59,7 @@ class Extract:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     member: str = ""
     notes: tuple[str, ...] = ()
+    scans: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,11 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class IndexedChunk:
-    """What the lexical index is told about one chunk."""
+    """What the lexical index is told about one chunk.
+
+    `about` holds words about its document, a line for each value: tags, author and other metadata, and further names of
+    its file. They are searched with less weight than the text, and given with a document's first chunk alone.
+    """
 
     chunk_id: int
     document_id: int
@@ -79,6 +86,7 @@ class IndexedChunk:
     body: str
     path: str = ""
     language: str = ""
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +98,8 @@ class Ranking:
 
     @classmethod
     def empty(cls) -> Ranking:
+        import numpy as np
+
         return cls(np.empty(0, np.int64), np.empty(0, np.float32))
 
     def __len__(self) -> int:
@@ -185,7 +195,8 @@ class Document:
     """A document with the characters [start, stop) of its text, of which there are `length`.
 
     `location` is where `start` stands: line, page, heading and so on, as in a hit. Times are seconds since 1970,
-    `size` is in bytes. `more` is whether text of the part that was asked for follows after `stop`.
+    `size` is in bytes. `more` is whether text of the part that was asked for follows after `stop`. `left_out` is why
+    only the name of the file is known; empty for one that was read.
     """
 
     id: str
@@ -202,6 +213,7 @@ class Document:
     tags: tuple[str, ...]
     metadata: Mapping[str, Any]
     text: str
+    left_out: str = ""
     start: int = 0
     stop: int = 0
     length: int = 0
@@ -307,6 +319,10 @@ class Encoder(Protocol):
         """Word pieces of each text without special tokens, before truncation."""
         ...
 
+    def lengths(self, texts: Sequence[str], *, query: bool = False) -> list[int]:
+        """Tokens of each text with its prefix and the special tokens, before truncation to `max_tokens`."""
+        ...
+
 
 class LexicalIndex(Protocol):
     """BM25 over chunks. Derived: `seq` is the last change of the store that it holds; one that lives `in_memory`
@@ -389,8 +405,16 @@ class LexicalIndex(Protocol):
         """The word of the corpus that a misspelt one was meant to be; None when it is known or nothing is near."""
         ...
 
-    def documents_with(self, phrase: Any) -> Ids:
-        """Ids of documents with a chunk that holds one of the phrase's alternatives, ascending."""
+    def chunks_with(self, phrase: Any) -> Ids:
+        """Ids of the chunks that hold one of the phrase's alternatives, ascending."""
+        ...
+
+    def count_with(self, phrase: Any) -> int:
+        """How many chunks hold one of the phrase's alternatives."""
+        ...
+
+    def words_like(self, pattern: str, most: int) -> tuple[list[str], int]:
+        """The plain words that a pattern with * and ? stands for, commonest first, at most so many; and how many."""
         ...
 
     def close(self) -> None: ...

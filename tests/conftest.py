@@ -13,7 +13,6 @@ import pytest
 from localsearch import kernels
 from localsearch.models import ModelStore
 from localsearch.models.encoder import OnnxEncoder
-from localsearch.platform import processor
 from localsearch.settings import Settings
 
 CHECKOUT = Path(__file__).parents[1]
@@ -52,11 +51,9 @@ def encoder(model_folder: Path) -> Iterator[OnnxEncoder]:
 @pytest.fixture
 def fused() -> None:
     """Skips where our own C does not run."""
-    if not processor.has_avx512_vnni():
-        pytest.skip("needs a processor with AVX-512 VNNI")
     if kernels.library() is None:
         pytest.skip(
-            "localsearch/kernels was not built: install from the package registry, without LOCALSEARCH_KERNELS=0"
+            "localsearch/kernels was not built, or runs nowhere here: install from the package registry, without LOCALSEARCH_KERNELS=0"
         )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from localsearch.filters.language import NAME, literal, spelled
+from localsearch.filters.language import literal, spelled
+from localsearch.filters.tokens import NAME
 from localsearch.filters.tree import And, Equals, Exists, Filter, Match, Not, Or, Range, Scalar
 
 _BARE = re.compile(r"[\w./+@:-]+")

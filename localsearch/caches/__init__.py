@@ -10,7 +10,7 @@ Everything here may be deleted at any moment and costs only time. All classes ar
 
 from localsearch.caches.log import QueryLog
 from localsearch.caches.memory import ENTRY_OVERHEAD, CacheStats, MemoryCache
-from localsearch.caches.results import ResultCache, canonical
+from localsearch.caches.results import ResultCache, canonical, short_key
 from localsearch.caches.vectors import VectorCache
 
 __all__ = [
@@ -21,4 +21,5 @@ __all__ = [
     "ResultCache",
     "VectorCache",
     "canonical",
+    "short_key",
 ]

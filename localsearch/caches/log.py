@@ -15,6 +15,8 @@ from localsearch.caches.memory import Clock
 from localsearch.caches.results import canonical
 
 HALF_LIFE_S = 7 * 86_400.0
+LONGEST = 8 * 1024
+"""Bytes of a request that is remembered."""
 _LOG = """
     CREATE TABLE IF NOT EXISTS query_log (request BLOB PRIMARY KEY, score REAL NOT NULL) WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS query_log_by_score ON query_log (score);
@@ -24,7 +26,8 @@ _LOG = """
 class QueryLog:
     """How often each request was asked, weighted towards the recent, in `folder`/query-log.db.
 
-    A request is any JSON value. Its weight halves every week without being asked. At most `keep` are remembered.
+    A request is any JSON value. Its weight halves every week without being asked. At most `keep` are remembered, and
+    none of more than LONGEST bytes: nobody asks it a second time by hand.
     What is recorded stays in memory until `flush`, and what is cleared comes from neither.
     """
 
@@ -36,6 +39,8 @@ class QueryLog:
         self._fresh: dict[bytes, float] = {}
         self._lock = threading.Lock()
         self._writing = threading.Lock()
+        if self._file:
+            self._file.write("DELETE FROM query_log WHERE length(request) > ?", [(LONGEST,)])
 
     def record(self, request: Any) -> None:
         """Count one request, in memory."""
@@ -43,6 +48,8 @@ class QueryLog:
         key, weight = canonical(request), _log_weight(self._clock())
         with self._lock:
             known = self._fresh.get(key)
+            if len(key) > LONGEST or (known is None and len(self._fresh) >= self._keep):
+                return
             self._fresh[key] = weight if known is None else _add_weights(known, weight)
 
     def frequent(self, limit: int) -> list[Any]:

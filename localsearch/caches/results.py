@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Hashable
@@ -72,6 +73,15 @@ class ResultCache(Generic[V]):
                 # A moving average that forgets: one burst of writes shortens it, a quiet hour restores it.
                 self._interval = 0.7 * self._interval + 0.3 * (now - self._changed)
             self._stamp, self._changed = stamp, now
+
+
+LONGEST_KEY = 1024
+"""Bytes of a request that is itself what its answer is kept under; caches count values, not keys."""
+
+
+def short_key(request: bytes) -> bytes:
+    """The request, or the SHA-256 of a long one."""
+    return request if len(request) <= LONGEST_KEY else hashlib.sha256(request).digest()
 
 
 def canonical(request: Any) -> bytes:

@@ -165,7 +165,7 @@ def status(args: argparse.Namespace, console: Console, settings: Settings) -> in
             return _list_files(console, engine.ledger.troubled(args.list))
         state = engine.status()
         troubled = engine.ledger.troubled("failed", 20)
-        rules = list(engine.ledger.by_rule())
+        rules, held = list(engine.ledger.by_rule()), engine.held_roots()
     if console.json:
         console.result(state)
         return 0
@@ -175,13 +175,17 @@ def status(args: argparse.Namespace, console: Console, settings: Settings) -> in
     rows = [["", ""], ["home", state.home], *(["root", root] for root in state.roots)]
     rows += [["documents", f"{state.documents:,}"], ["chunks", f"{state.chunks:,}"]]
     rows += [["found by meaning", coverage], ["version", state.version or "none"]]
+    rows += [["processor", state.kernels or "no kernels: `localsearch doctor` says what to do"]]
     rows += [["last change", changed], ["on disk", f"{state.bytes / 1e6:,.1f} MB"]]
     rows += [["tokens embedded", f"{state.cost.tokens:,} in {state.cost.cpu_s:,.0f} s of processor time"]]
     rows += [[f"  elsewhere ({name})", f"${dollars:,.4f}"] for name, dollars in state.cost.hosted.items()]
     rows += [[f"files {name}", f"{count:,}"] for name, count in state.files.items()]
     rows += [[f"  {what} ({rule})", f"{count:,}"] for what, rule, count in rules]
+    rows += [["files known by name alone", f"{state.names:,}"]] if state.names else []
     rows += [["files not read whole", f"{state.noted:,}"]] if state.noted else []
     console.table(rows)
+    for path in held:
+        console.say(f"came with a backup and is not read: {path}. Confirm it with: localsearch trust")
     for row in troubled:
         console.say(f"could not be read: {row.path}: {row.reason}")
     if state.files["failed"] > len(troubled):
@@ -327,8 +331,9 @@ def watch(args: argparse.Namespace, console: Console, settings: Settings) -> int
                 engine.index(
                     args.paths, collection=args.collection, embed=embed, report=report, cancelled=interrupted
                 )
-        if not engine.ledger.roots():
-            raise UsageError("Nothing to watch.", hint="Name a folder: localsearch watch PATH")
+        if not engine.ledger.trusted_roots():
+            hint = "Confirm what the backup brought: localsearch trust" if engine.held_roots() else ""
+            raise UsageError("Nothing to watch.", hint=hint or "Name a folder: localsearch watch PATH")
         engine.start_background()
         watcher = engine.watch(told=told, note=console.say)
         console.say("Watching; Ctrl-C ends.")

@@ -28,6 +28,7 @@ _STAGES = {
     "read": "Reading",
     "words": "Words",
     "embed": "Embedding",
+    "recognise": "Recognising",
     "merge": "Vector index",
 }
 _PLAIN_EVERY_S = 10.0

@@ -90,6 +90,7 @@ def run(args: argparse.Namespace, console: Console, settings: Settings) -> int:
         "versions": models.versions,
         "backup": upkeep.backup,
         "restore": upkeep.restore,
+        "trust": upkeep.trust,
         "check": upkeep.check,
         "export": upkeep.export,
         "import": upkeep.import_file,

@@ -129,6 +129,9 @@ def _search(commands: Sub) -> None:
     parser.add_argument(
         "--min-relevance", type=float, default=0.0, metavar="R", help="leave out hits below this, from 0 to 1"
     )
+    parser.add_argument(
+        "--time-zone", default="", metavar="NAME", help="whose days dates are, such as Europe/Berlin"
+    )
     parser.add_argument("--no-cache", dest="cache", action="store_false", help="compute everything anew")
     _format(parser)
     parser.add_argument(
@@ -277,9 +280,12 @@ def _versions(commands: Sub) -> None:
 
 def _keep(commands: Sub) -> None:
     command(commands, "backup", "write one verified file of the index").add_argument("target", metavar="DEST")
-    command(commands, "restore", "bring a backup back into an empty folder").add_argument(
-        "source", metavar="SRC"
+    restoring = command(commands, "restore", "bring a backup back into an empty folder")
+    restoring.add_argument("source", metavar="SRC")
+    restoring.add_argument(
+        "--trust", action="store_true", help="read its folders and run its jobs without asking first"
     )
+    command(commands, "trust", "read the folders and run the jobs that a restore brought")
     checking = command(commands, "check", "hold the index against its database")
     checking.add_argument("--repair", action="store_true", help="rebuild what is derived and wrong")
     command(commands, "export", "write every document as JSON lines").add_argument("target", metavar="FILE")

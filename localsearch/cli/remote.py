@@ -36,6 +36,10 @@ class Remote:
         host = urlsplit(url).netloc.rpartition(":")[0]
         self.url = url.replace(host, _ANYWHERE.get(host, host), 1)
         self._locked = locked
+        token = locked.data.get("token")
+        self._headers = {"Content-Type": "application/json"}
+        if isinstance(token, str):
+            self._headers["Authorization"] = f"Bearer {token}"
         # Never through a proxy: the server is on this machine.
         self._opener = build_opener(ProxyHandler({}))
 
@@ -72,7 +76,7 @@ class Remote:
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         data = None if body is None else msgspec.json.encode(body)
-        request = Request(self.url + path, data, {"Content-Type": "application/json"}, method=method)
+        request = Request(self.url + path, data, self._headers, method=method)
         with self._explained(), self._opener.open(request, timeout=_TIMEOUT_S) as answer:
             found: dict[str, Any] = json.load(answer)
             return found

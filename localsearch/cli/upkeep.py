@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from localsearch.checked import printable
@@ -16,6 +17,7 @@ from localsearch.upkeep.backup import restore as restore_backup
 from localsearch.upkeep.doctor import examine
 from localsearch.upkeep.purge import Purged
 
+_MOST_LINES = 50
 _MARKS = {"good": "ok  ", "note": "note", "bad": "BAD "}
 
 
@@ -36,15 +38,41 @@ def backup(args: argparse.Namespace, console: Console, settings: Settings) -> in
 def restore(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     """`localsearch restore SRC`"""
     with console.progress() as report:
-        outcome = restore_backup(Path(args.source), settings.home, report)
+        outcome = restore_backup(Path(args.source), settings.home, report, trust=args.trust)
     with Engine.open(settings=settings) as engine, console.progress() as report:
         engine.rebuild(report)
     if console.json:
         console.result(outcome)
     console.say(f"{outcome.documents:,} documents are back in {settings.home}.")
-    if outcome.service:
-        console.say("So are API keys: revoke again those that were revoked since the backup.")
+    came = outcome.brought
+    if came.keys:
+        console.say("So are these keys, which open the server; revoke those that you do not know:")
+        _tell(console, came.keys)
+    waiting = (*(f"folder {path}" for path in came.roots), *(f"job {job}" for job in came.jobs))
+    if outcome.held and waiting:
+        console.say("These came with it and wait. If they are yours, confirm them with: localsearch trust")
+        _tell(console, waiting)
     return 0
+
+
+def trust(args: argparse.Namespace, console: Console, settings: Settings) -> int:
+    """`localsearch trust`"""
+    with Engine.open(settings=settings) as engine:
+        outcome = engine.trust()
+    if console.json:
+        console.result(outcome)
+    console.say(
+        f"{len(outcome.roots):,} folders are read again, {len(outcome.jobs):,} jobs run when `serve` does."
+    )
+    _tell(console, outcome.roots)
+    return 0
+
+
+def _tell(console: Console, lines: Sequence[str]) -> None:
+    for line in lines[:_MOST_LINES]:
+        console.say(f"  {line}")
+    if len(lines) > _MOST_LINES:
+        console.say(f"  and {len(lines) - _MOST_LINES:,} more")
 
 
 def check(args: argparse.Namespace, console: Console, settings: Settings) -> int:

@@ -26,6 +26,7 @@ class Catalog:
         owner = np.zeros(int(ids[-1]) + 1024 if len(ids) else 1024, np.int32)
         owner[ids] = documents
         self._owner, self._count, self._documents = owner, len(ids), None
+        self.not_embedded = self._corpus.not_embedded()
 
     @property
     def owner(self) -> NDArray[np.int32]:
@@ -71,6 +72,7 @@ class Catalog:
         owner[before] = 0
         owner[now] = table[:, 1]
         self._owner, self._count, self._documents = owner, int(np.count_nonzero(owner)), None
+        self.not_embedded = self._corpus.not_embedded()
         return np.setdiff1d(before, now), np.setdiff1d(now, before)
 
     def _grown(self, highest: int) -> NDArray[np.int32]:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Generic, TypeVar
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -256,7 +257,9 @@ class Derived:
 
     def _calibrated(self, semantic: Semantic) -> Semantic:
         values = self.embeddings.calibration(semantic.version.id)
-        return semantic if values is None else replace(semantic, calibration=Calibration(**values))
+        with suppress(msgspec.ValidationError):  # one that another program wrote is learnt anew
+            return replace(semantic, calibration=msgspec.convert(values, Calibration | None))
+        return semantic
 
     def calibrate(self, version_id: int, calibration: Calibration) -> None:
         """Keep what the cosines of a version mean, and judge by it if that version is the active one."""
@@ -267,7 +270,7 @@ class Derived:
 
     def coverage(self) -> float:
         """The share of chunks that semantic search can find, 0..1."""
-        chunks = len(self.catalog)
+        chunks = len(self.catalog) - self.catalog.not_embedded
         return (
             min(len(self.semantic.vectors) / chunks, 1.0) if chunks and self.semantic else float(not chunks)
         )

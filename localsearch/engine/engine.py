@@ -12,20 +12,25 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, Unpack
 
+from localsearch import days, kernels
+from localsearch.checked import clean
 from localsearch.derived import Derived, Semantic
 from localsearch.derived.calibrate import calibrate_if_due
 from localsearch.derived.embedder import Embedder, merge_if_needed
 from localsearch.derived.usage import Meter, Usage
 from localsearch.engine.audit import AuditLog
+from localsearch.engine.encoders import Encoders, TextKind
 from localsearch.engine.follower import Follower
 from localsearch.engine.opening import Opener
 from localsearch.engine.reader import WHOLE, Reader
 from localsearch.errors import (
     LocalSearchError,
     NotFoundError,
+    StorageError,
     UsageError,
 )
-from localsearch.indexing import Indexer, IndexJob, IndexReport
+from localsearch.indexing import Added, FileCounts, Indexer, IndexJob, IndexReport
+from localsearch.indexing.prepare import check_collection
 from localsearch.models import ModelStore
 from localsearch.platform.disk import folder_bytes, open_error
 from localsearch.platform.ownership import Ownership
@@ -43,6 +48,7 @@ from localsearch.types import (
     Record,
     Report,
     Scope,
+    Vectors,
     never,
     no_report,
 )
@@ -50,6 +56,7 @@ from localsearch.upkeep.backup import BackupReport, backup, clear_restored
 from localsearch.upkeep.check import CheckReport, check, repair
 from localsearch.upkeep.exchange import Imported, export, import_file
 from localsearch.upkeep.purge import Purged, finish, is_due, purge
+from localsearch.upkeep.trust import Brought, confirm
 from localsearch.upkeep.versions import Comparison, Versions
 from localsearch.watch import Changes, Watcher
 
@@ -60,8 +67,9 @@ _LOG = logging.getLogger("localsearch.engine")
 class Status:
     """What is indexed and how fresh: `changed` is when a document was last stored.
 
-    `noted` is how many indexed files could not be read whole. `bytes` is what the home folder takes on disk, models not
-    counted. `cost` is what embedding has taken so far.
+    `names` is how many files are known by their names alone, beside the documents; `noted`, how many indexed files
+    could not be read whole. `bytes` is what the home folder takes on disk, models not counted. `cost` is what
+    embedding has taken so far. `kernels` names the vector instructions in use, "" without any.
     """
 
     documents: int
@@ -70,6 +78,7 @@ class Status:
     semantic_coverage: float
     files: Mapping[str, int]
     noted: int
+    names: int
     version: str | None
     home: str
     bytes: int
@@ -78,6 +87,7 @@ class Status:
     roots: tuple[str, ...]
     changed: float | None
     cost: Usage
+    kernels: str
     release: str = __version__
 
 
@@ -92,6 +102,7 @@ class Engine:
         if not read_only:
             self.opener.make_home()
         self.ownership = None if read_only else Ownership(settings.home)
+        self._closed = False
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -146,6 +157,7 @@ class Engine:
         else:
             self.derived.catch_up()
         self.meter = Meter(self.embeddings, self.models.tally, self.settings.cost)
+        self.encoders = Encoders(self.models, self.derived)
         self.embedder = Embedder(self.derived, self.meter, keep_tokens=self.settings.model.keep_tokens)
         self.query_vectors = opener.query_vectors()
         self.answers = opener.answers()
@@ -158,6 +170,7 @@ class Engine:
             self.query_vectors,
             self.answers,
             opener.reranker(self.corpus),
+            days.zone(self.settings.time_zone),
         )
         self.audit = AuditLog(self.settings.home, wanted=self.settings.audit)
         self.reader = Reader(self.corpus, self.ledger)
@@ -182,12 +195,14 @@ class Engine:
 
     def close(self) -> None:
         """Stop background work at the next batch and release the index. What was confirmed is durable already."""
+        self._closed = True
         self._stop.set()
         self._wake.set()
         for thread in self._threads:
             thread.join()
         self.indexer.close()
         self.searcher.close()
+        self.encoders.close()
         self.query_vectors.close()
         self.query_log.close()
         if not self.read_only:
@@ -196,6 +211,7 @@ class Engine:
         self.derived.close()
         self.db.close()
         if self.ownership:
+            self.opener.make_private()
             self.ownership.release()
             self.ownership = None
 
@@ -222,6 +238,7 @@ class Engine:
         Whatever interrupts it, what was done stays done and the next call goes on from there. With `embed` false, or
         while background work runs, vectors follow later.
         """
+        check_collection(collection)
         job = IndexJob(
             _paths(paths),
             collection=collection,
@@ -234,18 +251,42 @@ class Engine:
         outcome = self.indexer.index(job, report, cancelled)
         if self._threads:
             self._wake.set()
-        elif embed and not dry_run and not cancelled():
-            self.embed_pending(report, cancelled)
+        elif not dry_run:
+            outcome = self._complete(outcome, embed, report, cancelled)
         return outcome
+
+    def _complete(
+        self, outcome: IndexReport, embed: bool, report: Report, cancelled: Cancelled
+    ) -> IndexReport:
+        """What follows words: vectors, then the text of scans, then its vectors."""
+        try:
+            if embed and not cancelled():
+                self.embed_pending(report, cancelled)
+        finally:
+            read = FileCounts() if cancelled() else self.indexer.recognise(report, cancelled)
+        if embed and (read.new or read.unchanged) and not cancelled():
+            self.embed_pending(report, cancelled)
+        files = outcome.files
+        found = replace(files, new=files.new + read.new, skipped=max(0, files.skipped - read.new))
+        return replace(outcome, files=found)
 
     def add(self, records: Sequence[Record], *, collection: str = "default") -> list[str]:
         """Store documents that a program sends, in place of those with the same ids; returns the ids.
 
-        On return they are durable and found by their words; their vectors follow.
+        On return they are durable and found by their words; their vectors follow. All are stored or none: UsageError
+        names the first that cannot be. `add_valid` stores the others.
         """
+        check_collection(collection)
         keys = self.indexer.add(records, collection)
         self._wake.set()
         return keys
+
+    def add_valid(self, records: Sequence[Record], *, collection: str = "default") -> Added:
+        """As `add`, but a record that cannot be stored costs only itself; the answer says which and why."""
+        check_collection(collection)
+        added = self.indexer.add_valid(records, collection)
+        self._wake.set()
+        return added
 
     def delete(self, id: str, *, collection: str = "default", purge: bool = False) -> None:
         """Delete a document, with `purge` to the last byte. Raises NotFoundError when there is none with this id."""
@@ -291,6 +332,8 @@ class Engine:
 
     def feedback(self, query: str, id: str, relevant: bool, *, collection: str = "default") -> None:
         """Record whether a document answers a query. Raises NotFoundError for a document that is not there."""
+        if not isinstance(query, str) or not query.strip():
+            raise UsageError("A judgement needs the query that was asked.", hint="Give its words.")
         if self.corpus.find(collection, id) is None:
             id = str(_paths(id)[0])
         if self.corpus.find(collection, id) is None:
@@ -299,6 +342,7 @@ class Engine:
 
     def start_background(self) -> None:
         """Encode and merge in a thread from now on, whenever there is something to do."""
+        self._check_open()
         if self._threads or self.read_only:
             return
         thread = threading.Thread(target=self._background, name="localsearch-embedding", daemon=True)
@@ -308,17 +352,29 @@ class Engine:
     def _background(self) -> None:
         while not self._stop.is_set():
             self._wake.clear()
-            try:
-                self._embed(no_report, self._stop.is_set)
-                self.background_error = None
-            except LocalSearchError as error:
-                self.background_error = f"{error.message} {error.hint}".strip()
-            except Exception as error:  # the thread goes on: what it met may be gone at its next try
-                _LOG.exception("embedding in the background")
-                self.background_error = (
-                    f"Embedding met an unexpected {type(error).__name__}; the log has the details."
-                )
-            self._wake.wait(60.0)
+            if not self._background_step():
+                self._wake.wait(60.0)
+
+    def _background_step(self) -> bool:
+        """Encode what lacks vectors, then read scans until something else is to be done; whether there is more now."""
+        try:
+            self._embed(no_report, self._stop.is_set)
+            self.background_error = None
+        except LocalSearchError as error:
+            self.background_error = f"{error.message} {error.hint}".strip()
+        except Exception as error:  # the thread goes on: what it met may be gone at its next try
+            _LOG.exception("embedding in the background")
+            self.background_error = (
+                f"Embedding met an unexpected {type(error).__name__}; the log has the details."
+            )
+        try:
+            read = self.indexer.recognise(
+                cancelled=self._stop.is_set, pause=lambda: self._stop.is_set() or self._wake.is_set()
+            )
+        except Exception:
+            _LOG.exception("reading scans in the background")
+            return False
+        return bool(read.new or read.unchanged)
 
     def watch(
         self,
@@ -330,9 +386,10 @@ class Engine:
 
         `told` hears of every update; `note` of roots that cannot be watched or read.
         """
-        roots = [
-            (collection, path_of(raw_of(path)), options) for collection, path, options in self.ledger.roots()
-        ]
+        trusted = self.ledger.trusted_roots()
+        roots = [(collection, path_of(raw_of(path)), options) for collection, path, options in trusted]
+        for path in self.held_roots():
+            note(f"{path} came with a backup and is not read. Confirm it with: localsearch trust")
         self.indexer.keep_readers()
 
         def update(changes: Changes) -> None:
@@ -353,6 +410,14 @@ class Engine:
         watcher.start()
         return watcher
 
+    def held_roots(self) -> tuple[str, ...]:
+        """Folders that a restored backup named and nobody has confirmed: they are not read."""
+        return tuple(path for _, path, how in self.ledger.roots() if how.get("held"))
+
+    def trust(self) -> Brought:
+        """Confirm what a restored backup brought: its folders are read and its jobs run from now on."""
+        return confirm(self.db, self.settings.home)
+
     # -- keeping it sound
 
     def check(self, *, repair_: bool = False, quick: bool = False, report: Report = no_report) -> CheckReport:
@@ -367,7 +432,7 @@ class Engine:
 
     def backup(self, target: str | os.PathLike[str], report: Report = no_report) -> BackupReport:
         """Write one verified file from which `restore` brings everything back; the index may be in use."""
-        return backup(self.db, Path(target), report)
+        return backup(self.db, _named(target), report)
 
     def rebuild(self, report: Report = no_report) -> None:
         """Make every derived index again from the database."""
@@ -382,11 +447,11 @@ class Engine:
 
     def export(self, target: str | os.PathLike[str], report: Report = no_report) -> int:
         """Write every document as JSON lines; returns how many."""
-        return export(self.corpus, Path(target), report)
+        return export(self.corpus, _named(target), report)
 
     def import_file(self, source: str | os.PathLike[str], report: Report = no_report) -> Imported:
         """Store every document of an export; lines that are none are refused, and told."""
-        outcome = import_file(self.indexer, Path(source), report)
+        outcome = import_file(self.indexer, _named(source), report)
         self._wake.set()
         return outcome
 
@@ -419,6 +484,10 @@ class Engine:
         self.query_log.clear()
         self.audit.forget()
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StorageError("The index is closed.", hint="Open it again.")
+
     # -- reading
 
     def search(self, query: str = "", **options: Unpack[SearchOptions]) -> Answer:
@@ -433,9 +502,28 @@ class Engine:
 
     def answer(self, query: SearchQuery) -> Answer:
         """Answer a question that is in its frozen shape already; raises what `search` does."""
+        self._check_open()
         note = self.follower.catch_up() if self.follower else ""
         answer = self.searcher.search(query)
         return replace(answer, notes=(*answer.notes, note)) if note else answer
+
+    def embed(
+        self,
+        texts: Sequence[str],
+        *,
+        kind: TextKind = "document",
+        model: str | None = None,
+        truncate: bool = False,
+        cancelled: Cancelled = never,
+    ) -> Vectors:
+        """Encode texts that are no part of the index: float32 of shape (len(texts), dimensions), each row of length 1.
+
+        The model is that of the active version, or any that is installed by name; `kind` chooses the prefix that it
+        wants. A text of more tokens than the model reads is refused unless `truncate` is set. Raises UsageError for
+        such a text and an empty one, NotFoundError for no such model, ModelMissingError, CancelledError.
+        """
+        embedded = self.encoders.embed(texts, kind=kind, model=model, truncate=truncate, cancelled=cancelled)
+        return embedded.vectors
 
     def get(self, id: str, *, collection: str = "default") -> dict[str, Any]:
         """One document with its text. Raises NotFoundError. `read` takes names, parts and what may be seen."""
@@ -486,6 +574,7 @@ class Engine:
             semantic_coverage=round(embedded / chunks, 4) if chunks else 1.0,
             files=self.ledger.counts(),
             noted=self.ledger.noted_count(),
+            names=self.corpus.names_count(),
             version=active.name if active else None,
             home=str(self.settings.home),
             bytes=folder_bytes(self.settings.home, without="models"),
@@ -494,6 +583,7 @@ class Engine:
             roots=tuple(path for _, path, _ in self.ledger.roots()),
             changed=self.db.one("SELECT max(indexed) FROM documents"),
             cost=self.meter.read(),
+            kernels=kernels.path_in_use(),
         )
 
     def why(self, path: str | os.PathLike[str]) -> list[FileRow]:
@@ -512,9 +602,12 @@ class Engine:
             f"{absolute} {what}.", hint="Index it, or a folder that holds it: localsearch index PATH"
         )
 
-    def suggest(self, prefix: str, limit: int = 8) -> list[str]:
-        """Completions of the last word of what was typed, from the corpus's own words."""
-        return self.searcher.suggest(prefix, limit)
+    def suggest(self, prefix: str, limit: int = 8, *, within: Scope | None = None) -> list[str]:
+        """Completions of the last word of what was typed, from the corpus's own words that may be seen."""
+        self._check_open()
+        if not isinstance(prefix, str):
+            raise UsageError(f"{prefix!r} is no text.", hint="Give the beginning of a word.")
+        return self.searcher.suggest(clean(prefix), limit, within)
 
 
 def _no_document(id: str, collection: str) -> NotFoundError:
@@ -536,8 +629,12 @@ def _named(path: str | os.PathLike[str]) -> Path:
 
 
 def _paths(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> tuple[Path, ...]:
-    listed = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-    if not listed:
+    listed = (
+        [paths]
+        if isinstance(paths, str | os.PathLike)
+        else list(paths if isinstance(paths, Iterable) else ())
+    )
+    if not listed or not all(isinstance(path, str | os.PathLike) for path in listed):
         raise UsageError("Nothing to index.", hint="Name at least one file or folder.")
     return tuple(map(_named, listed))
 

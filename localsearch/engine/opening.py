@@ -10,6 +10,7 @@ from localsearch.derived import Model, Semantic
 from localsearch.errors import DamagedError, ModelMissingError, ReadOnlyError
 from localsearch.lexical import open_lexical
 from localsearch.models import ModelStore
+from localsearch.platform.disk import make_private
 from localsearch.search.cross_encoder import CrossEncoderReranker
 from localsearch.search.reranker import LateInteractionReranker, Reranker
 from localsearch.settings import MB, Settings
@@ -36,26 +37,33 @@ class Opener:
             home.mkdir(parents=True, exist_ok=True, mode=0o700)
             if home.stat().st_uid == os.geteuid() and home.stat().st_mode & 0o077:
                 home.chmod(0o700)
+            (home / "vectors").mkdir(exist_ok=True, mode=0o700)
+            self.make_private()
         except OSError as error:
             raise ReadOnlyError(
                 f"{home} cannot be made: {error.strerror}", hint="Choose another with --home."
             ) from error
 
+    def make_private(self) -> None:
+        """Take all that is in the folder from others, but for models, which they may read."""
+        make_private(self.settings.home, without=self.settings.models)
+
     def lexical(self) -> LexicalIndex:
         """The BM25 index; one that is damaged, or made by another release's analyser, is made again from SQLite."""
         kind, folder = self.settings.search.lexical_engine, self.settings.home / "lexical"
+        about = self.settings.search.about_weight
         try:
-            return open_lexical(kind, folder, self.analyzer, writable=not self.read_only)
+            return open_lexical(kind, folder, self.analyzer, writable=not self.read_only, about=about)
         except DamagedError:
             return self.empty_lexical()
 
     def empty_lexical(self) -> LexicalIndex:
         """A BM25 index to fill again; what was there is dropped. A reader's is in memory."""
-        folder = self.settings.home / "lexical"
+        folder, search = self.settings.home / "lexical", self.settings.search
         if self.read_only:
-            return open_lexical("rank-bm25", folder, self.analyzer)
+            return open_lexical("rank-bm25", folder, self.analyzer, about=search.about_weight)
         shutil.rmtree(folder, ignore_errors=True)
-        return open_lexical(self.settings.search.lexical_engine, folder, self.analyzer)
+        return open_lexical(search.lexical_engine, folder, self.analyzer, about=search.about_weight)
 
     def semantic(self, version: Version) -> Semantic:
         """A version with its vector index; a damaged graph is set aside and its vectors are read from SQLite."""

@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 
 from localsearch.engine.parts import bounds, place_at
 from localsearch.errors import ConflictError, FilterError, NotFoundError
 from localsearch.filters import path_filter, to_sql
 from localsearch.scan import display
-from localsearch.store import Corpus, DocumentRow, Ledger, key_of, path_scope_sql, scope_sql
+from localsearch.store import Corpus, DocumentRow, Ledger, at_path, paths_seen, scope_sql
 from localsearch.types import Document, Documents, Part, Scope
 
 WHOLE = Part()
@@ -109,7 +109,7 @@ class Reader:
             return exact
         wheres, values = ["d.key GLOB ?"], [name]
         with suppress(FilterError):  # what is no pattern of paths may still be one of ids
-            clause, more = to_sql(path_filter(name))
+            clause, more = to_sql(path_filter(name), paths_seen(within))
             wheres.append(clause)
             values += more
         where = f"({' OR '.join(wheres)})"
@@ -175,7 +175,6 @@ class Reader:
 
     def _seen(self, row: DocumentRow, within: Scope | None) -> DocumentRow:
         """The document by a path under which it may be seen: copies of a file are one document."""
-        if not within or not within.paths:
+        if (seen := paths_seen(within)) is None:
             return row
-        path = self._corpus.paths_where([row.id], *path_scope_sql(within, "f.path")).get(row.id, row.path)
-        return row if path in (None, row.path) else replace(row, path=path, key=key_of(path, row.member))
+        return at_path(row, self._corpus.paths_where([row.id], *seen("f.path")).get(row.id))

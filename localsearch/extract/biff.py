@@ -5,12 +5,12 @@ Reference: [MS-XLS]. Only BIFF8 is walked; workbooks of Excel 95 and before have
 
 from __future__ import annotations
 
-import io
 import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from localsearch.extract.compound import compound
 from localsearch.extract.decode import clean
 from localsearch.extract.numberformat import BUILT_IN
 
@@ -32,12 +32,10 @@ class OldSheet:
 
 def read_old_sheets(data: bytes) -> dict[str, OldSheet]:
     """Sheets of a workbook by name; none where it is no BIFF8."""
-    import olefile
-
-    with olefile.OleFileIO(io.BytesIO(data)) as file:
-        if not file.exists("Workbook"):
-            return {}
-        stream = file.openstream("Workbook").read()
+    file = compound(data)
+    if not file.exists("Workbook"):
+        return {}
+    stream = file.openstream("Workbook").read()
     if len(stream) < 8 or struct.unpack_from("<HHH", stream)[::2] != (_BOF, _BIFF8):
         return {}
     codes: dict[int, str] = dict(BUILT_IN)

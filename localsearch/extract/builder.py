@@ -30,6 +30,7 @@ class Builder:
         self._path: tuple[str, ...] = ()
         self.notes: list[str] = []
         self.full = False
+        self.scans = False
 
     @property
     def empty(self) -> bool:
@@ -101,7 +102,20 @@ class Builder:
             metadata=dict(metadata or {}),
             member=member,
             notes=tuple(self.notes),
+            scans=self.scans,
         )
+
+
+def pages(numbers: list[int]) -> str:
+    """Page numbers in words: "page 3", "pages 1, 3-9"."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and runs[-1][1] == number - 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    listed = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
+    return f"page{'s' if len(numbers) > 1 else ''} {listed}"
 
 
 def _with_heading(place: Place, path: tuple[str, ...]) -> Place:

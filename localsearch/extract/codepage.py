@@ -11,8 +11,6 @@ import unicodedata
 from functools import cache
 from itertools import pairwise
 
-from localsearch.text.stopwords import STOP_WORDS
-
 SAMPLE = 64 * 1024
 JUDGED = 3000
 """Bytes of which candidates are held against each other."""
@@ -26,6 +24,7 @@ DOS = frozenset([
     "big5hkscs",
 ])  # fmt: skip
 """Code pages in which programs for DOS and Windows name files."""
+_BEYOND_ASCII = bytes(range(128, 256))
 UNSURE = 6
 """Bytes beyond ASCII that tell as much as is known of an encoding before: with fewer, the common ones lead."""
 
@@ -87,7 +86,7 @@ def likeliest(data: bytes, among: frozenset[str] | None = None) -> str:
     if not candidates or max(candidates.values()) <= 0:
         return FALLBACK if among is None else "cp437"
     judged = sample[:JUDGED]
-    beyond = sum(1 for byte in judged if byte > 127)
+    beyond = len(judged) - len(judged.translate(None, _BEYOND_ASCII))
     least = (NEAR if beyond < MUCH else NEARER) * max(candidates.values())
     told = 1 + UNSURE / max(1, beyond)
     scores = {
@@ -137,7 +136,7 @@ def prior(encoding: str) -> float:
 
 def plausibility(text: str) -> float:
     """Whether decoded text looks as people write, from near 0 to 2: about 1 where nothing speaks for or against it."""
-    beyond = sum(1 for sign in text if ord(sign) > 127)
+    beyond = len(text) - len(text.encode("ascii", "ignore"))
     if not beyond:
         return 1.0
     odd = 2.0 * len(_CONTROL.findall(text)) + _strange_signs(text) + _strays(text)
@@ -155,6 +154,8 @@ def plausibility(text: str) -> float:
 @cache
 def _function_words() -> frozenset[str]:
     """Words beyond ASCII that are among the commonest of some language."""
+    from localsearch.text.stopwords import STOP_WORDS  # with the analyzer of words, which no reader needs
+
     return frozenset(word for words in STOP_WORDS.values() for word in words if not word.isascii())
 
 

@@ -134,15 +134,20 @@ def _fits(data: bytes, encoding: str, damage: float) -> bool:
         text = data[:SAMPLE].decode(encoding, "replace")
     except (UnicodeError, ValueError):
         return False
-    beyond = sum(1 for sign in text if ord(sign) > 127)
+    beyond = _beyond_ascii(text)
     return text.count("\ufffd") <= max(1, damage * beyond) and beyond > 1
+
+
+def _beyond_ascii(text: str) -> int:
+    """How many of its signs are none of ASCII."""
+    return len(text) - len(text.encode("ascii", "ignore"))
 
 
 def _cut_utf8(data: bytes) -> str:
     """UTF-8 with a few bytes damaged is still UTF-8, and not a Latin alphabet of odd letters."""
     text = data[:SAMPLE].decode("utf-8", "replace")
     damaged = text.count("\ufffd")
-    beyond = sum(1 for sign in text if ord(sign) > 127) - damaged
+    beyond = _beyond_ascii(text) - damaged
     return "utf-8" if damaged * 4 < beyond else ""
 
 

@@ -30,8 +30,9 @@ def read_image(source: Source) -> list[Extract]:
         if builder.empty:
             raise
         builder.notes.append(error.message)
+        builder.scans = error.data["rule"] == "image"
     if builder.empty:
-        raise failure("no-text", "an image in which no text was recognised")
+        raise failure("empty", "an image in which no text was recognised")
     return [builder.extract("image", title=title or None, metadata=metadata)]
 
 

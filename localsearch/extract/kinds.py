@@ -246,6 +246,16 @@ def detect(name: str, head: bytes) -> str:
     return _textual(name, suffix, by_name, head)
 
 
+def type_by_name(name: str) -> str:
+    """Type word for a file of which only the name is known: that of its ending, or the ending itself.
+
+    >>> type_by_name("beach.JPG"), type_by_name("film.mkv"), type_by_name("README")
+    ('image', 'mkv', 'file')
+    """
+    suffix = suffix_of(name)
+    return _BY_SUFFIX.get(suffix, "") or suffix or "file"
+
+
 def language_of(name: str, head: str = "") -> str:
     """Programming or markup language of a source file, by name, else by its first line; "" if unknown."""
     base = PurePosixPath(name).name.lower()

@@ -9,8 +9,8 @@ from localsearch.settings import MB, ExtractSettings
 
 HINTS = {
     "empty": "There is nothing to index.",
-    "no-text": "If it holds scanned pages, pip install 'localsearch[ocr]' (or tesseract) and set extract.ocr.",
-    "image": "pip install 'localsearch[ocr]', or install tesseract, and switch on extract.ocr to read text in images.",
+    "no-text": "If it holds scanned pages, pip install 'localsearch[ocr]', or install tesseract.",
+    "image": "pip install 'localsearch[ocr]', or install tesseract, to read text in images.",
     "binary": "Nothing to do: it holds no text.",
     "encrypted": "Remove its password, or index an unprotected copy.",
     "damaged": "Try to open it in its own program, and save it again.",
@@ -46,6 +46,7 @@ class Limits:
     depth: int
     ocr: bool
     ocr_engine: str = "auto"
+    ocr_later: bool = False
     cpu_s: int = 60
 
     @classmethod
@@ -55,7 +56,8 @@ class Limits:
             unpacked=settings.max_file_mb * MB,
             members=settings.max_members,
             depth=settings.max_depth,
-            ocr=settings.ocr,
+            ocr=settings.ocr != "off",
             ocr_engine=settings.ocr_engine,
+            ocr_later=settings.recognise == "later",
             cpu_s=settings.cpu_s,
         )

@@ -33,6 +33,7 @@ _NAMED = range(0x8000, 0x10000)
 _INTERNAL = re.compile(r"/o=|/cn=|\A(?:SMTP|EX|FAX|IPM\.[\w.]*|\d+\.\d+)\Z", re.I)
 """What Outlook notes for itself: directory names, kinds of addresses, versions."""
 _EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
+_WINDOW = 4096
 _RTF_START = (
     b"{\\rtf1\\ansi\\mac\\deff0\\deftab720{\\fonttbl;}{\\f0\\fnil \\froman \\fswiss \\fmodern \\fscript "
     b"\\fdecor MS Sans SerifSymbolArialTimes New RomanCourier{\\colortbl\\red0\\green0\\blue0\r\n\\par "
@@ -193,28 +194,25 @@ def unpacked_rtf(data: bytes) -> bytes:
 
 
 def _unpacked(data: bytes, size: int) -> bytes:
-    window = bytearray(_RTF_START.ljust(4096, b"\0"))
-    at, result, write = 0, bytearray(), len(_RTF_START)
-    while at < len(data) and len(result) < size:
+    """Undo the compression ([MS-OXRTFCP] 3.1.3.2): what the window held before its start is zeros."""
+    out = bytearray(_WINDOW) + _RTF_START
+    begins = len(out)
+    at, end = 0, begins + size
+    while at < len(data) and len(out) < end:
         flags = data[at]
         at += 1
         for bit in range(8):
             if not flags >> bit & 1:
-                run = data[at : at + 1]
+                out += data[at : at + 1]
                 at += 1
-            else:
-                pair = int.from_bytes(data[at : at + 2], "big")
-                at += 2
-                begin, length = pair >> 4, (pair & 15) + 2
-                if begin == write % 4096 or at > len(data):
-                    return bytes(result[:size])
-                run = b""
-                for step in range(length):
-                    sign = window[(begin + step) % 4096]
-                    window[(write + step) % 4096] = sign
-                    run += bytes([sign])
-            for step, sign in enumerate(run):
-                window[(write + step) % 4096] = sign
-            write += len(run)
-            result += run
-    return bytes(result[:size])
+                continue
+            at += 2
+            if at > len(data):
+                return bytes(out[begins:end])
+            pair = data[at - 2] << 8 | data[at - 1]
+            back, length = (len(out) - (pair >> 4)) % _WINDOW, (pair & 15) + 2
+            if not back:
+                return bytes(out[begins:end])
+            run = out[-back:][:length]
+            out += (run * length)[:length] if len(run) < length else run
+    return bytes(out[begins:end])

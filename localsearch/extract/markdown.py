@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator
-from typing import Any
 
 from localsearch.extract.decode import decode
-from localsearch.extract.fields import front_matter
+from localsearch.extract.front import read_front
 from localsearch.extract.plain import cut, line_starts
 from localsearch.types import Block, BlockKind, Extract, Place
 
@@ -18,8 +16,6 @@ PARSED = 2_000_000
 LONGEST_HEADING = 1000
 """Characters of a heading's source that are looked at."""
 
-_FRONT_YAML = re.compile(r"\A---[ \t]*\n(.{0,65536}?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.S)
-_FRONT_TOML = re.compile(r"\A\+\+\+[ \t]*\n(.{0,65536}?)\n\+\+\+[ \t]*(?:\n|\Z)", re.S)
 _INLINE = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|[*_`]{1,3}|\s*\{#[^}]*\}\s*$|(?:^|\s+)#+\s*$")
 _EMBEDDED = re.compile(r"data:[\w/+.;=-]{0,100};base64,[A-Za-z0-9+/=]{64,}")
 _KINDS: dict[str, BlockKind] = {
@@ -37,33 +33,12 @@ _KINDS: dict[str, BlockKind] = {
 def read_markdown(data: bytes, limit: int) -> Extract:
     """Markdown with its source kept as text; front matter becomes metadata instead, its title the title."""
     source, notes = cut(_EMBEDDED.sub("data:", decode(data)[0]), limit)
-    metadata, start = _front(source)
+    metadata, start, lost = read_front(source)
     text = source[start:]
     title = str(metadata.pop("title", "") or "")
     blocks = tuple(_blocks(text, source.count("\n", 0, start))) if text.strip() else ()
     first = next((block.place.heading[-1] for block in blocks if block.kind == "heading"), "")
-    return Extract(text, "markdown", title or first, blocks, metadata, notes=notes)
-
-
-def _front(text: str) -> tuple[dict[str, Any], int]:
-    """Front matter as metadata, and where the body starts."""
-    for pattern, parse in ((_FRONT_YAML, _yaml), (_FRONT_TOML, tomllib.loads)):
-        match = pattern.match(text)
-        if match is None:
-            continue
-        try:
-            values = parse(match.group(1))
-        except Exception:  # what a YAML constructor may raise on damaged values has no common type
-            return {}, 0
-        if isinstance(values, dict):
-            return front_matter(values), match.end()
-    return {}, 0
-
-
-def _yaml(text: str) -> Any:
-    import yaml
-
-    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return Extract(text, "markdown", title or first, blocks, metadata, notes=(*notes, *lost))
 
 
 def _blocks(text: str, above: int) -> Iterator[Block]:

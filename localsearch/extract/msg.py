@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import struct
 from typing import TYPE_CHECKING, Any
 
+from localsearch.extract.compound import compound
 from localsearch.extract.limits import failure
 from localsearch.extract.mapi import DISPLAY_NAME, FILE_DATA, FILE_NAME, LONG_FILE_NAME, Letter, value_of
 from localsearch.extract.outlook import letter_extracts
@@ -24,11 +24,8 @@ _INLINE = frozenset([0x02, 0x03, 0x0A, 0x0B, 0x40])
 
 def read_msg(source: Source) -> list[Extract]:
     """An Outlook message with what is attached to it."""
-    import olefile
-
     try:
-        with olefile.OleFileIO(io.BytesIO(source.data)) as file:
-            letter = _Reader(file).letter((), 32)
+        letter = _Reader(compound(source.data)).letter((), 32)
     except (OSError, struct.error, IndexError, ValueError) as error:
         raise failure("damaged", f"no readable Outlook message: {error}") from None
     return letter_extracts(source, letter, None, "msg", "")

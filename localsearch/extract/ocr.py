@@ -18,7 +18,7 @@ from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from localsearch.extract.builder import Builder
+from localsearch.extract.builder import Builder, pages
 from localsearch.extract.decode import clean
 from localsearch.extract.limits import Limits, failure
 from localsearch.types import Place
@@ -32,8 +32,9 @@ LONGEST_SIDE = 4000
 """Pixels of the longer side of a picture that is looked at; a larger one is made smaller."""
 SHARE_OF_TIME = 0.7
 """Share of the processor time for a file after which no further page is begun, so that what was read is kept."""
-OFF = "text recognition is off: pip install 'localsearch[ocr]' and set extract.ocr = true"
+OFF = "text recognition is off: set extract.ocr = \"auto\" and pip install 'localsearch[ocr]'"
 MISSING = "no text recognition is installed: pip install 'localsearch[ocr]', or install the program tesseract"
+WAITING = "text recognition follows when all else is read and embedded"
 _UPRIGHT = 0.9
 """Mean certainty of recognised lines from which a picture is taken to stand upright."""
 
@@ -51,14 +52,16 @@ def engine(limits: Limits) -> str:
 
 
 def why_not(limits: Limits) -> str:
-    """Why nothing is recognised, and what to do."""
-    return MISSING if limits.ocr else OFF
+    """Why nothing is recognised now, and what to do."""
+    if not limits.ocr:
+        return OFF
+    return WAITING if engine(limits) else MISSING
 
 
 def recognise(image: bytes, limits: Limits) -> str:
     """Text in an image file's bytes; ExtractionError when there is no engine, or it refuses the image."""
     name = engine(limits)
-    if not name:
+    if not name or limits.ocr_later:
         raise failure("image", f"an image; {why_not(limits)}")
     return "\n\n".join(text for text in map(_READERS[name], _frames(image)) if text)
 
@@ -72,37 +75,35 @@ def recognise_pages(
     time, are told in a note.
     """
     name = engine(limits)
-    if not name:
-        builder.notes.append(f"{told(numbers)}: {why_not(limits)}")
+    if not name or limits.ocr_later:
+        builder.notes.append(f"{scans(numbers)}: {why_not(limits)}")
+        builder.scans = True
         return
     deadline = time.process_time() + SHARE_OF_TIME * limits.cpu_s
     blank: list[int] = []
     for index, number in enumerate(numbers):
         if index and time.process_time() + children_s() > deadline:
             builder.notes.append(
-                f"{told(numbers[index:])}: not read in the time for a file; raise extract.cpu_s"
+                f"{scans(numbers[index:])}: not read in the time for a file; raise extract.cpu_s"
             )
             break
-        text = recognise(draw(number, DOTS_PER_INCH[name]), limits)
+        try:
+            text = recognise(draw(number, DOTS_PER_INCH[name]), limits)
+        except (
+            Exception
+        ) as error:  # what was read before it is kept; an engine without memory raises what it likes
+            reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+            builder.notes.append(f"{scans(numbers[index:])}: text recognition failed: {reason[0][:200]}")
+            break
         builder.add(text, place=Place(page=number))
         blank += [] if text.strip() else [number]
     if blank:
-        builder.notes.append(f"{told(blank)}: no text was recognised")
+        builder.notes.append(f"{scans(blank)}: no text was recognised")
 
 
-def told(numbers: list[int]) -> str:
-    """Page numbers as people write them.
-
-    Example: `told([3, 4, 5, 9])` is `"pages 3-5, 9 are scans"`.
-    """
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    shown = ", ".join(f"{first}-{last}" if last > first else f"{first}" for first, last in runs)
-    return f"pages {shown} are scans" if len(numbers) > 1 else f"page {shown} is a scan"
+def scans(numbers: list[int]) -> str:
+    """Which pages are scans, in words: "pages 3-5, 9 are scans"."""
+    return f"{pages(numbers)} {'are scans' if len(numbers) > 1 else 'is a scan'}"
 
 
 def children_s() -> float:

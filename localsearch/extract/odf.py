@@ -54,6 +54,7 @@ _HEADERS = frozenset(
 )
 _APART = frozenset([f"{TEXT}note", f"{OFFICE}annotation", f"{TEXT}ruby-text", f"{TEXT}p", f"{TEXT}h"])
 _PARAGRAPHS = frozenset([_P, _H, f"{TEXT}ruby-text"])
+_STYLES_ROOT = re.compile(rb"<office:document-styles\b[^>]*>")
 _BLANKS = re.compile("[ \\t\\r\\n]+")
 _MANY_SPACES = 1000
 LONGEST_HEADING = 1000
@@ -134,7 +135,7 @@ class Document:
         if "content.xml" not in package:
             raise failure("damaged", "it has no content.xml")
         try:
-            return package.tree("content.xml")
+            return package.tree("content.xml", _without_formats)
         except ExtractionError:
             if b"encryption-data" in self.part("META-INF/manifest.xml"):
                 raise failure("encrypted", "it asks for a password") from None
@@ -151,7 +152,7 @@ class Document:
         """Where the masters of pages are defined."""
         if self._package is None:
             return [self.content]
-        root = self._package.optional("styles.xml") if "styles.xml" in self._package else None
+        root = self._package.optional("styles.xml", _masters) if "styles.xml" in self._package else None
         return [] if root is None else [root]
 
     def inner(self, name: str) -> Element | None:
@@ -329,6 +330,24 @@ def _rows(table: Element) -> Iterator[Element]:
             yield child
         elif child.tag in (f"{TABLE}table-header-rows", f"{TABLE}table-rows", f"{TABLE}table-row-group"):
             yield from _rows(child)
+
+
+def _without_formats(content: bytes) -> bytes:
+    """A content part without its fonts and formats, which are most of it in short documents; titles' styles stay."""
+    head, begins, rest = content.partition(b"<office:automatic-styles>")
+    formats, ends, body = rest.partition(b"</office:automatic-styles>")
+    if not ends or b'"Title"' in formats:
+        return content
+    return head + begins + ends + body
+
+
+def _masters(styles: bytes) -> bytes:
+    """A part of styles without all but its masters of pages, which alone hold text."""
+    root = _STYLES_ROOT.search(styles)
+    masters = styles.find(b"<office:master-styles")
+    if root is None or masters < root.end():
+        return styles
+    return styles[: root.end()] + styles[masters:]
 
 
 def _squeezed(text: str | None) -> str:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from html import unescape
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
@@ -22,6 +23,8 @@ MOST_ELEMENTS = 1_500_000
 
 _STRICT = re.compile(rb"http://purl\.oclc\.org/ooxml/(\w+)/(\w+)")
 _TRANSITIONAL = rb"http://schemas.openxmlformats.org/\1/2006/\2"
+_RELATIONSHIP = re.compile(r"<(?:\w+:)?Relationship\s([^>]*)>")
+_ATTRIBUTE = re.compile(r"""(\w+)\s*=\s*("[^"]*"|'[^']*')""")
 RELATION_ID = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 
 
@@ -78,23 +81,36 @@ class Package:
             self.notes.append(f"{name} could not be unpacked to its end: {error}")
         yield rest
 
-    def tree(self, name: str) -> Element:
-        """A part as XML, strict namespaces as transitional ones; a broken one up to where it breaks."""
-        data = self.read(name)
+    def tree(self, name: str, shortened: Callable[[bytes], bytes] = bytes) -> Element:
+        """A part as XML, strict namespaces as transitional ones; a broken one up to where it breaks.
+
+        `shortened` leaves out of its bytes what need not be parsed.
+        """
+        data = shortened(self.read(name))
         root, error = parse(data, name)
         if error:
             self.notes.append(f"{name} is no well-formed XML ({error}); it was read up to there")
         return root
 
-    def optional(self, name: str) -> Element | None:
+    def optional(self, name: str, shortened: Callable[[bytes], bytes] = bytes) -> Element | None:
         """A part as XML, or None with a note where it is missing or unreadable."""
         try:
-            return self.tree(name)
+            return self.tree(name, shortened)
         except KeyError:
             self.notes.append(f"its part {name} is missing")
         except ExtractionError as error:
             self.notes.append(f"{name} was not read: {error.message}")
         return None
+
+    def optional_bytes(self, name: str) -> bytes:
+        """A part's bytes, or none with a note where it is missing or unreadable."""
+        try:
+            return self.read(name)
+        except KeyError:
+            self.notes.append(f"its part {name} is missing")
+        except ExtractionError as error:
+            self.notes.append(f"{name} was not read: {error.message}")
+        return b""
 
     def relations(self, name: str = "") -> dict[str, Relation]:
         """Relationships of a part, by id; those of the package itself without a name."""
@@ -117,16 +133,25 @@ class Package:
     def _read_relations(self, name: str, folder: str) -> dict[str, Relation]:
         if name not in self:
             return {}
-        root = self.optional(name)
         found: dict[str, Relation] = {}
-        for one in root if root is not None else ():
+        for one in self._relationships(name):
             external = one.get("TargetMode") == "External"
             target = one.get("Target", "")
             if not external:
-                target = posixpath.normpath(posixpath.join("/", folder, unquote(target).replace("\\", "/")))
+                target = _resolved(folder, target)
             kind = one.get("Type", "").rpartition("/")[2]
             found[one.get("Id", "")] = Relation(kind, target.lstrip("/"), external)
         return found
+
+    def _relationships(self, name: str) -> Iterator[dict[str, str]]:
+        """Attributes of each relationship in a part: a flat list, which needs no tree where its bytes are ASCII's."""
+        data = self.optional_bytes(name)
+        if b"\0" in data or b"<!" in data:
+            root = self.optional(name)
+            yield from (one.attrib for one in (root if root is not None else ()))
+            return
+        for one in _RELATIONSHIP.findall(data.decode("utf-8", "replace")):
+            yield {key: unescape(value[1:-1]) for key, value in _ATTRIBUTE.findall(one)}
 
 
 def parse(data: bytes, name: str) -> tuple[Element, str]:
@@ -166,6 +191,14 @@ def _beginning(data: bytes, name: str, error: str) -> Element:
         raise failure("damaged", f"{name} is no valid XML: {error}")
     builder.start("cut", {})  # hands over the text before the break, which the builder still holds
     return roots[0]
+
+
+def _resolved(folder: str, target: str) -> str:
+    """The name of the part that a relationship of a part in `folder` points to."""
+    target = unquote(target).replace("\\", "/") if "%" in target or "\\" in target else target
+    if target[:1].isalnum() and "/." not in target and "//" not in target:
+        return f"{folder}/{target}"
+    return posixpath.normpath(posixpath.join("/", folder, target))
 
 
 def _key(name: str) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from xml.etree import ElementTree
 
+from localsearch.extract.compound import compound
 from localsearch.extract.decode import clean
 from localsearch.extract.fields import front_matter
 from localsearch.extract.limits import failure
@@ -106,10 +107,7 @@ def _xml(data: bytes) -> Iterator[tuple[str, str]]:
 
 
 def _ole(data: bytes) -> Iterator[tuple[str, Any]]:
-    import olefile
-
-    with olefile.OleFileIO(io.BytesIO(data)) as file:
-        own = file.get_metadata()
+    own = compound(data).get_metadata()
     page = own.codepage or 1252
     for field, value in (
         ("title", own.title),
@@ -137,12 +135,10 @@ def _in_code_page(value: bytes, page: int) -> str:
 
 def asks_for_password(data: bytes) -> bool:
     """Whether an Excel 97 workbook has a FILEPASS record ([MS-XLS] 2.4.117) after its first record."""
-    import olefile
-
     try:
-        with olefile.OleFileIO(io.BytesIO(data)) as file:
-            name = next(name for name in ("Workbook", "Book") if file.exists(name))
-            head = file.openstream(name).read(512)
+        file = compound(data)
+        name = next(name for name in ("Workbook", "Book") if file.exists(name))
+        head = file.openstream(name).read(512)
     except (StopIteration, OSError, ValueError):
         return False
     at = 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from localsearch.errors import ExtractionError
 from localsearch.extract.annotations import NONE, attached_file, page_annotations, unsaid, xfa_text
-from localsearch.extract.builder import Builder
+from localsearch.extract.builder import Builder, pages
 from localsearch.extract.decode import clean
 from localsearch.extract.fields import front_matter
 from localsearch.extract.image import read_page_images
@@ -96,6 +96,8 @@ class _Reader:
         self._files += _embedded(document)
         inside = list(self._members())
         if builder.empty and not any(extract.text for extract in inside):
+            if builder.scans:
+                raise failure("image", f"{_without_text(len(document))}; {builder.notes[-1]}")
             raise failure("no-text", _without_text(len(document)))
         title, metadata = _metadata(document)
         title = title or _largest_words(document)
@@ -172,18 +174,6 @@ def _embedded(document: pdfium.PdfDocument) -> Iterator[tuple[str, bytes]]:
 
 def _without_text(pages: int) -> str:
     return f"{pages} page{'s' if pages != 1 else ''} without text: images or drawings only, or blank"
-
-
-def pages(numbers: list[int]) -> str:
-    """Page numbers in words: "page 3", "pages 1, 3-9"."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and runs[-1][1] == number - 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    listed = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
-    return f"page{'s' if len(numbers) > 1 else ''} {listed}"
 
 
 def _text(page: pdfium.PdfPage) -> str:

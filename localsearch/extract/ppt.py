@@ -6,12 +6,13 @@ the order of the show and what earlier saves left in the file is not read.
 
 from __future__ import annotations
 
-import io
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from localsearch.extract.builder import Builder
+from localsearch.extract.compound import compound
 from localsearch.extract.decode import clean
 from localsearch.extract.limits import failure
 from localsearch.extract.packages import own_title, properties
@@ -29,10 +30,10 @@ _TITLES = (0, 6)
 _WORD_ART, _DESCRIPTION = 0x00C0, 0x0381
 _ENCRYPTED = 0xF3D1C4DF
 _DEEPEST = 100
+_HEAD = struct.Struct("<HHI")
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
+class _Record(NamedTuple):
     kind: int
     instance: int
     container: bool
@@ -73,18 +74,16 @@ def read_ppt(source: Source) -> list[Extract]:
 
 def _streams(data: bytes) -> tuple[bytes, bytes]:
     """The stream of the document, and the one that tells where its last save begins."""
-    import olefile
-
     try:
-        with olefile.OleFileIO(io.BytesIO(data)) as file:
-            if file.exists("EncryptedSummary") or file.exists("EncryptedPackage"):
-                raise failure("encrypted", "it asks for a password")
-            if not file.exists("PowerPoint Document"):
-                old = file.exists("PP40") or file.exists("PowerPoint")
-                reason = "it was written by PowerPoint 95 or before" if old else "it holds no presentation"
-                raise failure("unsupported", reason)
-            user = file.openstream("Current User").read() if file.exists("Current User") else b""
-            return file.openstream("PowerPoint Document").read(), user
+        file = compound(data)
+        if file.exists("EncryptedSummary") or file.exists("EncryptedPackage"):
+            raise failure("encrypted", "it asks for a password")
+        if not file.exists("PowerPoint Document"):
+            old = file.exists("PP40") or file.exists("PowerPoint")
+            reason = "it was written by PowerPoint 95 or before" if old else "it holds no presentation"
+            raise failure("unsupported", reason)
+        user = file.openstream("Current User").read() if file.exists("Current User") else b""
+        return file.openstream("PowerPoint Document").read(), user
     except (OSError, struct.error, IndexError, ValueError) as error:
         raise failure("damaged", f"could not be read: {error}") from None
 
@@ -294,6 +293,6 @@ class _Show:
     def _record(self, offset: int) -> _Record | None:
         if offset < 0 or offset + 8 > len(self._data):
             return None
-        head, kind, size = struct.unpack_from("<HHI", self._data, offset)
+        head, kind, size = _HEAD.unpack_from(self._data, offset)
         end = min(offset + 8 + size, len(self._data))
         return _Record(kind, head >> 4, head & 0xF == 0xF, offset + 8, end)

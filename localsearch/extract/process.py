@@ -157,7 +157,9 @@ class Worker:
             raise failure("crash", f"its reader answered nonsense: {error}") from None
         if reply.leaving:
             self.stop()
-        return failure(reply.rule, clean(reply.reason)) if reply.rule else found
+        if reply.rule:
+            raise failure(reply.rule, clean(reply.reason))
+        return found
 
     def _receive(self, deadline: float) -> wire.Reply:
         assert self._connection is not None

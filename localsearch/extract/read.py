@@ -28,6 +28,7 @@ from localsearch.extract import (
     word,
     zim,
 )
+from localsearch.extract.compound import forget
 from localsearch.extract.headed import read_rst, read_tex
 from localsearch.extract.html import read_html
 from localsearch.extract.kinds import HEAD, detect
@@ -48,7 +49,10 @@ Reader = Callable[[Source], list[Extract]]
 def read(contents: bytes, name: str, limits: Limits) -> list[Extract]:
     """The documents in a file's bytes; ExtractionError with a rule when there are none to be had."""
     budget = Budget(limits.unpacked, limits.members)
-    found = distinct(read_source(Source(contents, name, limits, budget, read_source)))
+    try:
+        found = distinct(read_source(Source(contents, name, limits, budget, read_source)))
+    finally:
+        forget()
     if not any(extract.text.strip() for extract in found):
         raise failure("empty", "it holds only white space")
     return found

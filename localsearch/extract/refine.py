@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 
+from localsearch.extract.compound import compound
 from localsearch.extract.limits import failure
 from localsearch.extract.source import Source
 
@@ -45,11 +46,8 @@ def _inside_zip(source: Source) -> str:
 
 
 def _inside_ole(source: Source) -> str:
-    import olefile
-
     try:
-        with olefile.OleFileIO(io.BytesIO(source.data)) as file:
-            streams = {entry[0] for entry in file.listdir()}
+        streams = {entry[0] for entry in compound(source.data).listdir()}
     except Exception:  # a damaged container is told so by the reader of the type its name tells
         return ""
     if "encryptedpackage" in {stream.lower() for stream in streams}:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 
 from localsearch.extract.numberformat import shown
 
@@ -24,7 +25,8 @@ def one_line(cell: object) -> str:
     return cell.isoformat() if isinstance(cell, date) else " ".join(str(cell).split())
 
 
-def formatted(cell: object, code: str) -> str:
+@lru_cache(20_000, typed=True)
+def formatted(cell: Hashable, code: str) -> str:
     """A number as its format shows it, the raw one in brackets where it reads otherwise; dates the other way round."""
     raw = one_line(cell)
     seen = shown(cell, code)

@@ -11,6 +11,7 @@ from localsearch.errors import ExtractionError
 from localsearch.extract.biff import OldSheet, read_old_sheets
 from localsearch.extract.builder import Builder
 from localsearch.extract.decode import clean
+from localsearch.extract.embedded import embedded
 from localsearch.extract.limits import failure
 from localsearch.extract.opc import Package
 from localsearch.extract.packages import OLE, asks_for_password, own_title, properties, properties_of
@@ -50,9 +51,10 @@ def read_xlsx(source: Source) -> list[Extract]:
         builder.rows(_rows(book, workbook, sheet, builder.notes))
         for text, row in workbook.texts(sheet):
             builder.beside(text, row)
+    inside = embedded(source, package)
     builder.notes += package.notes
     title, metadata = properties_of(package.read, "docProps/core.xml")
-    return [builder.finish("xlsx", title, metadata)]
+    return [builder.finish("xlsx", title, metadata, any(extract.text for extract in inside)), *inside]
 
 
 def read_xls(source: Source) -> list[Extract]:
@@ -113,9 +115,9 @@ class _Sheets(Builder):
             self.add(clean(text), place=Place(sheet=self._name, row=row))
             self._filled = True
 
-    def finish(self, kind: str, title: str, metadata: Mapping[str, Any]) -> Extract:
-        """The extract; ExtractionError for empty sheets whose names a program made up."""
-        if not self._filled and all(_MADE_UP.fullmatch(name) for name in self._names):
+    def finish(self, kind: str, title: str, metadata: Mapping[str, Any], holds_more: bool = False) -> Extract:
+        """The extract; ExtractionError for empty sheets whose names a program made up, with nothing else inside."""
+        if not self._filled and not holds_more and all(_MADE_UP.fullmatch(name) for name in self._names):
             raise failure("no-text", "its sheets hold no cells with content")
         return self.extract(kind, title=own_title(title) or None, metadata=metadata)
 

@@ -12,6 +12,7 @@ from localsearch.errors import ExtractionError
 from localsearch.extract.builder import Builder
 from localsearch.extract.decode import clean
 from localsearch.extract.drawing import COMPATIBILITY, A, alternative, graphics, paragraphs, replacements
+from localsearch.extract.embedded import embedded
 from localsearch.extract.limits import failure
 from localsearch.extract.opc import RELATION_ID, Element, Package
 from localsearch.extract.packages import OLE, own_title, properties_of
@@ -46,12 +47,13 @@ def read_pptx(source: Source) -> list[Extract]:
     builder.leave_headings()
     for text in _behind(package, slides):
         builder.add(text, joint="\n")
+    inside = embedded(source, package)
     builder.notes += package.notes
-    if builder.empty:
+    if builder.empty and not any(extract.text for extract in inside):
         raise failure("no-text", "its slides hold no text: pictures or embedded objects only, or nothing")
     title, metadata = properties_of(package.read, "docProps/core.xml")
     metadata["slides"] = len(slides)
-    return [builder.extract("pptx", title=own_title(title), metadata=metadata)]
+    return [builder.extract("pptx", title=own_title(title), metadata=metadata), *inside]
 
 
 def _slides(package: Package, main: str) -> list[str]:

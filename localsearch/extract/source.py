@@ -57,7 +57,9 @@ def read_member(source: Source, data: bytes, name: str, place: Place | None = No
 
 def unread(member: str, error: ExtractionError, kind: str = "") -> Extract:
     """A member that could not be read, with the reason as its note."""
-    return Extract("", kind or str(error.data["rule"]), member=member, notes=(f"{member}: {error.message}",))
+    rule = str(error.data["rule"])
+    note = f"{member}: {error.message}"
+    return Extract("", kind or rule, member=member, notes=(note,), scans=rule == "image")
 
 
 def clean_name(name: str) -> str:

@@ -20,6 +20,7 @@ from localsearch.types import Block, BlockKind, Extract, Place
 _LENGTH = struct.Struct("<I")
 LARGEST = 1 << 30
 """Bytes of the longest frame that is believed."""
+_TOGETHER = 100_000
 MOST_NOTES = 100_000
 """Notes of one document that are believed."""
 MOST_EXTRACTS = 1_000_000
@@ -57,6 +58,7 @@ class Found(msgspec.Struct, array_like=True):
     metadata: dict[str, Any]
     member: str
     notes: tuple[str, ...]
+    scans: bool = False
 
 
 class Reply(msgspec.Struct, array_like=True):
@@ -76,7 +78,7 @@ def pack(extract: Extract) -> Found:
     blocks = [(b.start, b.end, b.kind, places.setdefault(b.place, len(places))) for b in extract.blocks]
     rows = [tuple(getattr(place, name) for name in PLACE_FIELDS) for place in places]
     return Found(extract.text, extract.type, extract.title, blocks, rows,
-                 dict(extract.metadata), extract.member, extract.notes)  # fmt: skip
+                 dict(extract.metadata), extract.member, extract.notes, extract.scans)  # fmt: skip
 
 
 def unpack(frame: bytearray) -> Extract:
@@ -86,7 +88,9 @@ def unpack(frame: bytearray) -> Extract:
         raise msgspec.ValidationError("too many notes")
     places = [Place(*row) for row in found.places]
     blocks = tuple(_blocks(found, places))
-    return Extract(found.text, found.type, found.title, blocks, found.metadata, found.member, found.notes)
+    return Extract(
+        found.text, found.type, found.title, blocks, found.metadata, found.member, found.notes, found.scans
+    )
 
 
 def _blocks(found: Found, places: list[Place]) -> Iterator[Block]:
@@ -99,10 +103,16 @@ def _blocks(found: Found, places: list[Place]) -> Iterator[Block]:
         yield Block(start, end, kind, places[at])
 
 
-def send(connection: socket.socket, message: object) -> None:
-    """One frame."""
-    body = msgspec.msgpack.encode(message)
-    connection.sendall(_LENGTH.pack(len(body)) + body)
+def send(connection: socket.socket, *messages: object) -> None:
+    """One frame for each, short ones together: each time that the other side wakes up costs as much as a short file."""
+    waiting = b""
+    for message in messages:
+        body = msgspec.msgpack.encode(message)
+        waiting += _LENGTH.pack(len(body)) + body
+        if len(waiting) > _TOGETHER:
+            connection.sendall(waiting)
+            waiting = b""
+    connection.sendall(waiting)
 
 
 def receive(connection: socket.socket, deadline: float | None = None) -> bytearray:

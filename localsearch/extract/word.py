@@ -6,12 +6,15 @@ out; inserted and hidden text is read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from html import unescape
 
 from localsearch.errors import ExtractionError
 from localsearch.extract.builder import Builder
-from localsearch.extract.decode import clean
+from localsearch.extract.decode import clean, decode
 from localsearch.extract.drawing import COMPATIBILITY, MATH, A, alternative, graphics, inline, replacements
+from localsearch.extract.embedded import embedded
 from localsearch.extract.limits import failure
 from localsearch.extract.opc import RELATION_ID, Element, Package
 from localsearch.extract.packages import OLE, own_title, properties_of
@@ -42,6 +45,9 @@ _SIGNS = {
     f"{W}cr": "\n",
     f"{W}noBreakHyphen": "-",
 }
+_STYLE_BEGINS = re.compile(r"""<(?:\w+:)?style\s[^>]*?\bstyleId\s*=\s*["']([^"'>]*)["'][^>]*(?<!/)>""")
+_STYLE_ENDS = re.compile(r"</(?:\w+:)?style\s*>")
+_STYLE_SAYS = re.compile(r"""<(?:\w+:)?(name|basedOn|outlineLvl)\s[^>]*?\bval\s*=\s*["']([^"'>]*)["']""")
 _WRAPPERS = frozenset(
     f"{W}{name}" for name in ["sdt", "sdtContent", "customXml", "smartTag", "ins", "moveTo"]
 )
@@ -63,20 +69,23 @@ def read_docx(source: Source) -> list[Extract]:
         root = package.optional(part)
         if root is not None:
             reader.story(part, root)
+    inside = embedded(source, package)
     builder.notes += package.notes
-    if builder.empty:
+    if builder.empty and not any(extract.text for extract in inside):
         raise failure("no-text", "it holds no text of its own: pictures or embedded objects only, or nothing")
     title, metadata = properties_of(package.read, "docProps/core.xml")
-    return [builder.extract("docx", title=own_title(title), metadata=metadata)]
+    return [builder.extract("docx", title=own_title(title), metadata=metadata), *inside]
 
 
 class _Styles:
-    """What a paragraph's style makes of it: the level of a heading, or an item of a list."""
+    """What a paragraph's style makes of it: the level of a heading. The part is large and little of it is needed."""
 
-    def __init__(self, root: Element | None) -> None:
-        found = root.findall(f"{W}style") if root is not None else ()
-        self._by_id = {style.get(f"{W}styleId", ""): style for style in found}
+    def __init__(self, data: bytes) -> None:
+        self._by_id: dict[str, str] = {}
         self._levels: dict[str, int] = {}
+        for piece in _STYLE_ENDS.split(decode(data)[0]):
+            if begin := _STYLE_BEGINS.search(piece):
+                self._by_id[unescape(begin[1])] = piece[begin.end() :]
 
     def level(self, id: str) -> int:
         """Level of the heading that this style is for, 0 for none."""
@@ -85,24 +94,19 @@ class _Styles:
         return self._levels[id]
 
     def _level(self, id: str) -> int:
-        for style in self._chain(id):
-            name = _value(style.find(f"{W}name")).lower()
+        for _ in range(12):
+            style = self._by_id.get(id, "")
+            said = dict(reversed(_STYLE_SAYS.findall(style)))
+            name = said.get("name", "").lower()
             if name == "title":
                 return 1
             if name.startswith("heading ") and name[8:].isdigit():
                 return min(int(name[8:]), 9)
-            outline = _value(style.find(f"{W}pPr/{W}outlineLvl"))
+            outline = said.get("outlineLvl", "")
             if outline.isdigit():
                 return int(outline) + 1 if int(outline) < 9 else 0
+            id = unescape(said.get("basedOn", ""))
         return 0
-
-    def _chain(self, id: str) -> Iterator[Element]:
-        for _ in range(12):
-            style = self._by_id.get(id)
-            if style is None:
-                return
-            yield style
-            id = _value(style.find(f"{W}basedOn"))
 
 
 class _Reader:
@@ -186,7 +190,7 @@ class _Reader:
             return 0, listed
         if self._styles is None:
             parts = self._package.related(self._main, "styles")
-            self._styles = _Styles(self._package.optional(parts[0]) if parts else None)
+            self._styles = _Styles(self._package.optional_bytes(parts[0]) if parts else b"")
         return self._styles.level(style), listed
 
     def _inline(self, element: Element, parts: list[str]) -> None:

@@ -16,12 +16,17 @@ import msgspec
 
 from localsearch.errors import ExtractionError
 from localsearch.extract import wire
-from localsearch.extract.confine import confine, probe
 from localsearch.extract.limits import Limits, failure
 from localsearch.extract.ocr import engine
 from localsearch.extract.read import read
+from localsearch.platform.confine import Room, confine, probe
 from localsearch.settings import MB, ExtractSettings
 from localsearch.types import Extract
+
+LIBRARIES = ("numpy", "msgspec", "kreuzberg", "pypdfium2", "selectolax", "python_calamine", "striprtf", "olefile",
+             "pypff", "markdown_it", "yaml", "chardet", "py7zr", "libarchive", "mutagen", "pyarrow",
+             "rapidocr", "onnxruntime", "cv2")  # fmt: skip
+"""What readers import when a file asks for it."""
 
 RETIRE_AT = 300_000_000
 """Resident bytes beyond which a worker leaves after its file, and gives back what readers have hoarded."""
@@ -35,7 +40,9 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection = socket.socket(fileno=int(arguments[0]))
     settings = msgspec.json.decode(arguments[1], type=ExtractSettings)
-    measures = confine(settings.memory_mb, programs=engine(Limits.of(settings)) == "tesseract")
+    os.nice(settings.niceness)
+    programs = settings.recognise == "now" and engine(Limits.of(settings)) == "tesseract"
+    measures = confine(Room(settings.memory_mb * MB, LIBRARIES, programs))
     wire.send(connection, wire.Reply(confinement=measures | probe()))
     while serve(connection, settings):
         pass
@@ -51,10 +58,10 @@ def serve(connection: socket.socket, settings: ExtractSettings) -> bool:
         reply, found = answer(msgspec.msgpack.decode(message, type=wire.Job), descriptor, settings)
     finally:
         os.close(descriptor)
-    reply.leaving = reply.leaving or _resident() > (RETIRE_AT_RECOGNISING if settings.ocr else RETIRE_AT)
-    wire.send(connection, reply)
-    for extract in found:
-        wire.send(connection, wire.pack(extract))
+    recognising = settings.recognise == "now" and settings.ocr != "off"
+    most = RETIRE_AT_RECOGNISING if recognising else RETIRE_AT
+    reply.leaving = reply.leaving or _resident() > most
+    wire.send(connection, reply, *map(wire.pack, found))
     return not reply.leaving
 
 

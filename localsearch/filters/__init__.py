@@ -2,21 +2,26 @@
 
 from localsearch.filters.fields import path_filter
 from localsearch.filters.jsonform import from_json
-from localsearch.filters.language import ParsedQuery, parse_expression, parse_filter, parse_query
+from localsearch.filters.query import ParsedQuery, is_typed, parse_filter, parse_query
 from localsearch.filters.sql import field_sql, path_sql, to_sql
 from localsearch.filters.tree import (
     And,
     Equals,
     Exists,
     Filter,
+    Holds,
     Match,
     Not,
     Or,
     Range,
     all_of,
     any_of,
+    asks_text,
     field_names,
+    held,
+    leaves,
     negate,
+    spelled_out,
 )
 
 __all__ = [
@@ -24,21 +29,26 @@ __all__ = [
     "Equals",
     "Exists",
     "Filter",
+    "Holds",
     "Match",
     "Not",
     "Or",
     "ParsedQuery",
     "Range",
     "all_of",
+    "asks_text",
     "any_of",
     "field_names",
     "field_sql",
     "from_json",
+    "held",
+    "is_typed",
+    "leaves",
     "negate",
-    "parse_expression",
     "parse_filter",
     "parse_query",
     "path_filter",
     "path_sql",
+    "spelled_out",
     "to_sql",
 ]

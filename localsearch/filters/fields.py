@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Literal, cast
 
+from localsearch import days
 from localsearch.errors import FilterError
 from localsearch.filters.tree import MAX_LENGTH, And, Equals, Filter, Match, Op, Range, any_of
 from localsearch.numbers import read_number
@@ -62,6 +63,9 @@ for _power, _letter in enumerate("kmgt", start=1):
     }
 _SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,18})?)\s?([a-z]{0,3})", re.ASCII | re.IGNORECASE)
 _PERIOD = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?", re.ASCII)
+_BEFORE_ALL = re.compile(r"(?:-\d{4,}|0000)(?:-.*)?", re.ASCII)
+_AFTER_ALL = re.compile(r"\+?(?:\d{5,7}|\d{9,}|\d{5,}-.*)", re.ASCII)
+"""Years that no calendar here has. Eight digits are a day."""
 _AGO = re.compile(r"(\d{1,4})([dwmy])", re.ASCII)
 _DATED = re.compile(r"\d{4}-\d{2}(-\d{2}([T ].*)?)?", re.ASCII | re.DOTALL)
 _DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
@@ -146,19 +150,23 @@ def period(text: str) -> tuple[datetime, datetime]:
     """The instants at which a written date starts and ends (equal for one with a time), in UTC.
 
     Understands 2024, 2024-05, 2024-05-17, 2024-05-17T10:30[:00][+02:00], today, yesterday, and 7d, 2w, 3m, 1y ago.
+    Days are those of the zone that holds (`days.in_zone`). Years before 1 and after 9999 are clamped.
     """
-    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    if _BEFORE_ALL.fullmatch(text):
+        return days.FIRST, days.FIRST
+    if _AFTER_ALL.fullmatch(text):
+        return days.LAST, days.LAST
     try:
         if text in ("today", "yesterday"):
-            start = today - timedelta(days=text == "yesterday")
-            return start, start + timedelta(days=1)
+            return _span(days.shifted(days.today(), -(text == "yesterday")))
         if ago := _AGO.fullmatch(text):
-            start = today - timedelta(days=int(ago[1]) * _DAYS[ago[2]])
-            return start, start + timedelta(days=1)
+            return _span(days.shifted(days.today(), -int(ago[1]) * _DAYS[ago[2]]))
         if parts := _PERIOD.fullmatch(text):
             return _calendar(*(int(part) if part else None for part in parts.groups()))
+        if len(text) == 8 and text.isdigit():
+            return _span(date.fromisoformat(text))
         return (_instant(text),) * 2
-    except (ValueError, OverflowError):
+    except ValueError:
         raise FilterError(
             f"{text} is not a date.", hint="Write it like 2024, 2024-05, 2024-05-17 or 7d (seven days ago)."
         ) from None
@@ -204,18 +212,22 @@ def _compare_period(name: str, op: Op, span: tuple[datetime, datetime]) -> Filte
 def _calendar(year: int | None, month: int | None, day: int | None) -> tuple[datetime, datetime]:
     start = date(year or 1, month or 1, day or 1)
     if day:
-        end = start + timedelta(days=1)
-    elif month:
-        end = date(start.year + month // 12, month % 12 + 1, 1)
-    else:
-        end = date(start.year + 1, 1, 1)
-    return _midnight(start), _midnight(end)
+        return _span(start)
+    if month and (year, month) != (9999, 12):
+        return days.day_start(start), days.day_start(date(start.year + month // 12, month % 12 + 1, 1))
+    return days.day_start(start), days.year_start(start.year + 1)
 
 
-def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+def _span(day: date) -> tuple[datetime, datetime]:
+    end = days.shifted(day, 1)
+    return days.day_start(day), days.day_start(end) if end > day else days.LAST
 
 
 def _instant(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    if moment.tzinfo is None:
+        return days.utc(moment)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return days.FIRST if moment.year == 1 else days.LAST

@@ -8,13 +8,30 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from math import ceil, floor
 from typing import Any, TypeAlias
 
+from localsearch import days
 from localsearch.filters.fields import FIELDS, Field, describe
-from localsearch.filters.tree import And, Bound, Equals, Exists, Filter, Match, Not, Or, Range, Scalar
+from localsearch.filters.tree import (
+    And,
+    Bound,
+    Equals,
+    Exists,
+    Filter,
+    Holds,
+    Match,
+    Not,
+    Op,
+    Or,
+    Range,
+    Scalar,
+)
 from localsearch.numbers import is_number, read_number
 
 Clause: TypeAlias = tuple[str, list[Any]]
+Seen: TypeAlias = Callable[[str], Clause]
+"""The condition under which the path in a column may be seen: any other is as if it were not there."""
 
 _NUMERIC = "e.type IN ('integer', 'real')"
 _DAY = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
@@ -23,22 +40,29 @@ _SECONDS = f"""ROUND((julianday(CASE
  WHEN e.atom GLOB '{_DAY[:-11]}' THEN e.atom || '-01'
  WHEN e.atom GLOB '{_DAY[:20]}' THEN e.atom || '-01-01' END) - 2440587.5) * 86400.0, 3)"""
 """Seconds since 1970 of a date in metadata, to the millisecond that SQLite keeps; NULL where it is none."""
+_HAS_ZONE = "(e.atom GLOB '*[Zz]' OR e.atom GLOB '????-??-??[T ]*[+-][0-9][0-9]:[0-9][0-9]')"
 _IS_DATE = f"e.type = 'text' AND {_SECONDS} IS NOT NULL"
+_MOST_YEARS = 100
+"""Runs of years in a list up to which each is compared by where it begins and ends."""
 _METADATA = "CASE WHEN json_valid(d.metadata) THEN d.metadata END"
 """One row that is not JSON must not fail every search: it has no metadata then."""
 _MEMBERS = f"json_each({_METADATA}, ?) AS e"
 
 
-def to_sql(tree: Filter | None) -> Clause:
+def to_sql(tree: Filter | None, seen: Seen | None = None) -> Clause:
     """The clause, to stand after WHERE, and its parameters in order. No filter is `1`."""
     if tree is None:
         return "1", []
     if isinstance(tree, And | Or):
-        return _join([to_sql(part) for part in tree.parts], " AND " if isinstance(tree, And) else " OR ")
+        return _join(
+            [to_sql(part, seen) for part in tree.parts], " AND " if isinstance(tree, And) else " OR "
+        )
     if isinstance(tree, Not):
-        clause, params = to_sql(tree.part)
+        clause, params = to_sql(tree.part, seen)
         return f"NOT {clause}", params
-    return _leaf(tree)
+    if isinstance(tree, Holds):
+        raise TypeError("SQL does not know what a text holds: ask the word index")
+    return _leaf(tree, seen)
 
 
 def field_sql(name: str) -> Clause:
@@ -58,14 +82,14 @@ def field_sql(name: str) -> Clause:
     )
 
 
-def _leaf(leaf: Match | Equals | Range | Exists) -> Clause:
+def _leaf(leaf: Match | Equals | Range | Exists, seen: Seen | None) -> Clause:
     field = describe(leaf.field)
     if isinstance(leaf, Exists):
         return _exists(leaf.field, field)
     if isinstance(leaf, Range):
         return _range(leaf, field)
     if field.kind == "path":
-        return _join([_under(str(value)) for value in leaf.values], " OR ")
+        return _join([_under(str(value), seen) for value in leaf.values], " OR ")
     if field.kind in ("number", "date"):
         return _number_is(leaf, field)
     return _text_is(leaf, field)
@@ -102,29 +126,97 @@ def _in_column(column: str, leaf: Match | Equals, contains: bool) -> Clause:
 def _number_is(leaf: Match | Equals, field: Field) -> Clause:
     numbers = [value for value in leaf.values if is_number(value)]
     others = tuple(value for value in leaf.values if isinstance(value, str | bool))
-    column, before = field_sql(leaf.field)
-    sql, params = _one_of(column, numbers)
-    clauses: list[Clause] = [(f"IFNULL({sql}, 0)", [*before, *params] if numbers else [])]
+    clauses: list[Clause] = [_years_are(numbers) if leaf.field == "year" else _value_is(leaf.field, numbers)]
     if others:
         clauses += [_in_metadata(name, _exact(others)) for name in field.keys]
     return _join(clauses, " OR ")
 
 
+def _value_is(name: str, numbers: Sequence[int | float]) -> Clause:
+    column, before = field_sql(name)
+    sql, params = _one_of(column, numbers)
+    return f"IFNULL({sql}, 0)", [*before, *params] if numbers else []
+
+
 def _range(leaf: Range, field: Field) -> Clause:
-    value = _parameter(leaf.value)
+    value: Any = _parameter(leaf.value)
+    if field.kind == "date" and isinstance(leaf.value, datetime):
+        return _date_is(field, leaf.op, leaf.value)
+    if leaf.field == "year" and is_number(leaf.value):
+        return _or_in_metadata("year", (f"e.atom {leaf.op} ?", [value]), _NUMERIC, _year(leaf.op, leaf.value))
     if field.kind in ("number", "date") and not isinstance(leaf.value, str):
         column, before = field_sql(leaf.field)
         return f"IFNULL({column} {leaf.op} ?, 0)", [*before, value]
     if isinstance(leaf.value, datetime):
-        test = f"{_IS_DATE} AND {_SECONDS} {leaf.op} ?"
+        sql, params = _written_is(leaf.op, leaf.value)
+        test, value = f"{_IS_DATE} AND {sql}", params
     elif isinstance(leaf.value, str):
         test = f"e.type = 'text' AND e.atom {leaf.op} ?"
     else:
         test = f"{_NUMERIC} AND e.atom {leaf.op} ?"
-    found = [_in_metadata(name, (test, [value])) for name in field.keys or (leaf.field,)]
+    values = value if isinstance(value, list) else [value]
+    found = [_in_metadata(name, (test, values)) for name in field.keys or (leaf.field,)]
     if field.kind in ("text", "contains") and isinstance(leaf.value, str):
         found.insert(0, (f"{field.column} {leaf.op} ?", [value]))
     return _join(found, " OR ")
+
+
+def _date_is(field: Field, op: Op, bound: datetime) -> Clause:
+    """Compare a date field with a moment; a date without a time by what clocks show then."""
+    column = field.column
+    whole_day = f"({column} % {days.DAY} = 0 AND {column} = CAST({column} AS INTEGER))"
+    sql, params = _by_zone(column, whole_day, op, bound)
+    own = (f"IFNULL({sql}, 0)", params)
+    return _or_in_metadata(field.keys[0], _written_is(op, bound), _IS_DATE, own) if field.keys else own
+
+
+def _written_is(op: Op, bound: datetime) -> Clause:
+    """Compare a date in metadata with a moment; one that names no zone by what clocks show then."""
+    return _by_zone(_SECONDS, f"(NOT {_HAS_ZONE} OR {_SECONDS} % {days.DAY} = 0)", op, bound)
+
+
+def _by_zone(value: str, floating: str, op: Op, bound: datetime) -> Clause:
+    moment, shown = _parameter(bound), _parameter(days.wall(bound))
+    if moment == shown:
+        return f"{value} {op} ?", [moment]
+    return f"CASE WHEN {floating} THEN {value} {op} ? ELSE {value} {op} ? END", [shown, moment]
+
+
+def _or_in_metadata(key: str, test: Clause, condition: str, own: Clause) -> Clause:
+    """A test of the first value under a key of the metadata that meets a condition; without one, of the column."""
+    (tested, params), (column, values) = test, own
+    found = f"(SELECT {tested} FROM {_MEMBERS} WHERE {condition} LIMIT 1)"
+    return (
+        f"CASE WHEN instr(d.metadata, ?) THEN COALESCE({found}, {column}) ELSE {column} END",
+        [f'"{key}"', *params, _json_path((key,)), *values, *values],
+    )
+
+
+def _years_are(numbers: Sequence[int | float]) -> Clause:
+    """Whether the year is one of these, each from its first moment to that of the next."""
+    runs = _runs(sorted({int(number) for number in numbers if number == int(number)}))
+    if len(runs) > _MOST_YEARS:
+        return _value_is("year", numbers)
+    each = [_join([_year(">=", low), _year("<=", high)], " AND ") for low, high in runs]
+    test = _one_of("e.atom", numbers)
+    return _or_in_metadata("year", test, _NUMERIC, _join(each, " OR "))
+
+
+def _runs(years: Sequence[int]) -> list[tuple[int, int]]:
+    """The first and last of years in a row.
+
+    >>> _runs([1999, 2000, 2004])
+    [(1999, 2000), (2004, 2004)]
+    """
+    starts = [at for at, year in enumerate(years) if at == 0 or year != years[at - 1] + 1]
+    ends = [*starts[1:], len(years)] if starts else []
+    return [(years[start], years[end - 1]) for start, end in zip(starts, ends, strict=True)]
+
+
+def _year(op: Op, value: int | float) -> Clause:
+    """Compare the year of the document's date with a number."""
+    first = floor(value) + 1 if op in (">", "<=") else ceil(value)
+    return _date_is(FIELDS["date"], ">=" if op in (">", ">=") else "<", days.year_start(first))
 
 
 def _exists(name: str, field: Field) -> Clause:
@@ -221,15 +313,20 @@ def path_sql(tree: Filter | None, column: str) -> Clause | None:
     return None
 
 
-def _under(pattern: str) -> Clause:
+def _under(pattern: str, seen: Seen | None) -> Clause:
     """Documents with a path in this folder or of this name; copies of one file are one document with many paths."""
-    own, params = _path_is(pattern, "d.path")
-    other, more = _path_is(pattern, "f.path")
+    own, params = _seen_path_is(pattern, "d.path", seen)
+    other, more = _seen_path_is(pattern, "f.path", seen)
     copies = (
         "SELECT 1 FROM files AS f WHERE f.content_hash = d.content_hash AND f.collection = d.collection AND "
         + other
     )
     return f"({own} OR EXISTS ({copies}))", [*params, *more]
+
+
+def _seen_path_is(pattern: str, column: str, seen: Seen | None) -> Clause:
+    clauses = [_path_is(pattern, column), *([seen(column)] if seen else [])]
+    return _join(clauses, " AND ")
 
 
 def _path_is(pattern: str, column: str) -> Clause:

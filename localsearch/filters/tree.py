@@ -8,7 +8,7 @@ Build trees with all_of, any_of and negate: they keep one shape per meaning, so 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
@@ -82,7 +82,20 @@ class Exists:
     field: str
 
 
-Filter: TypeAlias = And | Or | Not | Match | Equals | Range | Exists
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """The text holds a word, a phrase, two words or phrases near each other, or a word like a pattern.
+
+    `within` is how many words may lie between those of a phrase or of what is near; `beside` is the second of those.
+    """
+
+    text: str
+    kind: Literal["word", "phrase", "near", "pattern"] = "word"
+    within: int = 0
+    beside: str = ""
+
+
+Filter: TypeAlias = And | Or | Not | Match | Equals | Range | Exists | Holds
 
 
 def all_of(parts: Iterable[Filter]) -> Filter | None:
@@ -163,4 +176,61 @@ def field_names(tree: Filter) -> set[str]:
     """The fields that a filter asks about."""
     if isinstance(tree, And | Or):
         return {name for part in tree.parts for name in field_names(part)}
+    if isinstance(tree, Holds):
+        return set()
     return field_names(tree.part) if isinstance(tree, Not) else {tree.field}
+
+
+def leaves(tree: Filter | None, wanted: bool = True) -> Iterator[tuple[Filter, bool]]:
+    """Every leaf in order, with whether it is asked for rather than turned away."""
+    if isinstance(tree, And | Or):
+        for part in tree.parts:
+            yield from leaves(part, wanted)
+    elif isinstance(tree, Not):
+        yield from leaves(tree.part, not wanted)
+    elif tree is not None:
+        yield tree, wanted
+
+
+def held(tree: Filter | None) -> list[Holds]:
+    """What the text is asked to hold, in order and once each."""
+    found = (leaf for leaf, wanted in leaves(tree) if wanted and isinstance(leaf, Holds))
+    return list(dict.fromkeys(found))
+
+
+def asks_text(tree: Filter | None) -> bool:
+    """Whether a filter asks anything of the text, so that SQL alone cannot answer it."""
+    return any(isinstance(leaf, Holds) for leaf, _ in leaves(tree))
+
+
+def spelled_out(tree: Filter) -> str:
+    """A filter as it is written in a query, fields by their values: `rose AND NOT "red wine"`."""
+    if isinstance(tree, And | Or):
+        word = " AND " if isinstance(tree, And) else " OR "
+        return word.join(
+            f"({spelled_out(part)})" if isinstance(part, And | Or) else spelled_out(part)
+            for part in tree.parts
+        )
+    if isinstance(tree, Not):
+        inner = spelled_out(tree.part)
+        return f"NOT ({inner})" if isinstance(tree.part, And | Or) else f"NOT {inner}"
+    if isinstance(tree, Holds):
+        return _spelled_text(tree)
+    if isinstance(tree, Exists):
+        return f"{tree.field}:*"
+    if isinstance(tree, Range):
+        value = tree.value.isoformat() if isinstance(tree.value, datetime) else tree.value
+        return f"{tree.field}:{tree.op}{value}"
+    return f"{tree.field}:{'=' if isinstance(tree, Equals) else ''}{','.join(map(str, tree.values))}"
+
+
+def _spelled_text(leaf: Holds) -> str:
+    if leaf.kind == "near":
+        return f"{_quoted(leaf.text)} NEAR/{leaf.within} {_quoted(leaf.beside)}"
+    if leaf.kind == "phrase":
+        return f'"{leaf.text}"' + (f"~{leaf.within}" if leaf.within else "")
+    return leaf.text
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"' if " " in text else text

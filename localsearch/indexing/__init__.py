@@ -3,6 +3,6 @@
 `indexer` tells it top to bottom. The engine and the watcher call it; it writes through `store` and `derived` alone.
 """
 
-from localsearch.indexing.indexer import SKIPPING_RULES, FileCounts, Indexer, IndexJob, IndexReport
+from localsearch.indexing.indexer import SKIPPING_RULES, Added, FileCounts, Indexer, IndexJob, IndexReport
 
-__all__ = ["FileCounts", "IndexReport", "Indexer", "IndexJob", "SKIPPING_RULES"]
+__all__ = ["Added", "FileCounts", "IndexReport", "Indexer", "IndexJob", "SKIPPING_RULES"]

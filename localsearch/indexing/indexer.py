@@ -11,17 +11,20 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from itertools import takewhile
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from localsearch import days
 from localsearch.checked import EARLIEST_NS, LATEST_NS
 from localsearch.derived import Derived
-from localsearch.errors import ExtractionError, LocalSearchError, RootUnreadable
-from localsearch.extract import Extractor, OpenFile
-from localsearch.indexing.prepare import from_extract, from_record
+from localsearch.errors import ExtractionError, LocalSearchError, RootUnreadable, UsageError
+from localsearch.extract import Extractor, OpenFile, later, patient, recognises
+from localsearch.indexing.prepare import from_extract, from_name, from_record
 from localsearch.indexing.roots import OpenRoot
 from localsearch.scan import (
     ScannedFile,
@@ -39,14 +42,35 @@ from localsearch.scan import (
 )
 from localsearch.secrets import HEAD
 from localsearch.settings import Settings
-from localsearch.store import Database, FileRow, Ledger, NewDocument, key_of
+from localsearch.store import Database, DocumentRow, FileRow, Ledger, NewDocument, key_of
+from localsearch.store.ledger import REREAD
+from localsearch.text import detect
 from localsearch.types import Cancelled, Extract, Progress, Record, Report, never, no_report
 
 _BATCH_FILES = 200
 _BATCH_S = 1.0
+MANY = 20
+"""Files from which some are sure to need the model of languages."""
 _LOG = logging.getLogger("localsearch.indexing")
 SKIPPING_RULES = frozenset({"binary", "empty", "image", "unsupported"})
 """Rules of the extractor that mean there was nothing to read, rather than that reading failed."""
+
+UNNAMED_RULES = frozenset(
+    {
+        "secret",
+        "hidden",
+        "excluded",
+        "not-included",
+        "ignored",
+        "cache",
+        "vcs",
+        "system",
+        "own-data",
+        "link",
+        "special",
+    }
+)
+"""Rules of what is not to be found by its name either: it was excluded, is secret, or is no file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +120,28 @@ class IndexReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Added:
+    """Ids of the records stored, in order, and why others were refused, by their place."""
+
+    ids: list[str]
+    refused: Mapping[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    documents: list[NewDocument]
+    errors: dict[int, UsageError]
+
+
+@dataclass(frozen=True, slots=True)
 class _Compared:
     """A root held against the ledger: what to read, what to skip, what is gone."""
 
     to_read: list[ScannedFile]
     skipped: list[ScannedFile]
     gone: list[bytes]
+    unnamed: list[tuple[ScannedFile, FileRow]]
+    inodes: dict[bytes, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +188,15 @@ class _IndexRun:
     counts: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     rules: dict[str, int] = field(default_factory=dict)
+    stage: str = "read"
     scanned: int = 0
     done: int = 0
     to_read: int = 0
     documents: int = 0
     chunks: int = 0
+    reread: list[FileRow] = field(default_factory=list)
+    again: set[bytes] = field(default_factory=set)
+    """Content that is stored and is read once more, for the text of its scans."""
 
     def count(self, word: str, by: int = 1) -> None:
         self.counts[word] = self.counts.get(word, 0) + by
@@ -185,7 +229,7 @@ class Indexer:
 
     def keep_readers(self) -> None:
         """Keep the processes that read files from now on: for many small runs, as when watching."""
-        self._readers = self._readers or Extractor(self.settings.extract)
+        self._readers = self._readers or Extractor(later(self.settings.extract))
 
     def close(self) -> None:
         """End the processes that were kept."""
@@ -195,10 +239,34 @@ class Indexer:
     # -- records that a program sends
 
     def add(self, records: Sequence[Record], collection: str) -> list[str]:
-        """Store records; on return they are durable and searchable by their words. Returns their ids."""
-        documents = [from_record(record, self.settings.chunk) for record in records]
-        self.put([(collection, document) for document in documents])
-        return [document.key for document in documents]
+        """Store records, all or none; on return they are durable and searchable by their words. Returns their ids."""
+        added = self._prepared(records)
+        for at, error in added.errors.items():
+            raise type(error)(f"record {at}: {error.message}", hint=error.hint)
+        self.put([(collection, document) for document in added.documents])
+        return [document.key for document in added.documents]
+
+    def add_valid(self, records: Sequence[Record], collection: str) -> Added:
+        """As `add`, but a record that cannot be stored costs only itself."""
+        prepared = self._prepared(records)
+        self.put([(collection, document) for document in prepared.documents])
+        refused = {at: error.message for at, error in prepared.errors.items()}
+        return Added([document.key for document in prepared.documents], refused)
+
+    def _prepared(self, records: Sequence[Record]) -> _Prepared:
+        made, zone = _Prepared([], {}), days.zone(self.settings.time_zone)
+        for at, record in enumerate(records):
+            try:
+                with days.in_zone(zone):
+                    made.documents.append(from_record(record, self.settings.chunk))
+            except UsageError as error:
+                made.errors[at] = error
+            except Exception as error:
+                _LOG.exception("record %s", at)
+                made.errors[at] = UsageError(
+                    f"an unexpected {type(error).__name__}", hint="The log has the details."
+                )
+        return made
 
     def put(self, documents: Sequence[tuple[str, NewDocument]]) -> None:
         """Store documents with their collections in one durable transaction, then make their words searchable."""
@@ -233,7 +301,7 @@ class Indexer:
         with ExitStack() as stack:
             extractor = None if job.dry_run else self._readers
             if extractor is None and not job.dry_run:
-                extractor = stack.enter_context(Extractor(self.settings.extract))
+                extractor = stack.enter_context(Extractor(later(self.settings.extract)))
             for path in job.paths:
                 try:
                     self._index_root(run, path, extractor)
@@ -248,6 +316,38 @@ class Indexer:
             counts, run.documents, run.chunks, seconds, cancelled(), tuple(run.notes), run.rules
         )
 
+    def recognise(
+        self, report: Report = no_report, cancelled: Cancelled = never, pause: Cancelled = never
+    ) -> FileCounts:
+        """Read the text of pictures and scanned pages that was left for later, file by file searchable by its words.
+
+        Nothing is done where no engine is installed or extract.ocr is off. No further file is begun when `pause` says
+        so. Returns the counts of files that it made searchable, and of those in which it found nothing.
+        """
+        counts: dict[str, int] = {}
+        waiting: defaultdict[tuple[str, str], list[FileRow]] = defaultdict(list)
+        if recognises(self.settings.extract):
+            for row in self.ledger.scans():
+                waiting[row.collection, row.root].append(row)
+        if not waiting:
+            return FileCounts()
+        with Extractor(patient(self.settings.extract)) as extractor:
+            for (collection, root), rows in waiting.items():
+                run = _IndexRun(IndexJob((path_of(raw_of(root)),), collection), report, cancelled, counts)
+                run.to_read, run.stage = len(rows), "recognise"
+                run.again = {row.content_hash for row in rows if row.content_hash}
+                self._recognise_root(run, rows, extractor, pause)
+        return FileCounts(**counts)
+
+    def _recognise_root(
+        self, run: _IndexRun, rows: list[FileRow], extractor: Extractor, pause: Cancelled
+    ) -> None:
+        (path,) = run.job.paths
+        todo = (ScannedFile(row.raw, row.path, row.size, row.mtime_ns, 0) for row in rows)
+        with suppress(RootUnreadable), OpenRoot(path) as root:
+            for batch in _batches(self._read(run, root, takewhile(lambda _: not pause(), todo), extractor)):
+                self._store(run, path, batch)
+
     def _index_root(self, run: _IndexRun, path: Path, extractor: Extractor | None) -> None:
         root = OpenRoot(path, run.job.roots)
         with root:
@@ -257,18 +357,22 @@ class Indexer:
                 return
             run.to_read += len(compared.to_read)
             self._record_skips(run, compared.skipped)
+            self._mend(run, compared)
+            if len(compared.to_read) >= MANY:
+                detect.prepare()  # while the readers start
             for batch in _batches(self._read(run, root, compared.to_read, extractor)):
                 self._store(run, path, batch)
-        if not run.cancelled():
-            self._remove(run, compared.gone)
-            if not run.job.within:
-                self._register(run.job, path, root.true)
+            if not run.cancelled():
+                self._remove(run, compared.gone)
+                self._read_again(run, path, root, extractor)
+        if not run.cancelled() and not run.job.within:
+            self._register(run.job, path, root.true)
 
     def _register(self, job: IndexJob, path: Path, true: str) -> None:
         """Remember a root, unless it lies in another that takes all of it in the same way."""
         options: dict[str, Any] = {"include": list(job.include), "exclude": list(job.exclude)}
         rules = ScanRules.of(self.settings, job.include, job.exclude)
-        for collection, name, how in self.ledger.roots():
+        for collection, name, how in self.ledger.trusted_roots():
             root = path_of(raw_of(name))
             same = {name: how.get(name) for name in options} == options
             if same and collection == job.collection and root in path.parents:
@@ -277,13 +381,45 @@ class Indexer:
                         return
         self.ledger.put_root(job.collection, display(os.fsencode(path)), options | {"true": true})
 
+    def _read_again(self, run: _IndexRun, path: Path, root: OpenRoot, extractor: Extractor) -> None:
+        """Read files whose content moved to them from a name that told another type; others wait for their root."""
+        top = {os.fsencode(path)}
+        within = [path_of(row.raw) for row in run.reread if is_within(row.raw, top)]
+        run.reread.clear()
+        if not within:
+            return
+        rules = ScanRules.of(self.settings, run.job.include, run.job.exclude)
+        found = [one for one in scan_within(path, within, rules) if one.skip is None]
+        counts = run.copy()
+        for batch in _batches(self._read(run, root, found, extractor)):
+            self._store(run, path, batch)
+        run.restore(counts)
+
+    def _mend(self, run: _IndexRun, compared: _Compared) -> None:
+        """Give names to what an earlier release left out without one, and note inodes that it did not."""
+        with self.db.write():
+            for found, row in compared.unnamed:
+                self._put_name(run.job.collection, found, row.rule, row.reason)
+            self.ledger.stamp(run.job.collection, compared.inodes)
+        if compared.unnamed:
+            self.derived.catch_up()
+
+    def _put_name(self, collection: str, found: ScannedFile, rule: str, reason: str) -> None:
+        """Make a file that was not read known by its name, unless it is not to be found at all."""
+        if rule in UNNAMED_RULES or found.folder:
+            self.corpus.unname(collection, [found.path])
+            return
+        modified = days.instant(found.mtime_ns / 1e9)
+        self._put(collection, from_name(found.path, found.size, modified, reason))
+
     # -- compare
 
     def _compare(self, run: _IndexRun, path: Path) -> _Compared:
         known: dict[bytes, FileRow] = {}
         for part in run.job.within or (path,):
             known |= self.ledger.under(run.job.collection, os.fsencode(part))
-        compared = _Compared([], [], [])
+        compared = _Compared([], [], [], [], {})
+        named = self.corpus.names_alone(run.job.collection)
         seen: set[bytes] = set()
         kept: set[bytes] = set()
         for found in self._scan(run, path, bool(known)):
@@ -293,10 +429,14 @@ class Indexer:
                 run.leave_out("skipped", found.skip.rule)
                 if found.skip.rule == "unreadable":
                     kept.add(found.raw)
-                if row is None or row.rule != found.skip.rule:
+                if row is None or row.rule != found.skip.rule or _is_stale(row, found, named):
                     compared.skipped.append(found)
             elif row and _same(row, found) and not (run.job.retry_failed and row.state == "failed"):
                 run.count("unchanged") if row.state == "indexed" else run.leave_out(row.state, row.rule)
+                if row.content_hash is None and _is_nameless(row, named):
+                    compared.unnamed.append((found, row))
+                if not row.inode:
+                    compared.inodes[found.raw] = found.inode
             else:
                 compared.to_read.append(found)
         if not run.cancelled():
@@ -326,7 +466,7 @@ class Indexer:
     # -- read
 
     def _read(
-        self, run: _IndexRun, root: OpenRoot, todo: list[ScannedFile], extractor: Extractor
+        self, run: _IndexRun, root: OpenRoot, todo: Iterable[ScannedFile], extractor: Extractor
     ) -> Iterator[_Read]:
         """Read files in parallel, in whatever order they come; those whose content is stored are not read.
 
@@ -350,7 +490,7 @@ class Indexer:
                 try:
                     self._check_secret(root, opened.descriptor)
                     opened.digest = open_hash(opened.descriptor, path)
-                    if not self.corpus.by_content(run.job.collection, opened.digest):
+                    if self._is_to_be_read(run, found, opened.digest):
                         waiting[path] = opened
                         yield OpenFile(path, opened.descriptor)
                         continue
@@ -372,6 +512,13 @@ class Indexer:
             for opened in waiting.values():
                 opened.close()
 
+    def _is_to_be_read(self, run: _IndexRun, found: ScannedFile, digest: bytes) -> bool:
+        """Whether its content is not known yet, of another type, or read once more."""
+        row = self.ledger.get(run.job.collection, found.raw)
+        if digest in run.again or (row is not None and row.size == REREAD):
+            return True
+        return not self.corpus.by_content(run.job.collection, digest)
+
     def _check_secret(self, root: OpenRoot, descriptor: int) -> None:
         """Raise ExtractionError for a file that holds a secret, unless it was named itself or secrets are wanted."""
         if self.settings.scan.secrets or not root.is_folder:
@@ -389,7 +536,7 @@ class Indexer:
                     break
                 self._store_safely(run, root, read)
         run.done += len(batch)
-        run.report(Progress("read", run.done, run.to_read, "files", batch[-1].found.path))
+        run.report(Progress(run.stage, run.done, run.to_read, "files", batch[-1].found.path))
         self.derived.catch_up()
 
     def _store_safely(self, run: _IndexRun, root: Path, read: _Read) -> None:
@@ -414,18 +561,54 @@ class Indexer:
         old_hash = old.content_hash if old else None
         row = _row(collection, str(root), found)
         if isinstance(read.outcome, ExtractionError) or read.digest is None:
-            self._store_failure(run, row, old, read.outcome)
+            self._store_failure(run, row, old, found, read.outcome)
             return
-        notes = [*_notes(found), *self._notes(collection, read)]
-        self.ledger.put(replace(row, content_hash=read.digest, state="indexed", notes=tuple(notes)))
-        if old_hash and old_hash != read.digest:
-            self._release(collection, old_hash)
         known = self.corpus.by_content(collection, read.digest)
+        if not known and read.outcome is None:
+            # Its content was known when it was looked at, and left with another file since.
+            row = replace(row, size=REREAD)
+            self.ledger.put(row)
+            run.reread.append(row)
+            if old_hash and old_hash != read.digest:
+                self._release(run, collection, old_hash)
+            return
+        if known and read.outcome is not None and old is not None and old.size == REREAD:
+            self.corpus.remove([document.id for document in known])
+            known = []
+        if old_hash is None:
+            self.corpus.unname(collection, [found.path])
+        notes = [*_notes(found), *self._notes(collection, read)]
+        row = replace(row, content_hash=read.digest, rule=self._rule(collection, read))
+        self.ledger.put(replace(row, notes=tuple(notes)))
+        if old_hash and old_hash != read.digest:
+            self._release(run, collection, old_hash)
+        if known and read.digest in run.again:
+            self._take_out(run, row, known, notes)
+            known = []
+        if known and old_hash != read.digest:
+            self.corpus.touch([document.id for document in known])
         lost = [] if known else self._store_documents(run, found, read.digest, read.outcome or ())
         if lost:
             told = tuple(dict.fromkeys((*notes, *lost)))
-            self.ledger.put(replace(row, content_hash=read.digest, state="indexed", notes=told))
+            self.ledger.put(replace(row, notes=told))
         run.count("unchanged" if old_hash == read.digest else "changed" if old_hash else "new")
+
+    def _rule(self, collection: str, read: _Read) -> str:
+        """The rule `image` for what holds pictures of text that were not read; for known content as before."""
+        if isinstance(read.outcome, tuple):
+            return "image" if any(extract.scans for extract in read.outcome) else ""
+        holders = self.ledger.holders(collection, read.digest) if read.digest else []
+        return holders[0].rule if holders else ""
+
+    def _take_out(
+        self, run: _IndexRun, row: FileRow, known: Sequence[DocumentRow], notes: Sequence[str]
+    ) -> None:
+        """Make place for the documents of content that was read once more, whatever other files hold it."""
+        assert row.content_hash is not None
+        run.again.discard(row.content_hash)
+        self.corpus.remove([document.id for document in known])
+        for holder in self.ledger.holders(row.collection, row.content_hash):
+            self.ledger.put(replace(holder, rule=row.rule, notes=tuple(notes)))
 
     def _notes(self, collection: str, read: _Read) -> tuple[str, ...]:
         """What could not be read of a file, with the member it is in; of known content what was noted before."""
@@ -442,12 +625,13 @@ class Indexer:
         notes: list[str] = []
         for extract in extracts:
             key = key_of(found.path, extract.member)
-            document = from_extract(extract, key, self.settings.chunk)
+            with days.in_zone(days.zone(self.settings.time_zone)):
+                document = from_extract(extract, key, self.settings.chunk)
             document = replace(
                 document,
                 path=found.path,
                 size=found.size,
-                modified=document.modified or found.mtime_ns / 1e9,
+                modified=document.modified or days.instant(found.mtime_ns / 1e9),
                 content_hash=digest,
             )
             run.chunks += self._put(run.job.collection, document)
@@ -455,9 +639,15 @@ class Indexer:
             notes += [f"{extract.member}: {note}" if extract.member else note for note in document.notes]
         return notes
 
-    def _store_failure(self, run: _IndexRun, row: FileRow, old: FileRow | None, outcome: object) -> None:
+    def _store_failure(
+        self, run: _IndexRun, row: FileRow, old: FileRow | None, found: ScannedFile, outcome: object
+    ) -> None:
         """A file that could not be read keeps its last good content; one that holds nothing to read does not."""
         error = outcome if isinstance(outcome, ExtractionError) else ExtractionError("could not be read")
+        if old is not None and old.content_hash in run.again:
+            told = f"its scans could not be read: {error.message}"
+            self.ledger.put(replace(old, rule="", notes=(*old.notes, told)))
+            return
         rule = str(error.data.get("rule", "error"))
         skipped = rule in SKIPPING_RULES or rule == "secret"
         kept = None if skipped or old is None else old.content_hash
@@ -471,7 +661,9 @@ class Indexer:
         )
         self.ledger.put(row)
         if skipped and old and old.content_hash:
-            self._release(row.collection, old.content_hash)
+            self._release(run, row.collection, old.content_hash)
+        if kept is None:
+            self._put_name(row.collection, found, rule, error.message)
         run.leave_out(row.state, rule)
 
     def _record_skips(self, run: _IndexRun, skipped: list[ScannedFile]) -> None:
@@ -493,31 +685,44 @@ class Indexer:
                     )
                 )
                 if old and old.content_hash and not unreadable:
-                    self._release(collection, old.content_hash)
+                    self._release(run, collection, old.content_hash)
+                if kept is None:
+                    self._put_name(collection, found, found.skip.rule, found.skip.reason)
         if skipped:
             self.derived.catch_up()
 
     def _remove(self, run: _IndexRun, gone: list[bytes]) -> None:
         collection = run.job.collection
         with self.db.write():
-            hashes = {row.content_hash for raw in gone if (row := self.ledger.get(collection, raw))}
+            rows = [row for raw in gone if (row := self.ledger.get(collection, raw))]
+            hashes = {row.content_hash for row in rows}
             self.ledger.remove(collection, gone)
+            self.corpus.unname(collection, [row.path for row in rows if not row.content_hash])
             for digest in hashes:
                 if digest:
-                    self._release(collection, digest)
+                    self._release(run, collection, digest)
         run.count("removed", len(gone))
         if gone:
             self.derived.catch_up()
 
-    def _release(self, collection: str, digest: bytes) -> None:
-        """A path stopped holding this content: give its documents another holder's path, or delete them."""
+    def _release(self, run: _IndexRun, collection: str, digest: bytes) -> None:
+        """A path stopped holding this content: give its documents another holder's path, or delete them.
+
+        A path whose ending differs may tell another type: its file is read again.
+        """
         holders = self.ledger.holders(collection, digest)
         paths = {holder.path for holder in holders}
         for document in self.corpus.by_content(collection, digest):
             if not holders:
                 self.corpus.remove([document.id])
-            elif document.path not in paths:
+            elif document.path in paths:
+                self.corpus.touch([document.id])
+            else:
                 path = holders[0].path
+                if _ending(path) != _ending(document.path or ""):
+                    again = replace(holders[0], size=REREAD)
+                    self.ledger.put(again)
+                    run.reread.append(again)
                 key = key_of(path, document.member)
                 self.embeddings.expect(self.corpus.rename(document.id, key, path))
 
@@ -543,7 +748,24 @@ def _drained(known: list[_Read]) -> Iterator[_Read]:
 def _same(row: FileRow, found: ScannedFile) -> bool:
     """Whether a file that may be read was dealt with as it is: not if a rule left it out that no longer does."""
     left_out = row.state == "skipped" and row.rule not in SKIPPING_RULES
-    return not left_out and (row.size, row.mtime_ns) == (found.size, found.mtime_ns)
+    moved = row.inode not in (0, found.inode)
+    return not left_out and not moved and (row.size, row.mtime_ns) == (found.size, found.mtime_ns)
+
+
+def _is_stale(row: FileRow, found: ScannedFile, named: Set[str]) -> bool:
+    """Whether a file that is left out as before has changed since, or has no name yet."""
+    changed = (row.size, row.mtime_ns) != (found.size, found.mtime_ns)
+    return not found.folder and row.content_hash is None and (changed or _is_nameless(row, named))
+
+
+def _is_nameless(row: FileRow, named: Set[str]) -> bool:
+    return row.rule not in UNNAMED_RULES and row.path not in named
+
+
+def _ending(path: str) -> str:
+    """What a name tells of the type: its ending, or all of it."""
+    name = PurePosixPath(path)
+    return name.suffix.lower() or name.name
 
 
 def _notes(found: ScannedFile) -> list[str]:
@@ -554,4 +776,14 @@ def _notes(found: ScannedFile) -> list[str]:
 
 
 def _row(collection: str, root: str, found: ScannedFile) -> FileRow:
-    return FileRow(collection, found.raw, found.path, root, found.size, found.mtime_ns, None, "indexed")
+    return FileRow(
+        collection,
+        found.raw,
+        found.path,
+        root,
+        found.size,
+        found.mtime_ns,
+        None,
+        "indexed",
+        inode=found.inode,
+    )

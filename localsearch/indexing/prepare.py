@@ -10,16 +10,18 @@ from typing import Any
 from localsearch import text as language_of
 from localsearch.checked import Metadata, clean, timestamp
 from localsearch.errors import UsageError
+from localsearch.extract import type_by_name
 from localsearch.indexing.chunk import chunk
 from localsearch.settings import ChunkSettings
 from localsearch.store import NewDocument
 from localsearch.store.documents import SAID_COLUMNS
-from localsearch.types import Extract, Record
+from localsearch.types import Chunk, Extract, Record
 
 _DATES = ("created", "modified", "date")
 _LANGUAGE_SAMPLE = 4000
 LONGEST_ID = 10_000
 """Characters of an id that a program may give a document."""
+LONGEST_COLLECTION = 200
 _LONGEST_FIELD = 10_000
 _LONGEST_TYPE = 100
 _TAGS, _LONGEST_TAG = 1000, 200
@@ -27,6 +29,7 @@ _TAGS, _LONGEST_TAG = 1000, 200
 
 def from_record(record: Record, settings: ChunkSettings) -> NewDocument:
     """A document that a program sent. Raises UsageError when it has no text, or an id that cannot be stored."""
+    _check_kinds(record)
     body = clean(record.text)
     title = _string(record.title) or _string(record.metadata.get("title"))
     if not body.strip() and not title.strip():
@@ -38,9 +41,46 @@ def from_record(record: Record, settings: ChunkSettings) -> NewDocument:
     return replace(document, size=len(body.encode()), metadata=Metadata(record.metadata).values)
 
 
+def from_name(path: str, size: int, modified: float, reason: str) -> NewDocument:
+    """The document of a file of which only the name is known, and why; it has one chunk, without text."""
+    return NewDocument(
+        key=path,
+        title="",
+        path=path,
+        type=type_by_name(path)[:_LONGEST_TYPE],
+        size=size,
+        modified=modified,
+        text="",
+        chunks=(Chunk(0, 0),),
+        left_out=clean(reason) or "it was not read",
+    )
+
+
+def _check_kinds(record: Record) -> None:
+    """Raise UsageError for what a program sends that is no record of text."""
+    if not isinstance(record, Record):
+        raise UsageError(f"{type(record).__name__} is no Record.", hint='Send Record("some text", "an id").')
+    for name, kind, word in (
+        ("text", str, "text"),
+        ("title", str, "text"),
+        ("metadata", Mapping, "an object"),
+    ):
+        if not isinstance(getattr(record, name), kind):
+            raise UsageError(f"{name} is {type(getattr(record, name)).__name__}.", hint=f"It is {word}.")
+
+
+def check_collection(name: str) -> None:
+    """Raise UsageError for the name of a collection that cannot be asked for."""
+    if not isinstance(name, str) or not name or len(name) > LONGEST_COLLECTION or not name.isprintable():
+        raise UsageError(
+            f"{str(name)[:50]!r} cannot be a collection.",
+            hint=f"Use 1 to {LONGEST_COLLECTION} printable letters.",
+        )
+
+
 def check_id(id: str) -> None:
     """Raise UsageError for an id that no document can have."""
-    if not id or len(id) > LONGEST_ID or clean(id) != id:
+    if not isinstance(id, str) or not id or len(id) > LONGEST_ID or clean(id) != id:
         raise UsageError(
             f"An id is text of 1 to {LONGEST_ID:,} characters.", hint="Leave it out to have one made."
         )

@@ -25,10 +25,10 @@ typedef struct {
   float epsilon;
 } Layer;
 
-/* Bytes that layer_run needs beside the text itself, for a text of that many tokens. */
-size_t layer_scratch(const Layer *layer, int tokens);
+/* Bytes that a run needs beside the text itself, for a text of that many tokens. */
+typedef size_t LayerScratch(const Layer *layer, int tokens);
 
 /* Replace x, (tokens, width) floats, by the layer's output. `scratch` is aligned to 64 bytes. */
-void layer_run(const Layer *layer, float *x, int tokens, char *scratch);
+typedef void LayerRun(const Layer *layer, float *x, int tokens, char *scratch);
 
 #endif

@@ -4,8 +4,8 @@
  * rows / 4, 64, 4) int8, sums (columns) int32, scales and bias (columns) floats; gain and shift (width) of the norm
  * after attention, then of the norm of the result. Attributes: heads, epsilon. Output: as x.
  */
-#include "layer.h"
 #include "onnxruntime.h"
+#include "paths.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -118,11 +118,12 @@ static OrtStatus *compute(void *own, OrtKernelContext *context) {
   TRY(data_of(api, context, X, (const void **)&x));
   TRY(api->KernelContext_GetOutput(context, 0, dims, 3, &value));
   TRY(api->GetTensorMutableData(value, (void **)&out));
-  char *room = scratch(layer_scratch(&layer, (int)dims[1]));
+  const Path *path = path_in_use();
+  char *room = scratch(path->layer_scratch(&layer, (int)dims[1]));
   if (!room) return api->CreateStatus(ORT_FAIL, "TransformerLayer: out of memory");
   const size_t text = (size_t)(dims[1] * dims[2]);
   memcpy(out, x, sizeof(float) * text * dims[0]);
-  for (int64_t i = 0; i < dims[0]; i++, out += text) layer_run(&layer, out, (int)dims[1], room);
+  for (int64_t i = 0; i < dims[0]; i++, out += text) path->layer_run(&layer, out, (int)dims[1], room);
   return 0;
 }
 
@@ -189,6 +190,7 @@ static void make_domain(void) {
 __attribute__((visibility("default"))) OrtStatus *RegisterCustomOps(OrtSessionOptions *options,
                                                                     const OrtApiBase *base) {
   api = base->GetApi(ORT_VERSION);
+  if (!path_in_use()) return api->CreateStatus(ORT_FAIL, "TransformerLayer: this processor runs none of its paths");
   pthread_once(&domain_once, make_domain);
   if (refused) return api->CreateStatus(ORT_FAIL, "TransformerLayer cannot be registered");
   return api->AddCustomOpDomain(options, domain);

@@ -1,24 +1,20 @@
-/* The walk through a hierarchical graph of near neighbours (HNSW) over vectors of bytes, for AVX-512 with VNNI.
+/* The walk through a hierarchical graph of near neighbours (HNSW) over vectors of bytes, compiled once for each
+ * path of simd.h.
  *
  * Malkov and Yashunin, https://arxiv.org/abs/1603.09320, algorithms 2 and 5, over the graph that FAISS builds and keeps
  * (faiss/impl/HNSW.h). Such a walk mostly waits for memory: what a node links to lies anywhere. So everything that will
  * be compared is asked for before the first of it is compared, and so are the links of the nodes that are next in turn.
  * A link that leads nowhere, in a damaged file, is not followed.
  */
-#include <immintrin.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "simd.h"
 
-#define INLINE static inline __attribute__((always_inline))
+#include "walk.h"
+
+#include <stdlib.h>
+
 #define VISITED INT32_MIN
 
 enum { LINE = 64, MOST_LINKS = 2048, AHEAD = 2 };
-
-/* In a mapped file numbers stand at any address. */
-typedef int32_t Link __attribute__((aligned(1)));
-typedef uint64_t Start __attribute__((aligned(1)));
 
 /* `codes` has a row of `width` bytes for each node. The links of a node begin at starts[node] of `total`; of those,
  * level l has the places from levels[l] to levels[l + 1], unused ones at the end being -1. */
@@ -51,6 +47,8 @@ typedef struct {
   List near, kept;
 } Walk;
 
+#if defined(__AVX512VNNI__)
+
 INLINE __mmask64 rest(size_t bytes) { return bytes < LINE ? ((__mmask64)1 << bytes) - 1 : ~(__mmask64)0; }
 
 /* Squared Euclidean distance of two rows. */
@@ -66,6 +64,41 @@ INLINE int32_t distance(const uint8_t *a, const uint8_t *b, size_t width) {
   return _mm512_reduce_add_epi32(sum);
 }
 
+#else
+
+typedef uint8_t Row __attribute__((vector_size(4 * LANES)));
+
+/* `sum` and the squares of the differences of two registers of bytes. */
+INLINE I squares(I sum, const uint8_t *a, const uint8_t *b) {
+  Row x, y;
+  memcpy(&x, a, sizeof x);
+  memcpy(&y, b, sizeof y);
+  Row apart = __builtin_elementwise_max(x, y) - __builtin_elementwise_min(x, y);
+#if defined(__AVX2__)
+  __m256i low = _mm256_unpacklo_epi8((__m256i)apart, _mm256_setzero_si256());
+  __m256i high = _mm256_unpackhi_epi8((__m256i)apart, _mm256_setzero_si256());
+  return sum + (I)_mm256_madd_epi16(low, low) + (I)_mm256_madd_epi16(high, high);
+#else
+  return (I)vdotq_u32((uint32x4_t)sum, (uint8x16_t)apart, (uint8x16_t)apart);
+#endif
+}
+
+/* Squared Euclidean distance of two rows. */
+INLINE int32_t distance(const uint8_t *a, const uint8_t *b, size_t width) {
+  I sum = all_integers(0);
+  size_t i = 0;
+  for (; i + sizeof(Row) <= width; i += sizeof(Row)) sum = squares(sum, a + i, b + i);
+  if (i < width) {
+    uint8_t left[2][sizeof(Row)] = {0};
+    memcpy(left[0], a + i, width - i);
+    memcpy(left[1], b + i, width - i);
+    sum = squares(sum, left[0], left[1]);
+  }
+  return __builtin_reduce_add(sum);
+}
+
+#endif
+
 INLINE const uint8_t *row(const Graph *graph, int32_t node) { return graph->codes + (size_t)node * graph->width; }
 
 INLINE Near measured(const Walk *walk, int32_t node) {
@@ -73,7 +106,7 @@ INLINE Near measured(const Walk *walk, int32_t node) {
 }
 
 INLINE void fetch(const void *from, size_t bytes) {
-  for (size_t i = 0; i < bytes; i += LINE) _mm_prefetch((const char *)from + i, _MM_HINT_T0);
+  for (size_t i = 0; i < bytes; i += LINE) prefetch((const char *)from + i);
 }
 
 /* The links of a node on a level, and how many places they have. */
@@ -168,19 +201,13 @@ static void explore(Walk *walk) {
   }
 }
 
-/* About the `wanted` nodes nearest to the query, nearest first: how many there are, or -1 without memory. `breadth` is how many are held while walking; of `allowed`, a bit for each node, lowest first, those
- * that are set may be found, all of them where it is NULL. `breadth` and `wanted` are at least 1, `wanted` at most
- * `breadth`. */
-__attribute__((visibility("default"))) int localsearch_walk(
-    const uint8_t *codes, size_t width, const Link *links, size_t total, const Start *starts,
-    const int32_t *levels, int32_t top, int32_t entry, int32_t nodes, const uint8_t *query, const uint8_t *allowed,
-    int32_t breadth, int32_t wanted, int32_t *found) {
+int ON_PATH(walk_graph)(WALK) {
   Graph graph = {codes, width, links, total, starts, levels, top, entry, nodes};
   uint64_t *seen = calloc(((size_t)nodes + 63) / 64, sizeof *seen);
-  Near *room = malloc(((size_t)breadth + wanted + 2) * sizeof *room);
+  Near *room = malloc(((size_t)ef_search + wanted + 2) * sizeof *room);
   int count = -1;
   if (seen && room) {
-    Walk walk = {&graph, query, allowed, seen, {room, 0, breadth}, {room + breadth + 1, 0, wanted}};
+    Walk walk = {&graph, query, allowed, seen, {room, 0, ef_search}, {room + ef_search + 1, 0, wanted}};
     Near first = descend(&walk);
     seen[first.node >> 6] |= 1ull << (first.node & 63);
     take(&walk, first);

@@ -5,7 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from localsearch.lexical.query import LexicalQuery, Phrase, QueryTerm, analyze_query, inverse_frequency
+from localsearch.lexical.query import (
+    MOST_TERMS,
+    LexicalQuery,
+    Phrase,
+    QueryTerm,
+    analyze_phrase,
+    analyze_query,
+    inverse_frequency,
+)
 from localsearch.lexical.rank_bm25 import RankBM25Index
 from localsearch.lexical.stream import term_stream
 from localsearch.text import Analyzer
@@ -14,10 +22,12 @@ if TYPE_CHECKING:
     from localsearch.lexical.tantivy_index import TantivyIndex
 
 __all__ = [
+    "MOST_TERMS",
     "LexicalQuery",
     "Phrase",
     "QueryTerm",
     "RankBM25Index",
+    "analyze_phrase",
     "analyze_query",
     "inverse_frequency",
     "open_lexical",
@@ -26,16 +36,23 @@ __all__ = [
 
 
 def open_lexical(
-    engine: Literal["tantivy", "rank-bm25"], folder: Path, analyzer: Analyzer, *, writable: bool = True
+    engine: Literal["tantivy", "rank-bm25"],
+    folder: Path,
+    analyzer: Analyzer,
+    *,
+    writable: bool = True,
+    about: float = 1.0,
 ) -> TantivyIndex | RankBM25Index:
     """Open the lexical index in `folder`, or make an empty one where there is none yet and it may be written.
+
+    `about` is the weight of words about a document beside those of its text; with 0 they are not searched.
 
     Raises DamagedError when it cannot be used; the caller moves it aside and opens again.
     """
     if engine == "rank-bm25":
-        return RankBM25Index(analyzer)
+        return RankBM25Index(analyzer, about=about)
     from localsearch.lexical.tantivy_index import TantivyIndex
 
     if writable and not folder.exists():
-        return TantivyIndex.create(folder, analyzer)
-    return TantivyIndex.open(folder, analyzer, writable=writable)
+        return TantivyIndex.create(folder, analyzer, about=about)
+    return TantivyIndex.open(folder, analyzer, writable=writable, about=about)

@@ -1,4 +1,4 @@
-"""A query as the lexical indexes want it: weighted terms with their alternative forms, phrases and exclusions."""
+"""A query as the lexical indexes want it: weighted terms with their alternative forms, phrases and patterns."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from localsearch.lexical.apart import apart
+from localsearch.lexical.stream import MARK
 from localsearch.text import Analyzer, Asked, chain, detect_language
 
 MOST_TERMS = 200
 """Distinct terms used of a query: a whole page pasted as a query is answered by its first words."""
 EXACT = 0.1
 """Weight of a word as it was typed beside a stem, where the stems of several languages are asked for."""
+_MOST_CODES = 16
+"""Different words with digits of a query that are taken apart: what has more is data."""
 _SHARE = 0.02
 _MOST_LANGUAGES = 4
 
@@ -36,6 +39,12 @@ class QueryTerm:
     apart: tuple[tuple[str, ...], ...] = ()
 
     @property
+    def about(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What finds the word among those about a document: marked stems, then marked plain words."""
+        stems = tuple(MARK + form for form in dict.fromkeys(self.forms + self.stems))
+        return stems, tuple(MARK + word for word in self.plain)
+
+    @property
     def apart_from_forms(self) -> bool:
         """Whether no chunk can hold one of the forms and a plain word: it would be told by its stem alone."""
         return not self.stems and len(self.forms) <= 1 and len(self.plain) == 1
@@ -43,21 +52,34 @@ class QueryTerm:
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """Consecutive terms, in alternatives: one for each language. A single word may be there in a plain form too."""
+    """What a chunk holds or does not: consecutive terms, in alternatives, or one of the plain words.
 
-    alternatives: tuple[tuple[str, ...], ...]
+    There is an alternative for each language; up to `slop` positions may lie between the terms of one. `words` are
+    plain words however they are held: those that a pattern such as `ros*` stands for.
+    """
+
+    alternatives: tuple[tuple[str, ...], ...] = ()
     plain: tuple[str, ...] = ()
+    slop: int = 0
+    words: tuple[str, ...] = ()
+
+    @property
+    def anywhere(self) -> Phrase:
+        """The phrase in the text or in words about the document."""
+        about = tuple(tuple(MARK + word for word in words) for words in self.alternatives)
+        plain = self.plain + tuple(MARK + word for word in self.plain)
+        return replace(self, alternatives=self.alternatives + about, plain=plain)
 
 
 @dataclass(frozen=True, slots=True)
 class LexicalQuery:
-    """What to look for. Every phrase must occur, nothing excluded may, terms add up."""
+    """What to look for: terms and phrases add up. `cut` is whether there were more terms than are used."""
 
     terms: tuple[QueryTerm, ...] = ()
     phrases: tuple[Phrase, ...] = ()
-    excluded: tuple[Phrase, ...] = ()
     language: str = ""
     text: str = field(default="", compare=False)
+    cut: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.terms or self.phrases)
@@ -68,31 +90,35 @@ def _nothing(_: str) -> bool:
 
 
 def analyze_query(
-    words: str,
+    text: str,
     analyzer: Analyzer,
     *,
-    phrases: Sequence[str] = (),
-    excluded: Sequence[str] = (),
+    phrases: Sequence[Phrase] = (),
     languages: Mapping[str, int] | None = None,
     knows: Callable[[str], bool] = _nothing,
 ) -> LexicalQuery:
-    """Make a LexicalQuery out of the words, phrases and exclusions that a person typed.
+    """Make a LexicalQuery out of the words that a person typed, those of `phrases` among them.
 
     `languages` counts chunks by language (`LexicalIndex.languages`): words are stemmed as those of the commonest
-    were, and phrases as all were. Function words are dropped unless there is nothing else. The words of phrases also
-    count as terms. `knows` says which plain words occur (`LexicalIndex.knows`), to take apart what has digits in it.
+    were. Function words are dropped unless there is nothing else. `knows` says which plain words occur
+    (`LexicalIndex.knows`), to take apart what has digits in it.
     """
-    text = " ".join([words, *phrases])
     detected = detect_language(text, phrase=True)
     stems = _stem_languages(languages or {}, detected)
-    every = tuple(dict.fromkeys((*stems, *(languages or {}))))
-    return LexicalQuery(
-        terms=_terms(text, analyzer, stems, detected or stems[0], knows),
-        phrases=tuple(found for phrase in phrases if (found := _phrase(phrase, analyzer, every))),
-        excluded=tuple(found for item in excluded if (found := _phrase(item, analyzer, every))),
-        language=detected,
-        text=text,
-    )
+    terms = _terms(text, analyzer, stems, detected or stems[0], knows)
+    return LexicalQuery(terms[:MOST_TERMS], tuple(phrases), detected, text, len(terms) > MOST_TERMS)
+
+
+def analyze_phrase(
+    text: str,
+    analyzer: Analyzer,
+    *,
+    slop: int = 0,
+    languages: Mapping[str, int] | None = None,
+    knows: Callable[[str], bool] = _nothing,
+) -> Phrase | None:
+    """Make a Phrase out of a word or several, stemmed as the chunks of each language were; None without a word."""
+    return _phrase(text, analyzer, tuple(languages or {}) or ("",), slop, knows)
 
 
 def _stem_languages(languages: Mapping[str, int], detected: str) -> tuple[str, ...]:
@@ -107,17 +133,25 @@ def _stem_languages(languages: Mapping[str, int], detected: str) -> tuple[str, .
 def _terms(
     text: str, analyzer: Analyzer, languages: tuple[str, ...], spoken: str, knows: Callable[[str], bool]
 ) -> tuple[QueryTerm, ...]:
+    """The different terms of a text, one more than are used at most."""
     counts: Counter[QueryTerm] = Counter()
     stops: Counter[QueryTerm] = Counter()
+    taken: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {}
     for word in analyzer.asked(text):
+        if len(counts) > MOST_TERMS:
+            break
         target = stops if analyzer.is_stop(word.raw, spoken) else counts
-        pieces = _apart(word, analyzer, languages, knows)
-        for forms, plain in zip(_forms(word.raw, analyzer, languages) or [()], word.terms):
+        if len(target) > MOST_TERMS:
+            continue
+        if word.whole not in taken and any(map(str.isdigit, word.raw)):
+            taken[word.whole] = _apart(word, analyzer, languages, knows) if len(taken) < _MOST_CODES else ()
+        pieces = taken.get(word.whole, ())
+        # An unspaced script has no end of a word: a term more than are used takes two characters more.
+        raw = word.raw[: MOST_TERMS + 2] if word.raw else ""
+        for forms, plain in zip(_forms(raw, analyzer, languages) or [()], word.terms):
             stems = dict.fromkeys(stem for stem in map(analyzer.stem, plain) if stem not in forms)
             own = tuple(form for n, form in enumerate(plain) if n == 0 or not form.isalpha())
             target[QueryTerm(forms, stems=tuple(stems), plain=own, apart=pieces)] += 1
-            if len(target) >= MOST_TERMS:
-                break
     chosen = counts or stops
     return tuple(term if n == 1 else replace(term, weight=float(n)) for term, n in chosen.items())
 
@@ -138,14 +172,21 @@ def _forms(word: str, analyzer: Analyzer, languages: tuple[str, ...]) -> list[tu
     return [tuple(dict.fromkeys(forms)) for forms in zip(*per_language)]
 
 
-def _phrase(text: str, analyzer: Analyzer, languages: tuple[str, ...]) -> Phrase | None:
+def _phrase(
+    text: str, analyzer: Analyzer, languages: tuple[str, ...], slop: int, knows: Callable[[str], bool]
+) -> Phrase | None:
     """The words of a text in their order; None for none."""
     words = analyzer.asked(text)
+    if len(words) == 2 and (option := words[1].whole[0]).startswith("-") and knows(option):
+        return Phrase(plain=(option,))
     plain = words[0].whole if len(words) == 1 else () if " " in text.strip() else (chain(text),)
+    plain = tuple(filter(None, plain))
     found = [tuple(analyzer.terms(text, language)) for language in languages]
     found += [(analyzer.stem(word),) for word in plain]
+    if len(words) == 1:
+        found += _apart(words[0], analyzer, languages, knows)
     alternatives = tuple(dict.fromkeys(terms for terms in found if terms))
-    return Phrase(alternatives, plain) if alternatives or plain else None
+    return Phrase(alternatives, plain, slop) if alternatives or plain else None
 
 
 def pruned(query: LexicalQuery, misses: Callable[[QueryTerm], bool]) -> LexicalQuery:
@@ -155,6 +196,15 @@ def pruned(query: LexicalQuery, misses: Callable[[QueryTerm], bool]) -> LexicalQ
         for term in query.terms
     )
     return replace(query, terms=tuple(kept))
+
+
+def about_weight(weight: float, chunks: int, in_text: int, about: int) -> float:
+    """The weight of a word about a document, that is in `about` chunks, beside one of the text, that is in `in_text`.
+
+    A word that few have among their tags is not rarer than the word is: its idf is that of all chunks that have it.
+    """
+    shared, own = inverse_frequency(chunks, [in_text + about, about]).tolist()
+    return weight * shared / own if own > 0 else weight
 
 
 def inverse_frequency(chunks: int, frequencies: Sequence[int]) -> NDArray[np.float32]:

@@ -10,8 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 from rank_bm25 import BM25Okapi
 
-from localsearch.lexical.query import EXACT, LexicalQuery, Phrase, QueryTerm, inverse_frequency, pruned
-from localsearch.lexical.stream import K1, B, plain_stream, plain_words, term_stream
+from localsearch.lexical.query import (
+    EXACT,
+    LexicalQuery,
+    Phrase,
+    QueryTerm,
+    about_weight,
+    inverse_frequency,
+    pruned,
+)
+from localsearch.lexical.stream import (
+    FILLER,
+    K1,
+    B,
+    about_stream,
+    about_words,
+    plain_stream,
+    plain_words,
+    term_stream,
+)
+from localsearch.lexical.wildcards import matches
 from localsearch.text import Analyzer
 from localsearch.types import Ids, IndexedChunk, Ranking, Scores
 
@@ -29,9 +47,10 @@ class RankBM25Index:
 
     in_memory = True
 
-    def __init__(self, analyzer: Analyzer) -> None:
+    def __init__(self, analyzer: Analyzer, *, about: float = 1.0) -> None:
         self._analyzer = analyzer
-        self._passages: dict[int, tuple[int, str, list[str], list[str]]] = {}
+        self._about_weight = about
+        self._passages: dict[int, tuple[int, str, list[str], list[str], frozenset[str]]] = {}
         self._seq = 0
         self._freeze()
 
@@ -44,9 +63,14 @@ class RankBM25Index:
 
     def add(self, chunks: Sequence[IndexedChunk]) -> None:
         for chunk in chunks:
-            terms = term_stream(chunk, self._analyzer)
-            plain = plain_stream(plain_words(chunk, terms, self._analyzer)[0], terms)
-            self._passages[chunk.chunk_id] = (chunk.document_id, chunk.language, terms, plain)
+            terms, marked = term_stream(chunk, self._analyzer), about_stream(chunk, self._analyzer)
+            words, told = plain_words(chunk, terms, self._analyzer)
+            words = words | about_words(chunk, marked, self._analyzer)
+            told = told | set(self._analyzer.words(chunk.about))
+            terms += marked
+            plain = plain_stream(words, terms)
+            row = (chunk.document_id, chunk.language, terms, plain, frozenset(told))
+            self._passages[chunk.chunk_id] = row
 
     def remove(self, document_ids: Sequence[int]) -> None:
         gone = set(document_ids)
@@ -63,13 +87,16 @@ class RankBM25Index:
     def _freeze(self) -> None:
         self._ids: Ids = np.fromiter(self._passages, np.int64, len(self._passages))
         self._documents: Ids = np.array([d for d, *_ in self._passages.values()], np.int64)
-        self._terms = [terms for _, _, terms, _ in self._passages.values()]
-        self._plain = [plain for *_, plain in self._passages.values()]
+        self._terms = [terms for _, _, terms, *_ in self._passages.values()]
+        self._plain = [plain for *_, plain, _ in self._passages.values()]
+        self._told = [told for *_, told in self._passages.values()]
         self._languages = Counter(language for _, language, *_ in self._passages.values())
         self._bm25 = _Bm25(self._terms, k1=K1, b=B) if any(self._terms) else None
         self._plain_bm25 = _Bm25(self._plain, k1=K1, b=B) if any(self._plain) else None
         self._df = Counter(term for terms in self._terms for term in set(terms))
         self._plain_df = Counter(word for words in self._plain for word in set(words))
+        self._word_df = self._plain_df + Counter(word for words in self._told for word in words)
+        del self._word_df[FILLER]
 
     @property
     def languages(self) -> Mapping[str, int]:
@@ -110,19 +137,43 @@ class RankBM25Index:
     def held(self, term: QueryTerm) -> int:
         """Chunks that hold the commonest form of the term; of one in pieces, at most."""
         pieces = (min(map(self.doc_freq, words)) for words in term.apart)
-        return max([*map(self.doc_freq, term.forms), self._missed(term), *pieces], default=0)
+        return max([self._in_text(term), *pieces, *(n for *_, n in self._about(term))], default=0)
+
+    def _in_text(self, term: QueryTerm) -> int:
+        """Chunks whose text holds the commonest form of the term, or else what will do instead."""
+        return max([*map(self.doc_freq, term.forms), self._missed(term)])
+
+    def _about(self, term: QueryTerm) -> list[tuple[bool, str, int]]:
+        """What finds the term among the words about documents: whether it is a stem, and the number of chunks."""
+        if not self._about_weight:
+            return []
+        stems, plain = term.about
+        held = [(True, word, self._df[word]) for word in stems]
+        held += [(False, word, self._plain_df[word]) for word in plain]
+        return [found for found in held if found[2]]
 
     def pruned(self, query: LexicalQuery) -> LexicalQuery:
         """The query without what would find nothing more."""
-        return pruned(query, lambda term: self._missed(term) > 0)
+        return pruned(query, lambda term: self._missed(term) > 0 or bool(self._about(term)))
 
     def knows(self, word: str) -> bool:
         """Whether some chunk holds the plain word."""
         return self._plain_df[word] > 0 or self._df[self._analyzer.stem(word)] > 0
 
-    def documents_with(self, phrase: Phrase) -> Ids:
-        """Ids of documents with a chunk that holds the phrase, ascending."""
-        return np.unique(self._documents[self._holds(phrase)])
+    def chunks_with(self, phrase: Phrase) -> Ids:
+        """Ids of the chunks that hold the phrase, ascending."""
+        return np.sort(self._ids[self._holds(phrase)])
+
+    def count_with(self, phrase: Phrase) -> int:
+        """How many chunks hold the phrase."""
+        return int(np.count_nonzero(self._holds(phrase)))
+
+    def words_like(self, pattern: str, most: int) -> tuple[list[str], int]:
+        """The plain words of the corpus that a pattern stands for, commonest first, at most so many; and how many
+        there are."""
+        counts = {word: n for word, n in self._word_df.items() if matches(pattern, word)}
+        ranked = sorted(counts, key=lambda word: (-counts[word], word))
+        return ranked[:most], len(ranked)
 
     def complete(self, prefix: str, n: int = 10) -> list[str]:
         """Nothing: only stems are held here."""
@@ -146,12 +197,10 @@ class RankBM25Index:
         total = np.zeros(len(self._ids))
         for term in query.terms:
             total += self._term_scores(term)
-        matched = total > 0
         for phrase in query.phrases:
-            matched = (matched if query.terms else np.ones_like(matched)) & self._holds(phrase)
-        for phrase in query.excluded:
-            matched &= ~self._holds(phrase)
-        return total, matched
+            holds = self._holds(phrase)
+            total += holds * float(inverse_frequency(len(self), [int(np.count_nonzero(holds))])[0])
+        return total, total > 0
 
     def _term_scores(self, term: QueryTerm) -> NDArray[np.float64]:
         """The best of the forms, or else of what will do instead; and of the ways in which it stands in pieces."""
@@ -159,7 +208,16 @@ class RankBM25Index:
         found = np.where(forms > 0, forms, self._other_scores(term))
         pieces = [self._phrase_scores(words) for words in term.apart]
         exact = self._form_scores(self._plain_bm25, term.plain[:1]) * (EXACT if len(term.forms) > 1 else 0.0)
-        return (np.max([found, *pieces], axis=0) + exact) * term.weight  # type: ignore[no-any-return]
+        return (np.max([found, *pieces], axis=0) + exact + self._about_scores(term)) * term.weight  # type: ignore[no-any-return]
+
+    def _about_scores(self, term: QueryTerm) -> NDArray[np.float64]:
+        """The best of what finds the term among words about documents, with their weight."""
+        scores, in_text = [np.zeros(len(self._ids))], self._in_text(term)
+        for is_stem, word, count in self._about(term):
+            weight = about_weight(self._about_weight, len(self._ids), in_text, count)
+            bm25 = self._bm25 if is_stem else self._plain_bm25
+            scores.append(self._form_scores(bm25, [word]) * weight)
+        return np.max(scores, axis=0)  # type: ignore[no-any-return]
 
     def _missed(self, term: QueryTerm) -> int:
         forms = self._form_scores(self._bm25, term.forms)
@@ -183,16 +241,30 @@ class RankBM25Index:
         return np.max([np.asarray(bm25.get_scores([form])) for form in forms], axis=0)  # type: ignore[no-any-return]
 
     def _holds(self, phrase: Phrase) -> NDArray[np.bool_]:
+        phrase = phrase.anywhere if self._about_weight else phrase
+        others = {*phrase.plain, *phrase.words}
         held = [
-            any(_contains(terms, words) for words in phrase.alternatives)
-            or not plain.isdisjoint(phrase.plain)
-            for terms, plain in zip(self._terms, map(set, self._plain))
+            any(_contains(terms, words, phrase.slop) for words in phrase.alternatives)
+            or not plain.isdisjoint(others)
+            or not told.isdisjoint(phrase.words)
+            for terms, plain, told in zip(self._terms, map(set, self._plain), self._told)
         ]
         return np.array(held, np.bool_)
 
 
-def _contains(terms: list[str], phrase: tuple[str, ...]) -> bool:
-    return _count(terms, phrase) > 0
+def _contains(terms: list[str], phrase: tuple[str, ...], slop: int) -> bool:
+    return _loosely(terms, phrase, slop) if slop and len(phrase) > 1 else _count(terms, phrase) > 0
+
+
+def _loosely(terms: list[str], phrase: tuple[str, ...], slop: int) -> bool:
+    """Whether the words stand at most so many positions from where each other would put them, in any order."""
+    least: dict[int, int] = {at: 0 for at, term in enumerate(terms) if term == phrase[0]}
+    for word in phrase[1:]:
+        places = [at for at, term in enumerate(terms) if term == word]
+        least = {
+            at: min(cost + abs(at - before - 1) for before, cost in least.items()) for at in places if least
+        }
+    return any(cost <= slop for cost in least.values())
 
 
 def _count(terms: list[str], phrase: tuple[str, ...]) -> int:

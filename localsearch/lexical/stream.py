@@ -14,6 +14,8 @@ B = 0.75
 
 FILLER = "="
 """A term that no word gives."""
+MARK = "~"
+"""What a word about a document begins with: no word of a text does, so that each is found and weighed by itself."""
 
 
 def term_stream(chunk: IndexedChunk, analyzer: Analyzer) -> list[str]:
@@ -25,6 +27,24 @@ def term_stream(chunk: IndexedChunk, analyzer: Analyzer) -> list[str]:
     language = chunk.language
     parts = (chunk.title, chunk.heading, chunk.body, chunk.path)
     return [term for part in parts if part for term in analyzer.terms(part, language)]
+
+
+def about_stream(chunk: IndexedChunk, analyzer: Analyzer) -> list[str]:
+    """Marked terms of the words about the document, in order, with a gap between values that no phrase reaches over."""
+    values = [analyzer.terms(line, chunk.language) for line in chunk.about.split("\n") if line]
+    return [term for terms in values for term in (*map(MARK.__add__, terms), FILLER)]
+
+
+def about_words(chunk: IndexedChunk, marked: Iterable[str], analyzer: Analyzer) -> set[str]:
+    """The plain words about the document, marked, without those whose stem is among the marked terms.
+
+    The mark itself is one of them, so that an index can tell at once how many chunks have any.
+    """
+    if not chunk.about:
+        return set()
+    known = set(marked)
+    words = analyzer.words(chunk.about)
+    return {MARK, *(MARK + word for word in words if MARK + analyzer.stem(word) not in known)}
 
 
 def plain_words(chunk: IndexedChunk, terms: Iterable[str], analyzer: Analyzer) -> tuple[set[str], set[str]]:

@@ -25,15 +25,24 @@ from localsearch.lexical.borrowed import Borrowed, borrow
 from localsearch.lexical.failures import REBUILD, guard
 from localsearch.lexical.holders import Holders, Term
 from localsearch.lexical.integrity import problems
-from localsearch.lexical.query import EXACT, LexicalQuery, Phrase, QueryTerm, inverse_frequency, pruned
-from localsearch.lexical.stream import plain_stream, plain_words, term_stream
+from localsearch.lexical.query import (
+    EXACT,
+    LexicalQuery,
+    Phrase,
+    QueryTerm,
+    about_weight,
+    inverse_frequency,
+    pruned,
+)
+from localsearch.lexical.stream import MARK, about_stream, about_words, plain_stream, plain_words, term_stream
 from localsearch.lexical.suggest import correct
+from localsearch.lexical.wildcards import Vocabulary, literal_start, matches
 from localsearch.text import Analyzer, normalize
 from localsearch.types import Ids, IndexedChunk, Ranking, Scores
 
 HEAP = 48_000_000
 """Bytes of the writer's one arena: a segment of about 40,000 chunks at a time."""
-_FORMAT = "2"
+_FORMAT = "3"
 _REMEMBERED = 50_000
 """Terms whose frequency is remembered."""
 _FEW = 2_000
@@ -59,6 +68,7 @@ class TantivyIndex:
         analyzer: Analyzer,
         writable: bool,
         borrowed: Borrowed | None = None,
+        about: float = 1.0,
     ) -> None:
         self._folder = folder
         self._borrowed = borrowed
@@ -66,24 +76,28 @@ class TantivyIndex:
         self._schema = index.schema
         self._analyzer = analyzer
         self._writable = writable
+        self._about_weight = about
         self._writer: tantivy.IndexWriter | None = None
         self._lock = threading.Lock()
         self._holders = Holders(index.schema)
+        self._vocabulary: tuple[tantivy.Searcher | None, Vocabulary | None] = (None, None)
         self._reload()
 
     @classmethod
-    def create(cls, folder: Path, analyzer: Analyzer) -> TantivyIndex:
-        """Make an empty index in `folder`, dropping what was there."""
+    def create(cls, folder: Path, analyzer: Analyzer, *, about: float = 1.0) -> TantivyIndex:
+        """Make an empty index in `folder`, dropping what was there; `about` weighs words about a document."""
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, mode=0o700)  # the files in it heed the umask alone
         with guard(folder):
             index = tantivy.Index(_schema(), str(folder), reuse=False)
-            created = cls(folder, index, analyzer, writable=True)
+            created = cls(folder, index, analyzer, writable=True, about=about)
         created.commit(0)
         return created
 
     @classmethod
-    def open(cls, folder: Path, analyzer: Analyzer, *, writable: bool = True) -> TantivyIndex:
+    def open(
+        cls, folder: Path, analyzer: Analyzer, *, writable: bool = True, about: float = 1.0
+    ) -> TantivyIndex:
         """Open the index in `folder`; read-only takes no lock.
 
         Raises DamagedError when it is missing, broken or made by another analyser: rebuild it with `create`.
@@ -95,7 +109,7 @@ class TantivyIndex:
         borrowed = None if writable else borrow(folder)
         with guard(folder):
             place = borrowed.folder if borrowed else folder
-            opened = cls(folder, tantivy.Index.open(str(place)), analyzer, writable, borrowed)
+            opened = cls(folder, tantivy.Index.open(str(place)), analyzer, writable, borrowed, about)
         if opened._state.get("analyzer") != _fingerprint(analyzer):
             raise DamagedError(f"the word index in {folder} was made by another analyser", hint=REBUILD)
         return opened
@@ -204,10 +218,11 @@ class TantivyIndex:
         if among is not None and len(among) <= _FEW:
             within = self._within(built, among, "document_id")
             return self._owners(searcher, within, searcher.num_docs)
-        if query.phrases or query.excluded or any(term.apart for term in query.terms):
+        if query.phrases or any(term.apart for term in query.terms):
             found = self._owners(searcher, built, searcher.num_docs)
             return found if among is None else np.intersect1d(found, among, assume_unique=True)
         keys = {key for term in query.terms for key in (*_forms(term), *_others(term))}
+        keys.update(key for term in query.terms for key in self._about(searcher, term))
         held = {key: n for key in keys if (n := self._frequency(searcher, key))}
         return self._holders.of_any(searcher, held, among)
 
@@ -242,12 +257,28 @@ class TantivyIndex:
         """Chunks that hold the commonest form of the term; of one in pieces, at most."""
         pieces = (min(map(self.doc_freq, words)) for words in term.apart)
         searcher = self._searcher
+        about = (self._frequency(searcher, key) for key in self._about(searcher, term))
+        return max([self._in_text(searcher, term), *pieces, *about], default=0)
+
+    def _in_text(self, searcher: tantivy.Searcher, term: QueryTerm) -> int:
+        """Chunks whose text holds the commonest form of the term, or else what will do instead."""
         forms = [self._frequency(searcher, key) for key in _forms(term)]
-        return max([*forms, self._missed(searcher, term), *pieces], default=0)
+        return max([*forms, self._missed(searcher, term)])
+
+    def _about(self, searcher: tantivy.Searcher, term: QueryTerm) -> list[Term]:
+        """What finds the term among the words about documents; nothing where no document has any."""
+        if not self._about_weight or not self._frequency(searcher, ("plain", MARK)):
+            return []
+        stems, plain = term.about
+        keys = [*(("text", stem) for stem in stems), *(("plain", word) for word in plain)]
+        return [key for key in keys if self._frequency(searcher, key)]
 
     def pruned(self, query: LexicalQuery) -> LexicalQuery:
         """The query without what would find nothing more: found out once, it is asked for several times."""
-        return pruned(query, lambda term: self._missed(self._searcher, term) > 0)
+        searcher = self._searcher
+        return pruned(
+            query, lambda term: self._missed(searcher, term) > 0 or bool(self._about(searcher, term))
+        )
 
     def knows(self, word: str) -> bool:
         """Whether some chunk holds the plain word."""
@@ -297,10 +328,36 @@ class TantivyIndex:
         known = [key for key in keys if self._frequency(searcher, key)]
         return [tantivy.Query.term_query(self._schema, field, form, "freq") for field, form in known]
 
-    def documents_with(self, phrase: Phrase) -> Ids:
-        """Ids of documents with a chunk that holds the phrase, ascending."""
+    def chunks_with(self, phrase: Phrase) -> Ids:
+        """Ids of the chunks that hold the phrase, ascending; costs about a microsecond each."""
         searcher = self._searcher
-        return self._owners(searcher, self._phrase(phrase), searcher.num_docs)
+        hits = searcher.search(self._phrase(phrase), max(1, searcher.num_docs), count=False).hits
+        found = searcher.fast_field_values("chunk_id", [address for _, address in hits])
+        return np.unique(np.array(found, np.int64))
+
+    def count_with(self, phrase: Phrase) -> int:
+        """How many chunks hold the phrase, without listing them."""
+        return int(self._searcher.search(self._phrase(phrase), 1, count=True).count)  # type: ignore[attr-defined]
+
+    def words_like(self, pattern: str, most: int) -> tuple[list[str], int]:
+        """The plain words of the corpus that a pattern stands for (`wildcards.matches`), commonest first, at most so
+        many; and how many there are."""
+        searcher, beginning = self._searcher, literal_start(pattern)
+        if not beginning:
+            found = self._vocabulary_of(searcher).like(pattern)
+            return found[:most], len(found)
+        counts = Counter(dict(_short_terms(searcher, beginning)))
+        counts.update(dict(_words_with(searcher, beginning)))
+        ranked = _commonest((word, n) for word, n in counts.items() if matches(pattern, word))
+        return ranked[:most], len(ranked)
+
+    def _vocabulary_of(self, searcher: tantivy.Searcher) -> Vocabulary:
+        """All plain words, commonest first: read once for each state of the index."""
+        seen, known = self._vocabulary
+        if known is None or seen is not searcher:
+            known = Vocabulary(_commonest([*_words_with(searcher, ""), *_short_terms(searcher, "")]))
+            self._vocabulary = searcher, known
+        return known
 
     def complete(self, prefix: str, n: int = 10) -> list[str]:
         """The commonest words of the corpus that start with `prefix` (folded, not stemmed)."""
@@ -323,10 +380,12 @@ class TantivyIndex:
         document = tantivy.Document()
         document.add_unsigned("chunk_id", chunk.chunk_id)
         document.add_unsigned("document_id", chunk.document_id)
-        terms = term_stream(chunk, self._analyzer)
-        document.add_text("text", " ".join(terms))
+        terms, marked = term_stream(chunk, self._analyzer), about_stream(chunk, self._analyzer)
+        document.add_text("text", " ".join(terms + marked))
         plain, told = plain_words(chunk, terms, self._analyzer)
-        document.add_text("plain", " ".join(plain_stream(plain, terms)))
+        plain |= about_words(chunk, marked, self._analyzer)
+        document.add_text("plain", " ".join(plain_stream(plain, terms + marked)))
+        told |= self._analyzer.words(chunk.about)
         document.add_text("words", " ".join(filter(_worth_suggesting, told)))
         document.add_text("language", chunk.language or "-")
         return document
@@ -360,10 +419,15 @@ class TantivyIndex:
         terms = [built for term in query.terms for built in self._term(searcher, term)]
         if not terms and not query.phrases:
             return None
-        clauses = [(_SHOULD, term) for term in terms]
-        clauses += [(_MUST, self._phrase(phrase)) for phrase in query.phrases]
-        clauses += [(_NOT, self._phrase(phrase)) for phrase in query.excluded]
-        return tantivy.Query.boolean_query(clauses)
+        phrases = [tantivy.Query.const_score_query(self._phrase(p), self._rarity(p)) for p in query.phrases]
+        return tantivy.Query.boolean_query([(_SHOULD, one) for one in (*terms, *phrases)])
+
+    def _rarity(self, phrase: Phrase) -> float:
+        """What a chunk gets for holding a phrase: its idf."""
+        known = self._remembered(self._searcher)
+        if phrase not in known:
+            known[phrase] = self.count_with(phrase)
+        return float(inverse_frequency(len(self), [known[phrase]])[0])
 
     def _term(self, searcher: tantivy.Searcher, term: QueryTerm) -> list[tantivy.Query]:
         """What finds the term. One stem and one plain word are in no chunk both, and their sum is quicker to find
@@ -379,17 +443,40 @@ class TantivyIndex:
             exact := self._terms(searcher, [("plain", word) for word in term.plain[:1]])
         ):
             found.append(tantivy.Query.boost_query(exact[0], EXACT))
+        if about := self._about(searcher, term):
+            found.append(self._weighed_about(searcher, term, about))
         return found if term.weight == 1.0 else [tantivy.Query.boost_query(one, term.weight) for one in found]
+
+    def _weighed_about(
+        self, searcher: tantivy.Searcher, term: QueryTerm, about: Sequence[Term]
+    ) -> tantivy.Query:
+        """The best of what finds the term among words about documents, with their weight."""
+        chunks, in_text = searcher.num_docs, self._in_text(searcher, term)
+        each = [
+            tantivy.Query.boost_query(
+                tantivy.Query.term_query(self._schema, field, word, "freq"),
+                about_weight(self._about_weight, chunks, in_text, self._frequency(searcher, (field, word))),
+            )
+            for field, word in about
+        ]
+        return each[0] if len(each) == 1 else tantivy.Query.disjunction_max_query(each)
 
     def _phrase(self, phrase: Phrase) -> tantivy.Query:
         """Whether the phrase occurs; it adds nothing to the score."""
+        phrase = phrase.anywhere if self._about_weight else phrase
         queries = [
             tantivy.Query.term_query(self._schema, "text", words[0], "basic")
             if len(words) == 1
-            else tantivy.Query.phrase_query(self._schema, "text", list(words))
+            else tantivy.Query.phrase_query(self._schema, "text", list(words), slop=phrase.slop)
             for words in phrase.alternatives
         ]
         queries += [tantivy.Query.term_query(self._schema, "plain", word, "basic") for word in phrase.plain]
+        # `words` leaves out numbers and the shortest: those are no stems of others, so `text` tells them.
+        told = {"words": phrase.words, "plain": phrase.words}
+        told["text"] = tuple(word for word in phrase.words if not _worth_suggesting(word))
+        for name, words in told.items():
+            if words:
+                queries.append(tantivy.Query.term_set_query(self._schema, name, list(words)))
         either = tantivy.Query.boolean_query([(_SHOULD, query) for query in queries])
         return tantivy.Query.const_score_query(either, 0.0)
 
@@ -451,6 +538,17 @@ def _words_with(searcher: tantivy.Searcher, prefix: str) -> list[tuple[str, int]
     counts = Counter(dict(searcher.terms_with_prefix("words", prefix)))
     counts.update(dict(searcher.terms_with_prefix("plain", prefix)))
     return list(counts.items())
+
+
+def _commonest(counted: Iterable[tuple[str, int]]) -> list[str]:
+    return [word for word, _ in sorted(counted, key=lambda item: (-item[1], item[0]))]
+
+
+def _short_terms(searcher: tantivy.Searcher, prefix: str) -> list[tuple[str, int]]:
+    """The terms that begin so and are no stems, but words that `words` leaves out: numbers and the shortest."""
+    return [
+        (term, n) for term, n in searcher.terms_with_prefix("text", prefix) if not _worth_suggesting(term)
+    ]
 
 
 def _worth_suggesting(word: str) -> bool:

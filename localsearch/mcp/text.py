@@ -50,6 +50,8 @@ def _search(result: SearchResult) -> str:
 def _document(document: Document) -> tuple[str, str]:
     part = f"characters {document.start}-{document.stop} of {document.length}"
     more = "; more follows" if document.more else ""
+    if document.left_out:
+        part = f"only its name is known: {flat(document.left_out)}"
     where = _where(document.path or document.id, document.location)
     return f"{flat(document.title)} | {where} | id {flat(document.id)} | {part}{more}", document.text
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from localsearch.errors import ModelFormatError
+from localsearch.models.cards import CONFIG
+from localsearch.models.carried import read_json
 from localsearch.models.weights import Weights
 
 # Families whose graph is BERT's. RoBERTa's positions start after the padding index; nothing else differs.
@@ -21,7 +23,7 @@ ACTIVATIONS = ("gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "relu")
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The parameters of a graph: sizes, activation, and the first position."""
+    """The parameters of a graph: sizes, activation, and the first position. None: config.json does not tell."""
 
     family: str
     layers: int
@@ -33,6 +35,8 @@ class Shape:
     first_position: int
     positions: int
     labels: int
+    vocabulary: int | None = None
+    segments: int | None = None
 
     @property
     def max_tokens(self) -> int:
@@ -40,45 +44,79 @@ class Shape:
         return self.positions - self.first_position
 
 
+_Size = Annotated[int, msgspec.Meta(ge=1, le=1 << 20)]
+
+
+class Config(msgspec.Struct):
+    """What a config.json tells of a graph."""
+
+    hidden_size: _Size
+    num_hidden_layers: Annotated[int, msgspec.Meta(ge=1, le=1000)]
+    num_attention_heads: _Size
+    intermediate_size: _Size
+    max_position_embeddings: _Size
+    vocab_size: Annotated[int, msgspec.Meta(ge=1, le=1 << 31)] | None = None
+    type_vocab_size: Annotated[int, msgspec.Meta(ge=0, le=1 << 20)] | None = None
+    layer_norm_eps: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1e-12
+    pad_token_id: Annotated[int, msgspec.Meta(ge=0, le=1 << 31)] | None = None
+    num_labels: Annotated[int, msgspec.Meta(ge=0, le=1 << 20)] = 2
+    id2label: dict[str, Any] | None = None
+
+
 def read_shape(config: Mapping[str, Any]) -> Shape:
-    """The shape in a parsed config.json; ModelFormatError names what is unsupported."""
-    family = str(config.get("model_type", "unknown"))
+    """The shape in a parsed config.json; ModelFormatError names what is unsupported or cannot be."""
+    family = str(config.get("model_type", "unknown"))[:100]
     if family not in FAMILIES:
         raise unsupported(f"its architecture is {family}, not of the BERT family")
-    activation = str(config.get("hidden_act", "gelu"))
+    activation = str(config.get("hidden_act", "gelu"))[:100]
     if activation not in ACTIVATIONS:
         raise unsupported(f"its activation is {activation}")
-    if config.get("position_embedding_type", "absolute") != "absolute":
+    if (config.get("position_embedding_type") or "absolute") != "absolute":
         raise unsupported("its positions are relative")
-    return Shape(
+    try:
+        given = msgspec.convert(config, Config)
+    except msgspec.ValidationError as error:
+        raise unusable(f"config.json: {error}") from error
+    if given.hidden_size % given.num_attention_heads:
+        raise unusable(
+            f"config.json: {given.num_attention_heads} heads do not divide a width of {given.hidden_size}"
+        )
+    padding = 1 if given.pad_token_id is None else given.pad_token_id
+    shape = Shape(
         family=family,
-        layers=int(config["num_hidden_layers"]),
-        heads=int(config["num_attention_heads"]),
-        width=int(config["hidden_size"]),
-        inner=int(config["intermediate_size"]),
-        epsilon=float(config.get("layer_norm_eps", 1e-12)),
+        layers=given.num_hidden_layers,
+        heads=given.num_attention_heads,
+        width=given.hidden_size,
+        inner=given.intermediate_size,
+        epsilon=given.layer_norm_eps,
         activation=activation,
-        first_position=(int(config.get("pad_token_id", 1)) + 1) * FAMILIES[family],
-        positions=int(config["max_position_embeddings"]),
-        labels=_labels(config),
+        first_position=(padding + 1) * FAMILIES[family],
+        positions=given.max_position_embeddings,
+        labels=_labels(config, given),
+        vocabulary=given.vocab_size,
+        segments=given.type_vocab_size,
     )
+    if shape.max_tokens < 1:
+        raise unusable(f"config.json: its padding leaves none of {shape.positions} positions")
+    return shape
 
 
 def read_config(folder: Path) -> dict[str, Any]:
     """Parse config.json of a model folder; ModelFormatError when there is none or it does not parse."""
-    path = folder / "config.json"
+    path = folder / CONFIG
     try:
-        config = json.loads(path.read_text("utf-8"))
+        return read_json(path, dict[str, Any])
     except FileNotFoundError as error:
         raise ModelFormatError(
             f"{folder} holds no model: config.json is missing",
             hint="Give the folder that has config.json, tokenizer.json and model.safetensors.",
         ) from error
-    except (ValueError, OSError) as error:
-        raise ModelFormatError(f"{path} does not parse: {error}", hint="Copy the model again.") from error
-    if not isinstance(config, dict):
-        raise ModelFormatError(f"{path} is not a table", hint="Copy the model again.")
-    return config
+
+
+def classifies(config: Mapping[str, Any]) -> bool:
+    """Whether a config.json is that of a sequence classifier."""
+    kinds = config.get("architectures")
+    return isinstance(kinds, list) and any("SequenceClassification" in str(kind) for kind in kinds)
 
 
 def unsupported(why: str) -> ModelFormatError:
@@ -87,6 +125,13 @@ def unsupported(why: str) -> ModelFormatError:
         f"this model cannot be converted without torch: {why}",
         hint='Install the extra once, pip install "localsearch[export]", and import the folder again.',
         exportable=True,
+    )
+
+
+def unusable(why: str) -> ModelFormatError:
+    """The error for a model whose files are wrong or do not belong together."""
+    return ModelFormatError(
+        f"this model cannot be used: {why}", hint="Copy it again, or choose another; models list names some."
     )
 
 
@@ -117,7 +162,16 @@ class BertWeights:
     @property
     def vocabulary(self) -> int:
         """Rows of the word table."""
-        return self.weights.tensor(self.name("embeddings.word_embeddings.weight")).shape[0]
+        return self._rows("word")
+
+    @property
+    def kinds(self) -> int:
+        """Rows of the segment table."""
+        return self._rows("token_type")
+
+    def _rows(self, table: str) -> int:
+        shape = self.weights.tensor(self.name(f"embeddings.{table}_embeddings.weight")).shape
+        return shape[0] if shape else 0
 
     def positions(self) -> NDArray[np.float32]:
         """The whole position table."""
@@ -143,7 +197,5 @@ def _prefix(weights: Weights) -> str:
     raise unsupported("its weights are not named as BERT's are")
 
 
-def _labels(config: Mapping[str, Any]) -> int:
-    if not any("SequenceClassification" in str(name) for name in config.get("architectures") or ()):
-        return 0
-    return len(config.get("id2label") or ()) or int(config.get("num_labels", 2))
+def _labels(config: Mapping[str, Any], given: Config) -> int:
+    return (len(given.id2label or ()) or given.num_labels) if classifies(config) else 0

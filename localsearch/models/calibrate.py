@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from localsearch.models.bert import BertWeights
+from localsearch.models.cards import CALIBRATION
 from localsearch.models.network import gain_of, normalised_activations
 from localsearch.models.tokens import Tokenizer
 
@@ -60,14 +61,14 @@ def _ranges(graph: Path, names: list[str], texts: list[NDArray[np.int32]]) -> di
 
     model = onnx.load(graph, load_external_data=False)
     model.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names)
-    copy = graph.with_name("calibration.onnx")
+    copy = graph.with_name(CALIBRATION)
     copy.write_bytes(model.SerializeToString())
     try:
         session = onnxruntime.InferenceSession(str(copy), providers=["CPUExecutionProvider"])
         feeds = [_feed(session, ids) for ids in texts]
         runs = [session.run(names, feed) for feed in feeds]
     finally:
-        copy.unlink()
+        copy.write_bytes(b"")  # removing it is left to the caller; a confined process may not
     return {
         name: np.max([np.abs(values[index]).max(axis=(0, 1)) for values in runs], axis=0)
         for index, name in enumerate(names)

@@ -17,6 +17,8 @@ import msgspec
 from localsearch.errors import ModelFormatError, NotFoundError
 
 WEIGHTS, TOKENIZER, CONFIG = "model.safetensors", "tokenizer.json", "config.json"
+CALIBRATION = "calibration.onnx"
+"""A graph that is needed while a model is built, and by no one later."""
 
 
 @dataclass(frozen=True, slots=True)

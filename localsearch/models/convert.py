@@ -10,19 +10,22 @@ from functools import partial
 from pathlib import Path
 
 from localsearch.errors import ModelFormatError
+from localsearch.models.agree import check_answers, check_tokenizer, check_weights
 from localsearch.models.bert import BertWeights, read_config, read_shape
 from localsearch.models.calibrate import smoothing
 from localsearch.models.cards import TOKENIZER, WEIGHTS, Card
 from localsearch.models.network import classifier_graph, encoder_graph, fusable
+from localsearch.models.runner import Session
 from localsearch.models.tokens import Tokenizer
 from localsearch.models.weights import Weights
-from localsearch.platform.processor import safe_int8
 
 
-def convert(card: Card, folder: Path) -> tuple[Card, bool]:
-    """Write the graphs; return the card with its sizes made exact, and whether 8-bit weights use 7 bits.
+def convert(card: Card, folder: Path) -> Card:
+    """Write the graphs; return the card with its sizes made exact.
 
-    Raises ModelFormatError when the model is not of the BERT family.
+    int8.onnx has weights of 7 bits, so that no processor saturates; int8.fused.onnx, whose sums are exact, uses all 8.
+
+    Raises ModelFormatError when the model is not of the BERT family, or its files do not belong together.
     """
     shape = read_shape(read_config(folder))
     bert = BertWeights(Weights.open(folder / WEIGHTS), shape)
@@ -31,16 +34,20 @@ def convert(card: Card, folder: Path) -> tuple[Card, bool]:
             f"{card.name}: it gives {shape.labels} labels; a re-ranker gives one",
             hint="Choose one trained to score a query with a chunk.",
         )
+    check_weights(bert)
     card = replace(card, dimensions=shape.width, max_tokens=min(card.max_tokens, shape.max_tokens))
+    tokenizer = Tokenizer.load(folder / TOKENIZER, card.max_tokens, card.lowercase)
+    check_tokenizer(bert, card, tokenizer)
     graph = partial(encoder_graph, bert, card.pooling, card.normalize)
     if card.kind == "reranker":
         graph = partial(classifier_graph, bert)
     fp32 = folder / "fp32.onnx"
     fp32.write_bytes(graph("fp32").SerializeToString())
-    factors = smoothing(bert, fp32, Tokenizer.load(folder / TOKENIZER, card.max_tokens))
-    reduce_range = not safe_int8()
-    int8 = graph("int8", smoothing=factors, reduce_range=reduce_range)
+    check_answers(bert, card, tokenizer, Session(fp32))
+    factors = smoothing(bert, fp32, tokenizer)
+    int8 = graph("int8", smoothing=factors, reduce_range=True)
     (folder / "int8.onnx").write_bytes(int8.SerializeToString())
-    if fusable(shape) and not reduce_range:
+    check_answers(bert, card, tokenizer, Session(folder / "int8.onnx"))
+    if fusable(shape):
         (folder / "int8.fused.onnx").write_bytes(graph("int8", fused=True).SerializeToString())
-    return card, reduce_range
+    return card

@@ -103,6 +103,12 @@ class OnnxEncoder:
         """Word pieces of each text without special tokens, before truncation."""
         return self._tokenizer.count(texts)
 
+    def lengths(self, texts: Sequence[str], *, query: bool = False) -> list[int]:
+        """Tokens of each text with its prefix and the special tokens, before truncation to `max_tokens`."""
+        prefix = self.card.query_prefix if query else self.card.document_prefix
+        counts = self._tokenizer.count([prefix + text for text in texts])
+        return [count + self._tokenizer.frame.size for count in counts]
+
     def close(self) -> None:
         """End the worker threads; the encoder may still be used, and starts them again."""
         self._background.close()

@@ -14,7 +14,6 @@ from typing import Any
 
 from localsearch.errors import ModelFormatError
 from localsearch.models.cards import WEIGHTS, Card
-from localsearch.platform.processor import safe_int8
 
 _INT64 = 7
 _FLOAT = 1
@@ -25,7 +24,7 @@ def available() -> bool:
     return all(find_spec(name) for name in ("sentence_transformers", "torch", "optimum"))
 
 
-def export(card: Card, source: Path, folder: Path) -> tuple[Card, bool]:
+def export(card: Card, source: Path, folder: Path) -> Card:
     """Write both graphs of the encoder in `source` into `folder`; as convert(). ModelFormatError when that fails."""
     if card.kind == "reranker":
         raise ModelFormatError(
@@ -37,10 +36,9 @@ def export(card: Card, source: Path, folder: Path) -> tuple[Card, bool]:
         wrapped, width = _wrap(path, card.pooling, card.normalize)
     fp32 = folder / "fp32.onnx"
     fp32.write_bytes(wrapped.SerializeToString())
-    reduce_range = not safe_int8()
-    _quantize(fp32, folder / "int8.onnx", reduce_range)
+    _quantize(fp32, folder / "int8.onnx")
     (folder / WEIGHTS).unlink()  # these graphs carry their weights
-    return replace(card, dimensions=width), reduce_range
+    return replace(card, dimensions=width)
 
 
 def _exported(source: Path, work: Path) -> Path:
@@ -147,14 +145,14 @@ def _opset(model: Any) -> int:
     return next(int(item.version) for item in model.opset_import if item.domain in ("", "ai.onnx"))
 
 
-def _quantize(source: Path, target: Path, reduce_range: bool) -> None:
+def _quantize(source: Path, target: Path) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     quantize_dynamic(
         source,
         target,
         per_channel=True,
-        reduce_range=reduce_range,
+        reduce_range=True,
         weight_type=QuantType.QInt8,
         op_types_to_quantize=["MatMul"],
         extra_options={"DefaultTensorType": _FLOAT},

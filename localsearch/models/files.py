@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -30,9 +31,10 @@ def storage_errors(folder: Path) -> AbstractContextManager[None]:
 def staging(parent: Path) -> Iterator[Path]:
     """A temporary folder inside `parent`, removed afterwards whatever happens."""
     with storage_errors(parent):
-        parent.mkdir(parents=True, exist_ok=True)
+        parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+        if parent.stat().st_uid == os.geteuid() and parent.stat().st_mode & 0o022:
+            parent.chmod(parent.stat().st_mode & 0o755)  # who can write there can put another model in
         folder = Path(tempfile.mkdtemp(prefix=".staging-", dir=parent))
-        folder.chmod(0o755)  # it becomes the model's folder, which other users may read
     try:
         yield folder
     finally:
@@ -46,7 +48,9 @@ def publish(folder: Path, target: Path) -> None:
     """
     with storage_errors(target.parent):
         for path in sorted(folder.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)  # other users may read a model, whatever the umask
             sync_path(path)
+        folder.chmod(0o755)
         sync_path(folder)
         if target.exists():
             old = Path(tempfile.mkdtemp(prefix=".staging-", dir=target.parent))

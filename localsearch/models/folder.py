@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
+
+from localsearch.checked import clean
 from localsearch.errors import ModelFormatError, UsageError
-from localsearch.models.bert import read_config
+from localsearch.models.bert import classifies, read_config, unusable
 from localsearch.models.cards import CONFIG, TOKENIZER, WEIGHTS, Card
+from localsearch.models.carried import LONGEST_JSON, below, read_json, read_table
 from localsearch.numbers import is_number
 
 _POOLING = {
@@ -21,6 +24,9 @@ _POOLING = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
+_LONGEST_PROMPT = 2_000
+_LARGEST = {CONFIG: LONGEST_JSON, WEIGHTS: 16_000_000_000, TOKENIZER: 200_000_000}
+"""Bytes of each file."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -34,13 +40,25 @@ def check_name(name: str) -> str:
     return name
 
 
+class _Module(msgspec.Struct):
+    type: Annotated[str, msgspec.Meta(max_length=300)]
+    path: str = ""
+    idx: int = 0
+
+
+class _Prompts(msgspec.Struct):
+    query: str | None = None
+    document: str | None = None
+    passage: str | None = None
+
+
 def model_files(folder: Path) -> dict[str, Path]:
     """The files that matter, by their installed name. ModelFormatError says which is missing."""
     if not folder.is_dir():
         raise ModelFormatError(
             f"{folder} is not a folder", hint="Give the folder that has config.json in it."
         )
-    inner = folder / _transformer_path(folder)
+    inner = _transformer(folder)
     for name, why in ((CONFIG, ""), (WEIGHTS, _no_weights(inner)), (TOKENIZER, _no_tokenizer(inner))):
         if not (inner / name).is_file():
             raise ModelFormatError(
@@ -48,76 +66,93 @@ def model_files(folder: Path) -> dict[str, Path]:
                 hint="Give the whole sentence-transformers folder, with config.json, tokenizer.json and "
                 "model.safetensors.",
             )
-    return {name: inner / name for name in (CONFIG, WEIGHTS, TOKENIZER)}
+    files = {name: inner / name for name in (CONFIG, WEIGHTS, TOKENIZER)}
+    for name, path in files.items():
+        if (size := path.stat().st_size) > _LARGEST[name]:
+            raise unusable(f"{name} has {size:,} bytes; {_LARGEST[name]:,} are the most")
+    return files
 
 
 def read_folder(folder: Path, name: str) -> Card:
     """The card of a model carried in by hand. ModelFormatError names what is missing or unsupported."""
-    inner = folder / _transformer_path(folder)
+    inner = _transformer(folder)
     config = read_config(inner)
-    if any("SequenceClassification" in str(kind) for kind in config.get("architectures") or ()):
+    if classifies(config):
         return Card(name=name, kind="reranker", summary="Imported.", max_tokens=_max_tokens(inner, config))
     modules = _modules(folder)
-    kinds = [str(module["type"]).rpartition(".")[2] for module in modules]
+    kinds = [module.type.rpartition(".")[2] for module in modules]
     _check_modules(kinds)
-    pooling = _pooling(folder / modules[1]["path"]) if "Pooling" in kinds else "mean"
-    prompts = _json(folder / "config_sentence_transformers.json").get("prompts") or {}
+    pooling = _pooling(below(folder, modules[1].path)) if "Pooling" in kinds else "mean"
+    prompts = _prompts(folder)
     return Card(
         name=name,
         summary="Imported.",
-        dimensions=int(config.get("hidden_size") or 0),
         max_tokens=_max_tokens(inner, config),
         pooling=pooling,
         normalize="Normalize" in kinds,
-        lowercase=bool(_json(inner / "sentence_bert_config.json").get("do_lower_case")),
-        query_prefix=str(prompts.get("query") or ""),
-        document_prefix=str(prompts.get("document") or prompts.get("passage") or ""),
+        lowercase=bool(read_table(inner / "sentence_bert_config.json").get("do_lower_case")),
+        query_prefix=prompts.query or "",
+        document_prefix=prompts.document or prompts.passage or "",
     )
 
 
-def _modules(folder: Path) -> list[dict[str, Any]]:
+def _modules(folder: Path) -> list[_Module]:
     """modules.json in order; a plain transformers folder counts as a transformer with mean pooling."""
-    path = folder / "modules.json"
-    if not path.is_file():
-        return [{"type": "Transformer", "path": ""}]
-    modules = _load(path)
-    if not isinstance(modules, list) or not all(
-        isinstance(item, dict) and "type" in item for item in modules
-    ):
-        raise ModelFormatError(f"{path} is not a list of modules", hint="Copy the model again.")
-    return [{"path": "", **module} for module in sorted(modules, key=lambda item: item.get("idx", 0))]
+    try:
+        modules = read_json(folder / "modules.json", list[_Module])
+    except FileNotFoundError:
+        return [_Module("Transformer")]
+    for module in modules:
+        # sentence-transformers runs code of the folder for any other name, see its import_from_string.
+        if not module.type.startswith("sentence_transformers."):
+            raise unusable(f"modules.json names {module.type!r}, which is none of sentence-transformers")
+    if not modules:
+        raise unusable("modules.json names no module")
+    return sorted(modules, key=lambda module: module.idx)
 
 
 def _check_modules(kinds: list[str]) -> None:
     """Only these three, in this order, are built into the graph."""
     if kinds not in (["Transformer"], ["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
-        raise _unusable(
-            f"it is made of {', '.join(kinds)}; only Transformer, Pooling and Normalize are known"
-        )
+        raise unusable(f"it is made of {', '.join(kinds)}; only Transformer, Pooling and Normalize are known")
 
 
-def _transformer_path(folder: Path) -> str:
-    return str(_modules(folder)[0]["path"])
+def _transformer(folder: Path) -> Path:
+    return below(folder, _modules(folder)[0].path)
+
+
+def _prompts(folder: Path) -> _Prompts:
+    """The prompts of queries and documents, each of a length that leaves room for a text."""
+    path = folder / "config_sentence_transformers.json"
+    try:
+        prompts = msgspec.convert(read_table(path).get("prompts") or {}, _Prompts)
+    except msgspec.ValidationError as error:
+        raise unusable(f"{path.name}: {error}") from error
+    for prompt in (prompts.query, prompts.document, prompts.passage):
+        if prompt and (len(prompt) > _LONGEST_PROMPT or clean(prompt) != prompt):
+            raise unusable(f"{path.name}: a prompt is no text of at most {_LONGEST_PROMPT:,} characters")
+    return prompts
 
 
 def _pooling(folder: Path) -> str:
-    config = _json(folder / "config.json")
+    config = read_table(folder / "config.json")
     if config.get("include_prompt") is False:
-        raise _unusable("its pooling leaves the prompt out")
+        raise unusable("its pooling leaves the prompt out")
     mode = config.get("pooling_mode") or [mode for key, mode in _POOLING.items() if config.get(key)] or "mean"
-    modes = [mode] if isinstance(mode, str) else list(mode)
+    modes = mode if isinstance(mode, list) else [mode]
     if len(modes) != 1 or modes[0] not in ("cls", "mean", "max"):
-        raise _unusable(f"its pooling is {' and '.join(map(str, modes))}; only cls, mean and max are known")
+        names = " and ".join(map(str, modes))[:200]
+        raise unusable(f"its pooling is {names}; only cls, mean and max are known")
     return str(modes[0])
 
 
 def _max_tokens(folder: Path, config: Mapping[str, Any]) -> int:
     limits = [
-        _json(folder / "sentence_bert_config.json").get("max_seq_length"),
-        _json(folder / "tokenizer_config.json").get("model_max_length"),
+        read_table(folder / "sentence_bert_config.json").get("max_seq_length"),
+        read_table(folder / "tokenizer_config.json").get("model_max_length"),
         config.get("max_position_embeddings"),
     ]
-    known = [int(limit) for limit in limits if is_number(limit) and 0 < limit < 1_000_000]
+    known = [int(limit) for limit in limits if is_number(limit) and 1 <= limit < 1_000_000]
     return known[0] if known else 512
 
 
@@ -133,24 +168,3 @@ def _no_tokenizer(folder: Path) -> str:
     if (folder / "vocab.txt").is_file() or (folder / "sentencepiece.bpe.model").is_file():
         return " (open and save it once with sentence-transformers, which writes tokenizer.json)"
     return ""
-
-
-def _unusable(why: str) -> ModelFormatError:
-    return ModelFormatError(
-        f"this model cannot be used: {why}", hint="Choose another; models list names some."
-    )
-
-
-def _json(path: Path) -> dict[str, Any]:
-    """A small settings file; an absent one is empty."""
-    value = _load(path) if path.is_file() else {}
-    if not isinstance(value, dict):
-        raise ModelFormatError(f"{path} is not a table", hint="Copy the model again.")
-    return value
-
-
-def _load(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except (ValueError, OSError) as error:
-        raise ModelFormatError(f"{path} does not parse: {error}", hint="Copy the model again.") from error

@@ -16,6 +16,7 @@ from localsearch.models.files import sha256
 from localsearch.platform.disk import write_file
 
 MANIFEST = "model.json"
+_FUSED = "int8.fused.onnx"
 FORMAT = 1
 # Part of every fingerprint: raised when the graph changes so that its vectors do.
 GRAPH = 2
@@ -23,7 +24,7 @@ GRAPH = 2
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """An installed model: its card as it was, its files, and the range of its 8-bit weights."""
+    """An installed model: its card as it was, its files, and whether int8.onnx has weights of 7 bits."""
 
     card: Card
     files: dict[str, Pin]
@@ -64,7 +65,7 @@ class Manifest:
             self.files[WEIGHTS].sha256 if WEIGHTS in self.files else self.files[f"{precision}.onnx"].sha256,
             self.files[TOKENIZER].sha256,
             precision,
-            self.reduce_range and precision == "int8",
+            self.reduce_range and precision == "int8" and _FUSED not in self.files,
             self.graph,
             [
                 card.pooling,
@@ -82,6 +83,10 @@ class Manifest:
         """The ONNX file of that precision: with our own operator where the folder and this machine have it."""
         fused = f"{precision}.fused.onnx"
         return folder / (fused if fused in self.files and kernels.library() else f"{precision}.onnx")
+
+    def exact(self, folder: Path) -> bool:
+        """Whether no processor saturates with the 8-bit graph in use: an earlier release made some for VNNI alone."""
+        return self.reduce_range or self.path(folder, "int8").name == _FUSED
 
     def check(self, folder: Path, contents: bool = True) -> None:
         """Compare every file with its size, and with its SHA-256 if `contents`; ModelDamagedError names the first."""

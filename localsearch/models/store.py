@@ -20,12 +20,13 @@ from localsearch.errors import (
 )
 from localsearch.models.cards import Card, all_cards, find_card
 from localsearch.models.fetch import Fetcher
-from localsearch.models.files import publish, staging, storage_errors
+from localsearch.models.files import FULL_HINT, publish, staging, storage_errors
 from localsearch.models.folder import check_name, model_files, read_folder
 from localsearch.models.lock import Lock
 from localsearch.models.manifest import MANIFEST, Manifest, pins
 from localsearch.models.runner import Tally
 from localsearch.platform.cores import cores
+from localsearch.platform.disk import disk_full, free_bytes
 from localsearch.platform.processor import safe_int8
 from localsearch.settings import Settings
 from localsearch.types import Cancelled, Report, never, no_report
@@ -63,6 +64,13 @@ class ModelStore:
     def installed(self, name: str) -> bool:
         """Whether the model is in the folder; `verify` says whether it is intact."""
         return (self.folder / name / MANIFEST).is_file()
+
+    def installed_at(self, name: str) -> float:
+        """When the model was put in the folder, in seconds since 1970; 0 for one that is not there."""
+        try:
+            return (self.folder / name / MANIFEST).stat().st_mtime
+        except OSError:
+            return 0.0
 
     def pull(self, name: str, report: Report = no_report, cancelled: Cancelled = never) -> Card:
         """Fetch, verify, convert and install a model by its card; return at once when it is here and whole.
@@ -118,9 +126,9 @@ class ModelStore:
             shutil.rmtree(folder)
 
     def precision(self) -> str:
-        """The precision in force: `auto` is int8 where the processor multiplies 8 bits safely, else fp32."""
+        """The precision in force: `auto` is int8."""
         wanted = self.settings.model.precision
-        return wanted if wanted != "auto" else "int8" if safe_int8() else "fp32"
+        return wanted if wanted != "auto" else "int8"
 
     def encoder(self, name: str | None = None, precision: str | None = None) -> OnnxEncoder:
         """Load an installed encoder (default: the settings'). Raises ModelMissingError, ModelDamagedError."""
@@ -148,7 +156,7 @@ class ModelStore:
                 hint="Run: localsearch models list",
             )
         chosen = precision or self.precision()
-        if chosen == "int8" and not manifest.reduce_range and not safe_int8():
+        if chosen == "int8" and not manifest.exact(self._at(name)) and not safe_int8():
             raise ModelFormatError(
                 f"the 8-bit weights of {name} were made for another kind of processor and would be wrong on this one",
                 hint=f"Set model.precision to fp32, or run: localsearch models remove {name}, and pull it again here.",
@@ -173,6 +181,8 @@ class ModelStore:
         card = next((card for card in self._cards if card.name == name), None) or read_folder(path, name)
         with staging(self.folder) as folder:
             with storage_errors(self.folder):
+                if sum(source.stat().st_size for source in files.values()) > free_bytes(folder):
+                    raise disk_full(self.folder, FULL_HINT)
                 for file, source in files.items():
                     shutil.copyfile(source, folder / file)
             self._fetcher.check(card, folder)
@@ -181,8 +191,8 @@ class ModelStore:
     def _install(self, card: Card, folder: Path, origin: Path, source: str) -> Card:
         """Convert the files in `folder` and put it in place; `origin` has the model as it came, for an export."""
         with storage_errors(self.folder):
-            built, reduce_range = _converted(card, folder, origin)
-            Manifest(built, pins(folder), reduce_range, source).write(folder)
+            built = _built(card, folder, origin)
+            Manifest(built, pins(folder), True, source).write(folder)
             self._fetcher.learn(card, folder)
         publish(folder, self._at(card.name))
         return built
@@ -196,12 +206,12 @@ def _card_of(folder: Path) -> Card:
         return Card(folder.name, summary=error.message)
 
 
-def _converted(card: Card, folder: Path, origin: Path) -> tuple[Card, bool]:
+def _built(card: Card, folder: Path, origin: Path) -> Card:
     from localsearch.models import export
-    from localsearch.models.convert import convert
+    from localsearch.models.builder import build
 
     try:
-        return convert(card, folder)
+        return build(card, folder)
     except ModelFormatError as error:
         if not (error.data.get("exportable") and export.available()):
             raise

@@ -58,6 +58,20 @@ class Tokenizer:
         """Token ids of each text, special tokens included, at most `max_tokens`."""
         return [self._cut(encoding.ids) for encoding in self._encode(texts)]
 
+    def uncut(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each whole text, special tokens included."""
+        return [encoding.ids for encoding in self._encode(texts)]
+
+    def normalized(self, text: str) -> str:
+        """A text as the tokenizer cuts it: folded, decomposed, replaced as its file says."""
+        normalizer = self._inner.normalizer
+        return str(normalizer.normalize_str(self._prepare(text))) if normalizer else text
+
+    @property
+    def largest_id(self) -> int:
+        """The largest id of the vocabulary, added tokens included; -1 for an empty one."""
+        return max(self._inner.get_vocab(with_added_tokens=True).values(), default=-1)
+
     def count(self, texts: Sequence[str]) -> list[int]:
         """Word pieces of each text, special tokens and truncation left out."""
         return [len(encoding.ids) - self.frame.size for encoding in self._encode(texts)]

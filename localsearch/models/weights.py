@@ -6,11 +6,14 @@ Format: https://github.com/huggingface/safetensors#format
 from __future__ import annotations
 
 import json
+import math
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,7 +25,13 @@ _TYPES: dict[str, np.dtype[Any]] = {
     "BF16": np.dtype("<u2"),
     "F64": np.dtype("<f8"),
 }
-_MAX_HEADER = 100_000_000
+_BITS = {"BOOL": 8, "U8": 8, "I8": 8, "U16": 16, "I16": 16, "U32": 32, "I32": 32, "U64": 64, "I64": 64,
+         "F16": 16, "BF16": 16, "F32": 32, "F64": 64, "F8_E4M3": 8, "F8_E5M2": 8}  # fmt: skip
+"""Bits of a value of each type that the format knows; only those of _TYPES can be read."""
+_MAX_HEADER = 8_000_000
+"""Bytes. The format allows 100 MB; a model of a thousand arrays has 100 kB."""
+_MAX_DIMENSIONS = 8
+_Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 48)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +58,8 @@ class Weights:
         """Map a file; ModelFormatError when it is not safetensors or is cut short."""
         size = path.stat().st_size
         header, start = _header(path, size)
-        tensors = {
-            name: _tensor(name, entry, start) for name, entry in header.items() if name != "__metadata__"
-        }
-        if any(tensor.offset + tensor.length > size for tensor in tensors.values()):
-            raise _damaged(path, "it is shorter than its header says")
+        tensors = {name: _tensor(path, name, entry, start) for name, entry in header.items()}
+        _check_places(path, tensors.values(), start, size)
         return cls(path, tensors)
 
     def __contains__(self, name: str) -> bool:
@@ -84,25 +90,61 @@ class Weights:
         return tensor
 
 
-def _header(path: Path, size: int) -> tuple[dict[str, Any], int]:
+class _Entry(msgspec.Struct):
+    """A row of the header; `data_offsets` are counted from its end."""
+
+    dtype: Annotated[str, msgspec.Meta(max_length=20)]
+    shape: Annotated[list[_Count], msgspec.Meta(max_length=_MAX_DIMENSIONS)]
+    data_offsets: tuple[_Count, _Count]
+
+
+def _header(path: Path, size: int) -> tuple[dict[str, _Entry], int]:
+    """The rows of the header and where the arrays begin."""
     with path.open("rb") as file:
         prefix = file.read(8)
         length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else 0
-        if not 2 <= length <= min(size, _MAX_HEADER):
+        if not 2 <= length <= min(size - 8, _MAX_HEADER):
             raise _damaged(path, "it has no safetensors header")
         text = file.read(length)
     try:
-        header = json.loads(text)
-    except ValueError as error:
+        header = json.loads(text, object_pairs_hook=_unique)
+        if isinstance(header, dict):
+            header.pop("__metadata__", None)
+        return msgspec.convert(header, dict[str, _Entry]), 8 + length
+    except msgspec.ValidationError as error:
+        raise _damaged(path, f"its header is none: {error}") from error
+    except (ValueError, RecursionError) as error:
         raise _damaged(path, "its header does not parse") from error
-    if not isinstance(header, dict):
-        raise _damaged(path, "its header is not a table")
-    return header, 8 + length
 
 
-def _tensor(name: str, entry: dict[str, Any], start: int) -> Tensor:
-    first, last = entry["data_offsets"]
-    return Tensor(name, entry["dtype"], tuple(entry["shape"]), start + first, last - first)
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A table of which no name stands twice, as the format wants it."""
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        raise ValueError("a name stands twice")
+    return table
+
+
+def _tensor(path: Path, name: str, entry: _Entry, start: int) -> Tensor:
+    """A row of the header, its bytes held against its shape and type."""
+    first, last = entry.data_offsets
+    if entry.dtype not in _BITS:
+        raise _damaged(path, f"{name[:100]} is of a type that is none ({entry.dtype})")
+    if (last - first) * 8 != math.prod(entry.shape) * _BITS[entry.dtype]:
+        raise _damaged(path, f"{name[:100]} has {last - first:,} bytes, not those of its shape {entry.shape}")
+    return Tensor(name, entry.dtype, tuple(entry.shape), start + first, last - first)
+
+
+def _check_places(path: Path, tensors: Iterable[Tensor], start: int, size: int) -> None:
+    """Arrays lie one behind the other and fill the file, as the format wants it."""
+    at = start
+    for tensor in sorted(tensors, key=lambda tensor: (tensor.offset, tensor.length)):
+        if tensor.offset != at:
+            what = "overlaps another" if tensor.offset < at else "leaves a gap before it"
+            raise _damaged(path, f"{tensor.name[:100]} {what}")
+        at += tensor.length
+    if at != size:
+        raise _damaged(path, f"it is {'shorter' if at > size else 'longer'} than its header says")
 
 
 def _damaged(path: Path, why: str) -> ModelFormatError:

@@ -53,6 +53,15 @@ def open_beneath(folder: int, path: bytes, *, by_call: bool = True) -> int:
         os.close(looked)
 
 
+def list_beneath(folder: int, path: bytes) -> int:
+    """Open a folder below an open one, or with an empty path that one, so that it can be listed.
+
+    Raises OSError as `open_beneath` does.
+    """
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    return _resolve(folder, path, flags, True) if path else os.open(b".", flags, dir_fd=folder)
+
+
 def open_true(path: bytes) -> int:
     """Open a regular file by an absolute path in which no part is a link. Raises OSError as `open_beneath` does."""
     top = open_folder("/")

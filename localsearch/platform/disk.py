@@ -9,8 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, BinaryIO
 
@@ -86,11 +87,25 @@ def rename(source: Path, target: Path) -> None:
     sync_path(target.parent)
 
 
+def make_private(folder: Path, *, without: Path | None = None) -> None:
+    """Take a folder and all in it from others, whatever the umask was; links are not followed.
+
+    What other programs own, or remove meanwhile, is left alone, and so is the folder `without`.
+    """
+    for parent, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if without is None or Path(parent, name) != without]
+        for name in (".", *folders, *files):
+            with suppress(OSError):
+                entry = os.lstat(path := os.path.join(parent, name))
+                if not stat.S_ISLNK(entry.st_mode) and entry.st_mode & 0o077:
+                    os.chmod(path, stat.S_IMODE(entry.st_mode) & 0o700)
+
+
 def write_file(path: Path, data: bytes) -> None:
-    """Replace a small file, whole or not at all, durably. Raises OSError."""
+    """Replace a small file, whole or not at all, durably; only its owner can read it. Raises OSError."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with temporary.open("wb") as file:
+        with open_private(temporary) as file:
             file.write(data)
             sync_file(file)
         rename(temporary, path)
@@ -110,9 +125,16 @@ def free_share(folder: Path) -> float:
 
 
 def folder_bytes(folder: Path, *, without: str = "") -> int:
-    """Bytes of all files below a folder, but for one of its entries; 0 where there is no folder."""
-    return sum(
-        entry.stat().st_size
-        for entry in folder.rglob("*")
-        if entry.is_file() and entry.relative_to(folder).parts[0] != without
-    )
+    """Bytes of all files below a folder, but for one of its entries; 0 where there is no folder.
+
+    A file that goes meanwhile, as those of a word index do when it is merged, counts nothing.
+    """
+    total = 0
+    for parent, folders, files in os.walk(folder):
+        if parent == str(folder) and without in folders:
+            folders.remove(without)
+        for name in files:
+            with suppress(OSError):
+                state = os.stat(os.path.join(parent, name))
+                total += state.st_size if stat.S_ISREG(state.st_mode) else 0
+    return total

@@ -7,7 +7,7 @@ import json
 import os
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,12 @@ FILE = "owner.lock"
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who holds an index: `url` is set while it serves."""
+    """Who holds an index: `url` is set while it serves, and `token`, a key for as long."""
 
     pid: int
     started: float
     url: str | None = None
+    token: str | None = field(default=None, repr=False)
 
 
 class Ownership:
@@ -41,11 +42,13 @@ class Ownership:
         except OSError as error:
             os.close(self._descriptor)
             raise _locked(home) from error
+        with suppress(OSError):  # an older one may have been made for others to read
+            os.fchmod(self._descriptor, 0o600)
         self.announce(None)
 
-    def announce(self, url: str | None) -> None:
-        """Write into the lock file who holds it and where it serves."""
-        owner = {"pid": os.getpid(), "started": time.time(), "url": url}
+    def announce(self, url: str | None, token: str | None = None) -> None:
+        """Write into the lock file, which no other user can read, who holds it, where it serves and for which key."""
+        owner = {"pid": os.getpid(), "started": time.time(), "url": url, "token": token}
         os.ftruncate(self._descriptor, 0)
         with suppress(OSError):  # the lock is what counts; a full disk only leaves it without a name
             os.pwrite(self._descriptor, json.dumps(owner).encode(), 0)
@@ -70,7 +73,7 @@ def owner_of(home: Path) -> Owner | None:
 def _read(home: Path) -> Owner:
     try:
         values: dict[str, Any] = json.loads((home / FILE).read_bytes())
-        return Owner(int(values["pid"]), float(values["started"]), values.get("url"))
+        return Owner(int(values["pid"]), float(values["started"]), values.get("url"), values.get("token"))
     except (OSError, ValueError, KeyError):
         return Owner(0, 0.0)
 
@@ -83,4 +86,5 @@ def _locked(home: Path) -> LockedError:
         hint="Wait for it to finish, send the work to that server, or use another --home.",
         pid=owner.pid,
         url=owner.url,
+        token=owner.token,
     )

@@ -1,4 +1,4 @@
-"""What this processor can do: whether 8-bit products are safe, and whether our own operator runs.
+"""Whether this processor multiplies 8 bits by 8 bits without saturating, as ONNX Runtime does it.
 
 Without VNNI, x86 multiplies unsigned by signed bytes with `pmaddubsw`, which adds pairs in 16 bits and saturates; full
 8-bit weights then give wrong sums. VNNI, AMX and ARM's dot product add in 32 bits.
@@ -8,15 +8,11 @@ https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html#wh
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 _X86 = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "avx_vnni_int8"})
 _ARM = frozenset({"asimddp", "i8mm"})
-_FUSED = frozenset(
-    {"avx2", "fma", "bmi2", "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx512_vnni"}
-)
 _CPUINFO = Path("/proc/cpuinfo")
 
 
@@ -31,25 +27,15 @@ def safe_int8() -> bool:
     return False
 
 
-@cache
-def has_avx512_vnni() -> bool:
-    """Whether every instruction is here that localsearch/kernels is compiled for. Linux on x86-64 only."""
-    return platform.system() == "Linux" and _on_every_core(_cpuinfo(), _FUSED.issubset)
-
-
 def has_dot_product(cpuinfo: str) -> bool:
     """Whether the text of /proc/cpuinfo names VNNI, AMX-INT8 or ARM's dot product on every core listed.
 
     >>> has_dot_product("flags : fpu avx2 avx512_vnni")
     True
     """
-    return _on_every_core(cpuinfo, lambda flags: bool(flags & (_X86 | _ARM)))
-
-
-def _on_every_core(cpuinfo: str, fits: Callable[[set[str]], bool]) -> bool:
     lines = [line for line in cpuinfo.splitlines() if line.lower().startswith(("flags", "features"))]
     names = [set(line.partition(":")[2].split()) for line in lines]
-    return bool(names) and all(fits(flags) for flags in names)
+    return bool(names) and all(flags & (_X86 | _ARM) for flags in names)
 
 
 def _cpuinfo() -> str:

@@ -13,6 +13,16 @@ RRF_K = 60
 """Cormack, Clarke and Buettcher 2009: damps the difference between the first ranks."""
 
 
+SPREAD = 0.1
+"""Standard deviation that the cosines of a query's candidates are brought to: about what the default model's have."""
+DEVIATIONS = 7.8
+"""Standard deviations of a query's candidates between floor and ceiling of a corpus, on average of nine collections."""
+PEAK_DEPTH = 100
+"""Best chunks of each leg whose scores tell how wide and how peaked its list is."""
+PEAK_MINIMUM = 20
+"""Candidates from which that is told."""
+USUAL_LEAD, USUAL_PEAK = 0.45, 2.9
+"""Means over judged collections of how far words and meaning lead (`fusion.lead`, `fusion.peak`)."""
 FEEDBACK_DEPTH = 3
 """Best chunks towards whose mean the query's vector moves."""
 NEIGHBOURS, SMOOTHING_DEPTH = 5, 50
@@ -26,15 +36,18 @@ class FusionParameters:
     """The constants of `adaptive`, chosen on judged collections: docs/decisions/fusion.md.
 
     `words` weighs BM25 against the cosine in a language that the model knows: one with at least `known` letters per
-    word piece of a query. Below, the weight rises and trust falls by the ratio to the power `power`. `coverage` is the
-    share of all that the query's words could give that the best hit by words needs to count in full. `feedback` is how
-    far the query's vector moves, `smoothing` the share of a score that comes from neighbours, `rerank_weight` the
-    weight of late interaction; 0 leaves the step out.
+    word piece of a query. Below, the weight rises and trust falls by the ratio to the power `power`. The weight
+    rises with the lead of the best by words, to the power `lead`, and falls with the peak of meaning, to the power
+    `peak`. `coverage` is the share of all that the query's words could give that the best hit by words needs to count
+    in full. `feedback` is how far the query's vector moves, `smoothing` the share of a score that comes from
+    neighbours, `rerank_weight` the weight of late interaction; 0 leaves the step out.
     """
 
-    words: float = 0.4
+    words: float = 0.5
     known: float = 3.0
     power: float = 2.0
+    lead: float = 0.25
+    peak: float = 0.75
     coverage: float = 0.6
     feedback: float = 0.3
     smoothing: float = 0.3

@@ -3,18 +3,21 @@
 Every candidate that either leg found is scored exactly by both, so no method has to guess what a leg that did not
 return a chunk would have thought of it.
 
-`adaptive` adds the raw cosine to BM25 over the query's best BM25, times a weight that rises where the model's tokenizer
-shreds the query: text in a language it does not know comes apart into pieces of two or three letters, and a cosine
-between such pieces means little. It falls where even the best hit holds few of the words: a question put in other words
-than the answer. Then two steps that need no judgement: the query's vector moves towards the three best
-chunks (Rocchio 1971), and each candidate's score is averaged with those of its nearest neighbours among the
-candidates (score regularization, Diaz 2007), so that a chunk surrounded by good ones rises. Between the two,
-`rerank` adds the late interaction of the best candidates; a cross-encoder puts them in its own order after all else.
-docs/decisions/fusion.md has the figures.
+`adaptive` brings the cosines of the candidates to one standard deviation, as those of one model lie between 0.0 and 0.7
+and those of another between 0.7 and 0.9, and adds BM25 over the query's best BM25, times a weight. The weight rises
+where the model's tokenizer shreds the query: text in a language it does not know comes apart into pieces of two or
+three letters, and a cosine between such pieces means little. It falls where even the best hit holds few of the words: a
+question put in other words than the answer. It rises where the best by words stand out from the rest, and falls where
+the best by meaning do (predictors of query performance: Shtok et al. 2012). Then two steps that need no judgement: the
+query's vector moves towards the three best chunks (Rocchio 1971), and each candidate's score is averaged with those of
+its nearest neighbours among the candidates (score regularization, Diaz 2007), so that a chunk surrounded by good ones
+rises. Between the two, `rerank` adds the late interaction of the best candidates; a cross-encoder puts them in its own
+order after all else. docs/decisions/fusion.md has the figures.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -27,9 +30,14 @@ from localsearch.ranking.constants import (
     DEFAULT_PARAMETERS,
     FEEDBACK_DEPTH,
     NEIGHBOURS,
+    PEAK_DEPTH,
+    PEAK_MINIMUM,
     RERANK_DEPTH,
     RRF_K,
     SMOOTHING_DEPTH,
+    SPREAD,
+    USUAL_LEAD,
+    USUAL_PEAK,
     FusionParameters,
 )
 from localsearch.types import Ids, Ranking, Scores, Vectors
@@ -75,11 +83,13 @@ class QuerySignals:
     """What is known of a query without judgements.
 
     `letters_per_piece` is what a word piece of it holds on average; `most` what a chunk would get that holds each of
-    its words once or so: the sum of their idf, each times its weight (0: not known).
+    its words once or so: the sum of their idf, each times its weight (0: not known). `spread` is the standard deviation
+    of cosines that is usual in the corpus (0: not known).
     """
 
     letters_per_piece: float = DEFAULT_PARAMETERS.known
     most: float = 0.0
+    spread: float = 0.0
 
     def word_weight(self, best: float, parameters: FusionParameters = DEFAULT_PARAMETERS) -> float:
         """The weight of BM25: more where the tokenizer shreds the query, less where the best hit holds little of it."""
@@ -97,6 +107,57 @@ class QuerySignals:
     def trust(self, parameters: FusionParameters = DEFAULT_PARAMETERS) -> float:
         """How far the model's view of tokens, and of which chunks are alike, is believed, 0..1."""
         return float(min(1.0, self.letters_per_piece / parameters.known) ** parameters.power)
+
+
+@dataclass(frozen=True, slots=True)
+class Peaks:
+    """How far the best of each leg stand out.
+
+    `lead` is how far the tenth best by words is behind the best, 0..1 of its score; `peak` how many standard deviations
+    the best by meaning is above the mean; `stretch` the factor that brings cosines to the standard deviation `SPREAD`:
+    half way, as a geometric mean, between what is usual in the corpus and what these candidates have.
+    """
+
+    lead: float = USUAL_LEAD
+    peak: float = USUAL_PEAK
+    stretch: float = 1.0
+
+    @classmethod
+    def of(cls, lexical: Floats, semantic: Floats, usual: float = 0.0) -> Peaks:
+        """Read from the best of each leg, both of shape (n,), NaN where there is no vector; of too few, nothing.
+
+        `usual` is the standard deviation that is usual in the corpus, 0 where it is not known.
+        """
+        by_meaning = semantic[_best_of_each(lexical, semantic)]
+        by_meaning = by_meaning[~np.isnan(by_meaning)]
+        if len(by_meaning) < PEAK_MINIMUM and usual > 0:
+            return cls(stretch=SPREAD / usual)
+        if len(by_meaning) < 2:
+            return cls()
+        spread = max(float(by_meaning.std()), 1e-3)
+        stretch = SPREAD / math.sqrt(spread * (usual or spread))
+        if len(by_meaning) < PEAK_MINIMUM:
+            return cls(stretch=stretch)
+        peak = float(by_meaning.max() - by_meaning.mean()) / spread
+        return cls(lead(lexical), peak, stretch)
+
+    def factor(self, parameters: FusionParameters = DEFAULT_PARAMETERS) -> float:
+        """What the weight of BM25 is multiplied by: 1 where both stand out as they usually do."""
+        leads, peaks = max(self.lead, 0.05) / USUAL_LEAD, max(self.peak, 0.5) / USUAL_PEAK
+        return float(leads**parameters.lead / peaks**parameters.peak)
+
+
+def lead(lexical: Floats, depth: int = 10) -> float:
+    """How far the tenth best by words is behind the best, 0..1 of its score; 0 where no word matches."""
+    best = np.sort(lexical)[::-1][:depth]
+    return float((best[0] - best[-1]) / best[0]) if len(best) and best[0] > 0 else 0.0
+
+
+def _best_of_each(lexical: Floats, semantic: Floats) -> NDArray[np.intp]:
+    """Positions of the best of each leg: what is read from them does not depend on how many more were fetched."""
+    by_words = np.argsort(-lexical, kind="stable")[:PEAK_DEPTH]
+    by_meaning = np.argsort(-semantic, kind="stable")[:PEAK_DEPTH]
+    return np.union1d(by_words[lexical[by_words] > 0], by_meaning)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +206,16 @@ def fuse(
         return _ranked(candidates.ids, score, {"lexical": 1.0, "semantic": 0.0}, {})
     semantic = _filled(candidates.semantic)
     signals = signals or QuerySignals()
+    peaks = Peaks.of(lexical, candidates.semantic, signals.spread)
     trust = signals.trust(parameters)
     if method == "adaptive":
-        score, weights = _adaptive(candidates, lexical, semantic, signals, query, parameters)
+        score, weights = _adaptive(candidates, lexical, semantic, signals, peaks, query, parameters)
     else:
         mix = {"convex": convex, "rrf": rrf, "dbsf": dbsf}[method]
         score, weights = mix(lexical, semantic, weight), {"lexical": 1 - weight, "semantic": weight}
     if reranking and not reranking.replaces:
-        score = reranked(score, reranking.score, parameters.rerank_weight * trust)
+        stretch = peaks.stretch if method == "adaptive" else 1.0
+        score = reranked(score, reranking.score, parameters.rerank_weight * trust * stretch)
     if method == "adaptive" and candidates.vectors is not None:
         score = smoothed(score, candidates.vectors, parameters.smoothing * trust)
     if reranking and reranking.replaces:
@@ -160,6 +223,8 @@ def fuse(
     why = {
         "letters_per_piece": signals.letters_per_piece,
         "covered": signals.covered(float(lexical.max(initial=0.0)), parameters),
+        "lead": peaks.lead,
+        "peak": peaks.peak,
     }
     return _ranked(candidates.ids, score, weights, why)
 
@@ -169,16 +234,18 @@ def _adaptive(
     lexical: Floats,
     semantic: Floats,
     signals: QuerySignals,
+    peaks: Peaks,
     query: Vectors | None,
     parameters: FusionParameters,
 ) -> tuple[Floats, dict[str, float]]:
     best = float(lexical.max(initial=0.0))
-    weight = signals.word_weight(best, parameters)
+    weight = signals.word_weight(best, parameters) * peaks.factor(parameters)
     by_words = np.float32(weight) * (lexical / best if best > 0 else lexical)
+    stretch = np.float32(peaks.stretch)
     if query is not None and candidates.vectors is not None:
-        moved = towards(query, candidates.vectors, by_words + semantic, parameters.feedback)
+        moved = towards(query, candidates.vectors, by_words + stretch * semantic, parameters.feedback)
         semantic = _filled((candidates.vectors @ moved).astype(np.float32))
-    return by_words + semantic, {"lexical": weight, "semantic": 1.0}
+    return by_words + stretch * semantic, {"lexical": weight, "semantic": peaks.stretch}
 
 
 def towards(query: Vectors, vectors: Vectors, scores: Floats, share: float) -> Vectors:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from localsearch.ranking.constants import (
     CALIBRATION_MINIMUM,
+    DEVIATIONS,
     FEWEST_LETTERS_PER_PIECE,
     FLOOR_DEVIATIONS,
     INTERCEPT,
@@ -40,6 +41,11 @@ class Calibration:
     ceiling: float
     vectors: int = 0
     seq: int = 0
+
+    @property
+    def spread(self) -> float:
+        """The standard deviation that the cosines of a query's candidates usually have in this corpus."""
+        return (self.ceiling - self.floor) / DEVIATIONS
 
     def nearness(self, cosines: Scores) -> Floats:
         """Cosines in units of the corpus: 0 at the floor, 1 at the ceiling; NaN counts as unrelated."""

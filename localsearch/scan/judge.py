@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Set
+from collections.abc import Callable, Iterable, Set
 from pathlib import Path
 
 from localsearch.scan.ignore import Pattern, Patterns, parse
@@ -38,14 +38,49 @@ _OWN = Skip("own-data", "localsearch keeps its own data here")
 _PROFILE = Skip("secret", "a browser profile")
 _SPECIAL = Skip("special", "a pipe, socket or device, which is never opened")
 
-Entry = os.DirEntry[bytes]
+
+class Entry:
+    """An entry of a folder that was listed through its descriptor: its name, its path, and its state by then."""
+
+    __slots__ = ("_kind", "_state", "name", "path")
+
+    def __init__(self, found: os.DirEntry[str], prefix: bytes) -> None:
+        self.name = os.fsencode(found.name)
+        self.path = prefix + self.name
+        self._kind = (
+            stat.S_IFLNK if found.is_symlink() else stat.S_IFDIR if found.is_dir(follow_symlinks=False) else 0
+        )
+        self._state: os.stat_result | OSError
+        try:
+            self._state = found.stat(follow_symlinks=False)
+        except OSError as error:
+            self._state = error
+
+    def is_symlink(self) -> bool:
+        return self._kind == stat.S_IFLNK
+
+    def is_dir(self) -> bool:
+        return self._kind == stat.S_IFDIR
+
+    def inode(self) -> int:
+        return 0 if isinstance(self._state, OSError) else self._state.st_ino
+
+    def stat(self) -> os.stat_result:
+        """Its state, of a link itself. Raises OSError where it could not be examined."""
+        if isinstance(self._state, OSError):
+            raise self._state
+        return self._state
 
 
 class ScanFilter:
     """Fixed rules on entries below a root, whose include and exclude patterns are relative to it."""
 
-    def __init__(self, root: bytes, rules: ScanRules) -> None:
+    def __init__(
+        self, root: bytes, rules: ScanRules, beginning: Callable[[bytes], bytes] = beginning
+    ) -> None:
+        """`beginning` gives the first bytes of a file."""
         self._rules = rules
+        self._beginning = beginning
         self._base = len(root.rstrip(b"/")) + 1
         self._include = _globs(rules.include)
         self._exclude = _globs(rules.exclude)
@@ -82,7 +117,7 @@ class ScanFilter:
         if self._rules.caches or names.isdisjoint(BUILD_MARKS):
             return None
         mark = min(names & BUILD_MARKS)
-        if mark == b"CACHEDIR.TAG" and not beginning(raw + b"/" + mark).startswith(CACHE_SIGNATURE):
+        if mark == b"CACHEDIR.TAG" and not self._beginning(raw + b"/" + mark).startswith(CACHE_SIGNATURE):
             return None
         return Skip("cache", f"{mark.decode()} in it says that a tool can make it again")
 
@@ -95,7 +130,7 @@ class ScanFilter:
             return _VCS
         if self._is_excluded(entry, False):
             return _EXCLUDED
-        if not rules.secrets and (skip := secret_file(name) or _secret_content(name, path)):
+        if not rules.secrets and (skip := secret_file(name) or self._secret_content(name, path)):
             return skip
         if decision := decide(layers, name, path, False):
             if skip := _ignored(*decision):
@@ -104,7 +139,7 @@ class ScanFilter:
             return _HIDDEN
         if not included and not self.is_included(entry, False):
             return _NOT_INCLUDED
-        return binary_file(name, lambda: beginning(path)) or self._too_large(state)
+        return binary_file(name, lambda: self._beginning(path)) or self._too_large(state)
 
     def named(self, state: os.stat_result) -> Skip | None:
         """Judge a file that was named as a root: any file is taken that is not too large."""
@@ -117,10 +152,13 @@ class ScanFilter:
     def _is_excluded(self, entry: Entry, folder: bool) -> bool:
         return _takes(self._exclude, entry.name, entry.path[self._base :], folder)
 
+    def _secret_content(self, name: bytes, path: bytes) -> Skip | None:
+        return secret_head(self._beginning(path)) if name.endswith(KEY_SUFFIXES) else None
+
     def _is_own(self, entry: Entry) -> bool:
         if entry.inode() not in self._never:
             return False
-        state = entry.stat(follow_symlinks=False)
+        state = entry.stat()
         return self._never.get(state.st_ino) == state.st_dev
 
     def _too_large(self, state: os.stat_result) -> Skip | None:
@@ -142,10 +180,6 @@ def _identities(paths: Iterable[Path]) -> dict[int, int]:
     """Device by inode of those of the paths that exist."""
     states = [os.stat(path) for path in paths if os.path.exists(path)]
     return {state.st_ino: state.st_dev for state in states}
-
-
-def _secret_content(name: bytes, path: bytes) -> Skip | None:
-    return secret_head(beginning(path)) if name.endswith(KEY_SUFFIXES) else None
 
 
 def _ignored(pattern: Pattern, source: bytes) -> Skip | None:

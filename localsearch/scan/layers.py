@@ -7,7 +7,7 @@ last word over .ignore, and .ignore over .gitignore, as in ripgrep.
 from __future__ import annotations
 
 import os
-from collections.abc import Set
+from collections.abc import Callable, Set
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -47,8 +47,13 @@ def outer_layers(root: bytes) -> Layers:
     return layers
 
 
-def inner_layers(folder: bytes, layers: Layers, names: Set[bytes]) -> Layers:
-    """The layers that hold inside a folder with these names in it. A repository of its own starts afresh."""
+def inner_layers(
+    folder: bytes, layers: Layers, names: Set[bytes], read: Callable[[bytes, int], bytes] | None = None
+) -> Layers:
+    """The layers that hold inside a folder with these names in it. A repository of its own starts afresh.
+
+    `read` gives the first bytes of a file.
+    """
     if names.isdisjoint(IGNORE_FILES) and b".git" not in names:
         return layers
     found = list(layers)
@@ -56,7 +61,7 @@ def inner_layers(folder: bytes, layers: Layers, names: Set[bytes]) -> Layers:
         found[-1] = None
     prefix = folder.rstrip(b"/") + b"/"
     for at, name in enumerate(IGNORE_FILES):
-        if name in names and (patterns := _patterns(beginning(prefix + name, _MAX_BYTES))):
+        if name in names and (patterns := _patterns((read or beginning)(prefix + name, _MAX_BYTES))):
             found[at] = Layer(patterns, len(prefix), prefix + name, found[at])
     return tuple(found)
 

@@ -8,9 +8,12 @@ from collections.abc import Iterable, Iterator, KeysView
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from localsearch.checked import count, nanoseconds
 from localsearch.errors import RootUnreadable
+from localsearch.platform.beneath import list_beneath, open_beneath, open_folder
 from localsearch.scan.judge import Entry, ScanFilter
 from localsearch.scan.layers import NO_LAYERS, Layers, inner_layers, outer_layers
 from localsearch.scan.names import display, is_within
@@ -26,12 +29,12 @@ def scan(
     (a disk that is not mounted), or when it is another folder at the end than at the start: then nothing that was
     indexed may be taken for removed. Below a folder skipped as `unreadable` nothing may be taken for removed either.
     """
-    walk = Walk(root, rules or ScanRules())
-    if not walk.is_folder:
-        yield walk.single()
-        return
-    yield from walk.below(walk.top(), indexed_before=indexed_before)
-    walk.check_same()
+    with Walk(root, rules or ScanRules()) as walk:
+        if not walk.is_folder:
+            yield walk.single()
+            return
+        yield from walk.below(walk.top(), indexed_before=indexed_before)
+        walk.check_same()
 
 
 def scan_within(root: Path, paths: Iterable[Path], rules: ScanRules | None = None) -> Iterator[ScannedFile]:
@@ -40,25 +43,25 @@ def scan_within(root: Path, paths: Iterable[Path], rules: ScanRules | None = Non
     A path that is gone yields nothing; one in a skipped folder yields that folder. Raises ValueError for a path
     outside the root and RootUnreadable as `scan` does, except that here an empty root is taken for empty.
     """
-    walk = Walk(root, rules or ScanRules())
-    if not walk.is_folder:
-        yield walk.single()
-        return
-    skipped: set[bytes] = set()
-    for raw in _topmost({os.fsencode(os.path.abspath(path)) for path in paths}, walk.root):
-        at = walk.locate(raw)
-        if isinstance(at, Folder):
-            yield from walk.below(at)
-        elif at is not None and at.raw not in skipped:
-            skipped.add(at.raw)
-            yield at
-    walk.check_same()
+    with Walk(root, rules or ScanRules()) as walk:
+        if not walk.is_folder:
+            yield walk.single()
+            return
+        skipped: set[bytes] = set()
+        for raw in _topmost({os.fsencode(os.path.abspath(path)) for path in paths}, walk.root):
+            at = walk.locate(raw)
+            if isinstance(at, Folder):
+                yield from walk.below(at)
+            elif at is not None and at.raw not in skipped:
+                skipped.add(at.raw)
+                yield at
+        walk.check_same()
 
 
 def reaches(root: Path, path: Path, rules: ScanRules | None = None) -> bool:
     """Whether `scan` of the root takes what stands at a path below it. Raises RootUnreadable."""
-    walk = Walk(root, rules or ScanRules())
-    found = walk.locate(os.fsencode(path)) if walk.is_folder else None
+    with Walk(root, rules or ScanRules()) as walk:
+        found = walk.locate(os.fsencode(path)) if walk.is_folder else None
     return isinstance(found, Folder) or (found is not None and found.skip is None)
 
 
@@ -67,17 +70,17 @@ def folders(root: Path, rules: ScanRules | None = None, below: Iterable[Path] = 
 
     A watch set between two steps misses nothing: what was there is listed, what comes later is an event.
     """
-    walk = Walk(root, rules or ScanRules())
-    starts = {os.fsencode(os.path.abspath(path)) for path in below} or {walk.root}
-    located = (walk.locate(raw) for raw in _topmost(starts, walk.root)) if walk.is_folder else ()
-    for start in located:
-        pending = [start] if isinstance(start, Folder) else []
-        while pending:
-            folder = pending.pop()
-            yield folder.raw
-            level = walk.open(folder)
-            if isinstance(level, Level):
-                pending.extend(reversed(walk.inner(level)))
+    with Walk(root, rules or ScanRules()) as walk:
+        starts = {os.fsencode(os.path.abspath(path)) for path in below} or {walk.root}
+        located = (walk.locate(raw) for raw in _topmost(starts, walk.root)) if walk.is_folder else ()
+        for start in located:
+            pending = [start] if isinstance(start, Folder) else []
+            while pending:
+                folder = pending.pop()
+                yield folder.raw
+                level = walk.open(folder)
+                if isinstance(level, Level):
+                    pending.extend(reversed(walk.inner(level)))
 
 
 def _topmost(raws: set[bytes], root: bytes) -> list[bytes]:
@@ -112,16 +115,63 @@ class Level:
 
 
 class Walk:
-    """One root under fixed rules."""
+    """One root under fixed rules, held open: folders are listed, and files looked into, below it and nowhere else."""
 
     def __init__(self, root: Path, rules: ScanRules) -> None:
         self.root = os.fsencode(os.path.abspath(root))
         self._state = self._root_state()
         self.is_folder = stat.S_ISDIR(self._state.st_mode)
         self._real = os.path.realpath(self.root).rstrip(b"/")
-        self._judge = ScanFilter(self.root, rules)
+        self._judge = ScanFilter(self.root, rules, self._beginning)
         self._ignore_files = rules.ignore_files
         self._levels: dict[bytes, Level | Skip | None] = {}
+        self._top: int | None = None
+        if self.is_folder:
+            try:
+                self._top = open_folder(self.root)
+            except OSError as error:
+                raise self._unreadable(f"cannot be read: {error.strerror}") from error
+            self._state = os.fstat(self._top)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._top is not None:
+            os.close(self._top)
+            self._top = None
+
+    def _below(self, raw: bytes) -> bytes:
+        """A path relative to the root; empty for the root itself."""
+        return raw[len(self.root) :].lstrip(b"/")
+
+    def _beginning(self, raw: bytes, length: int = 4096) -> bytes:
+        """The first bytes of a file below the root, no link followed, or nothing when it cannot be read."""
+        assert self._top is not None
+        try:
+            handle = open_beneath(self._top, self._below(raw))
+        except OSError:
+            return b""
+        try:
+            return os.read(handle, length)
+        except OSError:
+            return b""
+        finally:
+            os.close(handle)
+
+    def _list(self, raw: bytes) -> dict[bytes, Entry]:
+        """The entries of a folder, sorted by name."""
+        assert self._top is not None
+        prefix = raw.rstrip(b"/") + b"/"
+        handle = list_beneath(self._top, self._below(raw))
+        try:
+            with os.scandir(handle) as listing:
+                found = [Entry(entry, prefix) for entry in listing]
+        finally:
+            os.close(handle)
+        return {entry.name: entry for entry in sorted(found, key=attrgetter("name"))}
 
     def top(self) -> Folder:
         """The root as a folder to read."""
@@ -163,7 +213,7 @@ class Walk:
 
     def inner(self, level: Level) -> list[Folder]:
         """The folders of a level to go on with; no file is looked at."""
-        entries = [self.entry(entry, level) for entry in level.entries.values() if _is_folder(entry)]
+        entries = [self.entry(entry, level) for entry in level.entries.values() if entry.is_dir()]
         return [one for one in entries if isinstance(one, Folder)]
 
     def locate(self, raw: bytes) -> Folder | ScannedFile | None:
@@ -188,8 +238,7 @@ class Walk:
     def open(self, folder: Folder) -> Level | Skip | None:
         """List a folder. Return a Skip if it is unreadable or its content excludes it, None if it is gone."""
         try:
-            with os.scandir(folder.raw) as listing:
-                entries = {entry.name: entry for entry in sorted(listing, key=attrgetter("name"))}
+            entries = self._list(folder.raw)
         except OSError as error:
             if folder.raw == self.root:
                 raise self._unreadable(f"cannot be read: {error.strerror}") from error
@@ -199,7 +248,7 @@ class Walk:
             return skip
         layers = folder.layers
         if self._ignore_files:
-            layers = inner_layers(folder.raw, layers, entries.keys())
+            layers = inner_layers(folder.raw, layers, entries.keys(), self._beginning)
         return Level(folder, entries, layers)
 
     def entry(self, entry: Entry, level: Level) -> Folder | ScannedFile | None:
@@ -207,9 +256,9 @@ class Walk:
         try:
             if entry.is_symlink():
                 return self._link(entry)
-            if entry.is_dir(follow_symlinks=False):
+            if entry.is_dir():
                 return self._folder(entry, level)
-            state = entry.stat(follow_symlinks=False)
+            state = entry.stat()
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -234,7 +283,7 @@ class Walk:
             reason = f"a link to {display(target)}, which is found under that name"
         else:
             reason = f"a link that leads out of the folder, to {display(target)}"
-        return _found(entry.path, entry.stat(follow_symlinks=False), Skip("link", reason))
+        return _found(entry.path, entry.stat(), Skip("link", reason))
 
     def _root_state(self) -> os.stat_result:
         try:
@@ -248,13 +297,6 @@ class Walk:
             hint="Is its disk mounted, and may you read it? What is indexed from it stays; `purge` removes it.",
             path=display(self.root),
         )
-
-
-def _is_folder(entry: Entry) -> bool:
-    try:
-        return entry.is_dir(follow_symlinks=False)
-    except OSError:
-        return False
 
 
 def _found(raw: bytes, state: os.stat_result, skip: Skip | None) -> ScannedFile:

@@ -7,6 +7,7 @@ import posixpath
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from localsearch import days
 from localsearch.checked import moment
 from localsearch.store import FacetRow
 
@@ -30,7 +31,7 @@ def facets(rows: Iterable[FacetRow]) -> dict[str, Mapping[str, int]]:
         if row.tags != "[]":
             counters["tag"].update(_tags(row.tags))
         if (modified := moment(row.modified)) is not None:
-            counters["year"][str(modified.year)] += 1
+            counters["year"][str(days.shown(modified).year)] += 1
     counters["folder"] = _folders(row.paths for row in rows if row.paths)
     return {name: _top(counter) for name, counter in counters.items()}
 

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
 import msgspec
 
+from localsearch import days
 from localsearch.checked import moment
 from localsearch.filters import path_sql
 from localsearch.search.plan import Plan
 from localsearch.search.rank import Ranked
 from localsearch.search.snippets import Excerpt, snippet, snippet_terms, snippet_words
-from localsearch.store import ChunkRow, Corpus, DocumentRow, key_of, path_scope_sql
+from localsearch.store import ChunkRow, Corpus, DocumentRow, at_path, file_name, paths_seen
 from localsearch.text import Analyzer
 from localsearch.types import Hit, Place
 
+NO_FORMS: frozenset[str] = frozenset()
 _LOG = logging.getLogger("localsearch.search")
+
+
+NAME_ALONE = "Only its name is known: "
 
 
 class Presenter:
@@ -29,15 +35,10 @@ class Presenter:
 
     def hits(self, plan: Plan, page: list[Ranked], with_scores: bool, notes: list[str]) -> tuple[Hit, ...]:
         """The hits of a page. One that cannot be shown is left out, and told in `notes`."""
-        documents = self.corpus.documents(ranked.document_id for ranked in page)
+        documents = self._seen(self.corpus.documents(ranked.document_id for ranked in page), plan)
         chunks = self.corpus.chunk_rows(ranked.chunk_id for ranked in page)
-        matched = path_sql(plan.filter, "f.path")
-        paths = self.corpus.paths_where(documents, *matched) if matched else {}
-        keys: dict[int, str] = {}
-        if plan.within and plan.within.paths:
-            seen = self.corpus.paths_where(documents, *path_scope_sql(plan.within, "f.path"))
-            keys = {id: seen[id] for id in seen if documents[id].path != seen[id]}
-            paths = seen
+        paths = self._asked_for(documents, plan)
+        copies = self.corpus.other_paths(documents, plan.within)
         terms = snippet_terms(
             [words for term in plan.words.terms for words in (term.forms, term.stems, *term.apart)]
         )
@@ -50,10 +51,13 @@ class Presenter:
                 continue
             if (path := paths.get(document.id)) is not None:
                 document = replace(document, path=path)
-            if (path := keys.get(document.id)) is not None:
-                document = replace(document, key=key_of(path, document.member))
+            elif copies.get(document.id):
+                document = self._named_copy(document, copies[document.id], terms | plain.keys())
             try:
-                cut = snippet(chunk.text, terms, self.analyzer, language=document.language, plain=plain)
+                alike = dict.fromkeys(plan.patterns & self.analyzer.words(chunk.text), NO_FORMS)
+                cut = snippet(
+                    chunk.text, terms, self.analyzer, language=document.language, plain=plain | alike
+                )
                 hits.append(_hit(ranked, document, chunk, cut, with_scores))
             except Exception:
                 _LOG.exception("document number %d cannot be shown", document.id)
@@ -61,6 +65,35 @@ class Presenter:
         if lost:
             notes.append(f"{lost} of the hits cannot be shown; `localsearch check` tells what is damaged.")
         return tuple(hits)
+
+    def _seen(self, documents: Mapping[int, DocumentRow], plan: Plan) -> Mapping[int, DocumentRow]:
+        """The documents by paths that may be seen: copies of a file are one document."""
+        if (seen := paths_seen(plan.within)) is None:
+            return documents
+        paths = self.corpus.paths_where(documents, *seen("f.path"))
+        return {id: at_path(document, paths.get(id)) for id, document in documents.items()}
+
+    def _asked_for(self, documents: Iterable[int], plan: Plan) -> Mapping[int, str]:
+        """The paths that a filter on paths means."""
+        if (matched := path_sql(plan.filter, "f.path")) is None:
+            return {}
+        clause, values = matched
+        if (seen := paths_seen(plan.within)) is not None:
+            within, more = seen("f.path")
+            clause, values = f"{clause} AND {within}", [*values, *more]
+        return self.corpus.paths_where(documents, clause, values)
+
+    def _named_copy(self, document: DocumentRow, others: Sequence[str], wanted: Set[str]) -> DocumentRow:
+        """The document as the copy of its file whose name holds most of what was asked for."""
+
+        def held(path: str) -> int:
+            name = file_name(path, "")
+            known = self.analyzer.words(name).union(self.analyzer.terms(name, document.language))
+            return len(known & wanted)
+
+        own = document.path or ""
+        path = max((own, *others), key=held)
+        return replace(at_path(document, path), key=document.key)
 
 
 def _hit(ranked: Ranked, document: DocumentRow, chunk: ChunkRow, cut: Excerpt, with_scores: bool) -> Hit:
@@ -74,7 +107,7 @@ def _hit(ranked: Ranked, document: DocumentRow, chunk: ChunkRow, cut: Excerpt, w
         metadata=metadata_of(document),
         title=document.title,
         path=document.path,
-        snippet=cut.text,
+        snippet=f"{NAME_ALONE}{document.left_out}" if document.left_out else cut.text,
         highlights=cut.highlights,
         location={**place, "start": chunk.start, "end": chunk.stop},
         scores={"lexical": ranked.lexical, "semantic": ranked.semantic} if with_scores else None,
@@ -101,10 +134,11 @@ def metadata_of(document: DocumentRow) -> dict[str, Any]:
         "created": _iso(document.created),
         "modified": _iso(document.modified),
         "tags": list(document.tags),
+        "left_out": document.left_out,
     }
     return {**{name: value for name, value in columns.items() if value}, **document.metadata}
 
 
 def _iso(seconds: float | None) -> str | None:
     known = moment(seconds)
-    return None if known is None else known.isoformat(timespec="seconds")
+    return None if known is None else days.shown(known).isoformat(timespec="seconds")

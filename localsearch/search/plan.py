@@ -8,26 +8,32 @@ from typing import Any
 
 import numpy as np
 
-from localsearch.caches import MemoryCache
+from localsearch.caches import MemoryCache, short_key
 from localsearch.derived import Derived, Mask
 from localsearch.errors import NotFoundError, QueryError
 from localsearch.filters import (
-    And,
     Exists,
     Filter,
     ParsedQuery,
+    all_of,
+    asks_text,
     field_names,
     from_json,
+    held,
+    is_typed,
+    leaves,
     parse_filter,
     parse_query,
     to_sql,
 )
-from localsearch.lexical import LexicalQuery, analyze_query
+from localsearch.lexical import MOST_TERMS, LexicalQuery, analyze_query
 from localsearch.ranking.constants import MORE_LIKE_THIS_WEIGHT
+from localsearch.search.conditions import Conditions
 from localsearch.search.context import QueryContext
 from localsearch.search.more_like_this import telling_terms
 from localsearch.search.query import SearchQuery
-from localsearch.store import Corpus, DocumentRow, scope_sql
+from localsearch.search.visible import Visible
+from localsearch.store import Corpus, DocumentRow, paths_seen, scope_sql
 from localsearch.text import Analyzer
 from localsearch.types import Ids, Scope
 
@@ -37,7 +43,8 @@ SPELLED, LONGEST_WORD = 16, 32
 MAX_QUERY = 10_000
 """Characters of a query that are used: more than any question, less than what slows a search down."""
 TYPED = 32
-"""Words up to which a query has quotes, colons and minus signs of its own; in a longer one they came with the text."""
+"""Words up to which a query without operators has quotes, colons and signs of its own; in a longer one they came with
+the text."""
 FILTERS_MB = 16
 """Memory for what filters matched."""
 
@@ -47,7 +54,9 @@ class Plan:
     """A query taken apart: what each leg is query, and which documents and chunks may answer (None: all).
 
     `like` is the document that others should be like. `narrowed` is whether a filter, a phrase or a likeness chose the
-    documents; what is only excluded leaves nearly all. `within` is what may be seen.
+    documents; what is only excluded leaves nearly all. `strict` is whether the texts of the documents were asked to
+    hold something: then all of `documents` match and no others. `patterns` are words that a `*` or `?` stood for.
+    `within` is what may be seen.
     """
 
     parsed: ParsedQuery
@@ -58,6 +67,8 @@ class Plan:
     allowed: Mask | None
     like: int | None = None
     narrowed: bool = False
+    strict: bool = False
+    patterns: frozenset[str] = frozenset()
     within: Scope | None = None
 
     @property
@@ -69,12 +80,17 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Fields:
-    """The names of metadata that some document has."""
+    """The names of metadata that some document has, of those that may be seen."""
 
     corpus: Corpus
+    within: Scope | None
 
     def __contains__(self, name: object) -> bool:
-        return self.corpus.any(*to_sql(Exists(str(name))))
+        clause, values = to_sql(Exists(str(name)))
+        if self.within:
+            seen, more = scope_sql(self.within)
+            clause, values = f"{clause} AND {seen}", [*values, *more]
+        return self.corpus.any(clause, values)
 
 
 class Planner:
@@ -94,31 +110,81 @@ class Planner:
             )
         if len(query.query) > MAX_QUERY:
             context.notes.append(f"Only the first {MAX_QUERY:,} characters of the query were used.")
-        parsed = self._parse(query)
-        context.notes.extend(parsed.notes)
-        words = analyze_query(
-            parsed.words,
+        looked_up = Conditions(
+            self.derived,
             self.analyzer,
-            phrases=parsed.phrases,
-            excluded=parsed.excluded,
-            languages=self.derived.lexical.languages,
-            knows=self.derived.lexical.knows,
+            lambda tree: self._selected(*to_sql(tree, paths_seen(query.within))),
+            self.visible(query.within),
         )
-        words = self.derived.lexical.pruned(words)
+        parsed = self._affordable(self._parse(query, looked_up), looked_up)
+        context.notes.extend(parsed.notes)
+        words = self._words(parsed, looked_up)
+        context.notes.extend(looked_up.notes)
+        if words.cut:
+            context.notes.append(f"Only the first {MOST_TERMS} different words of the query were used.")
         chosen = _all_filters(query, parsed)
-        chosen_ones = self._allowed(query, chosen, words)
-        narrowed, documents = chosen_ones is not None, self._without(chosen_ones, words)
+        documents = self._allowed(query, chosen, looked_up)
+        wanted = (
+            any(wanted for _, wanted in leaves(chosen)) or query.collection is not None or bool(query.within)
+        )
         if query.like:
             liked = self._liked(query.like, query)
             return replace(self._more_like(liked, parsed, chosen, words, documents), within=query.within)
+        strict = bool(held(chosen))
         allowed = None if documents is None else self.derived.catalog.mask(documents)
-        return Plan(
-            parsed, chosen, words, parsed.text, documents, allowed, narrowed=narrowed, within=query.within
+        if strict and chosen is not None and documents is not None:
+            allowed = looked_up.mask(chosen, documents)
+        text = " ".join(
+            likely[0] if (likely := looked_up.patterns.get(word)) else word for word in parsed.text.split(" ")
         )
+        return Plan(
+            parsed,
+            chosen,
+            words,
+            text,
+            documents,
+            allowed,
+            narrowed=documents is not None and wanted,
+            strict=strict,
+            patterns=frozenset(word for several in looked_up.patterns.values() for word in several),
+            within=query.within,
+        )
+
+    def visible(self, within: Scope | None) -> Visible:
+        """The word index as far as it may be seen."""
+        if not within:
+            return Visible(self.derived.lexical)
+        return Visible(self.derived.lexical, self.derived.catalog.mask(self._selected(*scope_sql(within))))
+
+    def _affordable(self, parsed: ParsedQuery, looked_up: Conditions) -> ParsedQuery:
+        """The query, or its words alone where its conditions would take too long to look up."""
+        if looked_up.affordable(parsed.condition):
+            return parsed
+        looked_up.patterns.clear()
+        note = (
+            "Its conditions hold too many common words for one search: all of it was searched as plain words."
+        )
+        return ParsedQuery(parsed.text, text=parsed.text, notes=(*parsed.notes, note))
+
+    def _words(self, parsed: ParsedQuery, looked_up: Conditions) -> LexicalQuery:
+        """What ranks by words: the plain ones, those of phrases, and a bonus for a phrase or pattern as such."""
+        lexical = self.derived.lexical
+        holds = parsed.holds
+        texts = [f"{leaf.text} {leaf.beside}".strip() for leaf in holds if leaf.kind != "pattern"]
+        bonus = filter(looked_up.ranks, holds)
+        words = analyze_query(
+            " ".join([parsed.words, *texts]).strip(),
+            self.analyzer,
+            phrases=[phrase for leaf in bonus for phrase in looked_up.phrases[leaf]],
+            languages=lexical.languages,
+            knows=lexical.knows,
+        )
+        pruned: LexicalQuery = lexical.pruned(words)
+        return pruned
 
     def _liked(self, key: str, query: SearchQuery) -> DocumentRow:
         for name in [query.collection] if query.collection else self.corpus.collections():
-            found = self.corpus.find(name, key)
+            found = self.corpus.find(name, key) or self.corpus.copy_at(name, key)
             if found and self.corpus.holds(query.within, found.id):
                 return found
         raise NotFoundError(f"There is no document {key!r} to be like.", hint="Ids are as search gives them.")
@@ -146,32 +212,36 @@ class Planner:
         allowed = self.derived.catalog.mask(others)
         return Plan(parsed, chosen, words, text, others, allowed, like.id, narrowed=True)
 
-    def _parse(self, query: SearchQuery) -> ParsedQuery:
-        """Words, phrases and filters; a pasted text is words only, since its punctuation asks for nothing."""
+    def _parse(self, query: SearchQuery, looked_up: Conditions) -> ParsedQuery:
+        """Words and conditions; a pasted text is words only, since its punctuation asks for nothing."""
         text = query.query[:MAX_QUERY]
-        if query.plain or not text.strip() or len(text.split()) > TYPED:
+        if query.plain or not text.strip():
             return ParsedQuery(text, text=text)
-        return parse_query(text, _Fields(self.corpus))
+        if not is_typed(text, TYPED):
+            asks = parse_query(text, {}).condition is not None
+            note = f"A query of more than {TYPED} words is taken as text: its signs and quotation marks ask nothing."
+            return ParsedQuery(text, text=text, notes=(note,) if asks else ())
+        return parse_query(text, _Fields(self.corpus, query.within), looked_up.stands)
 
     def _selected(self, clause: str, values: list[Any]) -> Ids:
         """What a filter matches: it costs a look at every document, and people keep a filter from query to query."""
         state = self.corpus.db.state
         if state is None:
             return self.corpus.select(clause, values)
-        key = (state, clause, tuple(values))
+        key = (state, short_key(repr((clause, values)).encode("utf-8", "surrogatepass")))
         documents = self._matches.get(key)
         if documents is None:
             documents = self.corpus.select(clause, values)
             self._matches.put(key, documents)
         return documents
 
-    def _allowed(self, query: SearchQuery, chosen: Filter | None, words: LexicalQuery) -> Ids | None:
-        """Which documents a filter and phrases leave, ascending; None for all. NotFoundError for no such collection."""
+    def _allowed(self, query: SearchQuery, chosen: Filter | None, looked_up: Conditions) -> Ids | None:
+        """Which documents a condition leaves, ascending; None for all. NotFoundError for no such collection."""
         collection = query.collection
         conditions: list[str] = []
         values: list[Any] = []
-        if chosen is not None:
-            clause, values = to_sql(chosen)
+        if chosen is not None and not asks_text(chosen):
+            clause, values = to_sql(chosen, paths_seen(query.within))
             conditions.append(clause)
         if query.within:
             clause, visible = scope_sql(query.within)
@@ -185,22 +255,15 @@ class Planner:
             conditions.append("d.collection = ?")
             values.append(collection)
         documents = self._selected(" AND ".join(f"({c})" for c in conditions), values) if conditions else None
-        for phrase in words.phrases:
-            documents = _both(documents, self.derived.lexical.documents_with(phrase))
+        if chosen is not None and asks_text(chosen):
+            holding = looked_up.documents(chosen)
+            documents = holding if documents is None else np.intersect1d(documents, holding)
         return documents
 
-    def _without(self, documents: Ids | None, words: LexicalQuery) -> Ids | None:
-        """The same without those that hold what is excluded."""
-        for phrase in words.excluded:
-            held = self.derived.lexical.documents_with(phrase)
-            documents = self.derived.catalog.documents if documents is None else documents
-            documents = np.setdiff1d(documents, held, assume_unique=True)
-        return documents
-
-    def unknown_fields(self, chosen: Filter) -> Iterator[str]:
+    def unknown_fields(self, chosen: Filter, within: Scope | None) -> Iterator[str]:
         """A note for each field of a filter that no document has."""
         for name in sorted(field_names(chosen)):
-            if name not in _Fields(self.corpus):
+            if name not in _Fields(self.corpus, within):
                 yield f"No document has a field {name}."
 
     def corrections(self, plan: Plan) -> tuple[str, ...]:
@@ -220,12 +283,7 @@ class Planner:
         return (" ".join(corrected),) if corrected != words else ()
 
 
-def _both(documents: Ids | None, others: Ids) -> Ids:
-    return others if documents is None else np.intersect1d(documents, others)
-
-
 def _all_filters(query: SearchQuery, parsed: ParsedQuery) -> Filter | None:
     given = query.filters
     asked = parse_filter(given) if isinstance(given, str) else from_json(given)
-    present = [part for part in (asked, parsed.filter) if part is not None]
-    return And(tuple(present)) if len(present) > 1 else present[0] if present else None
+    return all_of(part for part in (asked, parsed.condition) if part is not None)

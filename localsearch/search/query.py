@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import NoneType
 from typing import Any, Self, TypedDict, get_args
 
 import msgspec
 
-from localsearch.caches import canonical
+from localsearch import days
+from localsearch.caches import canonical, short_key
+from localsearch.checked import clean
 from localsearch.errors import QueryError
 from localsearch.types import Mode, Scope
 
@@ -34,18 +37,44 @@ class SearchOptions(TypedDict, total=False):
     min_relevance: float
     like: str | None
     within: Scope | None
+    time_zone: str
+
+
+_TEXT, _MAYBE_TEXT, _WHOLE, _NUMBER = (str,), (str, NoneType), (int,), (int, float)
+_MAYBE_NUMBER = (int, float, NoneType)
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "query": _TEXT,
+    "limit": _WHOLE,
+    "offset": _WHOLE,
+    "mode": _TEXT,
+    "collection": _MAYBE_TEXT,
+    "budget_ms": _MAYBE_NUMBER,
+    "min_relevance": _NUMBER,
+    "like": _MAYBE_TEXT,
+    "within": (Scope, NoneType),
+    "time_zone": _TEXT,
+}
+_WORDS = {
+    _TEXT: "text",
+    _MAYBE_TEXT: "text or None",
+    _WHOLE: "a whole number",
+    _NUMBER: "a number",
+    _MAYBE_NUMBER: "a number or None",
+    (Scope, NoneType): "a Scope or None",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class SearchQuery:
-    """What is asked. Raises QueryError for a value out of its range.
+    """What is asked. Raises QueryError for a value out of its range, FilterError for a time zone that is none.
 
     `limit` hits from `offset` on (both count documents); `mode` chooses the legs; `rerank` scores the best candidates
     again; `collection` None searches all; `filters` is an expression or JSON; `explain` adds how the order came about;
     `budget_ms` bounds the milliseconds it may take; `cache` False computes the answer anew; `facets` counts types,
     folders, languages, tags and years; `plain` takes quotes, colons and minus signs as text; `min_relevance`, 0 to 1,
     leaves out what is known to be below; `like` is the id of a document that the hits should be like;
-    `within` is what whoever asks may see: the rest of the index takes no part.
+    `within` is what whoever asks may see: the rest of the index takes no part;
+    `time_zone`, such as Europe/Berlin, is whose days the dates of filters and of hits are, empty: as the settings say.
     """
 
     query: str = ""
@@ -63,14 +92,23 @@ class SearchQuery:
     min_relevance: float = 0.0
     like: str | None = None
     within: Scope | None = None
+    time_zone: str = ""
 
     def __post_init__(self) -> None:
+        for name, kinds in _KINDS.items():
+            value = getattr(self, name)
+            if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+                raise QueryError(f"{name} is {value!r}.", hint=f"It is {_WORDS[kinds]}.")
+        for name in ("query", "collection", "like"):
+            if (text := getattr(self, name)) and clean(text) != text:
+                object.__setattr__(self, name, clean(text))  # what cannot be encoded is nowhere to be found
         if self.mode not in get_args(Mode):
             raise QueryError(f"There is no mode {self.mode!r}.", hint=f"Modes: {', '.join(get_args(Mode))}.")
         if self.limit < 1 or self.offset < 0:
             raise QueryError(
                 f"limit is {self.limit}, offset {self.offset}.", hint="limit is from 1, offset from 0."
             )
+        days.zone(self.time_zone)
         if not 0 <= self.min_relevance <= 1:
             raise QueryError(
                 f"min_relevance is {self.min_relevance:g}.", hint="It is from 0 (all) to 1 (certain)."
@@ -102,8 +140,8 @@ class SearchQuery:
 
     @property
     def key(self) -> bytes:
-        """What the answer is cached under: equal for questions that have the same answer."""
-        return canonical(self.canonical)
+        """What the answer is cached under: equal for questions that have the same answer, and never long."""
+        return short_key(canonical(self.canonical))
 
     @property
     def cacheable(self) -> bool:

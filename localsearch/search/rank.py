@@ -146,7 +146,17 @@ class Ranker:
             found = RankedDocuments(ranked, ids, why, estimate.known, more, estimate.out_of_domain)
             if len(ids) >= needed or not more:
                 break
-        return found
+        return found if query.min_relevance or not plan.strict else self._completed(plan, found, needed)
+
+    def _completed(self, plan: Plan, found: RankedDocuments, needed: int) -> RankedDocuments:
+        """With the documents that meet the condition and that neither leg has found, as `type:pdf OR rose` may ask
+        for; and about the query is whatever meets its condition."""
+        if plan.documents is None:
+            return found
+        rest = np.setdiff1d(plan.documents, found.ids)
+        missing = max(0, needed - len(found.ids)) if len(rest) else 0
+        documents = found.documents + self._newest(rest, missing) if missing else found.documents
+        return replace(found, documents=documents, out_of_domain=False)
 
     def _depths(self, semantic: Semantic | None) -> Iterator[int]:
         """How many candidates of each leg to look at, in turn."""
@@ -344,7 +354,10 @@ class Ranker:
         """How well the model's tokenizer knows the query's words, if there are any, and what they could give."""
         most = most_of(self.derived.lexical, plan.words)
         pieces = semantic.model.encoder().count_tokens([plan.text])[0]
-        return QuerySignals(letters_per_piece(plan.text, pieces), most) if pieces else QuerySignals(most=most)
+        spread = semantic.calibration.spread if semantic.calibration else 0.0
+        if not pieces:
+            return QuerySignals(most=most, spread=spread)
+        return QuerySignals(letters_per_piece(plan.text, pieces), most, spread)
 
     def _best_chunks(self, scored: Scored, least: float) -> tuple[Ids, NDArray[np.intp]]:
         """Each document once, in order, and where its best chunk is among the candidates; those of known relevance

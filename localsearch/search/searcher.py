@@ -13,7 +13,9 @@ from __future__ import annotations
 import time
 from collections.abc import Hashable, Iterator
 from dataclasses import replace
+from zoneinfo import ZoneInfo
 
+from localsearch import days
 from localsearch.caches import ResultCache, VectorCache
 from localsearch.derived import Derived, Semantic
 from localsearch.derived.embedder import Embedder
@@ -30,7 +32,10 @@ from localsearch.search.relevance import NOTHING, UNJUDGED
 from localsearch.search.reranker import Reranker
 from localsearch.settings import SearchSettings
 from localsearch.text import Analyzer, normalize
-from localsearch.types import Answer
+from localsearch.types import Answer, Scope
+
+MOST_COMPLETED = 500
+"""Completions that are looked at for those that may be seen."""
 
 
 class Searcher:
@@ -45,7 +50,9 @@ class Searcher:
         vectors: VectorCache,
         answers: ResultCache[Answer],
         reranker: Reranker,
+        zone: ZoneInfo | None = None,
     ) -> None:
+        self._zone = zone
         self.derived = derived
         self.corpus = derived.corpus
         self.answers = answers
@@ -95,7 +102,8 @@ class Searcher:
 
     @small_products
     def _answer(self, context: QueryContext, semantic: Semantic | None) -> Answer:
-        with self._executor.search():
+        asked = context.query.time_zone
+        with self._executor.search(), days.in_zone(days.zone(asked) if asked else self._zone):
             return self._made(context, semantic)
 
     def _made(self, context: QueryContext, semantic: Semantic | None) -> Answer:
@@ -106,7 +114,7 @@ class Searcher:
         found = self.ranker.rank(context, plan, semantic)
         context.notes.extend(_notes(query, found))
         if not found.documents and plan.filter is not None:
-            context.notes.extend(self.planner.unknown_fields(plan.filter))
+            context.notes.extend(self.planner.unknown_fields(plan.filter, query.within))
         page = found.documents[query.offset : query.offset + query.limit]
         with context.stage("snippets"):
             hits = self.presenter.hits(plan, page, query.explain, context.notes)
@@ -116,7 +124,9 @@ class Searcher:
             query=query.query,
             total=matching.total,
             total_is_estimate=matching.estimated,
-            facets=None if matching.documents is None else facets(self.corpus.facet_rows(matching.documents)),
+            facets=None
+            if matching.documents is None
+            else facets(self.corpus.facet_rows(matching.documents, query.within)),
             took_ms=context.took_ms(),
             mode=query.mode,
             version=semantic.version.name if semantic else None,
@@ -126,15 +136,18 @@ class Searcher:
             semantic_coverage=self.derived.coverage(),
             corrections=self.planner.corrections(plan) if matching.few else (),
             notes=tuple(context.notes),
-            explanation=found.why if query.explain else None,
+            explanation={"understood": plan.parsed.understood, "meaning": plan.text, **found.why}
+            if query.explain
+            else None,
             nothing_relevant=found.out_of_domain,
         )
 
-    def suggest(self, prefix: str, limit: int) -> list[str]:
-        """Completions of the last word typed."""
+    def suggest(self, prefix: str, limit: int, within: Scope | None = None) -> list[str]:
+        """Completions of the last word typed, from what may be seen."""
         before, _, last = prefix.rpartition(" ")
-        words = self.derived.lexical.complete(normalize(last), limit) if last else []
-        return [f"{before} {word}".strip() for word in words]
+        most = MOST_COMPLETED if within else limit
+        words = self.derived.lexical.complete(normalize(last), most) if last else []
+        return [f"{before} {word}".strip() for word in self.planner.visible(within).known(words)[:limit]]
 
     def close(self) -> None:
         """End the threads."""

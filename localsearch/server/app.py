@@ -42,7 +42,20 @@ class DocumentId(Convertor[str]):
         return value
 
 
+class Number(Convertor[int]):
+    """A number of 64 bits at most; anything longer names nothing."""
+
+    regex = "[0-9]{1,18}"
+
+    def convert(self, value: str) -> int:
+        return int(value)
+
+    def to_string(self, value: int) -> str:
+        return str(value)
+
+
 register_url_convertor("id", DocumentId())
+register_url_convertor("number", Number())
 
 
 def create_app(engine: Engine, settings: Settings, *, watch: bool = False) -> Starlette:

@@ -6,15 +6,88 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
 
-from localsearch.server.problems import HttpError, bad_request
+from localsearch.server.problems import HttpError, bad_request, busy
 from localsearch.server.responses import Receive
 
 MOST_PARAMETERS = 50
+
+
+SMALL = 64 * 1024
+"""Bytes of a body that are read without asking for room: connections bound how many there are."""
+
+
+class ByteBudget:
+    """Room for the bodies of all clients together. Belongs to the event loop.
+
+    Who finds no room waits its turn, and meanwhile nothing is read from it.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most, self._free = most, most
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    @property
+    def held(self) -> int:
+        """Bytes that are spoken for."""
+        return self._most - self._free
+
+    def small_or_room(
+        self, declared: int | None, most: int, seconds: float
+    ) -> AbstractAsyncContextManager[None]:
+        """`room` for a body of at most `most` bytes; a small one needs none, and too large a one is not read."""
+        size = most if declared is None else declared
+        return nullcontext() if size <= SMALL or size > most else self.room(size, seconds)
+
+    @asynccontextmanager
+    async def room(self, size: int, seconds: float) -> AsyncIterator[None]:
+        """Hold `size` bytes. Raises 503 when there is no room for them within `seconds`."""
+        size = min(size, self._most)
+        await self._acquire(size, seconds)
+        try:
+            yield
+        finally:
+            self._free += size
+            self._wake()
+
+    async def _acquire(self, size: int, seconds: float) -> None:
+        if size <= self._free and not self._waiting:
+            self._free -= size
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((size, turn))
+        try:
+            async with asyncio.timeout(seconds):
+                await turn
+        except BaseException as error:
+            if turn.done() and not turn.cancelled():
+                self._free += size
+            with suppress(ValueError):
+                self._waiting.remove((size, turn))
+            self._wake()
+            if isinstance(error, TimeoutError):
+                raise _no_room() from None
+            raise
+
+    def _wake(self) -> None:
+        while self._waiting and self._waiting[0][0] <= self._free:
+            size, turn = self._waiting.popleft()
+            if not turn.done():
+                self._free -= size
+                turn.set_result(None)
+
+
+def _no_room() -> HttpError:
+    error = busy("bodies_full", "Too much is being sent at once.", 5)
+    error.headers.append((b"connection", b"close"))
+    return error
 
 
 class ClientGone(Exception):

@@ -6,6 +6,7 @@ Belongs to the event loop; only `_finish` and the decoding of large bodies run i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ from localsearch.server.operations import Call, Operation
 from localsearch.server.problems import JSON, HttpError
 from localsearch.server.responses import FileResponse, Receive, Response, Send, send_bytes, send_response
 from localsearch.server.service import Service
-from localsearch.settings import MB
+from localsearch.settings import MB, LimitSettings
 
 BIG_BODY = 64 * 1024
 """Bytes from which a body is decoded in a worker thread."""
@@ -34,24 +35,54 @@ class Endpoint:
         self._service = service
         self._by_method: Mapping[str, Operation[Service]] = {one.method: one for one in operations}
         self._decoders = {
-            one.method: msgspec.json.Decoder(one.body) for one in operations if one.body is not None
+            one.method: msgspec.json.Decoder(one.received or one.body)
+            for one in operations
+            if one.body is not None
         }
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         operation = self._operation(scope)
         scope["localsearch.route"] = operation.template
+        stranger = scope["localsearch.stranger"]
         authorize(
-            scope.get("localsearch.key"), operation.scope, self._service.keys_required, operation.limited
+            scope.get("localsearch.key"),
+            operation.scope or (operation.strangers if stranger else None),
+            required=self._service.keys_required,
+            stranger=stranger,
+            limited=operation.limited,
         )
-        call = await self._call(operation, scope, receive)
         if operation.stream:
+            call = self._call(operation, scope, None, 0)
             await operation.stream(self._service, call, receive, send)
             return
-        body = operation.from_memory(self._service, call) if operation.from_memory else None
-        if body is not None:
-            await send_bytes(send, operation.status, [JSON, *DATA_HEADERS], body)
+        async with self._room(operation, scope):
+            made = await self._made(operation, scope, receive)
+        if isinstance(made, bytes):
+            await send_bytes(send, operation.status, [JSON, *DATA_HEADERS], made)
             return
-        await send_response(send, await self._work(operation, call), self._service.in_thread)
+        await send_response(send, made, self._service.in_thread)
+
+    def _room(self, operation: Operation[Service], scope: AsgiScope) -> AbstractAsyncContextManager[None]:
+        """Room for the body among those of all clients, until it is done with; a small one needs none."""
+        if operation.body is None:
+            return nullcontext()
+        limits = self._service.settings.server.limits
+        return self._service.bodies.small_or_room(
+            scope["localsearch.length"], _most(operation, limits), limits.body_s
+        )
+
+    async def _made(
+        self, operation: Operation[Service], scope: AsgiScope, receive: Receive
+    ) -> Response | FileResponse | bytes:
+        """The answer. Of requests with a large body one is worked on at a time: each may cost as much as a hundred."""
+        raw = await self._read(operation, scope, receive)
+        if len(raw) < BIG_BODY:
+            call = self._call(operation, scope, self._decode(operation, raw), len(raw))
+            known = operation.from_memory(self._service, call) if operation.from_memory else None
+            return await self._work(operation, call) if known is None else known
+        async with self._service.large.enter():
+            body = await self._service.in_thread(self._decode, operation, raw)
+            return await self._work(operation, self._call(operation, scope, body, len(raw)))
 
     def _operation(self, scope: AsgiScope) -> Operation[Service]:
         method = scope["method"]
@@ -61,27 +92,28 @@ class Endpoint:
             raise method_not_allowed(methods)
         return found
 
-    async def _call(self, operation: Operation[Service], scope: AsgiScope, receive: Receive) -> Call:
+    async def _read(self, operation: Operation[Service], scope: AsgiScope, receive: Receive) -> bytes:
+        if operation.body is None:
+            return b""
+        check_json(scope["localsearch.content_type"])
         limits = self._service.settings.server.limits
+        return await read_body(receive, scope["localsearch.length"], _most(operation, limits), limits.body_s)
+
+    def _decode(self, operation: Operation[Service], raw: bytes) -> Any:
+        """The body as the operation's type, each field within its limit; None where there is none."""
+        if operation.body is None:
+            return None
+        body = decode_body(self._decoders[operation.method], raw)
+        request_limits.check(body, self._service.settings.server.limits)
+        return body
+
+    def _call(self, operation: Operation[Service], scope: AsgiScope, body: Any, size: int) -> Call:
         # A page's address carries what the page was showing; only its own script reads that.
         query = None if operation.tag == "page" else decode_query(operation.query, scope["query_string"])
         if query is not None:
-            request_limits.check(query, limits)
-        body, size = None, 0
-        if operation.body is not None:
-            check_json(scope["localsearch.content_type"])
-            most = limits.documents_mb * MB if operation.large else limits.body_kb * MB // 1000
-            raw = await read_body(receive, scope["localsearch.length"], most, limits.body_s)
-            body, size = await self._decode(operation, raw), len(raw)
-            request_limits.check(body, limits)
+            request_limits.check(query, self._service.settings.server.limits)
         key: Key | None = scope.get("localsearch.key")
         return Call(scope["path_params"], query, body, key, scope["localsearch.started"], size)
-
-    async def _decode(self, operation: Operation[Service], raw: bytes) -> Any:
-        decoder = self._decoders[operation.method]
-        if len(raw) < BIG_BODY:
-            return decode_body(decoder, raw)
-        return await self._service.in_thread(decode_body, decoder, raw)
 
     async def _work(self, operation: Operation[Service], call: Call) -> Response | FileResponse:
         assert operation.handler is not None
@@ -93,6 +125,11 @@ class Endpoint:
                 _finish, operation, self._service, call
             )
             return made
+
+
+def _most(operation: Operation[Service], limits: LimitSettings) -> int:
+    """Bytes that a body of this operation may have."""
+    return limits.documents_mb * MB if operation.large else limits.body_kb * MB // 1000
 
 
 def _finish(operation: Operation[Service], service: Service, call: Call) -> Response | FileResponse:

@@ -1,22 +1,27 @@
 """Who may ask: exact Host names against DNS rebinding, Origins against other people's pages, JSON only.
 
-A browser page from elsewhere can send requests to this machine. It cannot forge Host or Origin, and it cannot send JSON
-without asking first; these three together keep it out. Programs such as curl send no Origin and are not affected.
+A browser page from elsewhere can send requests to this machine. It cannot forge Host, Origin or Sec-Fetch-Site, and it
+cannot send JSON without asking first; these together keep it out. Programs such as curl send none of them and are not
+affected.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from localsearch.server.addresses import is_loopback, with_port
 from localsearch.server.keys import Key, Scope
 from localsearch.server.problems import Headers, HttpError
 from localsearch.settings import ServerSettings
 
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 ALLOWED_HEADERS = b"authorization, content-type, mcp-protocol-version, x-api-key, x-request-id"
+LINKED_PAGES = frozenset({"/", "/docs"})
+_KEY = "Send `Authorization: Bearer KEY`; `localsearch keys create NAME` makes one."
+_TOKEN = "Open the address with `?token=` that `serve` printed, or have your proxy send a key."
+_TRUST = "server.trust_local_users = true in settings.toml lets every user of this machine in."
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -41,9 +46,10 @@ class Guards:
         cross_origins = frozenset(origin.lower().rstrip("/").encode() for origin in settings.origins)
         return cls(hosts, frozenset(own) | cross_origins, cross_origins)
 
-    def check_host(self, hosts: list[bytes]) -> None:
-        """Exactly one Host header, and one that is ours."""
-        if len(hosts) == 1 and hosts[0].lower() in self.hosts:
+    def check_host(self, hosts: list[bytes], target: bytes | None = None) -> None:
+        """Exactly one Host header, and one that is ours; the host of an absolute `target` must be the same."""
+        given = hosts[0].lower() if len(hosts) == 1 else b""
+        if given in self.hosts and (target is None or target.lower() == given):
             return
         raise HttpError(
             403,
@@ -52,13 +58,15 @@ class Guards:
             hint="Use the address it printed at start, or add the name to server.hosts in settings.toml.",
         )
 
-    def check_origin(self, method: str, origin: bytes | None, fetch_site: bytes | None) -> None:
-        """For methods that change state: no Origin, or one of ours; and not a browser's cross-site request."""
-        if method in SAFE_METHODS:
-            return
+    def check_site(self, scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> None:
+        """Refuse what a page of another site sends, for reading too: answers and their times tell what is indexed.
+
+        A link from elsewhere may open a page of ours, without a question in its address, since that would be asked.
+        """
+        origin, fetch_site = headers.get(b"origin"), headers.get(b"sec-fetch-site")
         if origin is not None and origin.lower() in self.origins:
             return
-        if origin is None and fetch_site in (None, b"same-origin", b"none"):
+        if origin is None and (fetch_site in (None, b"same-origin", b"none") or _opens_page(scope, headers)):
             return
         raise HttpError(
             403,
@@ -94,20 +102,35 @@ class Guards:
         ]
 
 
-def authorize(key: Key | None, scope: Scope | None, required: bool, limited: bool = False) -> None:
+def _opens_page(scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a browser follows a link to a page, to show it in a tab of its own."""
+    return (
+        scope["method"] == "GET"
+        and scope["path"] in LINKED_PAGES
+        and not scope["query_string"]
+        and headers.get(b"sec-fetch-mode") == b"navigate"
+        and headers.get(b"sec-fetch-dest") == b"document"
+    )
+
+
+def authorize(
+    key: Key | None, scope: Scope | None, *, required: bool, stranger: bool, limited: bool = False
+) -> None:
     """Raise 401 without a key where one is needed, 403 with one that may not do this.
 
-    `limited` says that what is asked for keeps to what a key may see; nothing else may be asked with a key that sees
-    a part of the index only.
+    Keys are `required` of everybody, or of a `stranger` alone: another user of this machine. `limited` says that what
+    is asked for keeps to what a key may see; nothing else may be asked with a key that sees a part of the index only.
     """
-    if scope is None or (key is None and not required):
+    if scope is None or (key is None and not required and not stranger):
         return
     if key is None:
         raise HttpError(
             401,
             "key_required",
-            "This server wants an API key.",
-            hint="Send `Authorization: Bearer KEY`; `localsearch keys create NAME` makes one.",
+            "This server wants an API key."
+            if required
+            else "Only the user who runs this server needs no key.",
+            hint=_KEY if required else f"{_TOKEN} {_KEY} {_TRUST}",
             headers=[(b"www-authenticate", b"Bearer")],
         )
     if not key.may(scope):

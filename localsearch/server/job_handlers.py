@@ -15,6 +15,8 @@ from localsearch.types import Cancelled, Progress, Record, Report
 
 BATCH = 100
 """Documents stored in one transaction: the step after which a job can be stopped."""
+MOST_TOLD = 100
+"""Documents that were refused which a job names."""
 DEFAULT_COLLECTION = "default"
 
 
@@ -43,14 +45,20 @@ def job_handlers(engine: Engine) -> Mapping[str, JobHandler]:
 
     def documents(payload: Any, report: Report, cancelled: Cancelled) -> Mapping[str, Any]:
         request = msgspec.convert(payload, DocumentsRequest)
-        waiting, ids = records(request.documents), list[str]()
+        waiting, ids, refused = records(request.documents), list[str](), list[str]()
+
+        def told(stopped: bool) -> Mapping[str, Any]:
+            result: dict[str, Any] = {"ids": ids, "cancelled": stopped}
+            return result | ({"refused": refused[:MOST_TOLD]} if refused else {})
+
         for start in range(0, len(waiting), BATCH):
             if cancelled():
-                return {"ids": ids, "cancelled": True}
-            ids += engine.add(
-                waiting[start : start + BATCH], collection=request.collection or DEFAULT_COLLECTION
-            )
-            report(Progress("store", len(ids), len(waiting), "documents"))
-        return {"ids": ids, "cancelled": False}
+                return told(True)
+            batch = waiting[start : start + BATCH]
+            added = engine.add_valid(batch, collection=request.collection or DEFAULT_COLLECTION)
+            ids += added.ids
+            refused += [f"{batch[at].id or 'without an id'}: {why}" for at, why in added.refused.items()]
+            report(Progress("store", start + len(batch), len(waiting), "documents"))
+        return told(False)
 
     return {"index": index, "documents": documents}

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -29,6 +29,8 @@ KEPT = 500
 MOST_WAITING_BYTES = 256 << 20
 _SAVE_EVERY_S = 2.0
 _COLUMNS = "id, kind, state, progress, created, started, finished, tries, result, error"
+
+T = TypeVar("T")
 
 JobHandler = Callable[[Any, Report, Cancelled], Mapping[str, Any]]
 """Does a job's payload; returns what it came to."""
@@ -124,7 +126,8 @@ class Jobs:
                 running.stop.set()
                 return running.job
             gone = self._db.write(
-                "UPDATE jobs SET state = 'cancelled', finished = ?, payload = NULL WHERE id = ? AND state = 'queued'",
+                "UPDATE jobs SET state = 'cancelled', finished = ?, payload = NULL"
+                " WHERE id = ? AND state IN ('queued', 'held')",
                 (time.time(), min(id, (1 << 63) - 1)),
             )
         job = self.get(id)
@@ -196,9 +199,8 @@ class Jobs:
     def _outcome(self, running: _Running) -> tuple[str, str | None, str | None]:
         """Do the work; the state it ends in, its result and its error as JSON."""
         payload = self._db.query("SELECT payload FROM jobs WHERE id = ?", (running.job.id,))[0][0]
-        handler = self._handlers[running.job.kind]
         try:
-            result = handler(
+            result = self._handlers[running.job.kind](
                 msgspec.json.decode(payload), lambda step: self._progress(running, step), running.stop.is_set
             )
         except LocalSearchError as error:
@@ -269,14 +271,22 @@ def _job(row: tuple[Any, ...]) -> JobAnswer:
         id=id,
         kind=kind,
         state=state,
-        progress=msgspec.json.decode(progress, type=JobProgress),
+        progress=_read(progress, JobProgress) or JobProgress(),
         created=created,
         started=started,
         finished=finished,
         tries=tries,
-        result=msgspec.json.decode(result) if result else None,
-        error=msgspec.json.decode(error) if error else None,
+        result=_read(result, dict[str, Any]),
+        error=_read(error, dict[str, str]),
     )
+
+
+def _read(text: str | None, kind: type[T]) -> T | None:
+    """A column of JSON; None where there is none, or one that another program wrote."""
+    try:
+        return msgspec.json.decode(text, type=kind) if text else None
+    except msgspec.DecodeError:
+        return None
 
 
 def _error_json(code: str, message: str, hint: str = "") -> str:

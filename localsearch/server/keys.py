@@ -26,6 +26,7 @@ Scope = Literal["read", "write", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 """Each holds those before it: a write key may read, an admin key may do everything."""
 
+KEY_PREFIX = b"ls_"
 _NOBODY = hashlib.sha256(b"").digest()
 
 
@@ -69,7 +70,7 @@ class Keys:
             "INSERT INTO keys (id, name, hash, scope, created, within) VALUES (?, ?, ?, ?, ?, ?)",
             (key.id, key.name, _hash(secret), key.scope, key.created, msgspec.json.encode(within).decode()),
         )
-        return key, f"ls_{key.id}_{secret}"
+        return key, f"{KEY_PREFIX.decode()}{key.id}_{secret}"
 
     def list(self) -> tuple[Key, ...]:
         """All keys, the revoked ones too, oldest first."""
@@ -104,6 +105,11 @@ class KeyRing:
         self._db, self._keys = db, Keys(db)
         self._valid: Mapping[str, tuple[bytes, Key]] = {}
         self._seen: tuple[int, int] | None = None
+        secret = secrets.token_urlsafe(32)
+        self._token = Key(secrets.token_hex(4), "the address that serve printed", "admin", time.time())
+        self._token_hash = _hash(secret)
+        self.token = f"ls_{self._token.id}_{secret}"
+        """A key for this run of the server alone, which is written down nowhere but in its lock file."""
         self.refresh()
 
     def refresh(self) -> None:
@@ -114,11 +120,18 @@ class KeyRing:
 
     def find(self, text: bytes) -> Key | None:
         """The key with this text, or None."""
-        start, id, secret = (*text.split(b"_", 2), b"", b"")[:3]
-        known = self._valid.get(id.decode("latin-1")) if start == b"ls" else None
+        id, _, secret = text.removeprefix(KEY_PREFIX).partition(b"_")
+        known = self._known(id.decode("latin-1")) if text.startswith(KEY_PREFIX) else None
         stored, key = known or (_NOBODY, None)
         same = hmac.compare_digest(stored, hashlib.sha256(secret).digest())
         return key if same else None
+
+    def is_token(self, key: Key) -> bool:
+        """Whether it is the key of this run, whose holder is treated like a client of this machine."""
+        return key is self._token
+
+    def _known(self, id: str) -> tuple[bytes, Key] | None:
+        return (self._token_hash, self._token) if id == self._token.id else self._valid.get(id)
 
 
 def _key(row: Sequence[Any]) -> Key:

@@ -39,16 +39,22 @@ class McpEndpoint:
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         service = self._service
         scope["localsearch.route"] = ROUTE
-        authorize(scope.get("localsearch.key"), "read", service.keys_required, limited=True)
+        authorize(
+            scope.get("localsearch.key"),
+            "read",
+            required=service.keys_required,
+            stranger=scope["localsearch.stranger"],
+            limited=True,
+        )
         if scope["method"] != "POST":
             raise method_not_allowed(["POST"])
         check_json(scope["localsearch.content_type"])
         limits = service.settings.server.limits
-        body = await read_body(
-            receive, scope["localsearch.length"], limits.body_kb * MB // 1000, limits.body_s
-        )
-        answer = await self._started()
-        await answer(scope, _replay(body, receive), _with_headers(send))
+        most, declared = limits.body_kb * MB // 1000, scope["localsearch.length"]
+        async with service.bodies.small_or_room(declared, most, limits.body_s):
+            body = await read_body(receive, declared, most, limits.body_s)
+            answer = await self._started()
+            await answer(scope, _replay(body, receive), _with_headers(send))
 
     async def close(self) -> None:
         """End the SDK's tasks."""

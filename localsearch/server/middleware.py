@@ -17,9 +17,9 @@ from starlette.types import ASGIApp
 
 from localsearch.server.bodies import ClientGone
 from localsearch.server.headers import DATA_HEADERS
-from localsearch.server.keys import Key
+from localsearch.server.keys import KEY_PREFIX, Key
 from localsearch.server.logs import request_id
-from localsearch.server.problems import Headers, HttpError, answer
+from localsearch.server.problems import OPENAI_ROUTES, Headers, HttpError, answer
 from localsearch.server.responses import Receive, Send, send_bytes
 from localsearch.server.service import Service
 
@@ -33,6 +33,8 @@ _ONCE = frozenset(
     {
         b"origin",
         b"sec-fetch-site",
+        b"sec-fetch-mode",
+        b"sec-fetch-dest",
         b"authorization",
         b"x-api-key",
         b"x-request-id",
@@ -112,15 +114,15 @@ class ServiceMiddleware:
         """Check everything that does not depend on the route. False when the answer has been given."""
         scope, first, guards = exchange.scope, exchange.first, self._service.guards
         origin = first.get(b"origin")
-        guards.check_host(exchange.hosts)
+        guards.check_host(exchange.hosts, scope.get("localsearch.target_host"))
         if scope["method"] == "OPTIONS" and origin is not None:
             await send_bytes(exchange.sending, 204, [*guards.preflight(origin), *DATA_HEADERS], b"")
             return False
         exchange.added += guards.cors(origin)
-        guards.check_origin(scope["method"], origin, first.get(b"sec-fetch-site"))
-        key = self._key(first)
+        guards.check_site(scope, first)
+        key = self._key(first) or self._token(scope)
         exchange.added += self._service.take(scope.get("client"), key)
-        if key is None and self._gave_key(first):
+        if key is None and self._gave_key(first) and not self._is_filler(scope["path"], first):
             raise HttpError(
                 401,
                 "bad_key",
@@ -129,23 +131,37 @@ class ServiceMiddleware:
                 headers=[(b"www-authenticate", b"Bearer")],
             )
         scope["localsearch.key"] = key
+        scope["localsearch.stranger"] = not self._service.local_users.trusted(scope.get("localsearch.uid"))
         scope["localsearch.content_type"] = first.get(b"content-type")
         scope["localsearch.length"] = _length(first.get(b"content-length"))
         return True
 
+    def _token(self, scope: dict[str, Any]) -> Key | None:
+        """The key in the address, taken out of it, so that nothing further down sees, refuses or logs it."""
+        if b"token=" not in scope["query_string"]:
+            return None
+        fields = scope["query_string"].split(b"&")
+        given = [field for field in fields if field.startswith(b"token=")]
+        scope["query_string"] = b"&".join(field for field in fields if not field.startswith(b"token="))
+        return self._service.keyring.find(given[0].removeprefix(b"token=")) if given else None
+
     def _gave_key(self, first: dict[bytes, bytes]) -> bool:
         return b"authorization" in first or b"x-api-key" in first
+
+    def _is_filler(self, path: str, first: dict[bytes, bytes]) -> bool:
+        """Clients of OpenAI's API must be given some key; where none is wanted, one that is not of our form is none."""
+        if self._service.keys_required or not path.startswith(OPENAI_ROUTES):
+            return False
+        return not _given(first).startswith(KEY_PREFIX)
 
     def _key(self, first: dict[bytes, bytes]) -> Key | None:
         """The valid key of a request, from `Authorization: Bearer` or `X-API-Key`."""
         if not self._gave_key(first):
             return None
-        scheme, _, bearer = first.get(b"authorization", b"").partition(b" ")
-        text = bearer.strip() if scheme.lower() == b"bearer" else first.get(b"x-api-key", b"")
-        return self._service.keyring.find(text)
+        return self._service.keyring.find(_given(first))
 
     async def _explain(self, exchange: _Exchange, error: Exception) -> None:
-        status, headers, body = answer(error)
+        status, headers, body = answer(error, exchange.scope["path"])
         if status >= 500 and not isinstance(error, HttpError):
             log.error("%s", error, exc_info=error)
         if exchange.status:
@@ -171,6 +187,12 @@ class ServiceMiddleware:
             if access.isEnabledFor(logging.DEBUG):
                 fields["query_string"] = scope["query_string"].decode("latin-1")
             access.log(level, "request", extra={"fields": fields})
+
+
+def _given(first: dict[bytes, bytes]) -> bytes:
+    """The text of a key, as it was sent."""
+    scheme, _, bearer = first.get(b"authorization", b"").partition(b" ")
+    return bearer.strip() if scheme.lower() == b"bearer" else first.get(b"x-api-key", b"")
 
 
 def _length(value: bytes | None) -> int | None:

@@ -52,8 +52,9 @@ class Operation(Generic[S]):
     `from_memory` may answer before it, on the event loop, without waiting for anything; None leaves it to the handler.
     `stream` takes the place of `handler` for answers without an end. `query`, `body` and `answer` are the types of
     what comes and goes, `also` those of answers with another status. `queue` bounds how many run at once. A `large`
-    body may have limits.documents_mb. Scope None needs no key. `limited` ones
-    keep to what the key may see.
+    body may have limits.documents_mb, and is decoded as `received` where its parts are checked one by one. Scope None
+    needs no key, except of another user of this machine, who needs one of the scope `strangers`. `limited` ones keep
+    to what the key may see.
     """
 
     method: Method
@@ -67,11 +68,13 @@ class Operation(Generic[S]):
     also: Mapping[int, type] = field(default_factory=dict)
     produces: str = "application/json"
     scope: Scope | None = "read"
+    strangers: Scope | None = None
     queue: Queue = "work"
     from_memory: FromMemory[S] | None = None
     stream: Stream[S] | None = None
     large: bool = False
     limited: bool = False
+    received: type[Struct] | None = None
     tag: str = "search"
 
     @property

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from localsearch.filters.table import GRAMMAR
 from localsearch.server.responses import Response
 
 Json = dict[str, Any]
@@ -37,9 +38,9 @@ def page(document: Json) -> Response:
 <p>{escape(info["summary"])} Programs may read the same as <a href="/openapi.json">openapi.json</a>.
 Errors are <code>{{"error": {{"code", "message", "hint"}}}}</code> with the right status.
 Where keys are required, send <code>Authorization: Bearer KEY</code>.</p>
-<nav>{links}<a href="#types">types</a></nav>
+<nav><a href="#queries">queries</a>{links}<a href="#types">types</a></nav>
 </header>
-<main>{body}<section><h2 id="types">types</h2>{_types(document)}</section></main>
+<main>{_queries()}{body}<section><h2 id="types">types</h2>{_types(document)}</section></main>
 </body>
 </html>
 """
@@ -49,6 +50,18 @@ Where keys are required, send <code>Authorization: Bearer KEY</code>.</p>
 def style() -> Response:
     """The style sheet of the page."""
     return Response(STYLE.read_bytes(), type=b"text/css; charset=utf-8", page=True)
+
+
+def _queries() -> str:
+    """What may be typed in the search box, in `query` and in `filters`."""
+    rows = "".join(
+        f"<tr><td><code>{escape(row.example)}</code></td><td>{escape(row.meaning)}</td></tr>"
+        for row in GRAMMAR
+    )
+    return (
+        '<section><h2 id="queries">queries</h2><p>The same in the search box, on the command line and in the API.</p>'
+        f"<table tabindex=0><tbody>{rows}</tbody></table></section>"
+    )
 
 
 def _tag(document: Json, tag: str) -> str:

@@ -62,7 +62,32 @@ class AtMostDeep:
         """JSON schema has no word for it."""
 
 
-Limit = AtMost | AtMostDeep
+@dataclass(frozen=True, slots=True)
+class AtMostTexts:
+    """How many texts a list may hold, and that it holds nothing else; `limit` names a field of LimitSettings."""
+
+    limit: str
+
+    def check(self, field: str, value: Any, limits: LimitSettings) -> None:
+        """Raise 400 naming the field for too many, and for token ids in the place of texts."""
+        texts, most = [value] if isinstance(value, str) else value, getattr(limits, self.limit)
+        if not all(isinstance(text, str) for text in texts):
+            raise bad_request(
+                f"`{field}` holds token ids, and those of another tokenizer mean something else to this model.",
+                "Send text. LangChain's OpenAIEmbeddings does with check_embedding_ctx_length=False.",
+            )
+        if len(texts) > most:
+            raise bad_request(f"`{field}` may be at most {most} texts.", "Send the rest in another request.")
+
+    def describe(self, schema: dict[str, Any], limits: LimitSettings) -> None:
+        """Write into the schema of a field that its list is one of texts, and how long it may be."""
+        for one in schema.get("anyOf", ()):
+            if one.get("type") == "array":
+                one["maxItems"] = getattr(limits, self.limit)
+                one["items"] = next(item for item in one["items"]["anyOf"] if item["type"] == "string")
+
+
+Limit = AtMost | AtMostDeep | AtMostTexts
 
 
 def check(request: Struct, limits: LimitSettings) -> None:
@@ -90,7 +115,7 @@ def _limit(hint: Any) -> Limit | None:
     """The limit in an annotation, within an alternative too."""
     if get_origin(hint) is Annotated:
         inner, *notes = get_args(hint)
-        return next((note for note in notes if isinstance(note, AtMost | AtMostDeep)), None) or _limit(inner)
+        return next((note for note in notes if isinstance(note, Limit)), None) or _limit(inner)
     if get_origin(hint) in (Union, UnionType):
         return next((limit for one in get_args(hint) if (limit := _limit(one)) is not None), None)
     return None

@@ -58,13 +58,21 @@ def serve(
         service: Service = app.state.service
         url = f"http://{with_port(settings.server.host, port)}"
         if engine.ownership:
-            engine.ownership.announce(url)
+            engine.ownership.announce(url, service.keyring.token)
         if paths:
             service.jobs.submit("index", IndexRequest(paths=[str(path.absolute()) for path in paths]))
-        Server(app, service, settings, lambda: say(f"serving on {url}")).run(sockets=[listener])
+        Server(app, service, settings, lambda: _tell(service, url, say)).run(sockets=[listener])
     finally:
         listener.close()
         logs.tear_down(handler)
+
+
+def _tell(service: Service, url: str, say: Callable[[str], None]) -> None:
+    """Say where it serves, and the address for whoever is not, or cannot be seen to be, its own user."""
+    say(f"serving on {url}")
+    if service.local_users.asked:
+        who = "for another user or a proxy" if service.local_users.known else "for this user"
+        say(f"with a key for this run, {who}: {url}/?token={service.keyring.token}")
 
 
 def _check_keys(settings: Settings) -> None:
@@ -105,7 +113,7 @@ class Server(uvicorn.Server):
         limits = settings.server.limits
         config = uvicorn.Config(
             app,
-            http=limited(limits),
+            http=limited(limits, service.local_users),
             ws="none",
             lifespan="on",
             log_config=None,

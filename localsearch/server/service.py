@@ -18,6 +18,7 @@ from localsearch.platform.cores import cores
 from localsearch.search import SearchQuery
 from localsearch.server.addresses import client_is_local, is_loopback
 from localsearch.server.alerts import Alerts
+from localsearch.server.bodies import ByteBudget
 from localsearch.server.database import ServiceDatabase
 from localsearch.server.guards import Guards
 from localsearch.server.housekeeping import Housekeeping
@@ -25,10 +26,11 @@ from localsearch.server.job_handlers import job_handlers
 from localsearch.server.jobs import Jobs
 from localsearch.server.keys import Key, KeyRing
 from localsearch.server.limits import Allowance, RequestQueue, TokenBuckets
+from localsearch.server.local_users import LocalUsers
 from localsearch.server.metrics import Metrics, Window
 from localsearch.server.problems import Headers
 from localsearch.server.watching import Watching
-from localsearch.settings import Settings
+from localsearch.settings import MB, Settings
 
 OTHER_WORKERS = 4
 """Threads beyond those for searches: for the other routes, bodies and files."""
@@ -44,6 +46,7 @@ class Service:
         self.db = ServiceDatabase(settings.home)
         self.keyring = KeyRing(self.db)
         self.keys_required = settings.server.require_keys or not is_loopback(settings.server.host)
+        self.local_users = LocalUsers(settings.server)
         self.guards = Guards.of(settings.server)
         self.buckets = TokenBuckets()
         self.remote = Allowance(limits.rate, limits.burst)
@@ -53,6 +56,8 @@ class Service:
             "search": RequestQueue(at_once, limits.wait_s),
             "work": RequestQueue(OTHER_WORKERS, limits.wait_s),
         }
+        self.large = RequestQueue(1, limits.body_s)
+        self.bodies = ByteBudget(max(limits.bodies_mb, 2 * limits.documents_mb) * MB)
         self.pool = ThreadPoolExecutor(at_once + 2 * OTHER_WORKERS, "localsearch-request")
         self.jobs = Jobs(self.db, job_handlers(engine), limits.queued_jobs)
         self.alerts = Alerts(settings.alerts)
@@ -85,6 +90,7 @@ class Service:
             self.watching.close()
         self.jobs.stop()
         self.pool.shutdown()
+        self.local_users.close()
         self.db.close()
 
     def clear_caches(self) -> dict[str, int]:
@@ -96,7 +102,7 @@ class Service:
 
     def take(self, client: tuple[str, int] | None, key: Key | None) -> Headers:
         """Take a token from the bucket of a key or, without one, of a client; the headers that say what is left."""
-        if key is not None:
+        if key is not None and not self.keyring.is_token(key):
             return self.buckets.take(key.id, self.remote)
         address = client[0] if client else ""
         return self.buckets.take(address, self.local if client_is_local(address) else self.remote)

@@ -30,7 +30,9 @@ class Watching:
     def refresh(self) -> None:
         """Watch what is indexed now. The watcher begins by looking at each root as a whole, so nothing is missed."""
         with self._lock:
-            roots = frozenset((collection, path) for collection, path, _ in self._engine.ledger.roots())
+            roots = frozenset(
+                (collection, path) for collection, path, _ in self._engine.ledger.trusted_roots()
+            )
             if roots == self._roots:
                 return
             self._close()

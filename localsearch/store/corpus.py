@@ -15,11 +15,21 @@ from numpy.typing import NDArray
 from localsearch.errors import DamagedError
 from localsearch.store.database import Database
 from localsearch.store.digests import is_as_stored, keeping_digest, renew_row_digest, store_digest
-from localsearch.store.documents import COLUMNS, DocumentRow, NewDocument, file_name, from_row, insert
+from localsearch.store.documents import (
+    COLUMNS,
+    DocumentRow,
+    NewDocument,
+    file_name,
+    from_row,
+    insert,
+    words_about,
+)
 from localsearch.store.embedded_text import embedded_text, embedding_hash
-from localsearch.store.scope import scope_sql
+from localsearch.store.scope import path_scope_sql, scope_sql
 from localsearch.types import Chunk, Ids, IndexedChunk, Place, Scope
 
+_MOST_COPIES = 1000
+"""Copies of one file by whose names it is found."""
 SEGMENT = 32_768
 """Characters of text in one row of `bodies`."""
 _SEGMENT_BITS = 20
@@ -66,7 +76,8 @@ class Corpus:
             document_id = insert(connection, collection, document)
             connection.executemany("INSERT INTO bodies VALUES (?, ?)", _segments(document_id, document.text))
             chunks = ((chunk, document.text[chunk.start : chunk.end]) for chunk in document.chunks)
-            chunk_ids = _insert_chunks(connection, document_id, document.stored_title, chunks)
+            title = None if document.left_out else document.stored_title
+            chunk_ids = _insert_chunks(connection, document_id, title, chunks)
             store_digest(connection, document_id)
             connection.execute("INSERT INTO changes (document_id) VALUES (?)", (document_id,))
         return document_id, chunk_ids
@@ -77,6 +88,13 @@ class Corpus:
         Those are all of its chunks, made anew, where its title is the name of its file and that changed.
         """
         with self.db.write() as connection:
+            self.remove(
+                [
+                    row.id
+                    for row in self.matching([key], _collection(connection, document_id), below=False)
+                    if row.id != document_id
+                ]
+            )
             connection.execute(
                 "UPDATE documents SET key = ?, path = ? WHERE id = ?",
                 (key, path, document_id),
@@ -100,6 +118,24 @@ class Corpus:
             connection.execute("DELETE FROM chunks WHERE document_id = ?", (document_id,))
             connection.execute("INSERT INTO changes (document_id) VALUES (?)", (document_id,))
             return _insert_chunks(connection, document_id, title, chunks)
+
+    def touch(self, document_ids: Iterable[int]) -> None:
+        """Note that what is known about these documents has changed, though they have not."""
+        with self.db.write() as connection:
+            connection.executemany(
+                "INSERT INTO changes (document_id) VALUES (?)",
+                [(document_id,) for document_id in document_ids],
+            )
+
+    def unname(self, collection: str, paths: Iterable[str]) -> None:
+        """Delete the documents of files at these paths of which only the name is known."""
+        with self.db.write() as connection:
+            for path in paths:
+                rows = connection.execute(
+                    "SELECT id FROM documents WHERE collection = ? AND key = ? AND left_out <> ''",
+                    (collection, path),
+                )
+                self.remove([row[0] for row in rows.fetchall()])
 
     def remove_keys(self, collection: str, keys: Sequence[str]) -> list[int]:
         """Delete documents by key; return the ids of those that existed."""
@@ -171,6 +207,17 @@ class Corpus:
         )
         return from_row(rows[0]) if rows else None
 
+    def copy_at(self, collection: str, key: str) -> DocumentRow | None:
+        """The document whose file has a copy with this path, or a member of it named after `!/`."""
+        path, _, member = key.partition("!/")
+        rows = self.db.query(
+            f"SELECT {', '.join('d.' + name for name in COLUMNS.split(', '))} FROM files AS f CROSS JOIN documents AS d"
+            " ON d.collection = f.collection AND d.content_hash = f.content_hash"
+            " WHERE f.collection = ? AND f.path = ? AND d.member = ? LIMIT 1",
+            (collection, path, member),
+        )
+        return from_row(rows[0]) if rows else None
+
     def by_content(self, collection: str, content_hash: bytes) -> list[DocumentRow]:
         """The documents made from a file with this content."""
         rows = self.db.query(
@@ -217,6 +264,31 @@ class Corpus:
         rows = self.db.query(f"SELECT d.id FROM documents AS d WHERE {clause} ORDER BY d.id", params)
         return np.fromiter((row[0] for row in rows), np.int64, len(rows))
 
+    def names_alone(self, collection: str) -> set[str]:
+        """The paths of files of which only the name is known."""
+        rows = self.db.query(
+            "SELECT key FROM documents WHERE collection = ? AND left_out <> ''", (collection,)
+        )
+        return {row[0] for row in rows}
+
+    def names_count(self) -> int:
+        """How many documents are files of which only the name is known."""
+        return int(self.db.one("SELECT count(*) FROM documents WHERE left_out <> ''"))
+
+    def other_paths(self, document_ids: Iterable[int], scope: Scope | None = None) -> dict[int, list[str]]:
+        """The paths of further copies of the files of these documents, as many as a person would keep."""
+        found: dict[int, list[str]] = {}
+        where, values = path_scope_sql(scope, "f.path") if scope and scope.paths else ("1", [])
+        for id, path in self.db.query(
+            "SELECT d.id, f.path FROM documents AS d CROSS JOIN files AS f ON f.content_hash = d.content_hash"
+            " AND f.collection = d.collection AND f.path <> d.path"
+            f" WHERE d.id IN ({_list(document_ids)}) AND {where} ORDER BY f.path",
+            values,
+        ):
+            if len(paths := found.setdefault(id, [])) < _MOST_COPIES:
+                paths.append(path)
+        return found
+
     def rows(self, clause: str, params: Sequence[Any], limit: int) -> list[DocumentRow]:
         """The documents `d` that a WHERE clause matches, by path, then those without one by id."""
         found = self.db.query(
@@ -229,21 +301,21 @@ class Corpus:
         """Whether a WHERE clause matches any document `d`."""
         return self.db.one(f"SELECT 1 FROM documents AS d WHERE {clause} LIMIT 1", params) is not None
 
-    def facet_rows(self, document_ids: Iterable[int]) -> list[FacetRow]:
-        """Return the rows that facets are counted from."""
-        listed = _list(document_ids)
-        copies: dict[int, list[str]] = {}
-        for id, path in self.db.query(
-            "SELECT d.id, f.path FROM documents AS d CROSS JOIN files AS f ON f.content_hash = d.content_hash"
-            f" AND f.collection = d.collection AND f.path <> d.path WHERE d.id IN ({listed})"
-        ):
-            copies.setdefault(id, []).append(path)
+    def facet_rows(self, document_ids: Iterable[int], scope: Scope | None = None) -> list[FacetRow]:
+        """Return the rows that facets are counted from, with the paths of a scope."""
+        document_ids = list(document_ids)
+        copies, listed = self.other_paths(document_ids, scope), _list(document_ids)
+        seen, values = path_scope_sql(scope, "d.path") if scope and scope.paths else ("1", [])
         rows = self.db.query(
-            f"SELECT id, type, path, language, tags, modified FROM documents WHERE id IN ({listed})"
+            "SELECT d.id, d.type, d.path IS NOT NULL, iif("
+            + seen
+            + ", d.path, NULL), d.language, d.tags, d.modified"
+            f" FROM documents AS d WHERE d.id IN ({listed})",
+            values,
         )
         return [
-            FacetRow(type, (path, *copies.get(id, ())) if path else (), *more)
-            for id, type, path, *more in rows
+            FacetRow(type, (*([own] if own else []), *copies.get(id, ())) if has_path else (), *more)
+            for id, type, has_path, own, *more in rows
         ]
 
     def paths_where(self, document_ids: Iterable[int], clause: str, params: Sequence[Any]) -> dict[int, str]:
@@ -315,13 +387,21 @@ class Corpus:
 
     def indexed_chunks(self, document_ids: Iterable[int]) -> Iterator[IndexedChunk]:
         """Return these documents as the lexical index takes them."""
+        document_ids = list(document_ids)
+        copies = self.other_paths(document_ids)
         for document in self.documents(document_ids).values():
             path = document.key if document.path is None else document.path + document.member
+            title = document.title
+            lines = [*words_about(document), *(file_name(copy, "") for copy in copies.get(document.id, ()))]
+            if document.left_out:
+                title, path, lines = "", "", [document.key]
+            about = "\n".join(lines)
             for chunk in self.chunks(document.id):
                 heading = " / ".join(chunk.place.heading)
                 yield IndexedChunk(
-                    chunk.id, document.id, document.title, heading, chunk.text, path, document.language
+                    chunk.id, document.id, title, heading, chunk.text, path, document.language, about
                 )
+                about = ""
 
     def chunk_map(self) -> tuple[Ids, NDArray[np.int32]]:
         """Every chunk id with its document's id, both of shape (chunks,), ascending."""
@@ -339,10 +419,14 @@ class Corpus:
         return int(self.db.one("SELECT count(*) FROM documents"))
 
     def counts(self) -> tuple[int, int]:
-        """How many documents and chunks there are."""
-        return int(self.db.one("SELECT count(*) FROM documents")), int(
-            self.db.one("SELECT count(*) FROM chunks")
-        )
+        """How many documents were read, and how many chunks they have."""
+        names = self.names_count()
+        chunks = int(self.db.one("SELECT count(*) FROM chunks"))
+        return self.document_count() - names, chunks - self.not_embedded()
+
+    def not_embedded(self) -> int:
+        """How many chunks have no text to embed: those of files of which only the name is known."""
+        return int(self.db.one("SELECT count(*) FROM chunks WHERE hash = x''"))
 
     def collections(self, scope: Scope | None = None) -> list[str]:
         """Names of the collections that hold documents, or documents of a scope."""
@@ -353,11 +437,12 @@ class Corpus:
         return [row[0] for row in rows]
 
     def tally(self, column: Literal["collection", "type"], scope: Scope | None = None) -> dict[str, int]:
-        """How many documents of a scope have each value, most first."""
+        """How many documents of a scope were read and have each value, most first."""
         where, values = scope_sql(scope) if scope else ("1", [])
         return dict(
             self.db.query(
-                f"SELECT d.{column}, count(*) FROM documents AS d WHERE {where} GROUP BY 1 ORDER BY 2 DESC, 1",
+                f"SELECT d.{column}, count(*) FROM documents AS d WHERE d.left_out = '' AND {where}"
+                " GROUP BY 1 ORDER BY 2 DESC, 1",
                 values,
             )
         )
@@ -394,18 +479,23 @@ class Corpus:
 
 
 def _insert_chunks(
-    connection: sqlite3.Connection, document_id: int, title: str, chunks: Iterable[tuple[Chunk, str]]
+    connection: sqlite3.Connection, document_id: int, title: str | None, chunks: Iterable[tuple[Chunk, str]]
 ) -> list[int]:
-    """Store chunks, each with the hash of what is embedded for it."""
+    """Store chunks, each with the hash of what is embedded for it; nothing is where there is no title."""
     ids = []
     for chunk, text in chunks:
-        digest = embedding_hash(embedded_text(title, chunk.place.heading, text))
+        digest = b"" if title is None else embedding_hash(embedded_text(title, chunk.place.heading, text))
         cursor = connection.execute(
             "INSERT INTO chunks (document_id, start, stop, place, hash) VALUES (?, ?, ?, ?, ?)",
             (document_id, chunk.start, chunk.end, _place_json(chunk.place), digest),
         )
         ids.append(int(cursor.lastrowid or 0))
     return ids
+
+
+def _collection(connection: sqlite3.Connection, document_id: int) -> str:
+    row = connection.execute("SELECT collection FROM documents WHERE id = ?", (document_id,)).fetchone()
+    return str(row[0])
 
 
 def _segments(document_id: int, text: str) -> Iterator[tuple[int, str]]:

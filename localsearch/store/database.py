@@ -12,14 +12,14 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import sqlite_utils
 
 from localsearch.errors import DamagedError, ReadOnlyError, StorageError
-from localsearch.platform.disk import disk_full, is_full
+from localsearch.platform.disk import disk_full, free_bytes, is_full
 from localsearch.store.migrations import check_format, migrate
 
 FILE = "index.db"
@@ -30,6 +30,8 @@ WAL_STEP = 4 << 20
 WAL_LIMIT = 32 << 20
 """Bytes of the log from which a writer waits for readers, so that it can end."""
 _PAGE = 8192
+_LEAST_ROOM = 128 << 10
+"""Bytes: a step by which SQLite lets its files grow is 32 kB."""
 """Bytes of a page of a new database: a vector of 384 dimensions takes 631 of them, and 684 of pages of 4,096."""
 _BOUND = 64
 """Ids up to which a statement is prepared for their number."""
@@ -308,7 +310,7 @@ def explain(error: sqlite3.DatabaseError, file: Path) -> StorageError | ReadOnly
     text = str(error)
     if isinstance(error, sqlite3.ProgrammingError) and "closed" in text:
         return _closed()
-    if "full" in text:
+    if "full" in text or ("I/O error" in text and _has_no_room(file.parent)):
         return disk_full(file.parent)
     if "unable to open" in text and _descriptors_are_out(file.parent):
         return _too_many_open(file)
@@ -322,6 +324,13 @@ def explain(error: sqlite3.DatabaseError, file: Path) -> StorageError | ReadOnly
             hint="Nothing was changed. Restore a backup with `localsearch restore`, or move the file away.",
         )
     return error
+
+
+def _has_no_room(folder: Path) -> bool:
+    """Whether a disk is full: SQLite calls it an I/O error where a file beside the database cannot grow."""
+    with suppress(OSError):
+        return free_bytes(folder) < _LEAST_ROOM
+    return False
 
 
 def _descriptors_are_out(folder: Path) -> bool:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -20,7 +20,10 @@ from localsearch.types import Chunk
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentColumns:
-    """What a document is and says of itself. Times are seconds since 1970 UTC, `size` is in bytes."""
+    """What a document is and says of itself. Times are seconds since 1970 UTC, `size` is in bytes.
+
+    `left_out` is why only the name of its file is known; empty for one that was read.
+    """
 
     key: str
     title: str
@@ -35,6 +38,7 @@ class DocumentColumns:
     tags: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     content_hash: bytes | None = None
+    left_out: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +119,34 @@ def key_of(path: str, member: str = "") -> str:
     '/mail/old.mbox!/3'
     """
     return f"{path}!/{member}" if member else path
+
+
+def at_path(document: DocumentRow, path: str | None) -> DocumentRow:
+    """The document as the copy of its file with this path: by its id and, where that is its title, by its name."""
+    if path in (None, document.path):
+        return document
+    title = document.title
+    if title == file_name(document.path, document.member):
+        title = file_name(path, document.member)
+    return replace(document, path=path, key=key_of(path, document.member), title=title)
+
+
+def words_about(document: DocumentColumns) -> Iterator[str]:
+    """What is said about a document beside its text, a line for each value: author, tags and all else of its metadata.
+
+    Names of fields and what is true or false are no words of it.
+    """
+    yield from _lines((document.author, document.tags, document.metadata))
+
+
+def _lines(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield from filter(None, map(str.strip, value.splitlines()))
+    elif isinstance(value, Mapping | list | tuple):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _lines(item)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield str(value)
 
 
 def file_name(path: str | None, member: str) -> str:

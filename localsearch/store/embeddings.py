@@ -104,8 +104,8 @@ class Embeddings:
         """Mark every chunk whose vector this version lacks as pending."""
         with self.db.write() as connection:
             connection.execute(
-                "INSERT OR IGNORE INTO pending (version_id, chunk_id) SELECT ?, c.id FROM chunks AS c WHERE NOT"
-                " EXISTS (SELECT 1 FROM vectors AS v WHERE v.version_id = ? AND v.hash = c.hash)",
+                "INSERT OR IGNORE INTO pending (version_id, chunk_id) SELECT ?, c.id FROM chunks AS c WHERE"
+                " c.hash <> x'' AND NOT EXISTS (SELECT 1 FROM vectors AS v WHERE v.version_id = ? AND v.hash = c.hash)",
                 (version_id, version_id),
             )
 
@@ -154,6 +154,7 @@ class Embeddings:
             for (version_id,) in live.fetchall():
                 connection.executemany(
                     "INSERT INTO pending (version_id, chunk_id) SELECT ?1, c.id FROM chunks AS c WHERE c.id = ?2"
+                    " AND c.hash <> x''"
                     " AND NOT EXISTS (SELECT 1 FROM vectors AS v WHERE v.version_id = ?1 AND v.hash = c.hash)",
                     [(version_id, chunk_id) for chunk_id in chunk_ids],
                 )
@@ -229,7 +230,8 @@ class Embeddings:
     def embedded_ids(self, version_id: int) -> Ids:
         """Ids of all chunks that have a vector, ascending."""
         rows = self.db.query(
-            "SELECT id FROM chunks EXCEPT SELECT chunk_id FROM pending WHERE version_id = ? ORDER BY 1",
+            "SELECT id FROM chunks WHERE hash <> x'' EXCEPT SELECT chunk_id FROM pending WHERE version_id = ?"
+            " ORDER BY 1",
             (version_id,),
         )
         return np.fromiter((row[0] for row in rows), np.int64, len(rows))

@@ -18,6 +18,7 @@ from localsearch.store.database import Database
 class FileRow:
     """A file seen. `state` is indexed, skipped or failed; `content_hash` names the content that is searchable.
 
+    An indexed or skipped one with the rule `image` holds pictures of text that were not read.
     A failed file that still has a content hash is stale: its last good content stays searchable. `notes` say what of an
     indexed file could not be read, each with its place.
     """
@@ -34,9 +35,14 @@ class FileRow:
     reason: str = ""
     tries: int = 0
     notes: tuple[str, ...] = ()
+    inode: int = 0
 
 
-_COLUMNS = "collection, raw, path, root, size, mtime_ns, content_hash, state, rule, reason, tries, notes"
+REREAD = -1
+"""A size that no file has: its content is known, and yet it is to be read again."""
+_COLUMNS = (
+    "collection, raw, path, root, size, mtime_ns, content_hash, state, rule, reason, tries, inode, notes"
+)
 _NOTED = "state = 'indexed' AND notes != '[]'"
 NOTES, NOTE_CHARS = 50, 500
 """Notes kept of one file, and characters of one."""
@@ -51,11 +57,11 @@ class Ledger:
     def put(self, row: FileRow) -> None:
         with self.db.write() as connection:
             connection.execute(
-                f"INSERT INTO files ({_COLUMNS}, seen) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                f"INSERT INTO files ({_COLUMNS}, seen) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (collection, raw) DO UPDATE SET path = excluded.path, root = excluded.root,"
                 " size = excluded.size, mtime_ns = excluded.mtime_ns, content_hash = excluded.content_hash,"
                 " state = excluded.state, rule = excluded.rule, reason = excluded.reason,"
-                " tries = excluded.tries, notes = excluded.notes, seen = excluded.seen",
+                " tries = excluded.tries, inode = excluded.inode, notes = excluded.notes, seen = excluded.seen",
                 (
                     row.collection,
                     row.raw,
@@ -68,9 +74,18 @@ class Ledger:
                     row.rule,
                     row.reason,
                     row.tries,
+                    row.inode,
                     _notes_json(row.notes),
                     time.time(),
                 ),
+            )
+
+    def stamp(self, collection: str, inodes: Mapping[bytes, int]) -> None:
+        """Note the inodes of files that were dealt with before they were noted."""
+        with self.db.write() as connection:
+            connection.executemany(
+                "UPDATE files SET inode = ? WHERE collection = ? AND raw = ?",
+                [(inode, collection, raw) for raw, inode in inodes.items()],
             )
 
     def remove(self, collection: str, raws: list[bytes]) -> None:
@@ -128,6 +143,15 @@ class Ledger:
         )
         return [_file_row(row) for row in rows]
 
+    def scans(self, limit: int = -1) -> list[FileRow]:
+        """Files with pictures of text that were not read, those seen last first."""
+        rows = self.db.query(
+            f"SELECT {_COLUMNS} FROM files WHERE rule = 'image' AND state IN ('indexed', 'skipped')"
+            " ORDER BY seen DESC, path LIMIT ?",
+            (limit,),
+        )
+        return [_file_row(row) for row in rows]
+
     def counts(self) -> dict[str, int]:
         """How many files are in each state."""
         counts = {"indexed": 0, "skipped": 0, "failed": 0}
@@ -167,10 +191,14 @@ class Ledger:
         rows = self.db.query("SELECT collection, path, options FROM roots ORDER BY path")
         return [(collection, path, json.loads(options)) for collection, path, options in rows]
 
+    def trusted_roots(self) -> list[tuple[str, str, dict[str, Any]]]:
+        """Those that may be read: not the ones that a backup brought and nobody has confirmed."""
+        return [root for root in self.roots() if not root[2].get("held")]
+
 
 def _file_row(row: Sequence[Any]) -> FileRow:
-    *columns, notes = row
-    values = (*columns, tuple(json.loads(notes)))
+    *columns, inode, notes = row
+    values = (*columns, tuple(json.loads(notes)), inode)
     return FileRow(*values)
 
 

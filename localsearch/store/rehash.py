@@ -44,7 +44,7 @@ def wrongly_hashed(corpus: Corpus, document_ids: Iterable[int]) -> Iterator[int]
     """Those of these documents with a chunk whose hash is not that of its embedded text. Reads all their text."""
     for document_id in document_ids:
         with corpus.db.snapshot():
-            titles = [row.title for row in corpus.documents([document_id]).values()]
+            titles = [row.title for row in corpus.documents([document_id]).values() if not row.left_out]
             chunks, stored = corpus.chunks(document_id), _stored(corpus, document_id)
         if any(_hashes(chunks, title) != stored for title in titles):
             yield document_id
@@ -60,7 +60,8 @@ def rehash(corpus: Corpus, embeddings: Embeddings, document_ids: Iterable[int]) 
 def _mend_batch(corpus: Corpus, embeddings: Embeddings, up_to: int) -> int | None:
     """Mend some of the documents of files after this one; returns the last looked at, None when there is none."""
     rows = corpus.db.query(
-        "SELECT id, title, path, member FROM documents WHERE id > ? AND path IS NOT NULL ORDER BY id LIMIT ?",
+        "SELECT id, title, path, member FROM documents WHERE id > ? AND path IS NOT NULL AND left_out = ''"
+        " ORDER BY id LIMIT ?",
         (up_to, _DOCUMENTS),
     )
     last, made = None, 0

@@ -5,11 +5,13 @@ Times are seconds since 1970 UTC (REAL). Hashes are 16-byte BLAKE2b digests. Ids
 documents  one row per document of a collection. `key` is what people call its id: the path (with `!/member` inside
            a container) for files, the given id for records. Identical files are one document; `files` holds each
            path. `named` is 1 where it has no title of its own: `title` is then the name of its file, and follows it.
+           `left_out` is why only the name of its file is known; empty for one that was read.
            `digest` names the row, then its text and chunks, 8 bytes each: SQLite itself does not notice a
            changed byte. It is NULL for what an earlier release stored.
 bodies     the extracted text in segments, so that a chunk is read without reading the whole document: the id
            is document_id * 2**20 + the segment's number
-chunks     chunks; `hash` names the text that is embedded (title and heading path with the chunk). An id stands
+chunks     chunks; `hash` names the text that is embedded (title and heading path with the chunk), and is empty where
+           none is, as of a file of which only the name is known. An id stands
            for one embedded text: where the title changes, the chunks get new ids
 versions   embedding versions; one is active
 vectors    embeddings by version and hash, with their CRC-32: the cache that embeds nothing twice. In 12 bits a
@@ -170,6 +172,15 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         "0007_notes",
         """
         ALTER TABLE files ADD COLUMN notes TEXT NOT NULL DEFAULT '[]';
+        """,
+    ),
+    (
+        "0008_names_alone",
+        """
+        ALTER TABLE documents ADD COLUMN left_out TEXT NOT NULL DEFAULT '';
+        ALTER TABLE files ADD COLUMN inode INTEGER NOT NULL DEFAULT 0;
+        CREATE INDEX documents_left_out ON documents (collection, key) WHERE left_out <> '';
+        CREATE INDEX chunks_not_embedded ON chunks (id) WHERE hash = x'';
         """,
     ),
 )

@@ -7,6 +7,8 @@ path ignores case.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from localsearch.types import Scope
@@ -30,6 +32,11 @@ def scope_sql(scope: Scope) -> Clause:
         )
         values += [*first, *second]
     return f"({' AND '.join(clauses)})", values
+
+
+def paths_seen(scope: Scope | None) -> Callable[[str], Clause] | None:
+    """`path_scope_sql` of a scope, for any column; None where every path may be seen."""
+    return partial(path_scope_sql, scope) if scope and scope.paths else None
 
 
 def path_scope_sql(scope: Scope, column: str) -> Clause:

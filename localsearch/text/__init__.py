@@ -3,7 +3,19 @@
 from localsearch.text.analyzer import Analyzer, Found, Token
 from localsearch.text.detect import detect_language
 from localsearch.text.folding import normalize
-from localsearch.text.plain import Asked, chain
+from localsearch.text.pieces import unspaced
+from localsearch.text.plain import Asked, chain, dashed
 from localsearch.text.questions import question
 
-__all__ = ["Analyzer", "Asked", "Found", "Token", "chain", "detect_language", "normalize", "question"]
+__all__ = [
+    "Analyzer",
+    "Asked",
+    "Found",
+    "Token",
+    "chain",
+    "dashed",
+    "detect_language",
+    "normalize",
+    "question",
+    "unspaced",
+]

@@ -7,6 +7,7 @@ import threading
 import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -168,6 +169,16 @@ def _model() -> LanguageIdentifier:
     """The model, loaded when it is first asked for: half a second, and 60 MB of memory."""
     with _LOADING:
         return _loaded()
+
+
+def prepare() -> None:
+    """Load the model in a thread of its own, for one who will soon have many texts and has something to wait for."""
+    threading.Thread(target=_prepared, name="localsearch-languages", daemon=True).start()
+
+
+def _prepared() -> None:
+    with suppress(OSError):  # the first text that needs it asks again
+        _model()
 
 
 @cache

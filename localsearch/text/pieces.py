@@ -72,6 +72,11 @@ def pieces(raw: str) -> list[Piece]:
     return [_piece(whole), *(_piece(part) for part in parts[:LONGEST] if not _small_number(part))]
 
 
+def unspaced(text: str) -> bool:
+    """Whether a text holds characters of a script without spaces between words."""
+    return RUN.search(text) is not None
+
+
 def cleaned(raw: str) -> str:
     """Without what nobody sees, with one kind of hyphen and of apostrophe."""
     if raw.isascii():

@@ -38,6 +38,8 @@ SIGN = re.compile(f"{_FLAG}|{_SIGN}(?:\u200d{_SIGN})*")
 _ONE_SIGN = re.compile(f"{_FLAG}|[{_SIGNS}]")
 DOTTED = re.compile(r"(?<![\w.])\.[^\W\d_]\w*")
 """A name that begins with its dot: .NET, .gitignore."""
+DASHED = re.compile(r"(?<![\w−-])[−-]-?[^\W_]\w{0,23}(?!\w)(?:[.,-]\w{1,24}(?!\w)){0,3}")
+"""What begins with its minus: -rf, --no-embed, -18, -3.5."""
 
 _CUTS = re.compile("[._,'\u200b\u200c-]+")
 _BUT_DOTS = re.compile("[,'\u200b\u200c-]+")
@@ -103,7 +105,7 @@ def variants(raw: str) -> tuple[str, ...]:
 
 
 def asked(text: str) -> list[Asked]:
-    """The words of a query in order, then its signs and the names that begin with a dot, which have no terms."""
+    """The words of a query in order, then its signs and what begins with a dot or a minus, which have no terms."""
     found = [
         Asked(match[0], match.start(), match.end(), *_forms_of(match[0])) for match in WORD.finditer(text)
     ]
@@ -111,6 +113,9 @@ def asked(text: str) -> list[Asked]:
         found = [_or_amount(word, match) for word in found]
     for match in (*SIGN.finditer(text), *DOTTED.finditer(text)):
         form = plain(match[0])
+        found.append(Asked("", match.start(), match.end(), (form,), ((form,),)))
+    for match in DASHED.finditer(text):
+        form = dashed(match[0])
         found.append(Asked("", match.start(), match.end(), (form,), ((form,),)))
     return found
 
@@ -175,13 +180,15 @@ def _after_a_hump(word: str) -> re.Pattern[str]:
 
 
 def across_words(text: str) -> Iterator[Place]:
-    """The plain forms that are no part of a single word: amounts, signs, names that begin with a dot, chains."""
+    """The plain forms that are no part of a single word: amounts, signs, what begins with a dot or a minus, chains."""
     for match in AMOUNT.finditer(text):
         yield from _at(match, amounts(match[0]))
     for match in SIGN.finditer(text):
         yield from _at(match, [plain(match[0]), *map(plain, _ONE_SIGN.findall(match[0]))])
     for match in DOTTED.finditer(text):
         yield from _at(match, [plain(match[0])])
+    for match in DASHED.finditer(text):
+        yield from _at(match, [dashed(match[0])])
     if _MIDDLE.search(text):
         for match in _CHAIN.finditer(text):
             yield from _at(match, [chain(match[0]), *map(plain, _NO_WORD.split(match[0]))])
@@ -200,6 +207,11 @@ def plain(text: str) -> str:
     """A word or a part of one, folded but not stemmed."""
     word = text[:LONGEST]
     return word.lower() if word.isascii() else "".join(normalize(word).split()) or word
+
+
+def dashed(text: str) -> str:
+    """What begins with its minus, folded, with one kind of minus."""
+    return plain(text.replace("−", "-"))
 
 
 def raw_words(text: str) -> list[str]:

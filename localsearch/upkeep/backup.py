@@ -16,9 +16,9 @@ import sqlite3
 import tarfile
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -29,10 +29,11 @@ from localsearch.platform.disk import free_bytes, sync_file, sync_path, write_er
 from localsearch.release import __version__
 from localsearch.store import Database
 from localsearch.store.database import FILE, SERVICE, explain
-from localsearch.store.foreign import check_plain, check_rows, check_schema
+from localsearch.store.foreign import check_rows, check_schema, check_service
 from localsearch.store.migrations import check_format
 from localsearch.store.schema import MIGRATIONS
 from localsearch.types import Progress, Report, no_report
+from localsearch.upkeep.trust import Brought, brought
 
 FORMAT = 1
 _MANIFEST = "manifest.json"
@@ -45,13 +46,18 @@ _LONGEST_MANIFEST = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class BackupReport:
-    """A finished backup or restore. `service` tells whether API keys and jobs came along."""
+    """A finished backup or restore. `service` tells whether API keys and jobs came along.
+
+    `brought` is what a restored one brings that acts by itself; it waits for confirmation while `held`.
+    """
 
     file: str
     documents: int
     bytes: int
     sha256: str
     service: bool = False
+    brought: Brought = field(default_factory=Brought)
+    held: bool = False
 
 
 def backup(db: Database, target: Path, report: Report = no_report) -> BackupReport:
@@ -80,12 +86,13 @@ def backup(db: Database, target: Path, report: Report = no_report) -> BackupRepo
     return BackupReport(str(target), documents, target.stat().st_size, digests[FILE], service)
 
 
-def restore(source: Path, home: Path, report: Report = no_report) -> BackupReport:
+def restore(source: Path, home: Path, report: Report = no_report, *, trust: bool = False) -> BackupReport:
     """Unpack a backup into an empty or new folder, after checking every byte; derived indexes come back by themselves.
 
     What an earlier index left in the folder is removed first, its log above all, which would be replayed into the
-    restored database. Keys and jobs that are there already are the newer ones and stay. Raises ConflictError when the
-    folder holds an index, DamagedError for what is no whole backup.
+    restored database. Keys and jobs that are there already are the newer ones and stay. Without `trust`, folders
+    that it names are not read and jobs not run before `confirm`. Raises ConflictError when the folder holds an index,
+    DamagedError for what is no whole backup, DiskFullError.
     """
     if (home / FILE).exists():
         raise ConflictError(
@@ -103,12 +110,28 @@ def restore(source: Path, home: Path, report: Report = no_report) -> BackupRepor
         service = SERVICE in digests and not (home / SERVICE).exists()
         if service:
             _check_service(copy.with_name(SERVICE))
+        with _explained(copy):
+            came = brought(copy.parent, hold=not trust, service=service)
+            for name in digests:
+                sync_path(copy.with_name(name))
         _clear(home)
         if service:
             _put(copy.with_name(SERVICE), home)
         _put(copy, home)
     sync_path(home)
-    return BackupReport(str(source), documents, source.stat().st_size, digests[FILE], service)
+    size = source.stat().st_size
+    return BackupReport(str(source), documents, size, digests[FILE], service, came, held=not trust)
+
+
+@contextmanager
+def _explained(copy: Path) -> Iterator[None]:
+    """Say what stands in the way of writing to a copy of the database."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise explain(error, copy) from error
+    except OSError as error:
+        raise write_error(copy.parent, error) from error
 
 
 def clear_restored(home: Path) -> None:
@@ -308,7 +331,7 @@ def _check_service(copy: Path) -> None:
     """Raise DamagedError for a server's database that is none."""
     try:
         with closing(sqlite3.connect(f"file:{copy}?mode=ro&immutable=1", uri=True)) as connection:
-            check_plain(connection)
+            check_service(connection)
             _integral(connection)
     except sqlite3.DatabaseError as error:
         raise DamagedError(f"{SERVICE} is damaged: {error}.", hint="Use another backup.") from error

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from localsearch import kernels
 from localsearch.errors import LocalSearchError
 from localsearch.extract import confinement
 from localsearch.extract.limits import Limits
@@ -35,12 +36,13 @@ class Finding:
 
 
 def examine(settings: Settings, airgap: bool = False) -> list[Finding]:
-    """Look at the release, the folder, the disk, the model, the readers of files and, with `airgap`, the network."""
+    """Look at release, folder, disk, model, processor, readers of files and, with `airgap`, the network."""
     looks: list[Callable[[Settings], Iterator[Finding]]] = [
         _release,
         _folder,
         _disk,
         _model,
+        _processor,
         _reranker,
         _readers,
         _programs,
@@ -79,6 +81,17 @@ def _model(settings: Settings) -> Iterator[Finding]:
     yield _installed("model", settings, settings.model.name, "only words can be searched")
 
 
+def _processor(settings: Settings) -> Iterator[Finding]:
+    if path := kernels.path_in_use():
+        yield Finding("processor", "good", f"{path}: the fastest set of instructions that this processor has")
+    else:
+        what = "no kernels: ONNX Runtime and FAISS compute, more slowly"
+        remedy = (
+            "Install again where the compiler of the build can be fetched, without LOCALSEARCH_KERNELS=0."
+        )
+        yield Finding("processor", "note", what, remedy)
+
+
 def _reranker(settings: Settings) -> Iterator[Finding]:
     if name := settings.model.reranker:
         yield _installed("reranker", settings, name, "late interaction takes its place")
@@ -104,14 +117,17 @@ def _readers(settings: Settings) -> Iterator[Finding]:
 
 def _programs(settings: Settings) -> Iterator[Finding]:
     here = engine(Limits.of(settings.extract))
-    if settings.extract.ocr and not here:
+    if settings.extract.ocr != "off" and not here:
+        wanted = settings.extract.ocr == "on"
+        engines = settings.extract.ocr_engine
+        missing = "neither RapidOCR nor tesseract is" if engines == "auto" else f"{engines} is not"
         yield Finding(
             "ocr",
-            "bad",
-            f"images cannot be read: {settings.extract.ocr_engine} is not installed",
+            "bad" if wanted else "note",
+            f"images and scanned pages are not read: {missing} installed",
             "Run: pip install 'localsearch[ocr]'; or install tesseract-ocr.",
         )
-    elif not settings.extract.ocr:
+    elif settings.extract.ocr == "off":
         yield Finding("ocr", "note", "images and scanned pages are not read: extract.ocr is off")
 
 

@@ -2,7 +2,7 @@
 
 The first line is {"format": "localsearch-export", "version": 1}. Every other line is one document:
 {"id", "collection", "title", "text", "type", "path", "language", "author", "size", "created", "modified", "tags",
-"metadata"}; all but id and text may be missing. Times are ISO 8601 or seconds since 1970. The last line is
+"metadata", "left_out"}; all but id and text may be missing. Times are ISO 8601 or seconds since 1970. The last line is
 {"documents": N}, so that a file cut short is noticed.
 """
 
@@ -24,15 +24,16 @@ from localsearch.indexing.prepare import LONGEST_ID, from_extract
 from localsearch.platform.disk import rename, sync_file
 from localsearch.store import Corpus, NewDocument
 from localsearch.store.documents import SAID_COLUMNS
-from localsearch.types import Extract, Progress, Report, no_report
+from localsearch.types import Chunk, Extract, Progress, Report, no_report
 
 FORMAT = "localsearch-export"
 VERSION = 1
 _BATCH = 200
 _NOTES = 20
+_LONGEST_REASON = 500
 _LONGEST_HEADER = 10_000
 _LONGEST_LINE = 256 * 1024 * 1024
-_FIELDS = ("title", "type", "path", "language", "author", "size", "created", "modified")
+_FIELDS = ("title", "type", "path", "language", "author", "size", "created", "modified", "left_out")
 
 
 def export(corpus: Corpus, target: Path, report: Report = no_report) -> int:
@@ -85,6 +86,7 @@ class _Line(msgspec.Struct):
     modified: str | float | None = None
     tags: list[str] = []
     metadata: dict[str, Any] = {}
+    left_out: str = ""
     documents: int | None = None
 
 
@@ -178,6 +180,8 @@ def _document(values: _Line, indexer: Indexer) -> tuple[str, NewDocument]:
     fields = {name: told for name in SAID_COLUMNS if (told := getattr(values, name)) not in (None, "", [])}
     extract = Extract(values.text, values.type, values.title, metadata={**values.metadata, **fields})
     document = from_extract(extract, values.id, indexer.settings.chunk)
+    if values.left_out and not values.text:
+        document = replace(document, left_out=values.left_out[:_LONGEST_REASON], chunks=(Chunk(0, 0),))
     if not document.text.strip() and not document.title.strip():
         raise UsageError("it has no text")
     size = len(document.text.encode()) if values.size is None else count(values.size)

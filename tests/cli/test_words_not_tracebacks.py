@@ -98,4 +98,4 @@ def test_any_words(tmp_path: Path, name: str, words: list[str]) -> None:
     code, said = run("--home", str(tmp_path / "h"), name, *words, cwd=tmp_path / "empty")
     assert code in (0, 1, 2, 3)
     assert "Traceback" not in said
-    assert "a mistake of localsearch" not in said
+    assert "a mistake of localsearch" not in said, said

@@ -19,10 +19,12 @@ import pytest
 
 import localsearch
 from localsearch.cli.parser import build_parser
+from localsearch.filters.table import GRAMMAR
 from localsearch.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = ROOT / "docs" / "SETTINGS.md"
+QUERIES = ROOT / "docs" / "QUERIES.md"
 README = (ROOT / "README.md").read_text("utf-8")
 PAGES = [
     ROOT / "README.md",
@@ -71,6 +73,26 @@ def test_the_settings_page_is_what_the_code_says() -> None:
     if os.environ.get("LOCALSEARCH_WRITE_DOCS"):
         SETTINGS.write_text(text, "utf-8")
     assert SETTINGS.read_text("utf-8") == text
+
+
+def test_the_page_on_queries_is_what_the_grammar_says() -> None:
+    head = (
+        "# Queries\n\nThe same in the search box, on the command line, in Python and in the API. A test asks every"
+        " example. This page is made\nfrom `localsearch/filters/table.py` by `make docs`.\n\n| query | finds |\n|---|---|\n"
+    )
+    text = head + "".join(
+        f"| `{row.example}` | {row.meaning.replace('*', chr(92) + '*')} |\n" for row in GRAMMAR
+    )
+    if os.environ.get("LOCALSEARCH_WRITE_DOCS"):
+        QUERIES.write_text(text, "utf-8")
+    assert QUERIES.read_text("utf-8") == text
+
+
+def test_the_help_in_the_page_shows_examples_of_the_grammar() -> None:
+    page = (ROOT / "localsearch" / "server" / "web" / "index.html").read_text("utf-8")
+    shown = re.findall("<code>(.*?)</code>", page.partition('id="query-help"')[2])
+    assert len(shown) >= 6
+    assert set(shown) <= {row.example for row in GRAMMAR}
 
 
 def test_every_command_that_the_readme_names_exists() -> None:

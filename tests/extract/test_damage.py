@@ -162,7 +162,7 @@ def test_text_in_an_image_under_confinement(tmp_path: Path) -> None:
     picture = Image.new("L", (800, 200), 255)
     ImageDraw.Draw(picture).text((40, 60), "SEARCHABLE WORDS", fill=0, font_size=60)
     picture.save(tmp_path / "cup.png")
-    with Extractor(ExtractSettings(workers=1, ocr=True)) as extractor:
+    with Extractor(ExtractSettings(workers=1, ocr="on")) as extractor:
         (extract,) = extractor.extract(tmp_path / "cup.png")
     assert (extract.type, extract.text.strip()) == ("image", "SEARCHABLE WORDS")
 

@@ -60,7 +60,7 @@ def test_a_page_is_read_in_the_order_of_its_lines(engine: str, angle: int) -> No
 @pytest.mark.parametrize("engine", ENGINES)
 def test_under_confinement_with_one_thread(engine: str, tmp_path: Path) -> None:
     (tmp_path / "page.png").write_bytes(picture())
-    settings = ExtractSettings(workers=1, ocr=True, ocr_engine=engine)
+    settings = ExtractSettings(workers=1, ocr="on", ocr_engine=engine)
     with Extractor(settings) as extractor:
         (extract,) = extractor.extract(tmp_path / "page.png")
     assert "lanterns" in extract.text
@@ -131,3 +131,14 @@ def test_tags_of_music(tmp_path: Path) -> None:
     )
     for words in ("Album: Songs", "Comment: live", "Lyrics: the linden tree"):
         assert words in extract.text
+
+
+def test_a_page_that_the_engine_cannot_read_costs_none_before_it() -> None:
+    if not ocr.engine(limits()):
+        pytest.skip("no text recognition is installed")
+    builder = Builder(10_000)
+    pages = {2: picture(("Page number 2",)), 3: b"no picture", 4: picture(("Page number 4",))}
+    ocr.recognise_pages([2, 3, 4], lambda number, dots: pages[number], builder, limits())
+    assert builder.text.strip() == "Page number 2"
+    (note,) = builder.notes
+    assert note.startswith("pages 3-4 are scans: text recognition failed: ")

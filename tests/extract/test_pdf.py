@@ -91,7 +91,7 @@ def test_pages_that_are_pictures() -> None:
     page.save()
     with pytest.raises(ExtractionError, match="1 page without text") as caught:
         only(buffer.getvalue())
-    assert caught.value.data["rule"] == "no-text"
+    assert caught.value.data["rule"] == "image"
     assert "tesseract" in caught.value.hint
 
 

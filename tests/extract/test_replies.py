@@ -29,6 +29,7 @@ FOUND: list[Any] = [
     {},
     "",
     [],
+    False,
 ]
 
 

@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localsearch.errors import UnavailableError
-from localsearch.extract import process, seccomp
+from localsearch.extract import process
+from localsearch.platform import seccomp
 from localsearch.settings import ExtractSettings
 
 PID = 4321
@@ -99,10 +100,10 @@ TRIED = {
 def test_a_confined_process_is_refused_each_of_these() -> None:
     script = (
         "import ctypes, json, os, sys\n"
-        "from localsearch.extract.confine import confine\n"
+        "from localsearch.platform.confine import Room, confine\n"
         "tried = json.loads(sys.argv[1])\n"
         "call = ctypes.CDLL(None, use_errno=True).syscall\n"
-        "found = confine(512, programs=False)\n"
+        "found = confine(Room(512 << 20))\n"
         "if not found.get('seccomp', '').startswith('no sockets'): print('null'); sys.exit()\n"
         "def result(number):\n"
         "    ctypes.set_errno(0)\n"

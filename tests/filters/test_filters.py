@@ -21,13 +21,14 @@ from localsearch.filters import (
     Equals,
     Exists,
     Filter,
+    Holds,
     Match,
     Not,
     Or,
     Range,
+    asks_text,
     field_sql,
     from_json,
-    parse_expression,
     parse_filter,
     parse_query,
     to_sql,
@@ -108,11 +109,11 @@ def test_every_part_of_a_query_is_taken_apart() -> None:
         ' author:"A B" size:>1mb -draft "exact phrase"'
     )
     assert query.words == "yearly report"
-    assert query.phrases == ("exact phrase",)
-    assert query.excluded == ("draft",)
     assert query.text == "yearly report exact phrase"
-    assert query.notes == ()
-    assert query.filter == And(
+    assert query.notes == (
+        'Left out, as asked: what has draft. To search for such text instead, put it in quotation marks: "-draft".',
+    )
+    assert query.condition == And(
         (
             Match("type", ("pdf",)),
             Match("path", ("reports/",)),
@@ -122,6 +123,8 @@ def test_every_part_of_a_query_is_taken_apart() -> None:
             Range("date", ">=", YEAR_2024),
             Range("date", "<", YEAR_2025),
             Range("size", ">", 1_000_000),
+            Not(Holds("draft")),
+            Holds("exact phrase", "phrase"),
         )
     )
 
@@ -146,20 +149,20 @@ def test_every_part_of_a_query_is_taken_apart() -> None:
 )
 def test_ordinary_text_stays_words(text: str) -> None:
     query = parse_query(text)
-    assert (query.words, query.filter, query.excluded, query.phrases) == (text, None, (), ())
+    assert (query.words, query.condition) == (text, None)
 
 
 def test_a_name_that_no_document_has_stays_text_and_is_noted() -> None:
     query = parse_query("localhost:8080 project:alpha a.b:1", fields={"project", "a"})
     assert query.words == "localhost:8080"
-    assert query.filter == And((Match("project", ("alpha",)), Match("a.b", ("1",))))
+    assert query.condition == And((Match("project", ("alpha",)), Match("a.b", ("1",))))
     assert query.notes == ("No document has a field localhost. localhost:8080 was searched as words.",)
 
 
 def test_what_does_not_parse_is_searched_as_words_with_a_note() -> None:
     query = parse_query("after:soon size:>huge renewal")
     assert query.words == "after:soon size:>huge renewal"
-    assert query.filter is None
+    assert query.condition is None
     assert query.notes == (
         "soon is not a date. after:soon was searched as words.",
         "size:huge is not a number. size:>huge was searched as words.",
@@ -168,12 +171,13 @@ def test_what_does_not_parse_is_searched_as_words_with_a_note() -> None:
 
 def test_a_quotation_mark_without_partner_is_ignored_with_a_note() -> None:
     query = parse_query('the "open door')
-    assert (query.words, query.phrases) == ("the open door", ())
+    assert (query.words, query.condition) == ("the open door", None)
     assert query.notes == ("A quotation mark has no partner and was ignored.",)
 
 
 def test_typographic_quotes_make_phrases() -> None:
-    assert parse_query("“exact phrase” „noch eine“").phrases == ("exact phrase", "noch eine")
+    query = parse_query("“exact phrase” „noch eine“")
+    assert query.condition == And((Holds("exact phrase", "phrase"), Holds("noch eine", "phrase")))
 
 
 @pytest.mark.parametrize(
@@ -212,7 +216,7 @@ def test_clauses(text: str, tree: Filter) -> None:
     assert parse_query(text) == parse_query(
         text, fields={"project", "Project", "priority", "due", "name", "n", "url"}
     )
-    assert parse_query(text).filter == tree
+    assert parse_query(text).condition == tree
     assert parse_query(text).words == ""
     assert parse_filter(text) == tree
 
@@ -234,13 +238,6 @@ def test_a_filter_expression_joins_with_and_or_not_and_parentheses() -> None:
             Not(Range("size", ">", 5)),
         )
     )
-
-
-def test_a_filter_expression_may_carry_phrases_and_excluded_words() -> None:
-    parsed = parse_expression('type:pdf -draft "exact phrase" -"no such"')
-    assert parsed.filter == Match("type", ("pdf",))
-    assert parsed.phrases == ("exact phrase",)
-    assert parsed.excluded == ("draft", "no such")
 
 
 @pytest.mark.parametrize(
@@ -278,7 +275,7 @@ def test_a_filter_expression_that_has_no_meaning_says_so(text: str, message: str
 def test_a_query_with_too_many_clauses_is_searched_as_words() -> None:
     text = " ".join(f"f{n}:1" for n in range(300))
     query = parse_query(text)
-    assert (query.words, query.filter) == (text, None)
+    assert (query.words, query.condition) == (text, None)
     assert query.notes == ("A filter may have at most 200 clauses. Searched as words.",)
 
 
@@ -295,19 +292,19 @@ def test_a_query_with_too_many_clauses_is_searched_as_words() -> None:
     ],
 )
 def test_long_hostile_queries_are_parsed_in_linear_time(text: str) -> None:
-    assert parse_query(text).filter is None
+    assert parse_query(text).condition is None
 
 
 def test_a_field_listed_ten_thousand_times_is_one_clause() -> None:
     query = parse_query(" ".join(f"a.b:x{n}" for n in range(10_000)))
-    assert query.filter == Match("a.b", tuple(f"x{n}" for n in range(10_000)))
+    assert query.condition == Match("a.b", tuple(f"x{n}" for n in range(10_000)))
 
 
 @given(st.text(max_size=200))
 @settings(max_examples=300)
 def test_any_query_parses(text: str) -> None:
     query = parse_query(text)
-    clause, params = to_sql(query.filter)
+    clause, params = to_sql(None if asks_text(query.condition) else query.condition)
     EMPTY.db.execute(f"SELECT 1 FROM documents AS d WHERE {clause}", params).fetchall()
 
 
@@ -791,6 +788,7 @@ def holds(tree: Filter, row: Row, number: int) -> bool:
         return any(holds(part, row, number) for part in tree.parts)
     if isinstance(tree, Not):
         return not holds(tree.part, row, number)
+    assert not isinstance(tree, Holds)
     name = tree.field
     if name == "path" and not isinstance(tree, Exists):
         assert isinstance(tree, Match)

@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 
 from localsearch.errors import DamagedError, ReadOnlyError
-from localsearch.lexical import LexicalQuery, RankBM25Index, analyze_query, open_lexical
+from localsearch.lexical import (
+    LexicalQuery,
+    Phrase,
+    RankBM25Index,
+    analyze_phrase,
+    analyze_query,
+    open_lexical,
+)
 from localsearch.lexical.tantivy_index import TantivyIndex
 from localsearch.text import Analyzer
 from localsearch.types import IndexedChunk
@@ -68,6 +75,12 @@ QUERIES = [
 
 def ask(analyzer: Analyzer, text: str, **more: object) -> LexicalQuery:
     return analyze_query(text, analyzer, languages={"en": 1}, **more)  # type: ignore[arg-type]
+
+
+def phrase(analyzer: Analyzer, text: str, slop: int = 0) -> Phrase:
+    found = analyze_phrase(text, analyzer, slop=slop, languages={"en": 1})
+    assert found is not None
+    return found
 
 
 @pytest.mark.parametrize("text", QUERIES)
@@ -136,7 +149,8 @@ def test_documents_that_match_are_those_of_the_reference(
     monkeypatch.setattr("localsearch.lexical.holders.COMMON", common)
     monkeypatch.setattr("localsearch.lexical.tantivy_index._FEW", few)
     among = [None, np.arange(3, 200, 7), np.array([5, 1_000])]
-    for query in (ask(analyzer, text), ask(analyzer, text, excluded=["river"])):
+    river = phrase(analyzer, "river")
+    for query in (ask(analyzer, text), ask(analyzer, text, phrases=[river])):
         for some in among:
             assert index.matching(query, some).tolist() == reference.matching(query, some).tolist()
     index.remove([3, 10, 11])
@@ -189,7 +203,46 @@ def test_term_scores_add_up(index: TantivyIndex, reference: RankBM25Index, analy
 
 
 @pytest.mark.parametrize("engine", ["tantivy", "rank-bm25"])
-def test_phrases_exclusions_and_documents(tmp_path: Path, analyzer: Analyzer, engine: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "slop", "chunks"),
+    [
+        ("red wine", 0, [1]),
+        ("red wine", 1, [1, 2]),
+        ("red wine", 2, [1, 2, 3, 4]),
+        ("wine red", 1, [4]),
+        ("red of wine", 3, [3]),
+    ],
+)
+def test_loose_phrases_count_the_positions_between(
+    tmp_path: Path, analyzer: Analyzer, engine: str, text: str, slop: int, chunks: list[int]
+) -> None:
+    index = open_lexical(engine, tmp_path / "lexical", analyzer)  # type: ignore[arg-type]
+    bodies = ["red wine", "red old wine", "red kind of wine", "wine red", "wine"]
+    index.add([IndexedChunk(i + 1, i + 1, "", "", body, language="en") for i, body in enumerate(bodies)])
+    index.commit(1)
+    assert index.chunks_with(phrase(analyzer, text, slop)).tolist() == chunks
+
+
+@pytest.mark.parametrize("engine", ["tantivy", "rank-bm25"])
+def test_the_words_that_a_pattern_stands_for(tmp_path: Path, analyzer: Analyzer, engine: str) -> None:
+    index = open_lexical(engine, tmp_path / "lexical", analyzer)  # type: ignore[arg-type]
+    bodies = ["Roses and a rose", "rosé", "a prose of 2024", "roses of 2023", "rosters", "ro"]
+    index.add([IndexedChunk(i + 1, i + 1, "", "", body, language="en") for i, body in enumerate(bodies)])
+    index.commit(1)
+    assert index.words_like("ros*", 9) == (["rose", "roses", "rosters"], 3)
+    assert index.words_like("ros*", 1) == (["rose"], 3)
+    assert index.words_like("*rose", 9) == (["rose", "prose"], 2)
+    assert index.words_like("202?", 9) == (["2023", "2024"], 2)
+    assert index.words_like("ro", 9) == (["ro"], 1)
+    assert index.words_like("*02?", 9) == (["2023", "2024"], 2)
+    assert index.words_like("*os*", 9) == (["rose", "roses", "prose", "rosters"], 4)
+    assert index.words_like("?ose", 9) == (["rose"], 1)
+    assert index.words_like("*zz", 9) == ([], 0)
+    assert index.chunks_with(Phrase(words=("rose", "2024", "ro"))).tolist() == [1, 2, 3, 6]
+
+
+@pytest.mark.parametrize("engine", ["tantivy", "rank-bm25"])
+def test_phrases_and_the_chunks_that_hold_them(tmp_path: Path, analyzer: Analyzer, engine: str) -> None:
     index = open_lexical(engine, tmp_path / "lexical", analyzer)  # type: ignore[arg-type]
     bodies = [
         "the white matter of brains",
@@ -199,11 +252,15 @@ def test_phrases_exclusions_and_documents(tmp_path: Path, analyzer: Analyzer, en
     ]
     index.add([IndexedChunk(i + 1, i + 11, "", "", body, language="en") for i, body in enumerate(bodies)])
     index.commit(1)
-    assert index.search(ask(analyzer, "", phrases=["white matter"]), 9).ids.tolist() in ([3, 1], [1, 3])
-    query = ask(analyzer, "white matter", excluded=["drafts"])
-    assert sorted(index.search(query, 9).ids.tolist()) == [1, 2]
-    assert index.search(ask(analyzer, "", phrases=["or not to be"]), 9).ids.tolist() == [4]
-    assert index.documents_with(query.excluded[0]).tolist() == [13]
+    white = phrase(analyzer, "white matter")
+    assert index.chunks_with(white).tolist() == [1, 3]
+    assert index.count_with(white) == 2
+    assert index.chunks_with(phrase(analyzer, "drafts")).tolist() == [3]
+    assert index.chunks_with(phrase(analyzer, "or not to be")).tolist() == [4]
+    both = index.search(ask(analyzer, "white matter", phrases=[white]), 9).ids.tolist()
+    assert sorted(both[:2]) == [1, 3], "a chunk with the phrase comes before one with its words"
+    assert sorted(both) == [1, 2, 3]
+    assert index.search(ask(analyzer, "", phrases=[white]), 9).ids.tolist() == [1, 3]
     assert index.search(ask(analyzer, "to be"), 9).ids.tolist() == [4]
     assert index.search(ask(analyzer, "?!"), 9).ids.tolist() == []
     assert not ask(analyzer, "?!")

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -223,40 +224,46 @@ def test_interrupted_conversion_leaves_nothing(
 # Precision
 
 
-def test_precision_auto_follows_the_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for safe, expected in ((True, "int8"), (False, "fp32")):
+def test_precision_auto_is_int8_on_every_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for safe in (True, False):
         monkeypatch.setattr("localsearch.models.store.safe_int8", lambda safe=safe: safe)
-        assert ModelStore(Settings(tmp_path, tmp_path)).precision() == expected
-        settings = Settings(tmp_path, tmp_path, model=ModelSettings(precision="int8"))
-        assert ModelStore(settings).precision() == "int8"
+        for wanted, expected in (("auto", "int8"), ("int8", "int8"), ("fp32", "fp32")):
+            settings = Settings(tmp_path, tmp_path, model=ModelSettings(precision=wanted))
+            assert ModelStore(settings).precision() == expected
 
 
-def test_weights_made_for_another_processor_are_refused(
+def earlier(folder: Path, *, reduce_range: bool, without: str = "") -> Manifest:
+    """A model as an earlier release left it: int8.onnx in 8 bits, or in 7 bits and no graph of our own."""
+    manifest = Manifest.read(folder)
+    files = {name: pin for name, pin in manifest.files.items() if name != without}
+    found = replace(manifest, reduce_range=reduce_range, files=files)
+    found.write(folder)
+    return found
+
+
+def test_weights_that_saturate_here_are_refused(
     store: ModelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """An earlier release made int8.onnx in 8 bits on processors with VNNI; its folder may be carried elsewhere."""
     make(tmp_path / "tiny", Tiny())
-    monkeypatch.setattr("localsearch.models.convert.safe_int8", lambda: True)
     store.import_folder(tmp_path / "tiny")
+    assert Manifest.read(store.folder / "tiny").reduce_range
     monkeypatch.setattr("localsearch.models.store.safe_int8", lambda: False)
-    assert store.encoder("tiny").precision == "fp32"
+    assert store.encoder("tiny").precision == "int8"
+    earlier(store.folder / "tiny", reduce_range=False)
+    assert store.encoder("tiny", "fp32").precision == "fp32"
     with pytest.raises(ModelFormatError, match="another kind of processor"):
         store.encoder("tiny", "int8")
 
 
-def test_seven_bits_where_eight_may_saturate(
-    store: ModelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    make(tmp_path / "tiny", Tiny())
-    fingerprints = []
-    for safe, name in ((True, "full"), (False, "reduced")):
-        monkeypatch.setattr("localsearch.models.convert.safe_int8", lambda safe=safe: safe)
-        store.import_folder(tmp_path / "tiny", name)
-        manifest = Manifest.read(store.folder / name)
-        assert manifest.reduce_range is not safe
-        fingerprints.append([manifest.fingerprint(kind).rpartition(":")[2] for kind in ("fp32", "int8")])
-    (full32, full8), (reduced32, reduced8) = fingerprints
-    assert full32 == reduced32
-    assert len({full32, full8, reduced8}) == 3
+def test_a_graph_of_our_own_has_one_fingerprint_whatever_made_it(store: ModelStore, tmp_path: Path) -> None:
+    """An index and a model folder carried between machines open without embedding anew."""
+    make(tmp_path / "tiny", Tiny(width=64, heads=2, inner=128))
+    store.import_folder(tmp_path / "tiny")
+    folder = store.folder / "tiny"
+    now = Manifest.read(folder).fingerprint("int8")
+    assert earlier(folder, reduce_range=False).fingerprint("int8") == now
+    assert earlier(folder, reduce_range=True, without="int8.fused.onnx").fingerprint("int8") != now
 
 
 @pytest.mark.parametrize(

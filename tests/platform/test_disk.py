@@ -105,3 +105,20 @@ def test_free_space_is_what_the_system_says(tmp_path: Path) -> None:
     usage = os.statvfs(tmp_path)
     assert 0 <= disk.free_bytes(tmp_path) <= usage.f_blocks * usage.f_frsize
     assert 0 <= disk.free_share(tmp_path) <= 1
+
+
+def test_a_file_that_goes_while_sizes_are_added_counts_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A word index that is merged drops its old segments at any moment; /stats answered 500 then."""
+    for name in ("a", "b", "c"):
+        (tmp_path / name).write_bytes(b"x" * 10)
+    stat = os.stat
+
+    def late(path: object, *rest: object, **more: object) -> os.stat_result:
+        if str(path).endswith("/b"):
+            (tmp_path / "b").unlink(missing_ok=True)
+        return stat(path, *rest, **more)  # type: ignore[arg-type, call-overload]
+
+    monkeypatch.setattr(os, "stat", late)
+    assert disk.folder_bytes(tmp_path) == 20

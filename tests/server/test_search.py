@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from serving import NOTES, Served, error_of, notes, serving, settings_at
 
 from localsearch.engine import Engine
 from localsearch.server.files import open_original
+from localsearch.server.jobs import ENDED
 from localsearch.types import Answer, Record
 
 
@@ -268,6 +270,62 @@ def test_any_id_can_be_read_back(fresh: Served, id: str) -> None:
     assert stored.json()["ids"] == [id]
     document = fresh.client.get(f"/documents/{quote(id, safe='')}").json()
     assert (document["id"], document["text"]) == (id, "Some text.")
+
+
+DEEP: list[Any] = []
+for _ in range(60):
+    DEEP = [DEEP]
+WRONG: dict[str, Any] = {
+    "no text": {"id": "bad"},
+    "white space": {"text": " \n"},
+    "an id that is a number": {"id": 5, "text": "x"},
+    "an empty id": {"id": "", "text": "x"},
+    "an id with a line end": {"id": "a\nb", "text": "x"},
+    "a list": [1, 2],
+    "null": None,
+    "a field that is unknown": {"text": "x", "titel": "y"},
+    "metadata that are a list": {"text": "x", "metadata": []},
+    "a title of 10,000 letters": {"text": "x", "title": "x" * 10_000},
+    "nested too deep": {"text": "x", "metadata": {"a": DEEP}},
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG.keys())
+def test_a_document_that_is_none_costs_itself(fresh: Served, wrong: Any) -> None:
+    good = [{"id": "first", "text": "Celadon glaze."}, {"id": "last", "text": "Tenmoku glaze."}]
+    answer = fresh.client.post("/documents", json={"documents": [good[0], wrong, good[1]]})
+    deep = isinstance(wrong, dict) and wrong.get("metadata") == WRONG["nested too deep"]["metadata"]
+    assert answer.status_code == (200 if deep else 207), answer.text  # depth is cut with a note, not refused
+    if not deep:
+        assert answer.json()["ids"] == ["first", "last"]
+        [refused] = answer.json()["refused"]
+        assert refused["at"] == 1
+        assert refused["message"]
+    assert {hit["id"] for hit in fresh.search("glaze", mode="lexical")["results"]} >= {"first", "last"}
+
+
+def test_a_call_of_nothing_but_wrong_documents_is_refused(fresh: Served) -> None:
+    answer = fresh.client.post("/documents", json={"documents": [{"id": "a"}, {"text": 5}]})
+    assert answer.status_code == 400
+    assert "text" in answer.json()["error"]["message"]
+
+
+def test_text_that_is_no_utf8_costs_its_document(fresh: Served) -> None:
+    body = b'{"documents": [{"id": "odd", "text": "a\xff"}, {"id": "even", "text": "Raku."}]}'
+    answer = fresh.client.post("/documents", content=body, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["ids"]) == (207, ["even"])
+
+
+def test_many_documents_are_a_job_without_what_is_refused(fresh: Served) -> None:
+    many: list[Any] = [{"id": f"m{number}", "text": "Slip and glaze."} for number in range(150)]
+    many[7] = {"id": "m7"}
+    answer = fresh.client.post("/documents", json={"documents": many})
+    assert answer.status_code == 202
+    assert [one["at"] for one in answer.json()["refused"]] == [7]
+    while (job := fresh.client.get(f"/jobs/{answer.json()['job']['id']}").json())["state"] not in ENDED:
+        time.sleep(0.05)
+    assert job["state"] == "done"
+    assert (len(job["result"]["ids"]), "refused" in job["result"]) == (149, False)
 
 
 def test_collections_are_apart(fresh: Served) -> None:

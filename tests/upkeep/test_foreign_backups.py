@@ -101,6 +101,21 @@ ROWS = {
     "a text of bytes": "UPDATE bodies SET text = x'ff'",
     "a root that is no path": "INSERT INTO roots VALUES ('default', '../x', '{}')",
     "a root without options": "INSERT INTO roots VALUES ('default', '/x', '{')",
+    "a root with a number for a pattern": "INSERT INTO roots VALUES ('default', '/x', '{\"include\": [5]}')",
+    "a key of no UTF-8": "UPDATE documents SET key = CAST(x'61ff' AS TEXT) WHERE key = 'a'",
+    "a text of no UTF-8": "UPDATE bodies SET text = CAST(x'ff' AS TEXT)",
+    "metadata of a surrogate": "UPDATE documents SET metadata = CAST(x'7b2261223a22eda080227d' AS TEXT)",
+    "notes that are no list": "INSERT INTO files (collection, raw, path, root, state, seen, notes)"
+    " VALUES ('default', x'2f61', '/a', '/', 'indexed', 0, '{}')",
+    "notes of numbers": "INSERT INTO files (collection, raw, path, root, state, seen, notes)"
+    " VALUES ('default', x'2f61', '/a', '/', 'indexed', 0, '[1]')",
+    "a file of bytes for tries": "INSERT INTO files (collection, raw, path, root, state, seen, tries)"
+    " VALUES ('default', x'2f61', '/a', '/', 'indexed', 0, x'00')",
+    "a setting in words": "INSERT INTO settings VALUES ('embedding tokens', 'many')",
+    "a setting of lists": "INSERT INTO settings VALUES ('calibration-1', '{\"floor\": []}')",
+    "a judgement that is none": "INSERT INTO feedback VALUES (1, 'default', 'q', 'a', 7, 0)",
+    "a pending chunk of no version": "INSERT INTO pending VALUES (77, 1)",
+    "a change beyond": "INSERT INTO changes VALUES (9223372036854775807, 1)",
     "a version of no size": "INSERT INTO versions VALUES (9, 'm', 'p', 'f', -1, 'active', 0, 0)",
 }
 
@@ -119,7 +134,7 @@ def test_a_service_database_with_a_trigger_is_refused(tmp_path: Path, parts: dic
     made = changed(
         tmp_path, b"", "CREATE TABLE jobs (id)", "CREATE TRIGGER t AFTER INSERT ON jobs BEGIN SELECT 1; END"
     )
-    with pytest.raises(StorageError, match="holds a trigger"):
+    with pytest.raises(StorageError, match="keys and jobs is not that of localsearch"):
         restore(packed(tmp_path, {**parts, "service.db": made}), tmp_path / "new")
 
 

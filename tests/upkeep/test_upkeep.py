@@ -88,7 +88,7 @@ def test_keys_and_jobs_come_back_with_the_index(engine: Engine, tmp_path: Path) 
     assert engine.backup(tmp_path / "copy.lsb").service
     served.close()
     home = tmp_path / "again"
-    assert restore(tmp_path / "copy.lsb", home).service
+    assert restore(tmp_path / "copy.lsb", home, trust=True).service
     assert (home / "service.db").stat().st_mode & 0o777 == 0o600
     back = ServiceDatabase(home)
     assert [known.id for known in Keys(back).list()] == [key.id]

@@ -2,46 +2,85 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Raw
+
 from localsearch.engine import part_of
 from localsearch.errors import NotFoundError
 from localsearch.scan import raw_of
 from localsearch.server.files import open_original
 from localsearch.server.job_handlers import DEFAULT_COLLECTION, records
 from localsearch.server.operations import Call, Operation
+from localsearch.server.problems import HttpError, bad_request
 from localsearch.server.responses import FileResponse, Response
 from localsearch.server.schemas.documents import (
     Deleted,
     DeleteParameters,
     DocumentParameters,
     DocumentsAnswer,
+    DocumentsReceived,
     DocumentsRequest,
     InCollection,
     PassageAnswer,
     PassageParameters,
     ReadRequest,
+    Refused,
+    SentDocument,
 )
 from localsearch.server.schemas.jobs import JobStarted
 from localsearch.server.service import Service
 from localsearch.types import Document, Documents, Part
 
 MEGABYTE = 1 << 20
+_DOCUMENT = msgspec.json.Decoder(SentDocument)
 
 
-def add(service: Service, call: Call) -> DocumentsAnswer | Response:
-    """Store documents; many or large ones as a job."""
-    request: DocumentsRequest = call.body
-    if len(request.documents) >= service.settings.server.limits.job_documents or call.size > MEGABYTE:
-        return started(service, "documents", request)
-    collection = request.collection or DEFAULT_COLLECTION
-    ids = service.engine.add(records(request.documents), collection=collection)
-    return DocumentsAnswer(ids=ids, collection=collection)
+def add(service: Service, call: Call) -> Response:
+    """Store documents; many or large ones as a job. One that is none costs itself."""
+    received: DocumentsReceived = call.body
+    sent, refused = _told_apart(received.documents)
+    if len(received.documents) >= service.settings.server.limits.job_documents or call.size > MEGABYTE:
+        request = DocumentsRequest(documents=list(sent.values()), collection=received.collection)
+        return started(service, "documents", request, refused)
+    collection = received.collection or DEFAULT_COLLECTION
+    added = service.engine.add_valid(records(list(sent.values())), collection=collection)
+    places = list(sent)
+    refused += [Refused(at=places[at], message=why) for at, why in added.refused.items()]
+    if not added.ids:
+        raise _nothing_left(refused)
+    return Response(
+        DocumentsAnswer(ids=added.ids, collection=collection, refused=refused), 207 if refused else 200
+    )
 
 
-def started(service: Service, kind: str, request: object) -> Response:
+def _told_apart(documents: Sequence[Raw]) -> tuple[dict[int, SentDocument], list[Refused]]:
+    """Documents by their place in the request, and those that are none. Raises 400 when all are none."""
+    sent: dict[int, SentDocument] = {}
+    refused = []
+    for at, raw in enumerate(documents):
+        try:
+            sent[at] = _DOCUMENT.decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            refused.append(Refused(at=at, message=str(error)[:500]))
+        except RecursionError:
+            refused.append(Refused(at=at, message="It nests too deep."))
+    if not sent:
+        raise _nothing_left(refused)
+    return sent, refused
+
+
+def _nothing_left(refused: Sequence[Refused]) -> HttpError:
+    return bad_request(refused[0].message.replace("`$.", f"`$.documents[{refused[0].at}]."))
+
+
+def started(service: Service, kind: str, request: object, refused: Sequence[Refused] = ()) -> Response:
     """Queue a job and say where to follow it."""
     job = service.jobs.submit(kind, request)
     location = (b"location", f"/jobs/{job.id}".encode())
-    return Response(JobStarted(job=job, events=f"/jobs/{job.id}/events"), 202, [location])
+    answer = JobStarted(job=job, events=f"/jobs/{job.id}/events", refused=list(refused))
+    return Response(answer, 202, [location])
 
 
 def get(service: Service, call: Call) -> Document:
@@ -89,7 +128,7 @@ def original(service: Service, call: Call) -> FileResponse:
         raise NotFoundError("No file belongs to this document.", hint="GET /documents/{id} has its text.")
     roots = [
         (raw_of(path), raw_of(str(how.get("true") or path)))
-        for collection, path, how in ledger.roots()
+        for collection, path, how in ledger.trusted_roots()
         if collection == found.collection
     ]
     return open_original(files[0].raw, found.type, roots)
@@ -111,8 +150,9 @@ OPERATIONS = (
         "Store documents. They are durable and found by their words when the answer comes.",
         add,
         body=DocumentsRequest,
+        received=DocumentsReceived,
         answer=DocumentsAnswer,
-        also={202: JobStarted},
+        also={202: JobStarted, 207: DocumentsAnswer},
         scope="write",
         large=True,
         tag="documents",

@@ -84,11 +84,13 @@ OPERATIONS = (
         answer=JobsAnswer,
         tag="jobs",
     ),
-    Operation("GET", "/jobs/{id:int}", "One job.", get, answer=JobAnswer, tag="jobs"),
-    Operation("DELETE", "/jobs/{id:int}", "Stop a job.", cancel, answer=JobAnswer, scope="write", tag="jobs"),
+    Operation("GET", "/jobs/{id:number}", "One job.", get, answer=JobAnswer, tag="jobs"),
+    Operation(
+        "DELETE", "/jobs/{id:number}", "Stop a job.", cancel, answer=JobAnswer, scope="write", tag="jobs"
+    ),
     Operation(
         "GET",
-        "/jobs/{id:int}/events",
+        "/jobs/{id:number}/events",
         "A job's progress as server-sent events: `progress` with the job, `end` when it is over.",
         stream=events.stream,
         produces="text/event-stream",

@@ -57,9 +57,8 @@ def search(service: Service, call: Call) -> Response:
 def suggest(service: Service, call: Call) -> SuggestAnswer:
     """Complete what is being typed."""
     parameters: SuggestParameters = call.query
-    return SuggestAnswer(
-        query=parameters.q, suggestions=service.engine.suggest(parameters.q, parameters.limit)
-    )
+    words = service.engine.suggest(parameters.q, parameters.limit, within=call.within)
+    return SuggestAnswer(query=parameters.q, suggestions=words)
 
 
 def feedback(service: Service, call: Call) -> FeedbackAnswer:
@@ -101,6 +100,7 @@ OPERATIONS = (
         suggest,
         query=SuggestParameters,
         answer=SuggestAnswer,
+        limited=True,
     ),
     Operation(
         "POST",

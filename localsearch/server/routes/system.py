@@ -147,6 +147,7 @@ OPERATIONS = (
         answer=ReadyAnswer,
         also={503: ReadyAnswer},
         scope=None,
+        strangers="read",
         tag="system",
     ),
     Operation(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from msgspec import Meta
+from msgspec import Meta, Raw, field
 
 from localsearch.server.schemas.base import Collection, RequestSchema, ResponseSchema
 
@@ -28,11 +28,29 @@ class DocumentsRequest(RequestSchema, frozen=True, kw_only=True):
     collection: Collection | None = None
 
 
-class DocumentsAnswer(ResponseSchema, frozen=True, kw_only=True):
-    """The ids of the stored documents, in the order sent: durable now, and found by their words."""
+class DocumentsReceived(RequestSchema, frozen=True, kw_only=True):
+    """A DocumentsRequest whose documents are not looked at yet."""
+
+    documents: Annotated[list[Raw], Meta(min_length=1)]
+    collection: Collection | None = None
+
+
+class Refused(ResponseSchema, frozen=True, kw_only=True):
+    """A document that was not stored, by its place in the request, from 0."""
+
+    at: int
+    message: str
+
+
+class DocumentsAnswer(ResponseSchema, frozen=True, kw_only=True, omit_defaults=True):
+    """The ids of the stored documents, in the order sent: durable now, and found by their words.
+
+    With `refused` documents, which cost only themselves, the status is 207; when none is left it is 400.
+    """
 
     ids: list[str]
     collection: str
+    refused: list[Refused] = field(default_factory=list)
 
 
 class InCollection(RequestSchema, frozen=True, kw_only=True):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from localsearch.server.schemas.base import Collection, RequestSchema, ResponseSchema
+from localsearch.server.schemas.documents import Refused
 
 
 class IndexRequest(RequestSchema, frozen=True, kw_only=True):
@@ -27,7 +28,7 @@ class IndexRequest(RequestSchema, frozen=True, kw_only=True):
     retry_failed: bool | None = None
 
 
-JobState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
+JobState = Literal["queued", "running", "held", "done", "failed", "cancelled", "interrupted"]
 
 
 class JobProgress(ResponseSchema, frozen=True, kw_only=True):
@@ -41,7 +42,10 @@ class JobProgress(ResponseSchema, frozen=True, kw_only=True):
 
 
 class JobAnswer(ResponseSchema, frozen=True, kw_only=True):
-    """Background work. Times are seconds since 1970. An interrupted job is one that stopped the server too often."""
+    """Background work. Times are seconds since 1970. An interrupted job is one that stopped the server too often.
+
+    A held one came with a backup and waits for `localsearch trust`.
+    """
 
     id: int
     kind: Literal["index", "documents"]
@@ -55,11 +59,12 @@ class JobAnswer(ResponseSchema, frozen=True, kw_only=True):
     error: dict[str, str] | None = None
 
 
-class JobStarted(ResponseSchema, frozen=True, kw_only=True):
-    """The work goes on in the background; follow it at `events`."""
+class JobStarted(ResponseSchema, frozen=True, kw_only=True, omit_defaults=True):
+    """The work goes on in the background; follow it at `events`. It is done without what is `refused`."""
 
     job: JobAnswer
     events: str
+    refused: list[Refused] = field(default_factory=list)
 
 
 class JobsParameters(RequestSchema, frozen=True, kw_only=True):

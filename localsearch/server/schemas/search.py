@@ -28,6 +28,15 @@ Like = Annotated[
     Meta(min_length=1, max_length=5000, description="The id of a document: others like it, itself left out."),
 ]
 
+TimeZone = Annotated[
+    str,
+    Meta(
+        max_length=100,
+        description="Whose days the dates in filters and in the answer are.",
+        examples=["Europe/Berlin"],
+    ),
+]
+
 
 class SearchRequest(RequestSchema, frozen=True, kw_only=True):
     """A question, or a document that others should be like, or both.
@@ -50,6 +59,7 @@ class SearchRequest(RequestSchema, frozen=True, kw_only=True):
     cache: Annotated[bool, Meta(description="False computes the answer anew.")] | None = None
     min_relevance: MinRelevance | None = None
     like: Like | None = None
+    time_zone: TimeZone | None = None
 
 
 class SearchParameters(RequestSchema, frozen=True, kw_only=True):
@@ -72,6 +82,7 @@ class SearchParameters(RequestSchema, frozen=True, kw_only=True):
     cache: bool = True
     min_relevance: MinRelevance = 0.0
     like: Like | None = None
+    time_zone: TimeZone | None = None
 
 
 class SuggestParameters(RequestSchema, frozen=True, kw_only=True):

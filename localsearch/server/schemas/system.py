@@ -123,6 +123,7 @@ class StatsAnswer(ResponseSchema, frozen=True, kw_only=True):
     semantic_coverage: float
     files: dict[str, int]
     noted: int
+    names: int
     version: str | None
     home: str
     bytes: int

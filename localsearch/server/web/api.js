@@ -4,6 +4,7 @@ import { askForKey } from "./key.js";
 
 const STORED = "localsearch-key";
 let given = null;
+keepCarried();
 
 export class Problem extends Error {
   constructor(status, error) {
@@ -13,6 +14,16 @@ export class Problem extends Error {
   }
 
   get text() { return `${this.message} ${this.hint}`.trim(); }
+}
+
+// The key in the address that `serve` printed: kept for this tab, and taken out of the address and its history.
+function keepCarried() {
+  const query = new URLSearchParams(location.search);
+  const carried = query.get("token");
+  if (carried === null) return;
+  if (carried) sessionStorage.setItem(STORED, carried);
+  query.delete("token");
+  history.replaceState(null, "", query.size ? `/?${query}` : "/");
 }
 
 const key = () => sessionStorage.getItem(STORED);

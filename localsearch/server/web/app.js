@@ -42,6 +42,9 @@ function question() {
   };
 }
 
+// Days on the page are those of whoever looks at it; the server's where the browser does not tell.
+const timeZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || null;
+
 async function search() {
   asking.abort();
   const mine = (asking = new AbortController());
@@ -51,7 +54,7 @@ async function search() {
   if (!asked.query && !asked.like) return void await rest(mine.signal);
   byId("results").setAttribute("aria-busy", "true");
   try {
-    const answer = await post("/search", asked, mine.signal);
+    const answer = await post("/search", { ...asked, time_zone: timeZone() }, mine.signal);
     if (mine.signal.aborted) return;
     say("");
     show(answer);

@@ -17,15 +17,10 @@ import struct
 import sys
 import sysconfig
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-from localsearch.extract import seccomp
-from localsearch.settings import MB
-
-LIBRARIES = ("numpy", "msgspec", "kreuzberg", "pypdfium2", "selectolax", "python_calamine", "striprtf", "olefile",
-             "pypff", "markdown_it", "yaml", "chardet", "py7zr", "libarchive", "mutagen", "pyarrow",
-             "rapidocr", "onnxruntime", "cv2")  # fmt: skip
-"""What readers import when a file asks for it."""
+from localsearch.platform import seccomp
 
 LONGEST_REPORT = 4_000_000
 """Bytes that a worker may write to any file, its standard error among them."""
@@ -35,20 +30,37 @@ _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 22, 2
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _RULE_PATH_BENEATH, _VERSION_FLAG = 1, 1
 _EXECUTE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 2, 1 << 3
+_WRITE = 1 << 1 | 1 << 8 | 1 << 14
+"""Write, make and truncate files."""
 _FILE_RIGHTS = ((1, 13), (2, 14), (3, 15), (5, 16))
 """Landlock versions, and how many file rights (bits from 0) each knows."""
 
 
-def confine(memory_mb: int, programs: bool) -> dict[str, str]:
-    """Take every measure this kernel has, for good; what is in force, by name.
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a confined process may use. `memory` is bytes of its own, `mapped` bytes of files mapped beside them.
 
-    `programs` lets other programs be run (tesseract), under the same confinement.
+    `libraries` are what it imports when it is confined already, `readable` further files and folders. `programs` lets
+    it start others (tesseract), under the same confinement. Files of at most `longest` bytes may be written below the
+    folder `writable`, if there is one.
     """
-    measures = {"memory": _limit_memory(memory_mb), "files": "not confined", "network": "not confined"}
+
+    memory: int
+    libraries: tuple[str, ...] = ()
+    programs: bool = False
+    readable: tuple[str, ...] = ()
+    writable: Path | None = None
+    longest: int = LONGEST_REPORT
+    mapped: int = 0
+
+
+def confine(room: Room) -> dict[str, str]:
+    """Take every measure this kernel has, for good; what is in force, by name."""
+    measures = {"memory": _limit_memory(room), "files": "not confined", "network": "not confined"}
     if sys.platform == "linux":
         _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        measures |= _landlock(_readable(programs))
-        measures |= _seccomp(programs)
+        measures |= _landlock(_readable(room), room.writable)
+        measures |= _seccomp(room.programs)
     return measures
 
 
@@ -85,13 +97,13 @@ def _write_file() -> None:
     os.unlink(f"/tmp/localsearch-{os.getpid()}")
 
 
-def _limit_memory(memory_mb: int) -> str:
+def _limit_memory(room: Room) -> str:
     """Bound what the process may allocate: private writable memory, and addresses as a second line."""
-    data = memory_mb * MB
     set_limit(resource.RLIMIT_CORE, 0)
-    set_limit(resource.RLIMIT_FSIZE, LONGEST_REPORT)
-    set_limit(resource.RLIMIT_AS, data + (1 << 30))
-    return f"{memory_mb} MB" if set_limit(resource.RLIMIT_DATA, data) else "not limited by this system"
+    set_limit(resource.RLIMIT_FSIZE, room.longest)
+    set_limit(resource.RLIMIT_AS, room.memory + room.mapped + (1 << 30))
+    limited = set_limit(resource.RLIMIT_DATA, room.memory)
+    return f"{room.memory // 1_000_000} MB" if limited else "not limited by this system"
 
 
 def set_limit(kind: int, size: int) -> bool:
@@ -105,13 +117,13 @@ def set_limit(kind: int, size: int) -> bool:
     return True
 
 
-def _readable(programs: bool) -> list[Path]:
+def _readable(room: Room) -> list[Path]:
     """Where the libraries are that readers load when first needed: Python's, ours, the system's; and fixed files."""
     places = [Path(sysconfig.get_path(kind)) for kind in ("stdlib", "platstdlib")]
-    places += [Path(__file__).resolve().parents[1], *map(_home_of, LIBRARIES)]
+    places += [Path(__file__).resolve().parents[1], *map(_home_of, room.libraries)]
     places += map(Path, ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/local/lib"))
-    places += map(Path, ("/etc/ld.so.cache", "/dev/null", "/dev/urandom", "/proc/self"))
-    if programs:
+    places += map(Path, ("/etc/ld.so.cache", "/dev/null", "/dev/urandom", "/proc/self", *room.readable))
+    if room.programs:
         places += map(
             Path,
             ("/usr/bin", "/usr/local/bin", "/usr/share", os.environ.get("TESSDATA_PREFIX", "/usr/share")),
@@ -128,7 +140,7 @@ def _home_of(library: str) -> Path:
     return folder.parent if folder.parent.name in ("site-packages", "dist-packages") else folder
 
 
-def _landlock(readable: Iterable[Path]) -> dict[str, str]:
+def _landlock(readable: Iterable[Path], writable: Path | None) -> dict[str, str]:
     version = _LIBC.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION_FLAG)
     if version < 1:
         return {"landlock": "this kernel has none"}
@@ -142,7 +154,9 @@ def _landlock(readable: Iterable[Path]) -> dict[str, str]:
         return {"landlock": os.strerror(ctypes.get_errno())}
     try:
         for place in readable:
-            _allow(ruleset, place)
+            _allow(ruleset, place, _EXECUTE | _READ_FILE | (_READ_DIR if place.is_dir() else 0))
+        if writable:
+            _allow(ruleset, writable, ((1 << rights) - 1) & (_READ_FILE | _READ_DIR | _WRITE))
         done = _LIBC.syscall(_RESTRICT_SELF, ruleset, 0)
     finally:
         os.close(ruleset)
@@ -150,18 +164,17 @@ def _landlock(readable: Iterable[Path]) -> dict[str, str]:
         return {"landlock": os.strerror(ctypes.get_errno())}
     found = {
         "landlock": f"version {version}",
-        "files": "reads libraries and the file handed to it, writes nothing",
+        "files": f"reads libraries and what is handed to it, writes {'one folder' if writable else 'nothing'}",
     }
     return found | ({"network": "no TCP"} if network else {})
 
 
-def _allow(ruleset: int, place: Path) -> None:
-    """Let a folder's files be read and executed, or one file be read."""
+def _allow(ruleset: int, place: Path, rights: int) -> None:
+    """Give rights to a file, or to all that is below a folder."""
     try:
         descriptor = os.open(place, os.O_PATH | os.O_CLOEXEC)
     except OSError:
         return
-    rights = _EXECUTE | _READ_FILE | (_READ_DIR if place.is_dir() else 0)
     try:
         _LIBC.syscall(_ADD_RULE, ruleset, _RULE_PATH_BENEATH, struct.pack("=Qi", rights, descriptor), 0)
     finally:

@@ -1,0 +1,301 @@
+"""Words of real files beside those that an independent reader finds: python -m benchmarks.recall FOLDER ...
+
+Office files are held against what LibreOffice writes as text (of presentations and spreadsheets by way of PDF and CSV),
+PDF against pdftotext, HTML and EPUB against lxml's text without scripts and styles, mail against Python's email,
+notebooks against their own JSON, text and source against their own bytes. A word is a run of two or more letters
+or digits, in small letters; recall is the share of the other reader's words, counted as often as it has them in a file,
+that our text, title and metadata have as often.
+
+Of presentations each word counts once, as what masters show stands on every page of the PDF.
+Numbers that a program makes of lists, fields, notes and pages are no words of the file: where the other reader is
+LibreOffice, digits, ordinals and Roman numbers are left out, also where they are glued to a word. Files below a type's goal are listed with the words that are missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import email
+import email.policy
+import html
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unicodedata
+import zipfile
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from lxml import etree
+from lxml import html as lxml_html
+
+from benchmarks.reading import files
+from localsearch.errors import ExtractionError
+from localsearch.extract import Extractor, detect_type
+from localsearch.settings import ExtractSettings
+from localsearch.types import Extract
+
+GOALS = {"pdf": 0.99}
+GOAL = 0.995
+_WORD = re.compile(r"[^\W_]{2,}")
+_LETTERS = re.compile(r"[^\W\d_]{2,}")
+_MADE = re.compile(r"\d+(?:st|nd|rd|th)\b|\b[ivxlc]+\b")
+_OFFICE = ("docx", "doc", "odt", "rtf")
+_BY_PDF = ("pptx", "ppt", "odp")
+_SHEETS = ("xlsx", "xls", "ods")
+_CONTAINERS = (".zip", ".gz", ".bz2", ".xz", ".tar", ".tgz", ".pages", ".key", ".numbers")
+_MAIL = ("eml", "emlx", "mbox")
+_TEXT = ("text", "code", "markdown", "rst", "csv", "tsv", "json", "jsonl", "xml")
+_BREAKING = re.compile("p|div|br|li|td|th|tr|h[1-6]|dt|dd|pre|section|article|title|option")
+
+
+def words(text: str, numbers: bool = True) -> Counter[str]:
+    """Words with how often they stand there; compatibility forms as plain ones, such as ligatures."""
+    plain = unicodedata.normalize("NFKC", text).replace("\xad", "").lower()
+    return Counter(_WORD.findall(plain) if numbers else _LETTERS.findall(_MADE.sub(" ", plain)))
+
+
+def ours(found: tuple[Extract, ...]) -> str:
+    """All that is searchable of a file."""
+    return "\n".join(f"{one.title}\n{one.text}\n{one.member}\n{one.metadata}" for one in found)
+
+
+class Office:
+    """Text of many files by one run of LibreOffice for each target format."""
+
+    def __init__(self, paths: list[Path], folder: Path) -> None:
+        self._folder = folder
+        self._copies = {path: folder / "in" / f"{index}{path.suffix}" for index, path in enumerate(paths)}
+        (folder / "in").mkdir()
+        for path, copy in self._copies.items():
+            shutil.copyfile(path, copy)
+
+    def convert(self, target: str, paths: list[Path]) -> None:
+        """Convert the files, each by a run of its own where the common one breaks off."""
+        for start in range(0, len(paths), 20):
+            self._run(target, paths[start : start + 20])
+        for path in paths:
+            if not list((self._folder / "out").glob(f"{self._copies[path].stem}[.-]*")):
+                self._run(target, [path])
+
+    def _run(self, target: str, paths: list[Path]) -> None:
+        profile = f"-env:UserInstallation=file://{self._folder}/profile"
+        command = ["soffice", profile, "--headless", "--convert-to", target, "--outdir"]
+        command += [str(self._folder / "out"), *(str(self._copies[path]) for path in paths)]
+        try:
+            subprocess.run(command, capture_output=True, check=False, timeout=30 + 10 * len(paths))
+        except subprocess.TimeoutExpired:
+            pass
+
+    def text(self, path: Path) -> str | None:
+        """What came of a file: the text, all sheets of it, or the text of its PDF; None where nothing came."""
+        found = sorted((self._folder / "out").glob(f"{self._copies[path].stem}[.-]*"))
+        texts = [
+            by_pdftotext(one) if one.suffix == ".pdf" else one.read_text("utf-8-sig", "replace")
+            for one in found
+        ]
+        return "\n".join(text or "" for text in texts) if texts else None
+
+
+def by_pdftotext(path: Path) -> str | None:
+    """Text by poppler; None where it refuses the file."""
+    done = subprocess.run(["pdftotext", "-enc", "UTF-8", str(path), "-"], capture_output=True, check=False)
+    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
+
+
+def by_lxml(data: bytes) -> str | None:
+    """Text of a page without scripts and styles."""
+    try:
+        parser = lxml_html.HTMLParser(encoding="utf-8" if _is_utf8(data) else None)
+        root = lxml_html.document_fromstring(data, parser=parser)
+    except (etree.LxmlError, ValueError):
+        return None
+    parts: list[str] = []
+    for event, element in etree.iterwalk(root, events=("start", "end", "comment", "pi")):
+        hidden = not isinstance(element.tag, str) or element.tag in (
+            "script",
+            "style",
+            "template",
+            "noscript",
+        )
+        breaks = isinstance(element.tag, str) and _BREAKING.fullmatch(element.tag) is not None
+        if event == "start":
+            parts += ["\n" if breaks else "", "" if hidden else element.text or ""]
+        else:
+            parts += ["\n" if breaks else "", element.tail or ""]
+    return "".join(parts)
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def by_epub(path: Path) -> str | None:
+    """All pages in the package."""
+    with zipfile.ZipFile(path) as package:
+        pages = [name for name in package.namelist() if name.lower().endswith((".xhtml", ".html", ".htm"))]
+        return "\n".join(by_lxml(package.read(page)) or "" for page in pages)
+
+
+def by_email(path: Path) -> str | None:
+    """Subject, addresses' names and the first readable body by Python's email; of a mailbox those of each message."""
+    data = path.read_bytes()
+    if path.suffix == ".mbox":
+        import mailbox
+
+        messages = [
+            email.message_from_bytes(one.as_bytes(), policy=email.policy.default)
+            for one in mailbox.mbox(path)
+        ]
+    else:
+        messages = [email.message_from_bytes(data, policy=email.policy.default)]
+    texts = []
+    for message in messages:
+        try:
+            texts.append(str(message.get("subject", "")))
+            body = message.get_body(("plain", "html"))
+            content = body.get_content() if body is not None else ""
+            is_html = body is not None and body.get_content_subtype() == "html"
+            texts.append((by_lxml(content.encode()) or "") if is_html and content.strip() else content)
+        except (KeyError, LookupError, ValueError, AttributeError):
+            return None
+    return "\n".join(texts)
+
+
+def by_json(path: Path) -> str | None:
+    """Sources and textual outputs of a notebook's cells."""
+    parts: list[str] = []
+    for cell in json.loads(path.read_bytes()).get("cells", []):
+        parts.append("".join(cell.get("source", [])))
+        for output in cell.get("outputs", []):
+            parts.append("".join(output.get("text", [])))
+            parts.append("".join(output.get("data", {}).get("text/plain", [])))
+    return "\n".join(parts)
+
+
+def by_bytes(path: Path) -> str | None:
+    """The file's own text where it is UTF-8, XML without its tags."""
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    if path.suffix.lower() in (".xml", ".svg"):
+        text = re.sub(r"<w:binData\b.*?</w:binData>", " ", text, flags=re.S)
+        text = html.unescape(re.sub(r"<!--.*?-->|<[^>]*>", " ", text, flags=re.S))
+    if path.suffix.lower() in (".csv", ".tsv"):
+        text = "\n".join(" ".join(row) for row in csv.reader(text.splitlines()))
+    return text
+
+
+_SINGLE: dict[str, Callable[[Path], str | None]] = {
+    "pdf": by_pdftotext,
+    "epub": by_epub,
+    "notebook": by_json,
+    "html": lambda path: by_lxml(path.read_bytes()),
+    **dict.fromkeys(_MAIL, by_email),
+    **dict.fromkeys(_TEXT, by_bytes),
+}
+
+
+def references(paths: dict[Path, str], folder: Path) -> Iterator[tuple[Path, str]]:
+    """Each file with the other reader's text, where there is one."""
+    office = {path: kind for path, kind in paths.items() if kind in (*_OFFICE, *_BY_PDF, *_SHEETS)}
+    if office and shutil.which("soffice"):
+        by_office = Office(list(office), folder)
+        for target, kinds in (
+            ("txt:Text (encoded):UTF8", _OFFICE),
+            ("pdf", _BY_PDF),
+            ("csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1", _SHEETS),
+        ):
+            by_office.convert(target, [path for path, kind in office.items() if kind in kinds])
+        yield from ((path, text) for path in office if (text := by_office.text(path)) is not None)
+    for path, kind in paths.items():
+        if kind in _SINGLE and (text := _SINGLE[kind](path)) is not None:
+            yield path, text
+
+
+_Row = tuple[Path, int, Counter[str], int, int]
+"""A file, the other reader's words, those that ours has less often, and of the different words all and the absent."""
+
+
+def measure(paths: list[Path]) -> dict[str, Any]:
+    """Files, words and recall of each type, and the files below its goal."""
+    found: dict[Path, tuple[Extract, ...]] = {}
+    kinds: dict[Path, str] = {}
+    refused: defaultdict[str, list[str]] = defaultdict(list)
+    with Extractor(ExtractSettings(ocr="off")) as extractor:
+        for path, outcome in extractor.extract_many(paths):
+            if isinstance(outcome, ExtractionError):
+                refused[detect_type(path)].append(f"{path.name}: {outcome.message}")
+            elif path.suffix.lower() not in _CONTAINERS:
+                found[path], kinds[path] = outcome, outcome[0].type
+    rows: defaultdict[str, list[_Row]] = defaultdict(list)
+    with tempfile.TemporaryDirectory() as folder:
+        for path, text in references(kinds, Path(folder)):
+            numbers = kinds[path] not in (*_OFFICE, *_BY_PDF, *_SHEETS)
+            wanted = words(text, numbers)
+            if kinds[path] in _BY_PDF:
+                wanted = Counter(set(wanted))
+            if wanted:
+                has = words(ours(found[path]), numbers)
+                nowhere = len(wanted.keys() - has.keys())
+                rows[kinds[path]].append((path, wanted.total(), wanted - has, len(wanted), nowhere))
+    return {
+        "files": sum(map(len, rows.values())),
+        "types": {kind: _summary(kind, of) for kind, of in sorted(rows.items())},
+        "not read": dict(sorted(refused.items())),
+    }
+
+
+def _summary(kind: str, rows: list[_Row]) -> dict[str, Any]:
+    wanted, lost = sum(row[1] for row in rows), sum(row[2].total() for row in rows)
+    goal = GOALS.get(kind, GOAL)
+    below = [
+        f"{path.name}: {1 - missing.total() / count:.4f} of {count}, without "
+        + ", ".join(f"{word} {times}" for word, times in missing.most_common(12))
+        for path, count, missing, _, _ in sorted(rows, key=lambda row: -row[2].total())
+        if 1 - missing.total() / count < goal
+    ]
+    recall = round(1 - lost / max(1, wanted), 5)
+    different = sum(of for *_, of, _ in rows)
+    absent = sum(nowhere for *_, nowhere in rows)
+    anywhere = round(1 - absent / max(1, different), 5)
+    return {
+        "files": len(rows),
+        "words": wanted,
+        "recall": recall,
+        "different_words_found": anywhere,
+        "goal": goal,
+        "below": below,
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.recall",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--most", type=int, default=60, help="files of each ending in each folder")
+    parser.add_argument("--out", type=Path, metavar="JSON")
+    arguments = parser.parse_args()
+    report = measure(list(files(arguments.folders, arguments.most)))
+    written = json.dumps(report, indent=1, ensure_ascii=False)
+    print(written)
+    if arguments.out:
+        arguments.out.write_text(written + "\n", "utf-8")
+    return int(any(row["recall"] < row["goal"] for row in report["types"].values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

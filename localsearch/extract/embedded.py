@@ -1,0 +1,78 @@
+"""Files that stand in an Office document as objects: other documents, and whatever was dropped into it.
+
+References: ECMA-376 part 1, 15.2.10 and 15.2.11; [MS-OLEDS] 2.3.6 for Ole10Native.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import struct
+
+from localsearch.errors import ExtractionError
+from localsearch.extract.compound import compound
+from localsearch.extract.opc import Package
+from localsearch.extract.packages import OLE
+from localsearch.extract.source import Source, read_member, unread
+from localsearch.types import Extract, Place
+
+_NATIVE = "\x01Ole10Native"
+_WHOLE = ("Package", "CONTENTS")
+"""Streams that hold a file as it is: an Office document, a PDF."""
+
+
+def embedded(source: Source, package: Package) -> list[Extract]:
+    """The documents in a package's objects; those that only keep a chart's numbers are left out, others are told."""
+    charts = {
+        relation.target.lower()
+        for name in package.names()
+        if "/charts/" in name and name.endswith(".xml")
+        for relation in package.relations(name).values()
+    }
+    found: list[Extract] = []
+    others = 0
+    for part in package.names():
+        if "/embeddings/" not in part.lower() or part.lower() in charts:
+            continue
+        try:
+            data = package.read(part)
+            source.budget.take(len(data))
+        except ExtractionError as error:
+            found.append(unread(part, error))
+            break
+        name, data = _object(posixpath.basename(part), data)
+        inside = read_member(source, data, name, Place(part=name))
+        if inside and not inside[0].text and inside[0].type in ("unsupported", "binary", "no-text", "empty"):
+            others += 1
+        else:
+            found += inside
+    if others:
+        package.notes.append(
+            f"{others} embedded object{'s' if others > 1 else ''} without text that can be read"
+        )
+    return found
+
+
+def _object(name: str, data: bytes) -> tuple[str, bytes]:
+    """Name and bytes of the file in an OLE object; the object itself where it is a document or of unknown make."""
+    if not data.startswith(OLE):
+        return name, data
+    try:
+        file = compound(data)
+        for stream in _WHOLE:
+            if file.exists(stream):
+                return posixpath.splitext(name)[0], file.openstream(stream).read()
+        if file.exists(_NATIVE):
+            return _native(file.openstream(_NATIVE).read())
+    except (OSError, struct.error, IndexError, ValueError):
+        pass
+    return name, data
+
+
+def _native(stream: bytes) -> tuple[str, bytes]:
+    """Label and contents of a file that was dropped into a document."""
+    label, _, rest = stream[6:].partition(b"\0")
+    _, _, rest = rest.partition(b"\0")
+    length = struct.unpack_from("<I", rest, 4)[0]
+    at = 8 + length
+    size = struct.unpack_from("<I", rest, at)[0]
+    return label.decode("cp1252", "replace") or "object", rest[at + 4 : at + 4 + size]
