@@ -321,7 +321,9 @@ def test_a_key_limits_what_is_seen_on_every_route(web: Served) -> None:
         "/documents/cold.md",
     ):
         assert web.client.get(path, headers=headers).status_code == 404
-    for path in ("/stats", "/suggest?q=gl", "/ledger", "/versions", "/jobs"):
+    suggested = [web.client.get("/suggest", params={"q": q}, headers=headers).json() for q in ("gl", "le")]
+    assert [one["suggestions"] for one in suggested] == [["glaze"], []]
+    for path in ("/stats", "/ledger", "/versions", "/jobs"):
         refused = web.client.get(path, headers=headers)
         assert (refused.status_code, refused.json()["error"]["code"]) == (403, "limited_key")
     read = web.client.post("/read", json={"names": ["*"]}, headers=headers).json()
