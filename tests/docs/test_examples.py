@@ -150,7 +150,9 @@ def test_the_reference_is_made(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "pdoc", "-o", str(tmp_path / "reference"), *names[1].split()]
     done = subprocess.run(words, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert "Warn" not in done.stderr
+    # `types` names arrays without loading numpy: such an annotation is shown as it is written.
+    warnings = [line for line in done.stderr.splitlines() if line.startswith("Warn")]
+    assert [line for line in warnings if not re.search(r"type annotation (Vectors|Ids|Scores)\b", line)] == []
     pages = {
         file.relative_to(tmp_path / "reference").as_posix(): file.read_text("utf-8")
         for file in (tmp_path / "reference").rglob("*.html")

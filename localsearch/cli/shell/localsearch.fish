@@ -50,8 +50,8 @@ function _shtab_localsearch_using
   test "$_shtab_localsearch_cmdpath" = "$argv"
 end
 
-set -g _shtab_localsearch_commands index search get multi-get serve mcp watch status why doctor models 'models list' 'models pull' 'models import' 'models verify' 'models remove' versions 'versions list' 'versions build' 'versions compare' 'versions activate' 'versions rollback' 'versions gc' eval backup restore check export import purge keys 'keys create' 'keys list' 'keys revoke' feedback completion man
-set -g _shtab_localsearch_opts_with_value --at --budget --chars --collection --each --exclude --filter --format --home --host --id --include --like --limit --lines --list --max-chars --min-relevance --mode --model --modes --name --offset --open --pages --path --port --precision --query --run --scope --score-run --split -n
+set -g _shtab_localsearch_commands index search get multi-get serve mcp watch status why doctor models 'models list' 'models pull' 'models import' 'models verify' 'models remove' versions 'versions list' 'versions build' 'versions compare' 'versions activate' 'versions rollback' 'versions gc' eval backup restore trust check export import purge keys 'keys create' 'keys list' 'keys revoke' feedback completion man
+set -g _shtab_localsearch_opts_with_value --at --budget --chars --collection --each --exclude --filter --format --home --host --id --include --like --limit --lines --list --max-chars --min-relevance --mode --model --modes --name --offset --open --pages --path --port --precision --query --run --scope --score-run --split --time-zone -n
 
 complete -c localsearch -e
 complete -c localsearch -f
@@ -93,6 +93,7 @@ complete -c localsearch -n '_shtab_localsearch_using search' -l filter -x -d 'su
 complete -c localsearch -n '_shtab_localsearch_using search' -l explain -d 'show how the ranking came about'
 complete -c localsearch -n '_shtab_localsearch_using search' -l budget -x -d 'the best answer within this time'
 complete -c localsearch -n '_shtab_localsearch_using search' -l min-relevance -x -d 'leave out hits below this, from 0 to 1'
+complete -c localsearch -n '_shtab_localsearch_using search' -l time-zone -x -d 'whose days dates are, such as Europe/Berlin'
 complete -c localsearch -n '_shtab_localsearch_using search' -l no-cache -d 'compute everything anew'
 complete -c localsearch -n '_shtab_localsearch_using search' -l format -xka "text json jsonl csv md paths" -d 'text, json (as --json), jsonl, csv, md or paths'
 complete -c localsearch -n '_shtab_localsearch_using search' -l open -x -d 'open the file of the Nth hit'
@@ -292,6 +293,14 @@ complete -c localsearch -n '_shtab_localsearch_using restore' -l offline -d 'nev
 complete -c localsearch -n '_shtab_localsearch_using restore' -l json -d 'print one JSON object on stdout'
 complete -c localsearch -n '_shtab_localsearch_using restore' -s v -l verbose -d 'say more'
 complete -c localsearch -n '_shtab_localsearch_using restore' -s q -l quiet -d 'say nothing but results and errors'
+complete -c localsearch -n '_shtab_localsearch_using restore' -l trust -d 'read its folders and run its jobs without asking first'
+complete -c localsearch -n '_shtab_localsearch_using; and test $_shtab_localsearch_npos -eq 0' -a trust -d 'Read the folders and run the jobs that a restore brought.'
+complete -c localsearch -n '_shtab_localsearch_using trust' -s h -l help -d 'show this help message and exit'
+complete -c localsearch -n '_shtab_localsearch_using trust' -l home -x -d 'the index folder (or LOCALSEARCH_HOME)'
+complete -c localsearch -n '_shtab_localsearch_using trust' -l offline -d 'never connect to anything (or LOCALSEARCH_OFFLINE=1)'
+complete -c localsearch -n '_shtab_localsearch_using trust' -l json -d 'print one JSON object on stdout'
+complete -c localsearch -n '_shtab_localsearch_using trust' -s v -l verbose -d 'say more'
+complete -c localsearch -n '_shtab_localsearch_using trust' -s q -l quiet -d 'say nothing but results and errors'
 complete -c localsearch -n '_shtab_localsearch_using; and test $_shtab_localsearch_npos -eq 0' -a check -d 'Hold the index against its database.'
 complete -c localsearch -n '_shtab_localsearch_using check' -s h -l help -d 'show this help message and exit'
 complete -c localsearch -n '_shtab_localsearch_using check' -l home -x -d 'the index folder (or LOCALSEARCH_HOME)'

@@ -30,6 +30,7 @@ _shtab_lsearch_commands() {
     search:'Search, best first.'
     serve:'Serve the search page and the HTTP API.'
     status:'What is indexed and how fresh it is.'
+    trust:'Read the folders and run the jobs that a restore brought.'
     versions:'Embedding versions, switched without downtime.'
     watch:'Keep the index current as files change, until stopped.'
     why:'Whether a file is indexed, skipped or failed, and the reason.'
@@ -427,6 +428,7 @@ _shtab_lsearch_restore_options=(
   "--json[print one JSON object on stdout]"
   "*"{-v,--verbose}"[say more]"
   {-q,--quiet}"[say nothing but results and errors]"
+  "--trust[read its folders and run its jobs without asking first]"
   ":SRC:"
 )
 
@@ -450,6 +452,7 @@ _shtab_lsearch_search_options=(
   "--explain[show how the ranking came about]"
   "--budget[the best answer within this time]:MS:"
   "--min-relevance[leave out hits below this, from 0 to 1]:R:"
+  "--time-zone[whose days dates are, such as Europe\/Berlin]:NAME:"
   "--no-cache[compute everything anew]"
   "--format[text, json (as --json), jsonl, csv, md or paths]:FORM:(text json jsonl csv md paths)"
   "--open[open the file of the Nth hit]:N:"
@@ -488,6 +491,18 @@ _shtab_lsearch_status_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_lsearch_status_defaults_added=0
+
+_shtab_lsearch_trust_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--home[the index folder (or LOCALSEARCH_HOME)]:DIR:"
+  "--offline[never connect to anything (or LOCALSEARCH_OFFLINE\=1)]"
+  "--json[print one JSON object on stdout]"
+  "*"{-v,--verbose}"[say more]"
+  {-q,--quiet}"[say nothing but results and errors]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_lsearch_trust_defaults_added=0
 
 _shtab_lsearch_versions_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -644,6 +659,7 @@ _shtab_lsearch() {
         search) _arguments -C -s $_shtab_lsearch_search_options ;;
         serve) _arguments -C -s $_shtab_lsearch_serve_options ;;
         status) _arguments -C -s $_shtab_lsearch_status_options ;;
+        trust) _arguments -C -s $_shtab_lsearch_trust_options ;;
         versions) _shtab_lsearch_versions ;;
         watch) _arguments -C -s $_shtab_lsearch_watch_options ;;
         why) _arguments -C -s $_shtab_lsearch_why_options ;;
