@@ -112,6 +112,8 @@ def get(args: argparse.Namespace, console: Console, settings: Settings) -> int:
         console.write(formats.plain(found.text))
     else:
         formats.documents(console, Documents((found,)), form)
+    if found.left_out:
+        console.say(f"Only its name is known: {found.left_out}")
     if found.more:
         console.say(f"Characters {found.start:,} to {found.stop:,} of {found.length:,}; more follows.")
     return 0

@@ -167,7 +167,11 @@ class Reader:
         """The documents read from a file, or from one member of it named after `!/`; copies share theirs."""
         file, _, member = path.partition("!/")
         for row in self._ledger.at(file):
-            if row.content_hash is None or row.collection not in collections:
+            if row.collection not in collections:
+                continue
+            if row.content_hash is None:  # only its name is known
+                if not member and (named := self._corpus.find(row.collection, file)):
+                    yield named
                 continue
             for document in self._corpus.by_content(row.collection, row.content_hash):
                 if not member or document.member == member:

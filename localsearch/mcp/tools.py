@@ -47,7 +47,7 @@ class SearchArguments(Arguments, frozen=True, kw_only=True):
         Meta(
             min_length=1,
             max_length=10_000,
-            description='Words or a question in plain language; "exact phrase" and -excluded work too.',
+            description='Words or a question in plain language; "exact phrase", -excluded, OR and wor* work too.',
         ),
     ]
     limit: Limit = 8
