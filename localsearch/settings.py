@@ -182,11 +182,11 @@ class LimitSettings:
     job_documents: int = _constant(100, "documents of one request from which it becomes a job")
     queued_jobs: int = _constant(32, "jobs that wait")
     event_streams: int = _constant(32, "clients that follow jobs")
-    connections: int = _constant(512, "connections at once")
-    header_s: float = _constant(10.0, "seconds to send a request's head")
-    body_s: float = _constant(30.0, "seconds to send its body")
-    write_s: float = _constant(10.0, "seconds after which an answer must be taken, or 16 kB of it a second")
-    idle_s: int = _constant(60, "seconds between requests of a connection")
+    connections: int = _setting(512, "connections at once")
+    header_s: float = _setting(10.0, "seconds to send a request's head")
+    body_s: float = _setting(30.0, "seconds to send its body")
+    write_s: float = _setting(10.0, "seconds after which an answer must be taken, or 16 kB of it a second")
+    idle_s: int = _setting(60, "seconds between requests of a connection")
     shutdown_s: int = _constant(30, "seconds that an end waits for requests")
 
 

@@ -10,6 +10,7 @@ from localsearch.cli.interrupt import INTERRUPTED, Interrupt
 from localsearch.engine import Engine
 from localsearch.models import ModelStore
 from localsearch.settings import Settings
+from localsearch.upkeep.recommend import Candidate
 
 
 def models(args: argparse.Namespace, console: Console, settings: Settings) -> int:
@@ -21,6 +22,7 @@ def models(args: argparse.Namespace, console: Console, settings: Settings) -> in
         "import": _import_model,
         "verify": _verify_models,
         "remove": _remove_model,
+        "recommend": _recommend_model,
     }
     result = actions[args.action](args, console, store)
     if console.json:
@@ -77,6 +79,37 @@ def _remove_model(args: argparse.Namespace, console: Console, store: ModelStore)
     return {"name": args.name, "installed": False}
 
 
+def _recommend_model(args: argparse.Namespace, console: Console, store: ModelStore) -> object:
+    with Engine.open(settings=store.settings, read_only=True) as engine:
+        found = engine.recommend_model()
+    if not console.json:
+        shares = ", ".join(f"{language} {share:.0%}" for language, share in found.languages.items())
+        console.say(f"{found.chunks:,} chunks; languages: {shares or 'not recognised'}")
+        candidates = [found.current, *([found.better] if found.better else [])]
+        rows = [["model", "knows", "download", "disk", "memory", "vectors", "embeds all in"]]
+        console.table(rows + [_candidate_row(candidate) for candidate in candidates])
+        console.say(found.why)
+        if found.command:
+            console.say(f"Build it beside the one in use, while no server holds the index: {found.command}")
+            console.say("Then hold them against each other: localsearch versions compare OLD NEW")
+    return found
+
+
+def _candidate_row(candidate: Candidate) -> list[str]:
+    sizes = (candidate.disk, candidate.memory, candidate.vectors)
+    download = "is here" if candidate.installed else _megabytes(candidate.download)
+    time = (
+        "?"
+        if candidate.seconds is None
+        else f"{candidate.seconds:,.0f} s{'' if candidate.measured else ', estimated'}"
+    )
+    return [candidate.name, f"{candidate.covers:.0%}", download, *map(_megabytes, sizes), time]
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB" if size else "?"
+
+
 def versions(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     """`localsearch versions ...`"""
     with (
@@ -111,6 +144,9 @@ def _list_versions(args: argparse.Namespace, console: Console, engine: Engine, _
 def _build_version(
     args: argparse.Namespace, console: Console, engine: Engine, interrupted: Interrupt
 ) -> object:
+    if not engine.models.installed(args.model):
+        with console.progress() as report:
+            engine.models.pull(args.model, report=report)
     encoder = engine.models.encoder(args.model, args.precision)
     with console.progress() as report:
         version = engine.versions.build(encoder, report, interrupted)

@@ -232,6 +232,7 @@ def _models(commands: Sub) -> None:
     importing.add_argument("--name", metavar="NAME")
     command(actions, "verify", "hash every file of a model").add_argument("name", nargs="?", metavar="NAME")
     command(actions, "remove", "delete a model").add_argument("name", metavar="NAME")
+    command(actions, "recommend", "which model would serve the languages of your texts, and what it costs")
 
 
 def _eval(commands: Sub) -> None:

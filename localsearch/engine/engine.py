@@ -56,6 +56,7 @@ from localsearch.upkeep.backup import BackupReport, backup, clear_restored
 from localsearch.upkeep.check import CheckReport, check, repair
 from localsearch.upkeep.exchange import Imported, export, import_file
 from localsearch.upkeep.purge import Purged, finish, is_due, purge
+from localsearch.upkeep.recommend import Recommendation, recommend
 from localsearch.upkeep.trust import Brought, confirm
 from localsearch.upkeep.versions import Comparison, Versions
 from localsearch.watch import Changes, Watcher
@@ -444,6 +445,13 @@ class Engine:
         """Hold two versions against each other on logged, judged and known-item queries."""
         logged = [asked["query"] for asked in self.query_log.frequent(200) if asked.get("query")]
         return self.versions.compare(first, second, logged, self.judgements.grades())
+
+    def recommend_model(self) -> Recommendation:
+        """Which model would serve the languages of this index, and what it costs here."""
+        semantic = self.derived.semantic
+        return recommend(
+            self.derived, self.models, semantic.version.model if semantic else self.settings.model.name
+        )
 
     def export(self, target: str | os.PathLike[str], report: Report = no_report) -> int:
         """Write every document as JSON lines; returns how many."""

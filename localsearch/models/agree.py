@@ -11,10 +11,12 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from localsearch.models.bert import BertWeights, unusable
+from localsearch.models.bert import WORDS, BertWeights, unusable
 from localsearch.models.cards import Card
 from localsearch.models.runner import Session
 from localsearch.models.tokens import Tokenizer
+from localsearch.models.weights import LARGEST, is_sane
+from localsearch.models.words import BLOCK, stored_words
 
 _ASCII = "".join(map(chr, range(32, 127)))
 _PROBES = (
@@ -26,8 +28,6 @@ _PROBES = (
     "x" * 3000,
 )
 """Texts of many scripts and lengths that every tokenizer must cut into ids of the model."""
-_LARGEST = 1e6
-"""Of a weight, whose squares are summed in fp32. Trained ones stay below 1,000; fp16 ends at 65,504."""
 _MOST_MADE = 8
 """Characters or tokens of one byte of text: compatibility decomposition makes 18 letters of three bytes, no more."""
 
@@ -39,9 +39,9 @@ def check_weights(bert: BertWeights) -> None:
         found = weights.tensor(name).shape
         if found != expected:
             raise unusable(f"config.json asks for {name} of shape {expected}, the file has {found}")
-        if not (np.abs(weights.array(name)) <= _LARGEST).all():
+        if not is_sane(weights.array(name)):
             raise unusable(
-                f"{name} holds what is no weight: infinite, not a number, or beyond {_LARGEST:,.0f}"
+                f"{name} holds what is no weight: infinite, not a number, or beyond {LARGEST:,.0f}"
             )
     if bert.layer_name(shape.layers, "output.dense.weight") in weights:
         raise unusable(f"config.json tells of {shape.layers} layers, the file has more")
@@ -77,13 +77,8 @@ def check_answers(bert: BertWeights, card: Card, tokenizer: Tokenizer, session: 
             feeds = {"ids": _row(ids), "segments": _row(segments)}
             [found], expected = session.run(feeds, "logits"), (1, bert.shape.labels)
         else:
-            [found], expected = (
-                session.run({"ids": _row(tokenizer.ids([probe])[0])}, "embedding"),
-                (
-                    1,
-                    bert.shape.width,
-                ),
-            )
+            ids = tokenizer.ids([probe])[0]
+            [found], expected = session.run({"ids": _row(ids)}, "embedding"), (1, card.dimensions)
         if found.shape != expected or not np.isfinite(found).all():
             raise unusable(f"it answers a text of {len(probe):,} characters with what are no finite numbers")
 
@@ -94,8 +89,13 @@ def _arrays(bert: BertWeights) -> Iterable[tuple[str, tuple[int, ...]]]:
     width, inner = (shape.width,), (shape.inner,)
     rows = bert.vocabulary if shape.vocabulary is None else shape.vocabulary
     kinds = shape.segments or bert.kinds
-    for table, count in (("word", rows), ("position", shape.positions), ("token_type", max(kinds, 1))):
+    for table, count in (("position", shape.positions), ("token_type", max(kinds, 1))):
         yield bert.name(f"embeddings.{table}_embeddings.weight"), (count, *width)
+    if stored := stored_words(bert):
+        yield stored.packed, (rows, shape.width * stored.bits // 8)
+        yield stored.scales, (rows, shape.width // BLOCK)
+    else:
+        yield bert.name(WORDS), (rows, *width)
     yield from _norm(bert.name("embeddings"), width)
     square, up, down = width + width, inner + width, width + inner
     for index in range(shape.layers):

@@ -16,6 +16,9 @@ from localsearch.models.cards import CONFIG
 from localsearch.models.carried import read_json
 from localsearch.models.weights import Weights
 
+WORDS = "embeddings.word_embeddings.weight"
+PACKED, SCALES = ".packed", ".scales"
+"""What follows that name where the table is in blocks, see models/words.py."""
 # Families whose graph is BERT's. RoBERTa's positions start after the padding index; nothing else differs.
 FAMILIES = {"bert": 0, "roberta": 1, "xlm-roberta": 1, "camembert": 1}
 ACTIVATIONS = ("gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "relu")
@@ -162,15 +165,15 @@ class BertWeights:
     @property
     def vocabulary(self) -> int:
         """Rows of the word table."""
-        return self._rows("word")
+        return self._rows("word", "" if self.name(WORDS) in self.weights else PACKED)
 
     @property
     def kinds(self) -> int:
         """Rows of the segment table."""
         return self._rows("token_type")
 
-    def _rows(self, table: str) -> int:
-        shape = self.weights.tensor(self.name(f"embeddings.{table}_embeddings.weight")).shape
+    def _rows(self, table: str, form: str = "") -> int:
+        shape = self.weights.tensor(self.name(f"embeddings.{table}_embeddings.weight") + form).shape
         return shape[0] if shape else 0
 
     def positions(self) -> NDArray[np.float32]:
@@ -192,8 +195,9 @@ class BertWeights:
 
 def _prefix(weights: Weights) -> str:
     for name in weights.tensors:
-        if name.endswith("embeddings.word_embeddings.weight"):
-            return name.removesuffix("embeddings.word_embeddings.weight")
+        for known in (WORDS, WORDS + PACKED):
+            if name.endswith(known):
+                return name.removesuffix(known)
     raise unsupported("its weights are not named as BERT's are")
 
 

@@ -21,7 +21,7 @@ import msgspec
 
 from localsearch.errors import ModelDamagedError, ModelError, ModelFormatError, UnavailableError
 from localsearch.models.bert import unusable
-from localsearch.models.cards import CALIBRATION, WEIGHTS, Card
+from localsearch.models.cards import CALIBRATION, Card
 from localsearch.platform.confine import Room, confine, set_limit
 
 _MODULE = "localsearch.models.builder"
@@ -83,7 +83,7 @@ def main(arguments: list[str]) -> None:
     """Confine this process, build, and write a Done to standard output."""
     folder = Path(arguments[0])
     card = msgspec.json.decode(sys.stdin.buffer.read(), type=Card)
-    size = (folder / WEIGHTS).stat().st_size
+    size = _given(folder)
     set_limit(resource.RLIMIT_CPU, _CPU_S + _extra_seconds(folder))
     confine(
         Room(
@@ -143,8 +143,13 @@ def _refused(why: str) -> Done:
 
 
 def _extra_seconds(folder: Path) -> int:
-    """A second more for each MB of weights."""
-    return (folder / WEIGHTS).stat().st_size // 1_000_000
+    """A second more for each MB of the model."""
+    return _given(folder) // 1_000_000
+
+
+def _given(folder: Path) -> int:
+    """Bytes of the model's files, of which weights are most, however they are packed."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _environment() -> Mapping[str, str]:

@@ -14,10 +14,14 @@ from localsearch.models.agree import check_answers, check_tokenizer, check_weigh
 from localsearch.models.bert import BertWeights, read_config, read_shape
 from localsearch.models.calibrate import smoothing
 from localsearch.models.cards import TOKENIZER, WEIGHTS, Card
-from localsearch.models.network import classifier_graph, encoder_graph, fusable
+from localsearch.models.carried import below
+from localsearch.models.dense import read_dense
+from localsearch.models.network import classifier_graph, encoder_graph, fusable, output_width
+from localsearch.models.packed import packed_file, unpack
 from localsearch.models.runner import Session
 from localsearch.models.tokens import Tokenizer
 from localsearch.models.weights import Weights
+from localsearch.models.words import blocked_words
 
 
 def convert(card: Card, folder: Path) -> Card:
@@ -27,6 +31,9 @@ def convert(card: Card, folder: Path) -> Card:
 
     Raises ModelFormatError when the model is not of the BERT family, or its files do not belong together.
     """
+    packed = packed_file(folder)
+    if packed:
+        unpack(packed)
     shape = read_shape(read_config(folder))
     bert = BertWeights(Weights.open(folder / WEIGHTS), shape)
     if card.kind == "reranker" and shape.labels != 1:
@@ -35,16 +42,19 @@ def convert(card: Card, folder: Path) -> Card:
             hint="Choose one trained to score a query with a chunk.",
         )
     check_weights(bert)
-    card = replace(card, dimensions=shape.width, max_tokens=min(card.max_tokens, shape.max_tokens))
+    dense = read_dense([below(folder, name) for name in card.dense], shape.width)
+    width = output_width(shape.width, dense, card.cut)
+    card = replace(card, dimensions=width, max_tokens=min(card.max_tokens, shape.max_tokens))
     tokenizer = Tokenizer.load(folder / TOKENIZER, card.max_tokens, card.lowercase)
     check_tokenizer(bert, card, tokenizer)
-    graph = partial(encoder_graph, bert, card.pooling, card.normalize)
+    graph = partial(encoder_graph, bert, card.pooling, card.normalize, dense=dense, cut=card.cut)
     if card.kind == "reranker":
         graph = partial(classifier_graph, bert)
     fp32 = folder / "fp32.onnx"
     fp32.write_bytes(graph("fp32").SerializeToString())
     check_answers(bert, card, tokenizer, Session(fp32))
     factors = smoothing(bert, fp32, tokenizer)
+    graph = partial(graph, words=blocked_words(bert, folder))
     int8 = graph("int8", smoothing=factors, reduce_range=True)
     (folder / "int8.onnx").write_bytes(int8.SerializeToString())
     check_answers(bert, card, tokenizer, Session(folder / "int8.onnx"))

@@ -31,6 +31,11 @@ def export(card: Card, source: Path, folder: Path) -> Card:
             f"{card.name}: only re-rankers of the BERT family can be used",
             hint="Choose one with a BERT inside.",
         )
+    if card.dense or card.cut:
+        raise ModelFormatError(
+            f"{card.name}: Dense modules and fewer dimensions are known for the BERT family alone",
+            hint="Choose another; models list names some.",
+        )
     with TemporaryDirectory(dir=folder, prefix=".export-") as work:
         path = _exported(source, Path(work))
         wrapped, width = _wrap(path, card.pooling, card.normalize)
@@ -42,9 +47,8 @@ def export(card: Card, source: Path, folder: Path) -> Card:
 
 
 def _exported(source: Path, work: Path) -> Path:
-    library = import_module("sentence_transformers")
     try:
-        model = library.SentenceTransformer(
+        model = import_module("sentence_transformers").SentenceTransformer(
             str(source),
             device="cpu",
             backend="onnx",

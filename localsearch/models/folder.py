@@ -25,6 +25,7 @@ _POOLING = {
     "pooling_mode_lasttoken": "lasttoken",
 }
 _LONGEST_PROMPT = 2_000
+_MOST_DENSE = 8
 _LARGEST = {CONFIG: LONGEST_JSON, WEIGHTS: 16_000_000_000, TOKENIZER: 200_000_000}
 """Bytes of each file."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -66,11 +67,22 @@ def model_files(folder: Path) -> dict[str, Path]:
                 hint="Give the whole sentence-transformers folder, with config.json, tokenizer.json and "
                 "model.safetensors.",
             )
+    modules = _modules(folder)
+    _check_modules(modules)
     files = {name: inner / name for name in (CONFIG, WEIGHTS, TOKENIZER)}
+    for part in _dense(modules):
+        files |= {f"{part}/{name}": below(folder, part) / name for name in (CONFIG, WEIGHTS)}
     for name, path in files.items():
-        if (size := path.stat().st_size) > _LARGEST[name]:
-            raise unusable(f"{name} has {size:,} bytes; {_LARGEST[name]:,} are the most")
+        _check_size(name, path)
     return files
+
+
+def _check_size(name: str, path: Path) -> None:
+    if not path.is_file():
+        raise ModelFormatError(f"{path.parent.parent}: {name} is missing", hint="Copy the model again.")
+    size, most = path.stat().st_size, _LARGEST[path.name]
+    if size > most:
+        raise unusable(f"{name} has {size:,} bytes; {most:,} are the most")
 
 
 def read_folder(folder: Path, name: str) -> Card:
@@ -80,8 +92,8 @@ def read_folder(folder: Path, name: str) -> Card:
     if classifies(config):
         return Card(name=name, kind="reranker", summary="Imported.", max_tokens=_max_tokens(inner, config))
     modules = _modules(folder)
-    kinds = [module.type.rpartition(".")[2] for module in modules]
-    _check_modules(kinds)
+    kinds = _kinds(modules)
+    _check_modules(modules)
     pooling = _pooling(below(folder, modules[1].path)) if "Pooling" in kinds else "mean"
     prompts = _prompts(folder)
     return Card(
@@ -90,6 +102,8 @@ def read_folder(folder: Path, name: str) -> Card:
         max_tokens=_max_tokens(inner, config),
         pooling=pooling,
         normalize="Normalize" in kinds,
+        dense=_dense(modules),
+        cut=_cut(folder),
         lowercase=bool(read_table(inner / "sentence_bert_config.json").get("do_lower_case")),
         query_prefix=prompts.query or "",
         document_prefix=prompts.document or prompts.passage or "",
@@ -111,10 +125,34 @@ def _modules(folder: Path) -> list[_Module]:
     return sorted(modules, key=lambda module: module.idx)
 
 
-def _check_modules(kinds: list[str]) -> None:
-    """Only these three, in this order, are built into the graph."""
-    if kinds not in (["Transformer"], ["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
-        raise unusable(f"it is made of {', '.join(kinds)}; only Transformer, Pooling and Normalize are known")
+def _kinds(modules: list[_Module]) -> list[str]:
+    return [module.type.rpartition(".")[2] for module in modules]
+
+
+def _check_modules(modules: list[_Module]) -> None:
+    """Only these, in this order, are built into the graph."""
+    kinds = _kinds(modules)
+    known = ["Transformer", "Pooling", *["Dense"] * min(kinds.count("Dense"), _MOST_DENSE), "Normalize"]
+    if kinds not in (known[:1], known[:-1], known):
+        raise unusable(
+            f"it is made of {', '.join(kinds)[:200]}; only Transformer, Pooling, Dense and Normalize are "
+            "known, in this order"
+        )
+
+
+def _dense(modules: list[_Module]) -> tuple[str, ...]:
+    """The folders of the Dense modules; paths that lead elsewhere are refused."""
+    paths = [module.path for module, kind in zip(modules, _kinds(modules)) if kind == "Dense"]
+    for path in paths:
+        if not _NAME.fullmatch(path):
+            raise unusable(f"a Dense module lies at {path[:100]!r}")
+    return tuple(paths)
+
+
+def _cut(folder: Path) -> int:
+    """The dimensions that the model's own settings keep, 0 for all."""
+    cut = read_table(folder / "config_sentence_transformers.json").get("truncate_dim")
+    return int(cut) if is_number(cut) and 1 <= cut < 1_000_000 else 0
 
 
 def _transformer(folder: Path) -> Path:

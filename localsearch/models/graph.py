@@ -22,6 +22,7 @@ MICROSOFT = "com.microsoft"
 OWN = "localsearch"
 """The domain of our own operators, see localsearch/kernels."""
 _PANEL, _GROUP = 64, 4
+_IN_PLACE = {"F32": TensorProto.FLOAT, "U8": TensorProto.UINT8}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +48,15 @@ class GraphBuilder:
         self.initializers.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
         return name
 
-    def stored(self, name: str) -> str:
-        """Use an array of the safetensors file in place (ONNX external data); 16-bit floats are widened and stored."""
-        tensor = self.weights.tensor(name)
-        if tensor.kind != "F32":
-            return self.constant(name, self.weights.array(name))
-        proto = TensorProto(name=name, data_type=TensorProto.FLOAT, dims=tensor.shape)
+    def stored(self, name: str, weights: Weights | None = None) -> str:
+        """Use an array of a safetensors file in place (ONNX external data); 16-bit floats are widened and stored."""
+        weights = weights or self.weights
+        tensor = weights.tensor(name)
+        if tensor.kind not in _IN_PLACE:
+            return self.constant(name, weights.array(name))
+        proto = TensorProto(name=name, data_type=_IN_PLACE[tensor.kind], dims=tensor.shape)
         proto.data_location = TensorProto.EXTERNAL
-        place = {"location": self.weights.path.name, "offset": tensor.offset, "length": tensor.length}
+        place = {"location": weights.path.name, "offset": tensor.offset, "length": tensor.length}
         for key, value in place.items():
             proto.external_data.add(key=key, value=str(value))
         self.initializers.append(proto)

@@ -61,7 +61,7 @@ class Manifest:
     def fingerprint(self, precision: str) -> str:
         """Name, precision and a digest of all that shapes a vector."""
         card = self.card
-        parts = [
+        parts: list[object] = [
             self.files[WEIGHTS].sha256 if WEIGHTS in self.files else self.files[f"{precision}.onnx"].sha256,
             self.files[TOKENIZER].sha256,
             precision,
@@ -76,6 +76,8 @@ class Manifest:
                 card.document_prefix,
             ],
         ]
+        if card.dense or card.cut:
+            parts.append([*(self.files[f"{name}/{WEIGHTS}"].sha256 for name in card.dense), card.cut])
         digest = hashlib.blake2b(json.dumps(parts).encode(), digest_size=8).hexdigest()
         return f"{card.name}:{precision}:{digest}"
 

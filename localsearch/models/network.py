@@ -12,7 +12,7 @@ shapes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -22,8 +22,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from localsearch.models.bert import BertWeights, Shape, unsupported
-from localsearch.models.graph import OWN, GraphBuilder
+from localsearch.models.bert import WORDS, BertWeights, Shape, unsupported
+from localsearch.models.dense import Dense
+from localsearch.models.graph import MICROSOFT, OWN, GraphBuilder
+from localsearch.models.words import BLOCK, WordTable, stored_words
 
 Precision = Literal["fp32", "int8"]
 Array = NDArray[np.float32]
@@ -49,15 +51,22 @@ def encoder_graph(
     *,
     smoothing: Smoothing | None = None,
     reduce_range: bool = False,
+    words: WordTable | None = None,
     fused: bool = False,
+    dense: Sequence[Dense] = (),
+    cut: int = 0,
 ) -> onnx.ModelProto:
-    """ids (batch, length) int32 → `embedding` (batch, width) and `tokens` (batch, length, width)."""
-    network = (_Fused if fused else _Network)(bert, precision, smoothing or {}, reduce_range)
+    """ids (batch, length) int32 → `embedding` (batch, width) and `tokens` (batch, length, width).
+
+    `embedding` is as wide as the last of `dense`, or as `cut`, where there are any.
+    """
+    network = (_Fused if fused else _Network)(bert, precision, smoothing or {}, reduce_range, words)
     network.tokens("tokens", first_only=False)
-    pooled = network.pool("tokens", pooling)
+    pooled = network.cut(network.dense(network.pool("tokens", pooling), dense), cut)
     network.build.node("Identity", [network.unit(pooled) if normalize else pooled], "embedding")
     width = bert.shape.width
-    return network.build.model(["ids"], {"embedding": ["batch", width], "tokens": ["batch", "length", width]})
+    outputs = {"embedding": ["batch", output_width(width, dense, cut)], "tokens": ["batch", "length", width]}
+    return network.build.model(["ids"], outputs)
 
 
 def classifier_graph(
@@ -66,14 +75,21 @@ def classifier_graph(
     *,
     smoothing: Smoothing | None = None,
     reduce_range: bool = False,
+    words: WordTable | None = None,
     fused: bool = False,
 ) -> onnx.ModelProto:
     """ids and segments (batch, length) int32 → `logits` (batch, labels)."""
     kind = _Fused if fused else _Network
-    network = kind(bert, precision, smoothing or {}, reduce_range, segments=True)
+    network = kind(bert, precision, smoothing or {}, reduce_range, words, segments=True)
     network.tokens("tokens", first_only=True)
     network.classify(network.pool("tokens", "cls"), "logits")
     return network.build.model(["ids", "segments"], {"logits": ["batch", bert.shape.labels]})
+
+
+def output_width(width: int, dense: Sequence[Dense], cut: int) -> int:
+    """Dimensions of a model's vectors."""
+    whole = len(dense[-1].bias) if dense else width
+    return min(cut, whole) if cut else whole
 
 
 def fusable(shape: Shape) -> bool:
@@ -114,12 +130,14 @@ class _Network:
         precision: Precision,
         smoothing: Smoothing,
         reduce_range: bool,
+        words: WordTable | None,
         segments: bool = False,
     ) -> None:
         self.bert = bert
         self.precision = precision
         self.smoothing = smoothing
         self.segments = segments
+        self.table = words if precision == "int8" else stored_words(bert)
         self.build = GraphBuilder(bert.weights, reduce_range)
 
     def tokens(self, name: str, first_only: bool) -> None:
@@ -144,6 +162,27 @@ class _Network:
             return build.node(_REDUCTIONS[pooling], [tokens, axis], "pooled", keepdims=0)
         raise unsupported(f"its pooling is {pooling}")
 
+    def dense(self, pooled: str, layers: Sequence[Dense]) -> str:
+        """Each linear layer over the pooled vector, with its activation."""
+        build = self.build
+        for index, layer in enumerate(layers):
+            stem = f"dense{index}"
+            parts = [
+                build.constant(f"{stem}.weight", layer.weight),
+                build.constant(f"{stem}.bias", layer.bias),
+            ]
+            pooled = build.node("Gemm", [pooled, *parts], stem, transB=1)
+            if layer.activation:
+                pooled = build.node(layer.activation, [pooled], f"{stem}.activation")
+        return pooled
+
+    def cut(self, pooled: str, dimensions: int) -> str:
+        """The leading dimensions, all for 0."""
+        if not dimensions:
+            return pooled
+        ends = [self.build.constant(f"cut.{at}", np.array([at], np.int64)) for at in (0, dimensions, 1)]
+        return self.build.node("Slice", [pooled, *ends], "cut")
+
     def unit(self, pooled: str) -> str:
         """Rows of length one; a zero row stays zero."""
         build = self.build
@@ -166,8 +205,7 @@ class _Network:
 
     def _embed(self) -> Normed:
         build, bert = self.build, self.bert
-        words = build.stored(bert.name("embeddings.word_embeddings.weight"))
-        rows = build.node("Gather", [words, "ids"], "embeddings.words")
+        rows = self._words("embeddings.words")
         kinds, table = bert.segments(), bert.positions()
         if self.segments and len(kinds) > 1:
             kind = build.node("Gather", [build.constant("kinds", kinds), "segments"], "embeddings.kinds")
@@ -177,6 +215,15 @@ class _Network:
         places = self._places(build.constant("positions", table))
         total = build.node("Add", [rows, places], "embeddings.sum")
         return self._norm("embeddings", total, bert.name("embeddings.LayerNorm"))
+
+    def _words(self, name: str) -> str:
+        """The rows of the ids: of the floats, or of blocks."""
+        build, table = self.build, self.table
+        if table is None:
+            return build.node("Gather", [build.stored(self.bert.name(WORDS)), "ids"], name)
+        packed, scales = (build.stored(part, table.weights) for part in (table.packed, table.scales))
+        how = {"bits": table.bits, "block_size": BLOCK, "gather_axis": 0, "quantize_axis": 1}
+        return build.node("GatherBlockQuantized", [packed, "ids", scales], name, MICROSOFT, **how)
 
     def _places(self, table: str) -> str:
         """A row of the position table for each token: by its place, or as RoBERTa counts."""

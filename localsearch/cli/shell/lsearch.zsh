@@ -52,6 +52,7 @@ _shtab_lsearch_models_commands() {
     import:'Take a sentence-transformers folder carried in by hand.'
     list:'Models that are known and whether they are here.'
     pull:'Download a model and verify it.'
+    recommend:'Which model would serve the languages of your texts, and what it costs.'
     remove:'Delete a model.'
     verify:'Hash every file of a model.'
   )
@@ -364,6 +365,18 @@ _shtab_lsearch_models_pull_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_lsearch_models_pull_defaults_added=0
+
+_shtab_lsearch_models_recommend_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--home[the index folder (or LOCALSEARCH_HOME)]:DIR:"
+  "--offline[never connect to anything (or LOCALSEARCH_OFFLINE\=1)]"
+  "--json[print one JSON object on stdout]"
+  "*"{-v,--verbose}"[say more]"
+  {-q,--quiet}"[say nothing but results and errors]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_lsearch_models_recommend_defaults_added=0
 
 _shtab_lsearch_models_remove_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -713,6 +726,7 @@ _shtab_lsearch_models() {
         import) _arguments -C -s $_shtab_lsearch_models_import_options ;;
         list) _arguments -C -s $_shtab_lsearch_models_list_options ;;
         pull) _arguments -C -s $_shtab_lsearch_models_pull_options ;;
+        recommend) _arguments -C -s $_shtab_lsearch_models_recommend_options ;;
         remove) _arguments -C -s $_shtab_lsearch_models_remove_options ;;
         verify) _arguments -C -s $_shtab_lsearch_models_verify_options ;;
       esac
