@@ -54,7 +54,7 @@ class Presenter:
             elif copies.get(document.id):
                 document = self._named_copy(document, copies[document.id], terms | plain.keys())
             try:
-                alike = dict.fromkeys(plan.patterns & self.analyzer.words(chunk.text), NO_FORMS)
+                alike = dict.fromkeys(self._alike(plan, chunk), NO_FORMS)
                 cut = snippet(
                     chunk.text, terms, self.analyzer, language=document.language, plain=plain | alike
                 )
@@ -82,6 +82,10 @@ class Presenter:
             within, more = seen("f.path")
             clause, values = f"{clause} AND {within}", [*values, *more]
         return self.corpus.paths_where(documents, clause, values)
+
+    def _alike(self, plan: Plan, chunk: ChunkRow) -> Set[str]:
+        """The words of a chunk that wild cards stand for; a text is taken apart for them alone."""
+        return plan.patterns & self.analyzer.words(chunk.text) if plan.patterns else frozenset()
 
     def _named_copy(self, document: DocumentRow, others: Sequence[str], wanted: Set[str]) -> DocumentRow:
         """The document as the copy of its file whose name holds most of what was asked for."""
