@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from localsearch.checked import printable
+from localsearch.cli.commands import scope_of
 from localsearch.cli.console import Console
 from localsearch.cli.remote import Remote
 from localsearch.engine import Engine
@@ -168,8 +169,9 @@ def keys(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     store = Keys(ServiceDatabase(settings.home))
     result: object
     if args.action == "create":
-        key, secret = store.create(args.name, args.scope)
-        result = {"id": key.id, "name": key.name, "scope": key.scope, "key": secret}
+        within = scope_of(args.collections, args.paths)
+        key, secret = store.create(args.name, args.scope, within)
+        result = {"id": key.id, "name": key.name, "scope": key.scope, "within": within, "key": secret}
         if not console.json:
             console.out.print(secret, markup=False)
         console.say(f"Key {key.id} for {key.name}, scope {key.scope}. It is shown this once.")

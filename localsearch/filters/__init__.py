@@ -1,5 +1,6 @@
 """The filter language: text or JSON -> one Filter -> SQL."""
 
+from localsearch.filters.fields import path_filter
 from localsearch.filters.jsonform import from_json
 from localsearch.filters.query import ParsedQuery, is_typed, parse_filter, parse_query
 from localsearch.filters.sql import dated_sql, field_sql, path_sql, to_sql
@@ -47,6 +48,7 @@ __all__ = [
     "negate",
     "parse_filter",
     "parse_query",
+    "path_filter",
     "path_sql",
     "spelled_out",
     "to_sql",

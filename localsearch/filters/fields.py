@@ -152,6 +152,11 @@ def _of_type(values: Sequence[str]) -> Filter:
     return Or((asked, Match("ext", tuple(dict.fromkeys(endings))))) if endings else asked
 
 
+def path_filter(pattern: str) -> Filter:
+    """The filter for `path:pattern`. FilterError for one without a name."""
+    return match("path", [pattern])
+
+
 def compare(name: str, op: Op, text: str, *, quoted: bool = False) -> Filter:
     """The filter for `name:>text`. A date without a time is a whole day, month or year, so `>2024` starts in 2025."""
     check_text(name, text)

@@ -17,7 +17,7 @@ from localsearch import days
 from localsearch.caches import canonical, short_key
 from localsearch.checked import clean
 from localsearch.errors import QueryError
-from localsearch.types import Mode
+from localsearch.types import Mode, Scope
 
 
 class SearchOptions(TypedDict, total=False):
@@ -37,6 +37,7 @@ class SearchOptions(TypedDict, total=False):
     only_matching: bool
     min_relevance: float
     like: str | None
+    within: Scope | None
     time_zone: str
 
 
@@ -51,6 +52,7 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     "budget_ms": _MAYBE_NUMBER,
     "min_relevance": _NUMBER,
     "like": _MAYBE_TEXT,
+    "within": (Scope, NoneType),
     "time_zone": _TEXT,
 }
 _WORDS = {
@@ -59,6 +61,7 @@ _WORDS = {
     _WHOLE: "a whole number",
     _NUMBER: "a number",
     _MAYBE_NUMBER: "a number or None",
+    (Scope, NoneType): "a Scope or None",
 }
 
 
@@ -73,6 +76,7 @@ class SearchQuery:
     does too (`count` says which): without either the nearest others follow; `plain` takes quotes, colons and minus
     signs as text; `min_relevance`, 0 to 1,
     leaves out what is known to be below; `like` is the id of a document that the hits should be like;
+    `within` is what whoever asks may see: the rest of the index takes no part;
     `time_zone`, such as Europe/Berlin, is whose days the dates of filters and of hits are, empty: as the settings say.
     """
 
@@ -91,6 +95,7 @@ class SearchQuery:
     only_matching: bool = False
     min_relevance: float = 0.0
     like: str | None = None
+    within: Scope | None = None
     time_zone: str = ""
 
     def __post_init__(self) -> None:
@@ -134,7 +139,12 @@ class SearchQuery:
     def canonical(self) -> Self:
         """The same question in one spelling: what makes no other answer is at its default."""
         return replace(
-            self, query=" ".join(self.query.split()), filters=self.filters or None, cache=True, budget_ms=None
+            self,
+            query=" ".join(self.query.split()),
+            filters=self.filters or None,
+            within=self.within or None,
+            cache=True,
+            budget_ms=None,
         )
 
     @property

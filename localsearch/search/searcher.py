@@ -33,7 +33,10 @@ from localsearch.search.relevance import NOTHING, UNJUDGED
 from localsearch.search.reranker import Reranker
 from localsearch.settings import SearchSettings
 from localsearch.text import Analyzer, normalize
-from localsearch.types import Answer, Ids
+from localsearch.types import Answer, Ids, Scope
+
+MOST_COMPLETED = 500
+"""Completions that are looked at for those that may be seen."""
 
 
 class Searcher:
@@ -112,7 +115,7 @@ class Searcher:
         found = self.ranker.rank(context, plan, semantic, lambda: self.counter.listed(query, plan, counting))
         context.notes.extend(_notes(query, found))
         if not found.documents and plan.filter is not None:
-            context.notes.extend(self.planner.unknown_fields(plan.filter))
+            context.notes.extend(self.planner.unknown_fields(plan.filter, query.within))
         page = found.documents[query.offset : query.offset + query.limit]
         with context.stage("snippets"):
             hits = self.presenter.hits(plan, page, query.explain, context.notes)
@@ -122,7 +125,7 @@ class Searcher:
             query=query.query,
             total=matching.total,
             total_is_estimate=matching.estimated,
-            facets=self._facets(matching.documents),
+            facets=self._facets(matching.documents, query.within),
             took_ms=context.took_ms(),
             mode=query.mode,
             version=semantic.version.name if semantic else None,
@@ -138,14 +141,15 @@ class Searcher:
             nothing_relevant=found.out_of_domain,
         )
 
-    def _facets(self, documents: Ids | None) -> dict[str, Mapping[str, int]] | None:
-        return None if documents is None else facets(self.corpus.facet_rows(documents, *dated_sql()))
+    def _facets(self, documents: Ids | None, within: Scope | None) -> dict[str, Mapping[str, int]] | None:
+        return None if documents is None else facets(self.corpus.facet_rows(documents, *dated_sql(), within))
 
-    def suggest(self, prefix: str, limit: int) -> list[str]:
-        """Completions of the last word typed."""
+    def suggest(self, prefix: str, limit: int, within: Scope | None = None) -> list[str]:
+        """Completions of the last word typed, from what may be seen."""
         before, _, last = prefix.rpartition(" ")
-        words = self.derived.lexical.complete(normalize(last), limit) if last else []
-        return [f"{before} {word}".strip() for word in words]
+        most = MOST_COMPLETED if within else limit
+        words = self.derived.lexical.complete(normalize(last), most) if last else []
+        return [f"{before} {word}".strip() for word in self.planner.visible(within).known(words)[:limit]]
 
     def close(self) -> None:
         """End the threads."""

@@ -83,7 +83,7 @@ def variants(raw: str) -> tuple[str, ...]:
     """The plain forms of a word of `WORD`: the whole, its parts, parts in a row, the number that it is.
 
     >>> variants("WF-M57")
-    ('wfm57', 'wf', 'm57', 'm', '57', 'wfm')
+    ('wfm57', 'wf', 'm57', 'wfm', 'm', '57')
     """
     if RUN.match(raw):
         return tuple(dict.fromkeys(normalize(raw[low:high]) for low, high in clusters(raw)))

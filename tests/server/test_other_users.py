@@ -111,6 +111,7 @@ def test_another_user_reads_writes_and_learns_nothing(
         for method in methods
         if path not in ("/health",)
     ]
+    asked += [("POST", "/mcp", {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}), ("GET", "/mcp", None)]
     asked += [("GET", "/search?q=kiln", None), ("GET", "/search?q=nothing-like-it", None)]
     asked += [("POST", "/index", {"paths": [str(private)]}), ("POST", "/index", {"paths": ["/nowhere/nope"]})]
     before = own.client.get("/stats").json()["documents"], own.client.get("/jobs").json()

@@ -1,4 +1,4 @@
-"""Requests and answers of /documents, /passages and /originals."""
+"""Requests and answers of /documents, /read, /passages and /originals."""
 
 from __future__ import annotations
 
@@ -77,23 +77,26 @@ class PassageParameters(InCollection, frozen=True, kw_only=True):
     rendered: bool = False
 
 
-class DocumentAnswer(ResponseSchema, frozen=True, kw_only=True):
-    """A document with all of its text. Times are seconds since 1970; `size` is in bytes."""
+class DocumentParameters(InCollection, frozen=True, kw_only=True):
+    """Which collection, and which part: lines or pages such as `10-20`, or `chars` characters around `at`."""
 
-    id: str
-    collection: str
-    title: str
-    path: str | None
-    type: str
-    language: str
-    author: str
-    size: int
-    created: float | None
-    modified: float | None
-    indexed: float
-    tags: list[str]
-    metadata: dict[str, Any]
-    text: str
+    lines: Annotated[str, Meta(max_length=30, examples=["10-20"])] | None = None
+    pages: Annotated[str, Meta(max_length=30, examples=["1"])] | None = None
+    at: Annotated[int, Meta(ge=0, le=1_000_000_000)] | None = None
+    chars: Annotated[int, Meta(ge=1, le=1_000_000)] = 4000
+    max_chars: Annotated[int, Meta(ge=1, le=1_000_000_000)] | None = None
+
+
+class ReadRequest(RequestSchema, frozen=True, kw_only=True):
+    """Documents by ids, paths, folders, or patterns with `*` and `?`; `each` and `budget` count characters."""
+
+    names: Annotated[
+        list[Annotated[str, Meta(min_length=1, max_length=5000, examples=["notes/*.md"])]],
+        Meta(min_length=1, max_length=100),
+    ]
+    collection: Collection | None = None
+    each: Annotated[int, Meta(ge=1, le=1_000_000)] = 4000
+    budget: Annotated[int, Meta(ge=1, le=10_000_000)] = 40_000
 
 
 class PassageAnswer(ResponseSchema, frozen=True, kw_only=True):
