@@ -27,7 +27,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     docs = top / "docs"
     docs.mkdir()
     (docs / "log.txt").write_text(LOG)
-    (docs / 'a "b", c.md').write_text("# Pier | one\n\nThe pier `is` closed.\n")
+    (docs / 'a "b", c.md').write_text("# Pier | one\n\nThe pier is closed, see [1].\n")
     (docs / "fence.md").write_text("# Fence\n\n````\ncode\n````\n")
     assert main(["--home", str(top / "home"), "-q", "index", str(docs), "--no-embed"]) == 0
     return top / "home", docs
@@ -66,7 +66,7 @@ def test_json_lines_csv_and_paths_name_the_same_hits(
 def test_markdown_links_and_escapes(index: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
     _, shown, _ = ask(index, capsys, "search", "pier", "--mode", "lexical", "--format", "md")
     assert shown.startswith(f"1. [Pier \\| one](<file://{index[1]}/a%20%22b%22%2C%20c.md>)")
-    assert "\\`is\\` closed" in shown
+    assert "closed, see \\[1\\]" in shown
     _, shown, _ = ask(index, capsys, "multi-get", "fence.md", "--format", "md")
     assert re.search(r"^`````\n", shown, re.MULTILINE)
 
