@@ -6,13 +6,13 @@ Stems decide what else a word finds; its plain forms, that it is found.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import NamedTuple
 
-from localsearch.text.folding import LETTERS, UNSEEN, normalize, unmarked
+from localsearch.text.candidates import may_hold
+from localsearch.text.folding import UNSEEN, normalize, unmarked
 from localsearch.text.numbers import AMOUNT, amounts
 from localsearch.text.pieces import (
     LONGEST,
@@ -59,9 +59,6 @@ _FIRST_LETTERS = re.compile(r"[^\W\d_]+(?=\d)")
 _MIDDLE = re.compile(r"(?<=\w)[:;,·‧](?=\w)")
 # Rules WB6 to WB12 of Unicode Standard Annex 29.
 _CHAIN = re.compile(r"\w+(?:(?:(?<=\d)[,;.'’](?=\d)|(?<=[^\W\d_])[:·‧.'’](?=[^\W\d_]))\w+)+")
-_JOINTS = b"._',:;-"
-_ASCII_SIGNS = bytes(i for i in range(128) if not chr(i).isalnum())
-_INSTEAD = [(chr(code), letters) for code, letters in LETTERS.items()]
 _NO_WORD = re.compile(r"\W+")
 
 
@@ -131,7 +128,7 @@ def places_of(
     text: str, wanted: frozenset[str], forms: Callable[[str], Sequence[str]] = variants
 ) -> list[Place]:
     """Where words stand that can be asked for by these plain forms, ascending."""
-    if not _may_hold(text, wanted):
+    if not may_hold(text, wanted):
         return []
     found = list(across_words(text))
     for match in _words_of(text).finditer(text):
@@ -141,44 +138,6 @@ def places_of(
         elif not wanted.isdisjoint(forms(raw)):
             found += _at(match, forms(raw))
     return sorted((place for place in found if place[0] in wanted), key=itemgetter(1, 2))
-
-
-def _may_hold(text: str, wanted: frozenset[str]) -> bool:
-    """Cheaply false for most texts that hold none of these."""
-    flat = (
-        text.lower() if text.isascii() else unicodedata.normalize("NFKD", text).casefold().replace("’", "'")
-    )
-    if not flat.isascii():
-        for letter, instead in _INSTEAD:
-            flat = flat.replace(letter, instead)
-    letters = flat.encode("ascii", "ignore")
-    joined = letters.translate(None, _JOINTS)
-    return any(_begins(word, text, letters, joined) if word.isascii() else word[0] in flat for word in wanted)
-
-
-def _begins(word: str, text: str, letters: bytes, joined: bytes) -> bool:
-    """Whether a word of ASCII, or a part of one, may begin in a text, given its small letters and signs of ASCII, and
-    the same without the signs that are dropped from within words."""
-    asked = word.encode()
-    if not word.isalpha():
-        return asked.translate(None, _ASCII_SIGNS) in letters.translate(None, _ASCII_SIGNS)
-    if asked in letters:
-        capital = word.capitalize() in text or word.upper() in text
-        if capital or not text.isascii() or _beginning(asked).search(letters) is not None:
-            return True
-        return _after_a_hump(word).search(text) is not None
-    return asked in joined
-
-
-@lru_cache(10_000)
-def _beginning(word: bytes) -> re.Pattern[bytes]:
-    return re.compile(rb"(?<![a-z])" + word)
-
-
-@lru_cache(10_000)
-def _after_a_hump(word: str) -> re.Pattern[str]:
-    """A part that begins with a capital and goes on in any case, as AAb in aAAb."""
-    return re.compile(f"(?=[A-Z])(?i:{word})")
 
 
 def across_words(text: str) -> Iterator[Place]:
