@@ -31,7 +31,8 @@ __attribute__((constructor)) static void fill(void) {
   for (int c = 0; c < LATIN; c++) kinds[c] = SIGN;
   each("\t\n\v\f\r\x1c\x1d\x1e\x1f ", BLANK);
   each("-_.,:;'\xad\xb7", JOINT);
-  each("\xaa\xb2\xb3\xb5\xb9\xba\xbc\xbd\xbe", ANYTHING);
+  each("\xb5", OTHER);
+  each("\xaa\xb2\xb3\xb9\xba\xbc\xbd\xbe", ANYTHING);
   for (int c = '0'; c <= '9'; c++) kinds[c] = (uint8_t)c;
   for (int c = 'a'; c <= 'z'; c++) kinds[c] = kinds[c - 'a' + 'A'] = (uint8_t)c;
   for (int c = LATIN; c < TABLE; c++) kinds[c] = letters[c - LATIN] == '?' ? ANYTHING : (uint8_t)letters[c - LATIN];
@@ -53,9 +54,11 @@ INLINE uint32_t kind(uint32_t c) {
 INLINE int digit(uint32_t kind) { return between(kind, '0', '9'); }
 INLINE int capital(uint32_t c) { return between(c, 'A', 'Z') || between(c, 0xc0, 0xde); }
 
+/* Whether a word or a part of one may begin with the letter or digit `c`. */
 INLINE int begins(uint32_t before, uint32_t now, uint32_t c) {
-  if (now == ANYTHING) return before < '0' || c < LATIN || c >= TABLE;
-  return now >= '0' && (before < '0' || capital(c) || digit(before) != digit(now));
+  if (before < '0' || capital(c)) return now >= ANYTHING;
+  if (now == ANYTHING) return digit(before) || !between(c, 0xdf, 0xff);
+  return now >= '0' && digit(before) != digit(now);
 }
 
 /* Whether a part of a word may end before `at`; the s of PDFs is none of its own. */
@@ -84,42 +87,34 @@ INLINE int reads(const uint32_t *text, int32_t at, int32_t length, const uint32_
 
 /* Whether one of the beginnings is read at `at`. `firsts` has for each character of ASCII where those that begin with it
  * start among `beginnings`, -1 for none; after the last of them is a further 0. */
-INLINE int one_reads(const uint32_t *text, int32_t at, int32_t length, const uint32_t *beginnings, const int32_t *firsts,
-                     int whole) {
-  uint32_t now = kind(text[at]);
-  if (!begins(at ? kind(text[at - 1]) : SIGN, now, text[at])) return 0;
-  if (now == ANYTHING) return 1;
-  if (firsts[now] < 0) return 0;
-  for (const uint32_t *beginning = beginnings + firsts[now]; *beginning; beginning++) {
+static int one_reads(const uint32_t *text, int32_t at, int32_t length, const uint32_t *beginnings, int32_t first, int whole) {
+  if (first < 0) return 0;
+  for (const uint32_t *beginning = beginnings + first; *beginning; beginning++) {
     if (reads(text, at, length, beginning, whole)) return 1;
     while (*beginning) beginning++;
   }
   return 0;
 }
 
-/* Whether the text may hold a word, or a part of one, that is one of these beginnings. */
-EXPORTED int32_t localsearch_words_held(const uint32_t *text, int32_t length, const uint32_t *beginnings,
-                                        const int32_t *firsts) {
-  for (int32_t at = 0; at < length; at++)
-    if (one_reads(text, at, length, beginnings, firsts, 1)) return 1;
-  return 0;
-}
-
-/* The stretches between white space, from `at` on, in which a word may begin with one of these or has a letter outside
- * ASCII: at most `room` pairs of where one starts and ends in `found`, and their number. */
-EXPORTED int32_t localsearch_words_stretches(const uint32_t *text, int32_t length, int32_t at, const uint32_t *beginnings,
-                                             const int32_t *firsts, int32_t *found, int32_t room) {
+/* The stretches between white space, from `at` on, that may hold one of these: at most `room` pairs of where one starts and
+ * ends in `found`, and their number. If `whole`, a beginning is a whole word or part of one; if not, a letter outside
+ * ASCII may begin anything. */
+EXPORTED int32_t localsearch_words(const uint32_t *text, int32_t length, int32_t at, const uint32_t *beginnings,
+                                   const int32_t *firsts, int32_t whole, int32_t *found, int32_t room) {
+  uint32_t foreign = whole ? UINT32_MAX : ASCII, before = SIGN;
   int32_t count = 0;
   for (int32_t start = at; at < length && count < room; at++) {
-    uint32_t now = kind(text[at]);
-    if (now == BLANK) {
-      start = at + 1;
-    } else if ((text[at] >= ASCII && now >= OTHER) || one_reads(text, at, length, beginnings, firsts, 0)) {
-      while (at < length && kind(text[at]) != BLANK) at++;
-      found[2 * count] = start;
-      found[2 * count++ + 1] = at;
-      start = at + 1;
-    }
+    uint32_t c = text[at], now = kind(c);
+    if (now == BLANK) start = at + 1;
+    int inside = now >= OTHER && (c >= foreign || (begins(before, now, c) &&
+                 (now == ANYTHING || one_reads(text, at, length, beginnings, firsts[now], whole))));
+    before = now;
+    if (!inside) continue;
+    while (at < length && kind(text[at]) != BLANK) at++;
+    found[2 * count] = start;
+    found[2 * count++ + 1] = at;
+    start = at + 1;
+    before = BLANK;
   }
   return count;
 }

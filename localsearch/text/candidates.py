@@ -6,11 +6,11 @@ never of too little.
 
 from __future__ import annotations
 
-import ctypes
 import re
 import unicodedata
 from array import array
 from collections.abc import Iterable
+from ctypes import POINTER, PyDLL, c_char_p, c_int32
 from functools import cache, lru_cache
 from itertools import groupby
 from typing import NamedTuple
@@ -32,9 +32,13 @@ _ASCII_SIGNS = bytes(i for i in range(128) if not chr(i).isalnum())
 _INSTEAD = [(chr(code), letters) for code, letters in LETTERS.items()]
 _ROOM = 256
 """Stretches that one call of the C finds at most."""
+_Room = c_int32 * (2 * _ROOM)
+
+Stretch = tuple[int, int]
+"""Where a part of a text starts and ends."""
 
 
-def holding(text: str, terms: frozenset[str]) -> list[tuple[int, int]] | None:
+def holding(text: str, terms: frozenset[str]) -> list[Stretch] | None:
     """The stretches between white space, ascending, that may hold one of these English terms; None if there is no
     telling.
 
@@ -42,22 +46,21 @@ def holding(text: str, terms: frozenset[str]) -> list[tuple[int, int]] | None:
     where a word does, or a part of one: after a sign, or with a capital. What has other letters than those of ASCII
     may hold anything.
     """
-    compiled = _compiled()
-    if compiled is None:
+    compiled, packed = _compiled(), _packed_terms(terms)
+    if compiled is None or packed is None:
         return _stretches_with(text, _beginnings(terms))
-    return _stretches_by(compiled, text, _packed_terms(terms))
+    return _stretches_by(compiled, text, packed, whole=False)
 
 
-def may_hold(text: str, words: frozenset[str]) -> bool:
-    """Cheaply false for most texts that hold none of these plain forms."""
+def holding_plain(text: str, words: frozenset[str]) -> list[Stretch]:
+    """Those in which one of these plain forms may be or begin; the whole text if there is no telling."""
     compiled = _compiled()
     if compiled is None:
-        return _may_hold(text, words)
+        return [(0, len(text))] if _may_hold(text, words) else []
     packed, others = _packed_words(words)
-    code = text.encode("utf-32-le", "surrogatepass")
-    if compiled.localsearch_words_held(code, len(text), packed.beginnings, packed.firsts):
-        return True
-    return bool(others) and _may_hold(text, others)
+    if others and _may_hold(text, others):
+        return [(0, len(text))]
+    return _stretches_by(compiled, text, packed, whole=True)
 
 
 class _Packed(NamedTuple):
@@ -68,27 +71,24 @@ class _Packed(NamedTuple):
 
 
 @cache
-def _compiled() -> ctypes.PyDLL | None:
+def _compiled() -> PyDLL | None:
     """The kernels; other threads wait while they are called through it, which takes less time than letting them in."""
     path = kernels.library()
     if path is None:
         return None
-    library = ctypes.PyDLL(str(path))
-    library.localsearch_words_held.argtypes = [ctypes.c_char_p, ctypes.c_int32, *[ctypes.c_char_p] * 2]
-    library.localsearch_words_stretches.argtypes = [
-        *(ctypes.c_char_p, ctypes.c_int32, ctypes.c_int32, ctypes.c_char_p, ctypes.c_char_p),
-        *(ctypes.POINTER(ctypes.c_int32), ctypes.c_int32),
-    ]
+    library = PyDLL(str(path))
+    words = library.localsearch_words
+    words.argtypes = [c_char_p, c_int32, c_int32, c_char_p, c_char_p, c_int32, POINTER(c_int32), c_int32]
     return library
 
 
-def _stretches_by(compiled: ctypes.PyDLL, text: str, packed: _Packed) -> list[tuple[int, int]]:
+def _stretches_by(compiled: PyDLL, text: str, packed: _Packed, whole: bool) -> list[Stretch]:
     code = text.encode("utf-32-le", "surrogatepass")
-    found: list[tuple[int, int]] = []
-    room = (ctypes.c_int32 * (2 * _ROOM))()
+    found: list[Stretch] = []
+    room = _Room()
     at, count = 0, _ROOM
     while count == _ROOM:
-        count = compiled.localsearch_words_stretches(code, len(text), at, *packed, room, _ROOM)
+        count = compiled.localsearch_words(code, len(text), at, *packed, whole, room, _ROOM)
         places = room[: 2 * count]
         found += zip(places[::2], places[1::2], strict=True)
         at = room[2 * count - 1]
@@ -96,8 +96,11 @@ def _stretches_by(compiled: ctypes.PyDLL, text: str, packed: _Packed) -> list[tu
 
 
 @lru_cache(1_000)
-def _packed_terms(terms: frozenset[str]) -> _Packed:
-    return _packed(map(_letters, _beginnings(terms)))
+def _packed_terms(terms: frozenset[str]) -> _Packed | None:
+    """None if one begins with nothing that the C looks for, such as `_`."""
+    beginnings = _beginnings(terms)
+    signs = any(beginning.isascii() and not _letters(beginning) for beginning in beginnings)
+    return None if signs else _packed(map(_letters, beginnings))
 
 
 @lru_cache(1_000)
@@ -122,7 +125,7 @@ def _packed(beginnings: Iterable[str]) -> _Packed:
     return _Packed(letters.tobytes(), firsts.tobytes())
 
 
-def _stretches_with(text: str, beginnings: tuple[str, ...]) -> list[tuple[int, int]] | None:
+def _stretches_with(text: str, beginnings: tuple[str, ...]) -> list[Stretch] | None:
     """The same in Python; None if the letters of the text have no single small form each."""
     flat = text.lower()
     if len(flat) != len(text):
@@ -173,7 +176,7 @@ def _foreign(flat: str) -> list[int]:
     return places
 
 
-def _stretches(places: list[int], flat: str) -> list[tuple[int, int]]:
+def _stretches(places: list[int], flat: str) -> list[Stretch]:
     """The stretches between blanks that these places are in, each once."""
     places.sort()
     stretches, end = [], -1
@@ -208,7 +211,12 @@ def _may_hold(text: str, wanted: frozenset[str]) -> bool:
             flat = flat.replace(letter, instead)
     letters = flat.encode("ascii", "ignore")
     joined = letters.translate(None, _JOINTS)
-    return any(_begins(word, text, letters, joined) if word.isascii() else word[0] in flat for word in wanted)
+    return any(
+        _begins(word, text, letters, joined)
+        if word.isascii()
+        else unicodedata.normalize("NFKD", word)[0] in flat
+        for word in wanted
+    )
 
 
 def _begins(word: str, text: str, letters: bytes, joined: bytes) -> bool:

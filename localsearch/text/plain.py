@@ -5,13 +5,15 @@ Stems decide what else a word finds; its plain forms, that it is found.
 
 from __future__ import annotations
 
+import itertools
 import re
+import string
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import NamedTuple
 
-from localsearch.text.candidates import may_hold
+from localsearch.text.candidates import holding_plain
 from localsearch.text.folding import UNSEEN, normalize, unmarked
 from localsearch.text.numbers import AMOUNT, amounts
 from localsearch.text.pieces import (
@@ -59,6 +61,7 @@ _FIRST_LETTERS = re.compile(r"[^\W\d_]+(?=\d)")
 _MIDDLE = re.compile(r"(?<=\w)[:;,·‧](?=\w)")
 # Rules WB6 to WB12 of Unicode Standard Annex 29.
 _CHAIN = re.compile(r"\w+(?:(?:(?<=\d)[,;.'’](?=\d)|(?<=[^\W\d_])[:·‧.'’](?=[^\W\d_]))\w+)+")
+_FIRSTS = {*string.digits, ".", "-"}
 _NO_WORD = re.compile(r"\W+")
 
 
@@ -128,10 +131,12 @@ def places_of(
     text: str, wanted: frozenset[str], forms: Callable[[str], Sequence[str]] = variants
 ) -> list[Place]:
     """Where words stand that can be asked for by these plain forms, ascending."""
-    if not may_hold(text, wanted):
+    stretches = holding_plain(text, wanted)
+    if not stretches:
         return []
-    found = list(across_words(text))
-    for match in _words_of(text).finditer(text):
+    found = list(across_words(text, wanted))
+    words = _words_of(text)
+    for match in itertools.chain.from_iterable(words.finditer(text, *stretch) for stretch in stretches):
         raw, start = match[0], match.start()
         if RUN.match(raw):
             found += [(normalize(raw[low:high]), start + low, start + high) for low, high in clusters(raw)]
@@ -140,16 +145,24 @@ def places_of(
     return sorted((place for place in found if place[0] in wanted), key=itemgetter(1, 2))
 
 
-def across_words(text: str) -> Iterator[Place]:
-    """The plain forms that are no part of a single word: amounts, signs, what begins with a dot or a minus, chains."""
-    for match in AMOUNT.finditer(text):
-        yield from _at(match, amounts(match[0]))
-    for match in SIGN.finditer(text):
-        yield from _at(match, [plain(match[0]), *map(plain, _ONE_SIGN.findall(match[0]))])
-    for match in DOTTED.finditer(text):
-        yield from _at(match, [plain(match[0])])
-    for match in DASHED.finditer(text):
-        yield from _at(match, [dashed(match[0])])
+def across_words(text: str, wanted: Iterable[str] | None = None) -> Iterator[Place]:
+    """The plain forms that are no part of a single word: amounts, signs, what begins with a dot or a minus, chains.
+
+    Of those that are not `wanted` some are left out, which takes less time.
+    """
+    firsts = _FIRSTS if wanted is None else {word[:1] for word in wanted}
+    if not firsts.isdisjoint(string.digits):
+        for match in AMOUNT.finditer(text):
+            yield from _at(match, amounts(match[0]))
+    if not text.isascii() or "$" in text:
+        for match in SIGN.finditer(text):
+            yield from _at(match, [plain(match[0]), *map(plain, _ONE_SIGN.findall(match[0]))])
+    if "." in firsts:
+        for match in DOTTED.finditer(text):
+            yield from _at(match, [plain(match[0])])
+    if "-" in firsts:
+        for match in DASHED.finditer(text):
+            yield from _at(match, [dashed(match[0])])
     if _MIDDLE.search(text):
         for match in _CHAIN.finditer(text):
             yield from _at(match, [chain(match[0]), *map(plain, _NO_WORD.split(match[0]))])
