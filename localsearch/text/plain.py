@@ -107,16 +107,16 @@ def variants(raw: str) -> tuple[str, ...]:
 def asked(text: str) -> list[Asked]:
     """The words of a query in order, then its signs and what begins with a dot or a minus, which have no terms."""
     found = [
-        Asked(match[0], match.start(), match.end(), *_forms_of(match[0])) for match in WORD.finditer(text)
+        Asked(match[0], match.start(), match.end(), *_forms_of(match[0]))
+        for match in _words_of(text).finditer(text)
     ]
     for match in AMOUNT.finditer(text):
         found = [_or_amount(word, match) for word in found]
-    for match in (*SIGN.finditer(text), *DOTTED.finditer(text)):
-        form = plain(match[0])
-        found.append(Asked("", match.start(), match.end(), (form,), ((form,),)))
-    for match in DASHED.finditer(text):
-        form = dashed(match[0])
-        found.append(Asked("", match.start(), match.end(), (form,), ((form,),)))
+    if not text.isascii() or "$" in text:
+        found += [_sign(match, plain(match[0])) for match in SIGN.finditer(text)]
+    if "." in text:
+        found += [_sign(match, plain(match[0])) for match in DOTTED.finditer(text)]
+    found += [_sign(match, dashed(match[0])) for match in DASHED.finditer(text)]
     return found
 
 
@@ -211,6 +211,10 @@ def _forms_of(raw: str) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     one = plain(without_apostrophes(word).replace("-", "").strip("_"))
     terms = tuple(tuple(dict.fromkeys((plain(piece.text), *others))) for piece in pieces(raw))
     return tuple(dict.fromkeys((one, *others))), terms
+
+
+def _sign(match: re.Match[str], form: str) -> Asked:
+    return Asked("", match.start(), match.end(), (form,), ((form,),))
 
 
 def _or_amount(word: Asked, match: re.Match[str]) -> Asked:
