@@ -25,7 +25,7 @@ from serving import Served, error_of, notes
 
 from localsearch.server.keys import Keys
 from localsearch.server.local_users import LocalUsers
-from localsearch.settings import ServerSettings
+from localsearch.settings import MB, ServerSettings
 from localsearch.types import Cancelled, Progress, Report
 
 NGINX = Path(__file__).parents[2] / "deploy" / "nginx"
@@ -165,6 +165,11 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Behind]:
         yield one
 
 
+def answered(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    """What the server's log says of each request; it is written after the answer has been sent."""
+    return [record.fields for record in caplog.records if record.name == "localsearch.access"]  # type: ignore[attr-defined]
+
+
 # -- who is let in
 
 
@@ -217,7 +222,8 @@ def test_what_a_client_says_of_its_address_is_believed_by_nobody(
         id = answer.headers["x-request-id"]
         assert id != "chosen-by-the-client"
         wait_until(lambda: id in both.front.log(), "nginx writes its line")
-    (fields,) = [record.fields for record in caplog.records if record.fields["route"] == "/search"]  # type: ignore[attr-defined]
+        wait_until(lambda: bool(answered(caplog)), "the server writes its line")
+    (fields,) = answered(caplog)
     assert fields["client"] == "127.0.0.1"
     (line,) = [line for line in both.front.log().splitlines() if line.endswith(id)]
     assert line.split()[1:4] == ["127.0.0.1", "GET", "200"]
@@ -278,11 +284,18 @@ def test_a_large_upload_is_taken_and_one_beyond_the_limit_is_refused(both: Behin
         wait_until(lambda: client.get(job).json()["state"] == "done", "the documents are indexed")
         found = client.post("/search", json={"query": "marker89", "mode": "lexical"}).json()
         assert [hit["id"] for hit in found["results"]] == ["large-89"]
-        for length, who in ((33_000_000, "the server"), (34_000_000, "nginx")):
-            refused = client.post(
-                "/documents", content=b" " * length, headers={"Content-Type": "application/json"}
+        limits = both.served.service.settings.server.limits
+        kind = {"Content-Type": "application/json"}
+        for path, most in (
+            ("/documents", limits.documents_mb * MB),
+            ("/search", limits.body_kb * MB // 1000),
+        ):
+            as_much = client.post(path, content=b" " * most, headers=kind)
+            assert (as_much.status_code, error_of(as_much)["code"]) == (400, "bad_request"), (
+                "read, and no JSON"
             )
-            assert (refused.status_code, error_of(refused)["code"]) == (413, "too_large"), who
+            refused = client.post(path, content=b" " * (most + 1), headers=kind)
+            assert (refused.status_code, error_of(refused)["code"]) == (413, "too_large")
         for document in documents:
             client.delete(f"/documents/{document['id']}")
 
@@ -376,8 +389,8 @@ def test_a_body_that_stops_is_cut_before_it_reaches_the_server(
         assert b" 200 " not in ending(slow)
         with impatient.front.client(impatient.key) as client:
             assert client.get("/search?q=kiln").status_code == 200
-    methods = [record.fields["method"] for record in caplog.records]  # type: ignore[attr-defined]
-    assert methods == ["GET"]
+        wait_until(lambda: bool(answered(caplog)), "the server writes its line")
+    assert [fields["method"] for fields in answered(caplog)] == ["GET"]
 
 
 def test_a_client_that_does_not_read_is_cut_and_holds_nothing_of_the_server(impatient: Behind) -> None:
