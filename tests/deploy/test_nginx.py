@@ -67,7 +67,7 @@ class Front:
         return self.trust.wrap_socket(plain, server_hostname="localhost")
 
     def log(self) -> str:
-        return (self.folder / "localsearch.log").read_text()
+        return (self.folder / "access.log").read_text()
 
 
 def configured(folder: Path, port: int, server_port: int, changes: dict[str, str]) -> None:
