@@ -206,9 +206,7 @@ class Container:
         """Start it as an engine would, with these arguments in place of CMD; ended by SIGTERM after the block."""
         command = [*self.stage.entrypoint, *(arguments or self.stage.command)]
         with log.open("ab") as output:
-            outer = subprocess.Popen(
-                self._entering(command), stdout=output, stderr=output, env=self.stage.environment
-            )
+            outer = subprocess.Popen(self._entering(command), stdout=output, stderr=output)
         running = Running(self.stage, outer, log)
         try:
             yield running
@@ -218,9 +216,7 @@ class Container:
     def once(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """`run --rm`: start it with these arguments and wait for its end."""
         command = self._entering([*self.stage.entrypoint, *arguments])
-        return subprocess.run(
-            command, env=self.stage.environment, capture_output=True, text=True, timeout=300, check=False
-        )
+        return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
     def _entering(self, command: Sequence[str]) -> list[str]:
         """A command that makes the namespaces and mounts, and becomes `command` inside."""
@@ -242,17 +238,9 @@ def confined(stage: Stage, command: Sequence[str]) -> list[str]:
     user, _, group = stage.user.partition(":")
     who = [f"--reuid={user}", f"--regid={group}", "--clear-groups", "--no-new-privs"]
     none = ["--bounding-set=-all", "--inh-caps=-all"]
-    inside = [
-        "setpriv",
-        *who,
-        *none,
-        "--",
-        "/bin/sh",
-        "-c",
-        f'cd {stage.folder} && exec "$@"',
-        "sh",
-        *command,
-    ]
+    environment = ["env", "-i", *(f"{name}={value}" for name, value in stage.environment.items())]
+    shell = ["/bin/sh", "-c", f'cd {stage.folder} && exec "$@"', "sh"]
+    inside = ["setpriv", *who, *none, "--", *environment, *shell, *command]
     return ["chroot", str(stage.root), *inside]
 
 
@@ -268,14 +256,16 @@ class Running:
     def pid(self) -> int:
         """The first process inside, by its number outside."""
         children = Path(f"/proc/{self.outer.pid}/task/{self.outer.pid}/children")
-        return int(children.read_text().split()[0])
+        while not (found := children.read_text().split()):
+            assert self.outer.poll() is None, self.log.read_text()
+            time.sleep(0.01)
+        return int(found[0])
 
     def execute(self, command: Sequence[str], text: str = "") -> subprocess.CompletedProcess[str]:
         """`exec`: run another program inside."""
         enter = ["nsenter", f"--target={self.pid}", "--mount", "--pid", "--net", "--ipc", "--uts", "--"]
         return subprocess.run(
             [*enter, *confined(self.stage, command)],
-            env=self.stage.environment,
             input=text,
             capture_output=True,
             text=True,

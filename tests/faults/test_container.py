@@ -76,7 +76,7 @@ def test_no_compiler_and_no_installer_is_left(built: Stage) -> None:
 
 def test_without_a_key_it_does_not_start(container: Container) -> None:
     refused = container.once(*container.stage.command)
-    assert refused.returncode == 2
+    assert refused.returncode == 2, refused.stderr
     assert "localsearch keys create" in refused.stderr
 
 
