@@ -118,7 +118,7 @@ class Builder:
                     name, _, value = word.partition("=")
                     stage.environment[name] = stage.expand(value)
             case "RUN":
-                self._run(stage, one.text)
+                self.run(stage, one.text)
             case "COPY":
                 self._copy(stage, one)
             case "WORKDIR":
@@ -139,8 +139,8 @@ class Builder:
             case _:
                 raise AssertionError(f"no such instruction: {one.name}")
 
-    def _run(self, stage: Stage, text: str) -> None:
-        """As an engine does, with the network, and with what the machine needs to reach it."""
+    def run(self, stage: Stage, text: str) -> str:
+        """RUN, with the network and what this machine needs to reach it; what the command says."""
         assert stage.user == "0:0", "nothing is built as another user"
         environment = {**_of_this_machine(stage.root), **stage.arguments, **stage.environment}
         command = [
@@ -160,6 +160,7 @@ class Builder:
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
         )
         assert done.returncode == 0, f"{text}\n{done.stdout[-4000:]}"
+        return done.stdout
 
     def _copy(self, stage: Stage, one: Instruction) -> None:
         *sources, target = one.text.split()
