@@ -170,6 +170,20 @@ def test_the_first_connection_to_the_socket_starts_it_and_is_answered(tmp_path: 
         assert httpx.get(f"http://127.0.0.1:{port}/health").json() == {"status": "ok"}
 
 
+def connected(path: Path, seconds: float = 60.0) -> socket.socket:
+    """A connection to a socket in the file system, once somebody listens there."""
+    until = time.monotonic() + seconds
+    while True:
+        one = socket.socket(socket.AF_UNIX)
+        try:
+            one.connect(str(path))
+            return one
+        except OSError:
+            one.close()
+            assert time.monotonic() < until
+            time.sleep(0.02)
+
+
 @pytest.mark.parametrize("kind", ["two", "a path"])
 def test_other_sockets_than_one_of_tcp_are_refused_with_a_word(kind: str, tmp_path: Path) -> None:
     port = free_port()
@@ -181,14 +195,11 @@ def test_other_sockets_than_one_of_tcp_are_refused_with_a_word(kind: str, tmp_pa
         "LOCALSEARCH_OFFLINE": "1",
     }
     command = activated(port, ["serve"], listen)
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
-        until = time.monotonic() + 60
-        while not (tmp_path / "socket").exists():
-            assert time.monotonic() < until
-            time.sleep(0.02)
-        with socket.socket(socket.AF_UNIX) as one:
-            one.connect(str(tmp_path / "socket"))
-            said = process.communicate(timeout=60)[1]
+    with (
+        subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process,
+        connected(tmp_path / "socket"),
+    ):
+        said = process.communicate(timeout=60)[1]
     assert process.returncode == 1
     assert "something else than one TCP socket" in said
     assert "ListenStream=127.0.0.1:8765" in said
