@@ -107,7 +107,7 @@ def test_the_service_and_nginx_work_as_the_docs_say(debian: SetUp, machine: Mach
     machine.says("echo 'The porcelain bisque cools slowly.' > /srv/documents/new.txt")
     machine.says("gzip -k /srv/documents/new.txt && cp /srv/documents/new.txt /srv/documents/kitchen/new.csv")
     indexed = machine.says("localsearch-as-service --json index /srv/documents")
-    assert json.loads(indexed.splitlines()[-1])["files"]["failed"] == 0
+    assert json.loads(indexed)["files"]["failed"] == 0
     found = json.loads(machine.says(curl("http://127.0.0.1:8765/search?q=porcelain", debian.key)))
     assert found["results"][0]["path"].startswith("/srv/documents/")
 
