@@ -77,7 +77,10 @@ def _compiled() -> PyDLL | None:
     if path is None:
         return None
     library = PyDLL(str(path))
-    words = library.localsearch_words
+    try:
+        words = library.localsearch_words
+    except AttributeError:  # built from an older checkout
+        return None
     words.argtypes = [c_char_p, c_int32, c_int32, c_char_p, c_char_p, c_int32, POINTER(c_int32), c_int32]
     return library
 
