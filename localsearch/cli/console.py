@@ -6,7 +6,7 @@ import io
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -36,6 +36,13 @@ _PIPED = 10_000
 """Columns where nobody looks: what is piped is not cut to a terminal's width."""
 
 
+class _Rich(Rich):
+    """A console whose reader may leave: that ends the command as `head` ends others, not with exit code 1."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 class Console:
     """Where output goes and how much of it: `json` prints one object and nothing else on stdout."""
 
@@ -49,8 +56,8 @@ class Console:
                 stream.reconfigure(
                     errors="backslashreplace"
                 )  # a terminal of few letters is no reason to fail
-        self.out = Rich(highlight=False, soft_wrap=True, width=width)
-        self.err = Rich(stderr=True, highlight=False, soft_wrap=True)
+        self.out = _Rich(highlight=False, soft_wrap=True, width=width)
+        self.err = _Rich(stderr=True, highlight=False, soft_wrap=True)
 
     def result(self, value: Any) -> None:
         """Print a result as JSON."""
@@ -72,12 +79,17 @@ class Console:
     def say(self, message: str) -> None:
         """A message for people, not shown with -q."""
         if self.verbosity >= 0:
-            self.err.print(Text(printable(message)))
+            self._message(Text(printable(message)))
 
     def error(self, error: LocalSearchError) -> None:
-        self.err.print(Text.assemble(("error: ", "bold red"), printable(error.message)))
+        self._message(Text.assemble(("error: ", "bold red"), printable(error.message)))
         if error.hint:
-            self.err.print(Text(f"  {printable(error.hint)}", style="dim"))
+            self._message(Text(f"  {printable(error.hint)}", style="dim"))
+
+    def _message(self, text: Text) -> None:
+        """Work goes on, and its exit code stands, when messages find no room or nobody who reads them."""
+        with suppress(OSError):
+            self.err.print(text)
 
     def table(self, rows: Sequence[Sequence[str]]) -> None:
         """A table whose first row is its heading; an empty heading is not shown."""

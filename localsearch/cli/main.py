@@ -26,7 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.links = settings.terminal.links
         for note in settings.notes:
             console.say(note)
-        return run(args, console, settings)
+        code = run(args, console, settings)
+        sys.stdout.flush()  # what cannot be written is told here, not when all is over
+        return code
     except LocalSearchError as error:
         console.error(error)
         return INTERRUPTED if isinstance(error, CancelledError) else error.exit_code
@@ -34,7 +36,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.say("Stopped.")
         return INTERRUPTED
     except BrokenPipeError:
-        sys.stderr.close()
         return 0
     except OSError as error:
         what = f"{error.filename}: " if error.filename else ""
@@ -46,6 +47,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except Exception as error:
         return _unexpected(error, console)
+
+
+def _open_standard_streams() -> None:
+    """Put the null device where a shell closed input, output or messages: the next file opened would take the place."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            mode = os.O_RDONLY if number == 0 else os.O_WRONLY
+            opened = os.open(os.devnull, mode)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            setattr(sys, name, open(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False))
 
 
 def _unexpected(error: Exception, console: Console) -> int:
@@ -63,10 +76,25 @@ def _unexpected(error: Exception, console: Console) -> int:
 
 def command() -> int:
     """What a shell calls: a signal that comes when all is done changes nothing any more."""
-    code = main()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    _open_standard_streams()
+    try:
+        code = main()
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        _drop_unwritten()
     return code
+
+
+def _drop_unwritten() -> None:
+    """Give what nobody takes to the null device: at its end the interpreter would fail at it once more."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())
+            os.close(null)
 
 
 def run(args: argparse.Namespace, console: Console, settings: Settings) -> int:

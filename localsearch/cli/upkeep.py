@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from localsearch.checked import printable
 from localsearch.cli.commands import scope_of
 from localsearch.cli.console import Console
 from localsearch.cli.remote import Remote
-from localsearch.engine import Engine
+from localsearch.engine import Engine, named_path
 from localsearch.errors import LockedError
 from localsearch.settings import Settings
 from localsearch.upkeep.backup import restore as restore_backup
@@ -38,7 +37,7 @@ def backup(args: argparse.Namespace, console: Console, settings: Settings) -> in
 def restore(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     """`localsearch restore SRC`"""
     with console.progress() as report:
-        outcome = restore_backup(Path(args.source), settings.home, report, trust=args.trust)
+        outcome = restore_backup(named_path(args.source), settings.home, report, trust=args.trust)
     with Engine.open(settings=settings) as engine, console.progress() as report:
         engine.rebuild(report)
     if console.json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -433,7 +433,7 @@ class Engine:
 
     def backup(self, target: str | os.PathLike[str], report: Report = no_report) -> BackupReport:
         """Write one verified file from which `restore` brings everything back; the index may be in use."""
-        return backup(self.db, _named(target), report)
+        return backup(self.db, named_path(target), report)
 
     def rebuild(self, report: Report = no_report) -> None:
         """Make every derived index again from the database."""
@@ -455,11 +455,11 @@ class Engine:
 
     def export(self, target: str | os.PathLike[str], report: Report = no_report) -> int:
         """Write every document as JSON lines; returns how many."""
-        return export(self.corpus, _named(target), report)
+        return export(self.corpus, named_path(target), report)
 
     def import_file(self, source: str | os.PathLike[str], report: Report = no_report) -> Imported:
         """Store every document of an export; lines that are none are refused, and told."""
-        outcome = import_file(self.indexer, _named(source), report)
+        outcome = import_file(self.indexer, named_path(source), report)
         self._wake.set()
         return outcome
 
@@ -468,7 +468,7 @@ class Engine:
 
         Raises NotFoundError when nothing matches.
         """
-        names = [*targets, *(str(_paths(target)[0]) for target in targets if not Path(target).is_absolute())]
+        names = [name for target in targets for name in _meanings(target)]
         if not self.corpus.matching(names):
             raise NotFoundError(
                 "Nothing to purge: no document has such an id or path.", hint="Ids are as search gives."
@@ -624,16 +624,27 @@ def _no_document(id: str, collection: str) -> NotFoundError:
     )
 
 
-def _named(path: str | os.PathLike[str]) -> Path:
+def named_path(path: str | os.PathLike[str]) -> Path:
     """The absolute path of one. Raises UsageError for an empty one, which would be the current folder."""
     if not (name := os.fspath(path)) or "\0" in name:
         raise UsageError("A path is empty or no path.", hint="Name a file or folder; `.` is this folder.")
     try:
+        os.fsencode(path)
         return Path(os.path.abspath(Path(path).expanduser()))
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, UnicodeEncodeError) as error:
         raise UsageError(
             f"{path} cannot be found from here: {error}", hint="Name it from the root."
         ) from error
+
+
+def _meanings(target: str) -> Iterator[str]:
+    """What is purged under a name: the document with that id, and the file or folder at that path."""
+    if not target:
+        raise UsageError("A name to purge is empty.", hint="Ids are as search gives.")
+    if target.isascii() or clean(target) == target:
+        yield target
+    with suppress(UsageError):  # an id need be no path
+        yield display(os.fsencode(named_path(target)))
 
 
 def _paths(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> tuple[Path, ...]:
@@ -644,7 +655,7 @@ def _paths(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> 
     )
     if not listed or not all(isinstance(path, str | os.PathLike) for path in listed):
         raise UsageError("Nothing to index.", hint="Name at least one file or folder.")
-    return tuple(map(_named, listed))
+    return tuple(map(named_path, listed))
 
 
 def _public(row: DocumentRow) -> dict[str, Any]:
