@@ -36,6 +36,13 @@ _PIPED = 10_000
 """Columns where nobody looks: what is piped is not cut to a terminal's width."""
 
 
+def take_every_letter() -> None:
+    """Have output show as escapes what the terminal's coding lacks: that is no reason to fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 class _Rich(Rich):
     """A console whose reader may leave: that ends the command as `head` ends others, not with exit code 1."""
 
@@ -51,11 +58,6 @@ class Console:
         self.links = links
         self.verbosity = verbosity
         width = None if sys.stdout.isatty() else _PIPED
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(
-                    errors="backslashreplace"
-                )  # a terminal of few letters is no reason to fail
         self.out = _Rich(highlight=False, soft_wrap=True, width=width)
         self.err = _Rich(stderr=True, highlight=False, soft_wrap=True)
 

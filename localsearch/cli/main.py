@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from localsearch.cli import shell
-from localsearch.cli.console import Console
+from localsearch.cli.console import Console, take_every_letter
 from localsearch.cli.interrupt import INTERRUPTED
 from localsearch.cli.parser import build_parser
 from localsearch.errors import CancelledError, LocalSearchError
@@ -18,6 +18,7 @@ from localsearch.settings import Settings, load
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
+    take_every_letter()
     args = build_parser(shell.called_as()).parse_args(argv)
     os.umask(0o077)  # whatever is written is this user's alone
     console = Console(json=bool(args.json), verbosity=-1 if args.quiet else args.verbose or 0)
@@ -53,12 +54,11 @@ def _open_standard_streams() -> None:
     """Put the null device where a shell closed input, output or messages: the next file opened would take the place."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
-            mode = os.O_RDONLY if number == 0 else os.O_WRONLY
-            opened = os.open(os.devnull, mode)
+            opened = os.open(os.devnull, os.O_RDWR)
             if opened != number:
                 os.dup2(opened, number)
                 os.close(opened)
-            setattr(sys, name, open(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False))
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", encoding="utf-8"))
 
 
 def _unexpected(error: Exception, console: Console) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from localsearch.checked import printable
 from localsearch.cli.commands import scope_of
