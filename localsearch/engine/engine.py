@@ -19,6 +19,7 @@ from localsearch.derived.calibrate import calibrate_if_due
 from localsearch.derived.embedder import Embedder, merge_if_needed
 from localsearch.derived.usage import Meter, Usage
 from localsearch.engine.audit import AuditLog
+from localsearch.engine.calls import public
 from localsearch.engine.encoders import Encoders, TextKind
 from localsearch.engine.follower import Follower
 from localsearch.engine.opening import Opener
@@ -28,6 +29,7 @@ from localsearch.errors import (
     NotFoundError,
     StorageError,
     UsageError,
+    no_text,
 )
 from localsearch.indexing import Added, FileCounts, Indexer, IndexJob, IndexReport
 from localsearch.indexing.prepare import check_collection
@@ -218,6 +220,7 @@ class Engine:
 
     # -- writing
 
+    @public
     def index(
         self,
         paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
@@ -271,6 +274,7 @@ class Engine:
         found = replace(files, new=files.new + read.new, skipped=max(0, files.skipped - read.new))
         return replace(outcome, files=found)
 
+    @public
     def add(self, records: Sequence[Record], *, collection: str = "default") -> list[str]:
         """Store documents that a program sends, in place of those with the same ids; returns the ids.
 
@@ -282,6 +286,7 @@ class Engine:
         self._wake.set()
         return keys
 
+    @public
     def add_valid(self, records: Sequence[Record], *, collection: str = "default") -> Added:
         """As `add`, but a record that cannot be stored costs only itself; the answer says which and why."""
         check_collection(collection)
@@ -289,6 +294,7 @@ class Engine:
         self._wake.set()
         return added
 
+    @public
     def delete(self, id: str, *, collection: str = "default", purge: bool = False) -> None:
         """Delete a document, with `purge` to the last byte. Raises NotFoundError when there is none with this id."""
         if purge:
@@ -314,6 +320,7 @@ class Engine:
             self.derived.adopt(self.opener.semantic(version))
         return self.derived.semantic
 
+    @public
     def embed_pending(self, report: Report = no_report, cancelled: Cancelled = never) -> int:
         """Encode every chunk that lacks a vector; returns how many.
 
@@ -331,9 +338,10 @@ class Engine:
             calibrate_if_due(self.derived, cancelled=cancelled)
         return done
 
+    @public
     def feedback(self, query: str, id: str, relevant: bool, *, collection: str = "default") -> None:
         """Record whether a document answers a query. Raises NotFoundError for a document that is not there."""
-        if not isinstance(query, str) or not query.strip():
+        if not query.strip():
             raise UsageError("A judgement needs the query that was asked.", hint="Give its words.")
         if self.corpus.find(collection, id) is None:
             id = str(_paths(id)[0])
@@ -341,9 +349,9 @@ class Engine:
             raise _no_document(id, collection)
         self.judgements.put(collection, query, id, relevant)
 
+    @public
     def start_background(self) -> None:
         """Encode and merge in a thread from now on, whenever there is something to do."""
-        self._check_open()
         if self._threads or self.read_only:
             return
         thread = threading.Thread(target=self._background, name="localsearch-embedding", daemon=True)
@@ -377,6 +385,7 @@ class Engine:
             return False
         return bool(read.new or read.unchanged)
 
+    @public
     def watch(
         self,
         *,
@@ -411,16 +420,19 @@ class Engine:
         watcher.start()
         return watcher
 
+    @public
     def held_roots(self) -> tuple[str, ...]:
         """Folders that a restored backup named and nobody has confirmed: they are not read."""
         return tuple(path for _, path, how in self.ledger.roots() if how.get("held"))
 
+    @public
     def trust(self) -> Brought:
         """Confirm what a restored backup brought: its folders are read and its jobs run from now on."""
         return confirm(self.db, self.settings.home)
 
     # -- keeping it sound
 
+    @public
     def check(self, *, repair_: bool = False, quick: bool = False, report: Report = no_report) -> CheckReport:
         """Hold the index against the database, and with `repair_` rebuild what is derived and wrong."""
         home = self.settings.home
@@ -431,21 +443,25 @@ class Engine:
         left = check(self.derived, home, quick=quick, report=report)
         return CheckReport(not left, tuple(left), tuple(done))
 
+    @public
     def backup(self, target: str | os.PathLike[str], report: Report = no_report) -> BackupReport:
         """Write one verified file from which `restore` brings everything back; the index may be in use."""
         return backup(self.db, named_path(target), report)
 
+    @public
     def rebuild(self, report: Report = no_report) -> None:
         """Make every derived index again from the database."""
         self.derived.rebuild_lexical(report)
         if self.derived.semantic:
             merge_if_needed(self.derived, report)
 
+    @public
     def compare_versions(self, first: str, second: str) -> Comparison:
         """Hold two versions against each other on logged, judged and known-item queries."""
         logged = [asked["query"] for asked in self.query_log.frequent(200) if asked.get("query")]
         return self.versions.compare(first, second, logged, self.judgements.grades())
 
+    @public
     def recommend_model(self) -> Recommendation:
         """Which model would serve the languages of this index, and what it costs here."""
         semantic = self.derived.semantic
@@ -453,16 +469,19 @@ class Engine:
             self.derived, self.models, semantic.version.model if semantic else self.settings.model.name
         )
 
+    @public
     def export(self, target: str | os.PathLike[str], report: Report = no_report) -> int:
         """Write every document as JSON lines; returns how many."""
         return export(self.corpus, named_path(target), report)
 
+    @public
     def import_file(self, source: str | os.PathLike[str], report: Report = no_report) -> Imported:
         """Store every document of an export; lines that are none are refused, and told."""
         outcome = import_file(self.indexer, named_path(source), report)
         self._wake.set()
         return outcome
 
+    @public
     def purge(self, targets: Sequence[str], report: Report = no_report) -> Purged:
         """Delete documents, by id or by path with all below it, so that no byte of them stays in the home folder.
 
@@ -485,6 +504,7 @@ class Engine:
     ) -> Purged:
         return purge(self.derived, targets, self.forget_queries, report, collection, below=below)
 
+    @public
     def forget_queries(self) -> None:
         """Clear every cache, the log of queries, and what the audit log tells of documents."""
         self.answers.clear()
@@ -498,6 +518,7 @@ class Engine:
 
     # -- reading
 
+    @public
     def search(self, query: str = "", **options: Unpack[SearchOptions]) -> Answer:
         """Rank documents for a query, or by how like they are to the document with the id `like`, or both.
 
@@ -508,13 +529,17 @@ class Engine:
         """
         return self.answer(SearchQuery(query, **options))
 
+    @public
     def answer(self, query: SearchQuery) -> Answer:
         """Answer a question that is in its frozen shape already; raises what `search` does."""
-        self._check_open()
         note = self.follower.catch_up() if self.follower else ""
-        answer = self.searcher.search(query)
+        try:
+            answer = self.searcher.search(query)
+        except UnicodeEncodeError as error:
+            raise no_text(error) from None
         return replace(answer, notes=(*answer.notes, note)) if note else answer
 
+    @public
     def embed(
         self,
         texts: Sequence[str],
@@ -533,6 +558,7 @@ class Engine:
         embedded = self.encoders.embed(texts, kind=kind, model=model, truncate=truncate, cancelled=cancelled)
         return embedded.vectors
 
+    @public
     def get(self, id: str, *, collection: str = "default") -> dict[str, Any]:
         """One document with its text. Raises NotFoundError. `read` takes names, parts and what may be seen."""
         row = self.corpus.find(collection, id)
@@ -540,6 +566,7 @@ class Engine:
             raise _no_document(id, collection)
         return {**_public(row), "text": self.corpus.text(row.id)}
 
+    @public
     def read(
         self,
         name: str,
@@ -555,6 +582,7 @@ class Engine:
         """
         return self.reader.read(name, part, collection=collection, within=within)
 
+    @public
     def read_many(
         self,
         names: Sequence[str],
@@ -570,6 +598,7 @@ class Engine:
         """
         return self.reader.read_many(names, collection=collection, within=within, each=each, budget=budget)
 
+    @public
     def status(self) -> Status:
         """Counts, coverage and size."""
         documents, chunks = self.corpus.counts()
@@ -594,6 +623,7 @@ class Engine:
             kernels=kernels.path_in_use(),
         )
 
+    @public
     def why(self, path: str | os.PathLike[str]) -> list[FileRow]:
         """What became of a file, or of the skipped folder that it is in, once per collection.
 
@@ -610,11 +640,9 @@ class Engine:
             f"{absolute} {what}.", hint="Index it, or a folder that holds it: localsearch index PATH"
         )
 
+    @public
     def suggest(self, prefix: str, limit: int = 8, *, within: Scope | None = None) -> list[str]:
         """Completions of the last word of what was typed, from the corpus's own words that may be seen."""
-        self._check_open()
-        if not isinstance(prefix, str):
-            raise UsageError(f"{prefix!r} is no text.", hint="Give the beginning of a word.")
         return self.searcher.suggest(clean(prefix), limit, within)
 
 
@@ -630,7 +658,10 @@ def named_path(path: str | os.PathLike[str]) -> Path:
         raise UsageError("A path is empty or no path.", hint="Name a file or folder; `.` is this folder.")
     try:
         os.fsencode(path)
-        return Path(os.path.abspath(Path(path).expanduser()))
+        absolute = Path(os.path.abspath(Path(path).expanduser()))
+        with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            absolute.lstat()  # a name may be too long for any file system
+        return absolute
     except (OSError, RuntimeError, UnicodeEncodeError) as error:
         raise UsageError(
             f"{path} cannot be found from here: {error}", hint="Name it from the root."
@@ -648,11 +679,7 @@ def _meanings(target: str) -> Iterator[str]:
 
 
 def _paths(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> tuple[Path, ...]:
-    listed = (
-        [paths]
-        if isinstance(paths, str | os.PathLike)
-        else list(paths if isinstance(paths, Iterable) else ())
-    )
+    listed = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     if not listed or not all(isinstance(path, str | os.PathLike) for path in listed):
         raise UsageError("Nothing to index.", hint="Name at least one file or folder.")
     return tuple(map(named_path, listed))

@@ -18,7 +18,7 @@ from typing import Any
 
 import sqlite_utils
 
-from localsearch.errors import DamagedError, ReadOnlyError, StorageError, UsageError
+from localsearch.errors import DamagedError, ReadOnlyError, StorageError, no_text
 from localsearch.platform.disk import disk_full, free_bytes, is_full
 from localsearch.store.migrations import check_format, migrate
 
@@ -298,9 +298,7 @@ def _explained(file: Path) -> Iterator[None]:
     except sqlite3.DatabaseError as error:
         raise explain(error, file) from error
     except UnicodeEncodeError as error:
-        raise UsageError(
-            f"{error.object!r} holds characters that are no text.", hint="Give it in valid Unicode."
-        ) from None
+        raise no_text(error) from None
     except OSError as error:
         if is_full(error):
             raise disk_full(file.parent) from error
