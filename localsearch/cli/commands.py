@@ -112,7 +112,7 @@ def _tell_index(console: Console, outcome: IndexReport, status: Status, dry_run:
         listed = sorted(outcome.rules.items(), key=lambda item: -item[1])
         console.say("  left out: " + ", ".join(f"{rule} {count:,}" for rule, count in listed))
     for note in outcome.notes:
-        console.say(f"error: {note}")
+        console.tell(f"error: {note}")
     if not dry_run:
         console.say(
             f"{status.documents:,} documents in {status.chunks:,} chunks; "

@@ -81,7 +81,11 @@ class Console:
     def say(self, message: str) -> None:
         """A message for people, not shown with -q."""
         if self.verbosity >= 0:
-            self._message(Text(printable(message)))
+            self.tell(message)
+
+    def tell(self, message: str) -> None:
+        """What went wrong without ending the command: shown with -q too, as errors are."""
+        self._message(Text(printable(message)))
 
     def error(self, error: LocalSearchError) -> None:
         self._message(Text.assemble(("error: ", "bold red"), printable(error.message)))

@@ -85,7 +85,7 @@ def check(args: argparse.Namespace, console: Console, settings: Settings) -> int
     for done in outcome.repaired:
         console.say(f"repaired: {done}")
     for problem in outcome.problems:
-        console.say(f"{problem.part}: {problem.message}")
+        console.tell(f"{problem.part}: {problem.message}")
     if outcome.ok:
         console.say("Everything is in order.")
     elif any(problem.mendable for problem in outcome.problems) and not args.repair:
@@ -113,7 +113,7 @@ def import_file(args: argparse.Namespace, console: Console, settings: Settings) 
         console.result(outcome)
     console.say(f"{outcome.documents:,} documents stored, {outcome.refused:,} lines refused.")
     for note in outcome.notes:
-        console.say(f"  {note}")
+        console.tell(f"  {note}")
     return 1 if outcome.refused else 0
 
 
