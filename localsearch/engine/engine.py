@@ -29,7 +29,6 @@ from localsearch.errors import (
     NotFoundError,
     StorageError,
     UsageError,
-    no_text,
 )
 from localsearch.indexing import Added, FileCounts, Indexer, IndexJob, IndexReport
 from localsearch.indexing.prepare import check_collection
@@ -533,10 +532,7 @@ class Engine:
     def answer(self, query: SearchQuery) -> Answer:
         """Answer a question that is in its frozen shape already; raises what `search` does."""
         note = self.follower.catch_up() if self.follower else ""
-        try:
-            answer = self.searcher.search(query)
-        except UnicodeEncodeError as error:
-            raise no_text(error) from None
+        answer = self.searcher.search(query)
         return replace(answer, notes=(*answer.notes, note)) if note else answer
 
     @public

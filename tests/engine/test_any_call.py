@@ -27,7 +27,7 @@ ODD: list[Any] = [
     None, True, False, 0, -1, 1, 3, 10**30, 2**63, -(2**63) - 1, 0.5, -0.0, 1e300, float("nan"), float("inf"),
     "", " ", "a", "bread", "foo", "default", "lexical", "\ud800", "a\0b", "a\nb", "\x1b[2J", "x" * 20_000, "~nobody-of-that-name/x",
     "type:x", "after:", "(", "9" * 5_000, b"bread", b"", [], ["a"], [""], [None], [5], ["\ud800"], (), (1, 2), ("a", "b"), {}, {"a": 1},
-    {"$and": []}, {"$or": [{"type": {"$in": [None]}}]}, {"a": {"$gt": float("nan")}}, {1: 2}, set(), {"a"}, object(), Ellipsis,
+    {"$and": []}, {"$or": [{"type": {"$in": [None]}}]}, {"a": {"$gt": float("nan")}}, {1: 2}, {"$or": [{1: 2}]}, {"\ud800": "\ud800"}, set(), {"a"}, object(), Ellipsis,
     Path("nothing"), Path("."), Path("a\0b"), datetime(1, 1, 1), range(3), Exception("x"), Scope(), Scope(("",), ("",)), Part(),
     Record("x", "y"), Record("", ""), [Record("x", "y")], [Record("x", "y", metadata={"a": float("nan")})], SearchQuery(), SearchQuery("bread"),
 ]  # fmt: skip
