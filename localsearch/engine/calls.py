@@ -46,62 +46,79 @@ def public(method: Callable[Concatenate[Index, P], R]) -> Callable[Concatenate[I
     @wraps(method)
     def call(self: Index, /, *args: P.args, **kwargs: P.kwargs) -> R:
         self._check_open()
-        signature, kinds = _declared(method)
-        for name, value in signature.bind(self, *args, **kwargs).arguments.items():
-            if name in kinds:
-                hold(name, value, kinds[name], str(signature.parameters[name].annotation))
+        order, declared = _declared(method)
+        for name, value in (*zip(order, args, strict=False), *kwargs.items()):
+            if name in declared:
+                hold(name, value, *declared[name])
         return method(self, *args, **kwargs)
 
     return call
 
 
+Test = Callable[[Any], bool]
+
+
 @lru_cache(maxsize=256)
-def _declared(method: Callable[..., Any]) -> tuple[inspect.Signature, Mapping[str, Any]]:
-    """How a method is called and what its arguments are; those by any name are the next callee's."""
-    signature = inspect.signature(method)
-    named = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
-    written = type("Written", (), {"__annotations__": {one.name: one.annotation for one in named[1:]}})
-    return signature, get_type_hints(written, vars(sys.modules[method.__module__]))
+def _declared(method: Callable[..., Any]) -> tuple[tuple[str, ...], Mapping[str, tuple[Test, str]]]:
+    """The arguments in their order, and for each by name how it is tested and how it is written."""
+    _, *rest = inspect.signature(method).parameters.values()
+    named = {one.name: one.annotation for one in rest if one.kind is not one.VAR_KEYWORD}
+    written = type("Written", (), {"__annotations__": named})
+    hints = get_type_hints(written, vars(sys.modules[method.__module__]))
+    return tuple(named), {name: (_test(hint), str(named[name])) for name, hint in hints.items()}
 
 
-def hold(name: str, value: Any, kind: Any, written: str) -> None:
-    """Raise UsageError for a value that is not of a kind; of a dataclass, for the first field that is not."""
-    if not _is(value, kind):
+def hold(name: str, value: Any, test: Test, written: str) -> None:
+    """Raise UsageError for a value that fails its test; of a dataclass, for the first field that does."""
+    if not test(value):
         shown = repr(value)
         raise UsageError(
             f"{name} is {shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '…'}.", hint=f"It is {written}."
         )
     if is_dataclass(value) and not isinstance(value, type):
-        for field, (kind_, written_) in _fields_of(type(value)).items():
-            hold(field, getattr(value, field), kind_, written_)
+        for field, (test_, written_) in _fields_of(type(value)).items():
+            hold(field, getattr(value, field), test_, written_)
 
 
 @lru_cache(maxsize=64)
-def _fields_of(shape: Any) -> Mapping[str, tuple[Any, str]]:
+def _fields_of(shape: Any) -> Mapping[str, tuple[Test, str]]:
     hints = get_type_hints(shape)
-    return {field.name: (hints[field.name], str(field.type)) for field in fields(shape)}
+    return {field.name: (_test(hints[field.name]), str(field.type)) for field in fields(shape)}
 
 
-def _is(value: Any, kind: Any) -> bool:
+def _test(kind: Any) -> Test:
     """Whether a value is of a kind. Elements are looked at where they are text, numbers or paths."""
     origin, inner = get_origin(kind), get_args(kind)
     if kind is Any:
-        return True
+        return lambda value: True
     if origin in (Union, UnionType):
-        return any(_is(value, one) for one in inner)
+        tests = tuple(map(_test, inner))
+        return lambda value: any(test(value) for test in tests)
     if origin is Literal:
-        return isinstance(value, str) and value in inner
+        return lambda value: isinstance(value, str) and value in inner
     if kind in (int, float):
-        return isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
+        numbers = (int,) if kind is int else (int, float)
+        return lambda value: isinstance(value, numbers) and not isinstance(value, bool)
     if origin is tuple and inner[-1] is not Ellipsis:
-        return isinstance(value, tuple) and len(value) == len(inner) and all(map(_is, value, inner))
+        places = tuple(map(_test, inner))
+        return lambda value: (
+            isinstance(value, tuple)
+            and len(value) == len(places)
+            and all(test(one) for test, one in zip(places, value, strict=True))
+        )
     if origin in (tuple, Sequence, Iterable):
-        return _is_row(value, origin, inner[0])
-    return isinstance(value, origin or kind)
+        return _row(origin, inner[0])
+    shape = origin or kind
+    return lambda value: isinstance(value, shape)
 
 
-def _is_row(value: Any, origin: type, element: Any) -> bool:
+def _row(shape: type, element: Any) -> Test:
     """Whether a value is a row of elements; text is not one of letters, and what can be read once is not read here."""
-    if not isinstance(value, origin) or isinstance(value, str | bytes | os.PathLike):
-        return False
-    return is_dataclass(element) or not isinstance(value, Sequence) or all(_is(one, element) for one in value)
+    test = None if is_dataclass(element) else _test(element)
+
+    def is_row(value: Any) -> bool:
+        if not isinstance(value, shape) or isinstance(value, str | bytes | os.PathLike):
+            return False
+        return test is None or not isinstance(value, Sequence) or all(map(test, value))
+
+    return is_row

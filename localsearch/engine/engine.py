@@ -249,7 +249,7 @@ class Engine:
             exclude=tuple(exclude),
             dry_run=dry_run,
             retry_failed=retry_failed,
-            roots=tuple(map(Path, roots)),
+            roots=tuple(map(named_path, roots)),
         )
         outcome = self.indexer.index(job, report, cancelled)
         if self._threads:
@@ -517,7 +517,6 @@ class Engine:
 
     # -- reading
 
-    @public
     def search(self, query: str = "", **options: Unpack[SearchOptions]) -> Answer:
         """Rank documents for a query, or by how like they are to the document with the id `like`, or both.
 
