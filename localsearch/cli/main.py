@@ -12,7 +12,7 @@ from localsearch.cli import shell
 from localsearch.cli.console import Console, take_every_letter
 from localsearch.cli.interrupt import INTERRUPTED
 from localsearch.cli.parser import build_parser
-from localsearch.errors import CancelledError, LocalSearchError
+from localsearch.errors import CancelledError, LocalSearchError, UsageError, no_text
 from localsearch.settings import Settings, load
 
 
@@ -38,6 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         return 0
+    except UnicodeEncodeError as error:  # bytes of an argument that are no text
+        console.error(no_text(error))
+        return UsageError.exit_code
     except OSError as error:
         what = f"{error.filename}: " if error.filename else ""
         console.error(
