@@ -527,9 +527,11 @@ class Engine:
         """
         return self.answer(SearchQuery(query, **options))
 
-    @public
     def answer(self, query: SearchQuery) -> Answer:
         """Answer a question that is in its frozen shape already; raises what `search` does."""
+        self._check_open()
+        if not isinstance(query, SearchQuery):
+            raise UsageError(f"query is {query!r:.100}.", hint="It is a SearchQuery.")
         note = self.follower.catch_up() if self.follower else ""
         answer = self.searcher.search(query)
         return replace(answer, notes=(*answer.notes, note)) if note else answer
