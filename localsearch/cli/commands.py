@@ -17,7 +17,7 @@ from localsearch.checked import moment, printable
 from localsearch.cli.console import Console
 from localsearch.cli.interrupt import INTERRUPTED, Interrupt
 from localsearch.cli.remote import Remote
-from localsearch.engine import Engine, Status
+from localsearch.engine import Engine, Status, named_path
 from localsearch.errors import LockedError, ModelError, NotFoundError, UsageError
 from localsearch.indexing import IndexReport
 from localsearch.scan import display
@@ -112,7 +112,7 @@ def _tell_index(console: Console, outcome: IndexReport, status: Status, dry_run:
         listed = sorted(outcome.rules.items(), key=lambda item: -item[1])
         console.say("  left out: " + ", ".join(f"{rule} {count:,}" for rule, count in listed))
     for note in outcome.notes:
-        console.say(f"error: {note}")
+        console.tell(f"error: {note}")
     if not dry_run:
         console.say(
             f"{status.documents:,} documents in {status.chunks:,} chunks; "
@@ -135,7 +135,11 @@ def serve(args: argparse.Namespace, console: Console, settings: Settings) -> int
     with Engine.open(settings=settings) as engine:
         fetch_model(engine, console)
         run_server(
-            engine, settings, paths=[Path(path) for path in args.paths], watch=args.watch, say=console.say
+            engine,
+            settings,
+            paths=[named_path(path) for path in args.paths],
+            watch=args.watch,
+            say=console.say,
         )
     return 0
 
@@ -290,7 +294,7 @@ def evaluate(args: argparse.Namespace, console: Console, settings: Settings) -> 
     modes = parse_modes(args.modes)
     dataset = Dataset.load(args.folder, args.split)
     if args.score_run:
-        return _told_scores(score_runs(dataset, read_run(Path(args.score_run))), console)
+        return _told_scores(score_runs(dataset, read_run(named_path(args.score_run))), console)
     runs: dict[str, dict[str, Ranked]] = {f"localsearch-{mode}": {} for mode in modes}
     with tempfile.TemporaryDirectory(prefix="localsearch-eval-") as scratch:
         home = settings.home if args.home else Path(scratch)
@@ -304,7 +308,7 @@ def evaluate(args: argparse.Namespace, console: Console, settings: Settings) -> 
                 report=report,
             )
     if args.run:
-        write_run(Path(args.run), runs)
+        write_run(named_path(args.run), runs)
     return _told_scores(outcome, console)
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from localsearch.cli.console import Console
 from localsearch.cli.interrupt import INTERRUPTED, Interrupt
-from localsearch.engine import Engine
+from localsearch.engine import Engine, named_path
 from localsearch.models import ModelStore
 from localsearch.settings import Settings
 from localsearch.upkeep.recommend import Candidate
@@ -60,7 +59,7 @@ def _pull_model(args: argparse.Namespace, console: Console, store: ModelStore) -
 
 
 def _import_model(args: argparse.Namespace, console: Console, store: ModelStore) -> object:
-    card = store.import_folder(Path(args.folder), args.name)
+    card = store.import_folder(named_path(args.folder), args.name)
     console.say(f"{card.name} is in {store.folder}, verified.")
     return {"name": card.name, "installed": True}
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
+from localsearch.checked import printable
 from localsearch.release import __version__
 
 Sub = Any
@@ -13,9 +14,16 @@ FORMATS = ("text", "json", "jsonl", "csv", "md", "paths")
 SHELLS = ("bash", "zsh", "fish")
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints quote what was typed without obeying it."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
+
+
 def build_parser(prog: str = "localsearch") -> argparse.ArgumentParser:
     """The whole command line, under either of its names."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=prog,
         description="Search your own files by words and by meaning, entirely on this machine.",
         epilog="Exit codes: 0 done, 1 failed, 2 bad usage, 3 the index is held by another process,"
