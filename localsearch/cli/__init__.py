@@ -4,6 +4,7 @@ parser.py    what can be typed
 console.py   what is printed: results on stdout; progress and messages on stderr
 commands.py  searching, indexing and looking at the state
 upkeep.py    models, versions, backup and repair
+bundle.py    archives for machines without a network
 """
 
 from localsearch.cli.main import command, main

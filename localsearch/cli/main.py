@@ -69,7 +69,7 @@ def command() -> int:
 
 def run(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     """Dispatch to the command's function."""
-    from localsearch.cli import commands, models, upkeep
+    from localsearch.cli import bundle, commands, models, upkeep
 
     table = {
         "index": commands.index,
@@ -91,5 +91,6 @@ def run(args: argparse.Namespace, console: Console, settings: Settings) -> int:
         "import": upkeep.import_file,
         "purge": upkeep.purge,
         "keys": upkeep.keys,
+        "bundle": bundle.bundle,
     }
     return table[args.command](args, console, settings)
