@@ -11,6 +11,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 HOME_DIR ?= data/index
 INSTALLED_FROM := pyproject.toml hatch_build.py $(wildcard localsearch/kernels/*.[ch])
+# Modules of the reference that `make docs` writes to build/reference.
+REFERENCE := localsearch.engine localsearch.types localsearch.errors localsearch.client localsearch.integrations localsearch.settings
 export LOCALSEARCH_MODELS ?= $(CURDIR)/models
 
 T ?=
@@ -32,6 +34,7 @@ check: $(VENV)/.developed
 
 docs: $(VENV)/.tested
 	LOCALSEARCH_WRITE_DOCS=1 $(BIN)/python -m pytest tests/docs
+	$(BIN)/python -m pdoc -o build/reference $(REFERENCE)
 
 wheels: $(VENV)/.tested
 	for machine in x86_64 aarch64; do \

@@ -4,6 +4,7 @@
     ├── UsageError                   the call itself is wrong                      exit 2   400
     │   ├── QueryError               an empty, too long or unusable query
     │   ├── FilterError              a filter expression that has no meaning
+    │   ├── PartError                lines or pages that mean nothing, or that a document has not
     │   └── SettingsError            a setting that does not parse
     ├── NotFoundError                no such document, version, job or model       exit 1   404
     ├── ConflictError                the state does not allow it                   exit 1   409
@@ -56,6 +57,10 @@ class QueryError(UsageError):
 
 class FilterError(UsageError):
     code = "bad_filter"
+
+
+class PartError(UsageError):
+    code = "bad_part"
 
 
 class SettingsError(UsageError):

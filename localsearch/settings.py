@@ -22,6 +22,7 @@ from localsearch.errors import FilterError, SettingsError
 HUB = "https://huggingface.co"
 MB = 1_000_000
 """Bytes in one of the megabytes that settings count, as in `size:>1mb`."""
+Links = Literal["auto", "none", "file", "kitty", "vscode"]
 Storage = Literal["fp32", "fp16", "int16", "int12", "int8"]
 
 
@@ -181,11 +182,11 @@ class LimitSettings:
     job_documents: int = _constant(100, "documents of one request from which it becomes a job")
     queued_jobs: int = _constant(32, "jobs that wait")
     event_streams: int = _constant(32, "clients that follow jobs")
-    connections: int = _constant(512, "connections at once")
-    header_s: float = _constant(10.0, "seconds to send a request's head")
-    body_s: float = _constant(30.0, "seconds to send its body")
-    write_s: float = _constant(10.0, "seconds after which an answer must be taken, or 16 kB of it a second")
-    idle_s: int = _constant(60, "seconds between requests of a connection")
+    connections: int = _setting(512, "connections at once")
+    header_s: float = _setting(10.0, "seconds to send a request's head")
+    body_s: float = _setting(30.0, "seconds to send its body")
+    write_s: float = _setting(10.0, "seconds after which an answer must be taken, or 16 kB of it a second")
+    idle_s: int = _setting(60, "seconds between requests of a connection")
     shutdown_s: int = _constant(30, "seconds that an end waits for requests")
 
 
@@ -269,6 +270,19 @@ class CostSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TerminalSettings:
+    """What the command line makes of hits on a terminal."""
+
+    links: Links = _setting(
+        "auto",
+        "addresses of hits: `file` names the file, `kitty` and `vscode` its line too; auto: by TERM and TERM_PROGRAM",
+    )
+    open: str = _setting(
+        "", "program of `search --open N`, such as `code -g {path}:{line}`, also {page}; empty: the desktop's"
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings."""
 
@@ -284,6 +298,10 @@ class Settings:
         "whose days the dates in filters and on the page are, and times in files that name no zone, such as"
         " Europe/Berlin; empty: of this machine; a request may name another",
     )
+    audit: bool = _setting(
+        True,
+        "write each call of an MCP client into HOME/audit.jsonl: when, who, what, and which documents it read",
+    )
     hub: str = _setting(HUB, "address of the model hub or of a mirror; also HF_ENDPOINT")
     model: ModelSettings = field(default_factory=ModelSettings)
     chunk: ChunkSettings = field(default_factory=ChunkSettings)
@@ -292,6 +310,7 @@ class Settings:
     scan: ScanSettings = field(default_factory=ScanSettings)
     extract: ExtractSettings = field(default_factory=ExtractSettings)
     server: ServerSettings = field(default_factory=ServerSettings)
+    terminal: TerminalSettings = field(default_factory=TerminalSettings)
     caches: CacheSettings = field(default_factory=CacheSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
     cost: CostSettings = field(default_factory=CostSettings)
@@ -332,7 +351,16 @@ def load(
     if offline is not None:
         values["offline"] = offline
     settings = _convert(values, folder / "settings.toml")
+    if settings.terminal.links == "auto":
+        settings = replace(settings, terminal=replace(settings.terminal, links=_links(env)))
     return replace(settings, **overrides) if overrides else settings
+
+
+def _links(env: Mapping[str, str]) -> Links:
+    """Which addresses the terminal opens; those that tell nothing of themselves open files."""
+    if env.get("TERM_PROGRAM") == "vscode":
+        return "vscode"
+    return "kitty" if env.get("TERM") == "xterm-kitty" else "file"
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -160,6 +160,88 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """Which documents may be seen: those of these collections, and of files at or below these paths; empty: all.
+
+    Paths are absolute. Documents that belong to no file are in no path.
+    """
+
+    collections: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.collections or self.paths)
+
+
+EVERYTHING = Scope()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Which part of a document's text: lines or pages, both from 1 and inclusive, or `chars` characters around `at`.
+
+    Without any, the whole. A last line or page of None is the end. Never more than `most` characters.
+    """
+
+    lines: tuple[int, int | None] | None = None
+    pages: tuple[int, int | None] | None = None
+    at: int | None = None
+    chars: int = 4000
+    most: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document with the characters [start, stop) of its text, of which there are `length`.
+
+    `location` is where `start` stands: line, page, heading and so on, as in a hit. Times are seconds since 1970,
+    `size` is in bytes. `more` is whether text of the part that was asked for follows after `stop`. `left_out` is why
+    only the name of the file is known; empty for one that was read.
+    """
+
+    id: str
+    collection: str
+    title: str
+    path: str | None
+    type: str
+    language: str
+    author: str
+    size: int
+    created: float | None
+    modified: float | None
+    indexed: float
+    tags: tuple[str, ...]
+    metadata: Mapping[str, Any]
+    text: str
+    left_out: str = ""
+    start: int = 0
+    stop: int = 0
+    length: int = 0
+    more: bool = False
+    location: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """Several documents, in the order asked for and then by path.
+
+    `missing` are the names that nothing matched, `left_out` the ids that the budget had no room for. `more` is whether
+    still others, not named here, match.
+    """
+
+    documents: tuple[Document, ...]
+    missing: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    more: bool = False
+
+    def __iter__(self) -> Iterator[Document]:
+        return iter(self.documents)
+
+    def __len__(self) -> int:
+        return len(self.documents)
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """A document that a program sends. Without an id, one is made from the content."""
 

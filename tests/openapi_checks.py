@@ -2,7 +2,7 @@
 
 A filter is a small language of its own. A request that fits the description may still hold a filter that means nothing,
 and then the answer is 400 with the code `bad_filter`. One that names neither a question nor a document to be like gets 400
-with the code `bad_query`. For any other reason it must be accepted.
+with the code `bad_query`; a part that a document has not gets 400 with the code `bad_part`. For any other reason it must be accepted.
 """
 
 from __future__ import annotations
@@ -25,5 +25,8 @@ def only_filters_are_refused(ctx: Any, response: Any, case: Any) -> None:
         sent = case.query if case.method == "GET" else case.body
         asks = isinstance(sent, dict) and any(sent.get(name) for name in ("q", "query", "like"))
         assert code == "bad_filter" or (code == "bad_query" and not asks)
+        return
+    if response.status_code == 400 and case.operation.path == "/documents/{id}":
+        assert response.json()["error"]["code"] == "bad_part"
         return
     assert response.status_code in ACCEPTABLE

@@ -28,7 +28,7 @@ class QueryLog:
 
     A request is any JSON value. Its weight halves every week without being asked. At most `keep` are remembered, and
     none of more than LONGEST bytes: nobody asks it a second time by hand.
-    What is recorded stays in memory until `flush`, and what is cleared comes from neither.
+    What is recorded stays in memory until `flush`, the last `keep` of it; what is cleared comes from neither.
     """
 
     def __init__(self, folder: Path | None, *, keep: int = 2000, clock: Clock = time.time) -> None:
@@ -46,10 +46,12 @@ class QueryLog:
         """Count one request, in memory."""
         # Instead of fading every old row, a new asking weighs more the later it comes: the order is the same.
         key, weight = canonical(request), _log_weight(self._clock())
+        if len(key) > LONGEST:
+            return
         with self._lock:
-            known = self._fresh.get(key)
-            if len(key) > LONGEST or (known is None and len(self._fresh) >= self._keep):
-                return
+            known = self._fresh.pop(key, None)
+            if known is None and len(self._fresh) >= self._keep:
+                del self._fresh[next(iter(self._fresh))]
             self._fresh[key] = weight if known is None else _add_weights(known, weight)
 
     def frequent(self, limit: int) -> list[Any]:

@@ -2,7 +2,8 @@
 
 parser.py    what can be typed
 console.py   what is printed: results on stdout; progress and messages on stderr
-commands.py  searching, indexing and looking at the state
+commands.py  indexing, serving and looking at the state
+reading.py   searching and reading; formats.py, in forms for other programs
 upkeep.py    models, versions, backup and repair
 bundle.py    archives for machines without a network
 """

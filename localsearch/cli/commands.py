@@ -1,4 +1,4 @@
-"""Searching, indexing and looking at the state."""
+"""Indexing, serving and looking at the state."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import os
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
 
 from localsearch.checked import moment, printable
 from localsearch.cli.console import Console
@@ -18,9 +20,14 @@ from localsearch.cli.remote import Remote
 from localsearch.engine import Engine, Status
 from localsearch.errors import LockedError, ModelError, NotFoundError, UsageError
 from localsearch.indexing import IndexReport
-from localsearch.search import SearchQuery
+from localsearch.scan import display
 from localsearch.settings import Settings
 from localsearch.store import FileRow
+from localsearch.types import Scope
+
+if TYPE_CHECKING:
+    from localsearch.evaluation.run import EvalReport
+    from localsearch.evaluation.trec import Ranked
 
 _SETTINGS = {
     "hidden": "scan.hidden = true",
@@ -115,32 +122,6 @@ def _tell_index(console: Console, outcome: IndexReport, status: Status, dry_run:
         console.say("`localsearch status` lists what could not be read.")
 
 
-def search(args: argparse.Namespace, console: Console, settings: Settings) -> int:
-    """`localsearch search QUERY`"""
-    with Engine.open(settings=settings, read_only=True) as engine:
-        options = {
-            field.name: getattr(args, field.name)
-            for field in fields(SearchQuery)
-            if hasattr(args, field.name)
-        }
-        answer = engine.answer(
-            SearchQuery(**options | {"query": " ".join(args.query), "like": _named(args.like)})
-        )
-    if console.json:
-        console.result(answer)
-        return 0
-    console.answer(answer)
-    if args.explain:
-        console.explanation(answer)
-    return 0
-
-
-def _named(like: str | None) -> str | None:
-    """A file by its whole path, as its id is; anything else is an id already."""
-    file = os.path.abspath(os.path.expanduser(like)) if like else ""
-    return file if os.path.isfile(file) else like
-
-
 def serve(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     """`localsearch serve`"""
     from localsearch.server import serve as run_server
@@ -157,6 +138,26 @@ def serve(args: argparse.Namespace, console: Console, settings: Settings) -> int
             engine, settings, paths=[Path(path) for path in args.paths], watch=args.watch, say=console.say
         )
     return 0
+
+
+def mcp(args: argparse.Namespace, console: Console, settings: Settings) -> int:
+    """`localsearch mcp`"""
+    try:
+        from localsearch.mcp.stdio import run as run_mcp
+    except ImportError as error:
+        raise UsageError(
+            "The Model Context Protocol is not installed.", hint="pip install 'localsearch[mcp]'"
+        ) from error
+
+    with Engine.open(settings=settings, read_only=True) as engine:
+        run_mcp(engine, scope_of(args.collections, args.paths))
+    return 0
+
+
+def scope_of(collections: Sequence[str], paths: Sequence[str]) -> Scope:
+    """What may be seen, from flags; paths as the ledger writes them."""
+    absolute = [os.path.abspath(os.path.expanduser(path)) for path in paths]
+    return Scope(tuple(collections), tuple(display(os.fsencode(path)) for path in absolute))
 
 
 def status(args: argparse.Namespace, console: Console, settings: Settings) -> int:
@@ -184,6 +185,7 @@ def status(args: argparse.Namespace, console: Console, settings: Settings) -> in
     rows += [[f"  {what} ({rule})", f"{count:,}"] for what, rule, count in rules]
     rows += [["files known by name alone", f"{state.names:,}"]] if state.names else []
     rows += [["files not read whole", f"{state.noted:,}"]] if state.noted else []
+    console.out.print(Text(_all_in_one(state)))
     console.table(rows)
     for path in held:
         console.say(f"came with a backup and is not read: {path}. Confirm it with: localsearch trust")
@@ -196,6 +198,33 @@ def status(args: argparse.Namespace, console: Console, settings: Settings) -> in
             "`localsearch status --list noted` says what could not be read of the files not read whole."
         )
     return 0
+
+
+def _all_in_one(state: Status) -> str:
+    """The state in one sentence."""
+    if not state.documents:
+        return "Nothing is indexed yet: `localsearch index FOLDER` makes a folder searchable."
+    failed = state.files["failed"]
+    if failed:
+        first = f"{failed:,} {'file' if failed == 1 else 'files'} could not be read"
+    elif state.semantic_coverage < 1 and state.version:
+        first = f"{state.semantic_coverage:.0%} can be found by meaning so far"
+    else:
+        first = "All is well"
+    when = f", last change {_ago(time.time() - state.changed)}" if state.changed else ""
+    return f"{first}: {state.documents:,} {'document' if state.documents == 1 else 'documents'}{when}."
+
+
+def _ago(seconds: float) -> str:
+    """How long ago, in the largest unit that fits.
+
+    >>> _ago(30), _ago(125), _ago(7_200), _ago(90_000)
+    ('just now', '2 minutes ago', '2 hours ago', '1 day ago')
+    """
+    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if (number := int(seconds // length)) >= 1:
+            return f"{number:,} {unit}{'' if number == 1 else 's'} ago"
+    return "just now"
 
 
 def _list_files(console: Console, rows: Sequence[FileRow]) -> int:
@@ -251,7 +280,8 @@ def evaluate(args: argparse.Namespace, console: Console, settings: Settings) -> 
     """`localsearch eval DIR`"""
     from localsearch.evaluation.beir import Dataset
     from localsearch.evaluation.run import evaluate as run_evaluation
-    from localsearch.evaluation.run import parse_modes, table
+    from localsearch.evaluation.run import parse_modes, score_runs
+    from localsearch.evaluation.trec import read_run, write_run
 
     if args.feedback:
         return _evaluate_feedback(args, console, settings)
@@ -259,18 +289,37 @@ def evaluate(args: argparse.Namespace, console: Console, settings: Settings) -> 
         raise UsageError("Nothing to judge by.", hint="Name a folder in BEIR layout, or use --feedback.")
     modes = parse_modes(args.modes)
     dataset = Dataset.load(args.folder, args.split)
+    if args.score_run:
+        return _told_scores(score_runs(dataset, read_run(Path(args.score_run))), console)
+    runs: dict[str, dict[str, Ranked]] = {f"localsearch-{mode}": {} for mode in modes}
     with tempfile.TemporaryDirectory(prefix="localsearch-eval-") as scratch:
         home = settings.home if args.home else Path(scratch)
         with Engine.open(settings=replace(settings, home=home)) as engine, console.progress() as report:
             fetch_model(engine, console)
-            outcome = run_evaluation(engine, dataset, modes, report=report)
+            outcome = run_evaluation(
+                engine,
+                dataset,
+                modes,
+                keep=lambda mode, query, ranked: runs[f"localsearch-{mode}"].update({query: ranked}),
+                report=report,
+            )
+    if args.run:
+        write_run(Path(args.run), runs)
+    return _told_scores(outcome, console)
+
+
+def _told_scores(outcome: EvalReport, console: Console) -> int:
+    """Print the measures."""
+    from localsearch.evaluation.run import table
+
     if console.json:
         console.result(outcome.to_json())
-    else:
-        console.table(table(outcome))
-        console.say(
-            f"{outcome.documents:,} documents, {outcome.queries:,} queries, indexed in {outcome.index_s:.1f} s"
-        )
+        return 0
+    console.table(table(outcome))
+    for note in outcome.notes:
+        console.say(note)
+    indexed = f", indexed in {outcome.index_s:.1f} s" if outcome.index_s else ""
+    console.say(f"{outcome.documents:,} documents, {outcome.queries:,} queries{indexed}")
     return 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
@@ -20,6 +20,7 @@ from rich.text import Text
 
 from localsearch.checked import printable, printable_json
 from localsearch.errors import LocalSearchError
+from localsearch.settings import Links
 from localsearch.types import Answer, Hit, Progress, Report
 
 _STAGES = {
@@ -38,8 +39,9 @@ _PIPED = 10_000
 class Console:
     """Where output goes and how much of it: `json` prints one object and nothing else on stdout."""
 
-    def __init__(self, *, json: bool = False, verbosity: int = 0) -> None:
+    def __init__(self, *, json: bool = False, verbosity: int = 0, links: Links = "file") -> None:
         self.json = json
+        self.links = links
         self.verbosity = verbosity
         width = None if sys.stdout.isatty() else _PIPED
         for stream in (sys.stdout, sys.stderr):
@@ -53,7 +55,19 @@ class Console:
     def result(self, value: Any) -> None:
         """Print a result as JSON."""
         text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+        self._json(text)
+
+    def lines(self, values: Iterable[Any]) -> None:
+        """Print each value as one line of JSON."""
+        for value in values:
+            self._json(msgspec.json.encode(value).decode())
+
+    def _json(self, text: str) -> None:
         sys.stdout.write(printable_json(text, getattr(sys.stdout, "encoding", None) or "utf-8") + "\n")
+
+    def write(self, text: str) -> None:
+        """Print text as it is, but for control characters."""
+        sys.stdout.write(printable(text))
 
     def say(self, message: str) -> None:
         """A message for people, not shown with -q."""
@@ -90,14 +104,15 @@ class Console:
         for note in answer.notes:
             self.say(note)
         for number, hit in enumerate(answer.results, 1):
-            self.out.print(_headline(number, hit))
+            self.out.print(_headline(number, hit, self.links))
             self.out.print(Text("   ").append_text(_marked(hit)))
         if answer.corrections:
             self.say("Did you mean: " + ", ".join(answer.corrections))
         if answer.semantic_coverage < 1 and answer.version:
             self.say(f"{answer.semantic_coverage:.0%} of chunks can be found by meaning so far.")
         cached = ", cached" if answer.cached else ""
-        self.say(f"{len(answer.results)} of {answer.total} in {answer.took_ms:.0f} ms{cached}")
+        about = "about " if answer.total_is_estimate else ""
+        self.say(f"{len(answer.results)} of {about}{answer.total:,} in {answer.took_ms:.0f} ms{cached}")
 
     def explanation(self, answer: Answer) -> None:
         """How the ranking came about."""
@@ -130,19 +145,33 @@ def where(hit: Hit) -> str:
     return f"{path}:{place['line']}" if "line" in place else path + row
 
 
-def _flat(text: str) -> str:
+def flat(text: str) -> str:
     """A title or a name on one line."""
     return " ".join(printable(text).split())
 
 
-def _headline(number: int, hit: Hit) -> Text:
+def link_of(hit: Hit, links: Links) -> str:
+    """The address that a terminal opens for a hit, with its line where that kind of terminal takes one.
+
+    >>> link_of(Hit("a", 1.0, "", {}, "", "/n/a b.md", "", (), {"line": 7}), "vscode")
+    'vscode://file/n/a%20b.md:7'
+    """
+    if not hit.path or links == "none":
+        return ""
+    path, line = quote(hit.path), hit.location.get("line")
+    if links == "vscode":
+        return f"vscode://file{path}:{line or 1}"
+    return f"file://{path}#{line}" if links == "kitty" and line else f"file://{path}"
+
+
+def _headline(number: int, hit: Hit, links: Links) -> Text:
     score = f"  {hit.score:.3f}" if hit.score else ""
-    link = f"link file://{quote(hit.path)}" if hit.path else ""
+    link = f"link {address}" if (address := link_of(hit, links)) else ""
     return Text.assemble(
         (f"{number}. ", "dim"),
-        (_flat(hit.title or hit.id), "bold"),
+        (flat(hit.title or hit.id), "bold"),
         "  ",
-        (_flat(where(hit)), f"cyan {link}"),
+        (flat(where(hit)), f"cyan {link}"),
         (score, "dim"),
     )
 

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from localsearch.cli import shell
 from localsearch.cli.console import Console
 from localsearch.cli.interrupt import INTERRUPTED
 from localsearch.cli.parser import build_parser
@@ -17,11 +18,12 @@ from localsearch.settings import Settings, load
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    args = build_parser().parse_args(argv)
+    args = build_parser(shell.called_as()).parse_args(argv)
     os.umask(0o077)  # whatever is written is this user's alone
     console = Console(json=bool(args.json), verbosity=-1 if args.quiet else args.verbose or 0)
     try:
         settings = load(args.home, offline=args.offline or None)
+        console.links = settings.terminal.links
         for note in settings.notes:
             console.say(note)
         return run(args, console, settings)
@@ -69,12 +71,15 @@ def command() -> int:
 
 def run(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     """Dispatch to the command's function."""
-    from localsearch.cli import bundle, commands, models, upkeep
+    from localsearch.cli import bundle, commands, models, reading, upkeep
 
     table = {
         "index": commands.index,
-        "search": commands.search,
+        "search": reading.search,
+        "get": reading.get,
+        "multi-get": reading.multi_get,
         "serve": commands.serve,
+        "mcp": commands.mcp,
         "status": commands.status,
         "why": commands.why,
         "eval": commands.evaluate,
@@ -92,5 +97,7 @@ def run(args: argparse.Namespace, console: Console, settings: Settings) -> int:
         "purge": upkeep.purge,
         "keys": upkeep.keys,
         "bundle": bundle.bundle,
+        "completion": shell.completion,
+        "man": shell.man,
     }
     return table[args.command](args, console, settings)

@@ -9,14 +9,17 @@ from typing import Any
 from localsearch.release import __version__
 
 Sub = Any
+FORMATS = ("text", "json", "jsonl", "csv", "md", "paths")
+SHELLS = ("bash", "zsh", "fish")
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+def build_parser(prog: str = "localsearch") -> argparse.ArgumentParser:
+    """The whole command line, under either of its names."""
     parser = argparse.ArgumentParser(
-        prog="localsearch",
+        prog=prog,
         description="Search your own files by words and by meaning, entirely on this machine.",
-        epilog="Exit codes: 0 done, 1 failed, 2 bad usage, 3 the index is held by another process.",
+        epilog="Exit codes: 0 done, 1 failed, 2 bad usage, 3 the index is held by another process,"
+        " 4 no hits and --fail-empty was given.",
     )
     parser.add_argument("--version", action="version", version=f"localsearch {__version__}")
     _globals(parser, None)
@@ -24,7 +27,10 @@ def build_parser() -> argparse.ArgumentParser:
     for add in (
         _index,
         _search,
+        _get,
+        _multi_get,
         _serve,
+        _mcp,
         _watch,
         _status,
         _why,
@@ -36,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
         _bundle,
         _keys,
         _feedback,
+        _shell,
     ):
         add(commands)
     return parser
@@ -80,6 +87,9 @@ def _positive(name: str, low: int, high: int) -> Callable[[str], int]:
     return convert
 
 
+CHARACTERS = _positive("characters", 1, 10**9)
+
+
 def _index(commands: Sub) -> None:
     parser = command(
         commands, "index", "read files and folders and make them searchable; run again to update"
@@ -99,7 +109,9 @@ def _index(commands: Sub) -> None:
 
 def _search(commands: Sub) -> None:
     parser = command(commands, "search", "search, best first")
-    parser.add_argument("query", nargs="*", metavar="QUERY")
+    parser.add_argument(
+        "query", nargs="*", metavar="QUERY", help="words or a question; - reads it from standard input"
+    )
     parser.add_argument("--like", metavar="ID", help="documents like this one; an id or a file")
     parser.add_argument("-n", "--limit", type=_positive("limit", 1, 1000), default=5, metavar="N")
     parser.add_argument("--offset", type=_positive("offset", 0, 100_000), default=0, metavar="N")
@@ -122,6 +134,46 @@ def _search(commands: Sub) -> None:
         "--time-zone", default="", metavar="NAME", help="whose days dates are, such as Europe/Berlin"
     )
     parser.add_argument("--no-cache", dest="cache", action="store_false", help="compute everything anew")
+    _format(parser)
+    parser.add_argument(
+        "--open", type=_positive("hit", 1, 1000), metavar="N", help="open the file of the Nth hit"
+    )
+    parser.add_argument("--fail-empty", action="store_true", help="exit with 4 when nothing is found")
+
+
+def _format(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--format", choices=FORMATS, metavar="FORM", help="text, json (as --json), jsonl, csv, md or paths"
+    )
+
+
+def _get(commands: Sub) -> None:
+    parser = command(commands, "get", "print a document, or lines, pages or a stretch of it")
+    parser.add_argument("name", metavar="NAME", help="an id, a path, or a path below an indexed folder")
+    parser.add_argument("--collection", metavar="NAME")
+    parser.add_argument("--lines", metavar="A-B", help="such as 10-20, 7, or 10- to the end")
+    parser.add_argument("--pages", metavar="A-B", help="such as 3 or 3-5")
+    parser.add_argument("--at", type=_positive("offset", 0, 10**9), metavar="N", help="around this character")
+    parser.add_argument(
+        "--chars",
+        type=CHARACTERS,
+        default=4000,
+        metavar="N",
+        help="how many around it",
+    )
+    parser.add_argument("--max-chars", type=CHARACTERS, metavar="N", help="never more than this")
+    _format(parser)
+
+
+def _multi_get(commands: Sub) -> None:
+    parser = command(commands, "multi-get", "print several documents within a budget of characters")
+    parser.add_argument(
+        "names", nargs="+", metavar="NAME", help="ids, paths, folders, or patterns as 'reports/*.md'"
+    )
+    parser.add_argument("--collection", metavar="NAME")
+    parser.add_argument("--each", type=CHARACTERS, metavar="N", help="characters of each at most")
+    parser.add_argument("--budget", type=CHARACTERS, metavar="N", help="characters of all at most")
+    _format(parser)
 
 
 def _serve(commands: Sub) -> None:
@@ -130,6 +182,30 @@ def _serve(commands: Sub) -> None:
     parser.add_argument("--host", metavar="H", help="default 127.0.0.1")
     parser.add_argument("--port", type=_positive("port", 0, 65535), metavar="P", help="default 8765")
     parser.add_argument("--watch", action="store_true", help="keep the index current as files change")
+
+
+def _mcp(commands: Sub) -> None:
+    parser = command(commands, "mcp", "serve the Model Context Protocol on standard input and output")
+    _within(parser, "clients see")
+
+
+def _within(parser: argparse.ArgumentParser, who: str) -> None:
+    parser.add_argument(
+        "--collection",
+        dest="collections",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help=f"{who} this collection only; may be given several times",
+    )
+    parser.add_argument(
+        "--path",
+        dest="paths",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help=f"{who} files at or below this path only; may be given several times",
+    )
 
 
 def _status(commands: Sub) -> None:
@@ -165,6 +241,14 @@ def _eval(commands: Sub) -> None:
     parser.add_argument("folder", nargs="?", metavar="DIR")
     parser.add_argument("--split", default="test", metavar="NAME")
     parser.add_argument("--modes", default="lexical,semantic,hybrid", metavar="LIST", help="also: rerank")
+    parser.add_argument(
+        "--run",
+        metavar="FILE",
+        help="also write the rankings as a TREC run file, one tag for each mode",
+    )
+    parser.add_argument(
+        "--score-run", metavar="FILE", help="measure the rankings of a TREC run file instead, by its tags"
+    )
     parser.add_argument(
         "--feedback", action="store_true", help="judge by your own feedback on your own index instead"
     )
@@ -263,8 +347,15 @@ def _keys(commands: Sub) -> None:
     creating = command(actions, "create", "make a key; it is shown once")
     creating.add_argument("name", metavar="NAME")
     creating.add_argument("--scope", choices=["read", "write", "admin"], default="read")
+    _within(creating, "it sees")
     command(actions, "list", "every key, without its secret")
     command(actions, "revoke", "make a key useless").add_argument("id", metavar="ID")
+
+
+def _shell(commands: Sub) -> None:
+    completing = command(commands, "completion", "print what makes a shell complete these commands")
+    completing.add_argument("shell", choices=SHELLS, metavar="SHELL", help="bash, zsh or fish")
+    command(commands, "man", "print the manual page, for `man -l -`")
 
 
 def _feedback(commands: Sub) -> None:

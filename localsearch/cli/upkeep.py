@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from localsearch.checked import printable
+from localsearch.cli.commands import scope_of
 from localsearch.cli.console import Console
 from localsearch.cli.remote import Remote
 from localsearch.engine import Engine
 from localsearch.errors import LockedError
 from localsearch.settings import Settings
 from localsearch.upkeep.backup import restore as restore_backup
-from localsearch.upkeep.doctor import examine
+from localsearch.upkeep.doctor import Finding, examine
 from localsearch.upkeep.purge import Purged
 
 _MOST_LINES = 50
@@ -141,6 +142,7 @@ def doctor(args: argparse.Namespace, console: Console, settings: Settings) -> in
     if console.json:
         console.result({"ok": not bad, "findings": findings})
         return 1 if bad else 0
+    console.out.print(_summary(findings), markup=False)
     for finding in findings:
         console.out.print(
             printable(f"{_MARKS[finding.level]} {finding.what}: {finding.message}"), markup=False
@@ -148,6 +150,15 @@ def doctor(args: argparse.Namespace, console: Console, settings: Settings) -> in
         if finding.remedy:
             console.out.print(printable(f"       {finding.remedy}"), markup=False)
     return 1 if bad else 0
+
+
+def _summary(findings: Sequence[Finding]) -> str:
+    """What was found in one sentence."""
+    bad = sum(finding.level == "bad" for finding in findings)
+    notes = sum(finding.level == "note" for finding in findings)
+    first = "All is well" if not bad else f"{bad} {'thing is' if bad == 1 else 'things are'} wrong"
+    more = f", {notes} worth knowing" if notes else ""
+    return f"{first}: {len(findings)} things were looked at{more}."
 
 
 def keys(args: argparse.Namespace, console: Console, settings: Settings) -> int:
@@ -158,8 +169,9 @@ def keys(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     store = Keys(ServiceDatabase(settings.home))
     result: object
     if args.action == "create":
-        key, secret = store.create(args.name, args.scope)
-        result = {"id": key.id, "name": key.name, "scope": key.scope, "key": secret}
+        within = scope_of(args.collections, args.paths)
+        key, secret = store.create(args.name, args.scope, within)
+        result = {"id": key.id, "name": key.name, "scope": key.scope, "within": within, "key": secret}
         if not console.json:
             console.out.print(secret, markup=False)
         console.say(f"Key {key.id} for {key.name}, scope {key.scope}. It is shown this once.")

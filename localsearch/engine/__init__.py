@@ -4,5 +4,6 @@ The command line, the server and programs hold an `Engine`; nothing below this f
 """
 
 from localsearch.engine.engine import Engine, Status
+from localsearch.engine.parts import part_of
 
-__all__ = ["Engine", "Status"]
+__all__ = ["Engine", "Status", "part_of"]

@@ -18,9 +18,11 @@ from localsearch.derived import Derived, Semantic
 from localsearch.derived.calibrate import calibrate_if_due
 from localsearch.derived.embedder import Embedder, merge_if_needed
 from localsearch.derived.usage import Meter, Usage
+from localsearch.engine.audit import AuditLog
 from localsearch.engine.encoders import Encoders, TextKind
 from localsearch.engine.follower import Follower
 from localsearch.engine.opening import Opener
+from localsearch.engine.reader import WHOLE, Reader
 from localsearch.errors import (
     LocalSearchError,
     NotFoundError,
@@ -37,7 +39,19 @@ from localsearch.scan import ScanRules, display, path_of, raw_of
 from localsearch.search import Searcher, SearchOptions, SearchQuery
 from localsearch.settings import Settings, load
 from localsearch.store import Corpus, Database, DocumentRow, Embeddings, Feedback, FileRow, Ledger, rehash
-from localsearch.types import Answer, Cancelled, Record, Report, Vectors, never, no_report
+from localsearch.types import (
+    Answer,
+    Cancelled,
+    Document,
+    Documents,
+    Part,
+    Record,
+    Report,
+    Scope,
+    Vectors,
+    never,
+    no_report,
+)
 from localsearch.upkeep.backup import BackupReport, backup, clear_restored
 from localsearch.upkeep.check import CheckReport, check, repair
 from localsearch.upkeep.exchange import Imported, export, import_file
@@ -159,6 +173,8 @@ class Engine:
             opener.reranker(self.corpus),
             days.zone(self.settings.time_zone),
         )
+        self.audit = AuditLog(self.settings.home, wanted=self.settings.audit)
+        self.reader = Reader(self.corpus, self.ledger)
         self.indexer = Indexer(self.db, self.derived, self.settings)
         self.follower = Follower(self.derived, opener) if self.read_only else None
         self.versions = Versions(
@@ -470,10 +486,11 @@ class Engine:
         return purge(self.derived, targets, self.forget_queries, report, collection, below=below)
 
     def forget_queries(self) -> None:
-        """Clear every cache and the log of queries."""
+        """Clear every cache, the log of queries, and what the audit log tells of documents."""
         self.answers.clear()
         self.query_vectors.clear()
         self.query_log.clear()
+        self.audit.forget()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -517,13 +534,41 @@ class Engine:
         return embedded.vectors
 
     def get(self, id: str, *, collection: str = "default") -> dict[str, Any]:
-        """One document with its text. Raises NotFoundError."""
+        """One document with its text. Raises NotFoundError. `read` takes names, parts and what may be seen."""
         row = self.corpus.find(collection, id)
         if row is None:
-            raise NotFoundError(
-                f"There is no document {id!r} in {collection}.", hint="Ids are as search gives them."
-            )
+            raise _no_document(id, collection)
         return {**_public(row), "text": self.corpus.text(row.id)}
+
+    def read(
+        self,
+        name: str,
+        part: Part = WHOLE,
+        *,
+        collection: str | None = None,
+        within: Scope | None = None,
+    ) -> Document:
+        """Read a document, or a part of it, by its id, its path, or its path below an indexed folder.
+
+        `collection` None looks in all. Raises NotFoundError where there is none within the scope, ConflictError for
+        a name that several have, PartError for a part that the document has not.
+        """
+        return self.reader.read(name, part, collection=collection, within=within)
+
+    def read_many(
+        self,
+        names: Sequence[str],
+        *,
+        collection: str | None = None,
+        within: Scope | None = None,
+        each: int | None = None,
+        budget: int | None = None,
+    ) -> Documents:
+        """Read documents by ids, paths, or patterns such as `reports/*.md`, within a budget of characters.
+
+        At most `each` characters of each, `budget` of all; what has no room is named, and so is what is not there.
+        """
+        return self.reader.read_many(names, collection=collection, within=within, each=each, budget=budget)
 
     def status(self) -> Status:
         """Counts, coverage and size."""
@@ -565,12 +610,12 @@ class Engine:
             f"{absolute} {what}.", hint="Index it, or a folder that holds it: localsearch index PATH"
         )
 
-    def suggest(self, prefix: str, limit: int = 8) -> list[str]:
-        """Completions of the last word of what was typed, from the corpus's own words."""
+    def suggest(self, prefix: str, limit: int = 8, *, within: Scope | None = None) -> list[str]:
+        """Completions of the last word of what was typed, from the corpus's own words that may be seen."""
         self._check_open()
         if not isinstance(prefix, str):
             raise UsageError(f"{prefix!r} is no text.", hint="Give the beginning of a word.")
-        return self.searcher.suggest(clean(prefix), limit)
+        return self.searcher.suggest(clean(prefix), limit, within)
 
 
 def _no_document(id: str, collection: str) -> NotFoundError:

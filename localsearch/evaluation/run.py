@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -15,6 +15,7 @@ import numpy as np
 from localsearch.errors import CancelledError, UsageError
 from localsearch.evaluation.beir import Dataset
 from localsearch.evaluation.metrics import Grades, Percentiles, mrr, ndcg, recall
+from localsearch.evaluation.trec import Ranked
 from localsearch.types import Answer, Cancelled, Mode, Progress, Record, Report, never, no_report
 
 EvalMode = Literal["lexical", "semantic", "hybrid", "rerank"]
@@ -24,7 +25,13 @@ COLLECTION = "default"
 DEPTH = 100
 PAGE = 10
 BATCH = 500
+Keep = Callable[[EvalMode, str, Ranked], None]
+"""Told mode, query and ranking."""
 STOPPED = "Run it again; nothing is kept of a partial run."
+
+
+def keep_nothing(mode: EvalMode, query: str, ranked: Ranked) -> None:
+    """Keep no rankings."""
 
 
 class Searchable(Protocol):
@@ -43,19 +50,19 @@ class Searchable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ModeScores:
-    """Means over all queries, and what one uncached query for 100 documents took, in milliseconds."""
+    """Means over all queries, and what one uncached page took, in milliseconds; None for a run made elsewhere."""
 
     ndcg_10: float
     recall_100: float
     mrr_10: float
-    latency_ms: Percentiles
+    latency_ms: Percentiles | None
 
     def to_json(self) -> dict[str, Any]:
         return {
             "ndcg@10": round(self.ndcg_10, 5),
             "recall@100": round(self.recall_100, 5),
             "mrr@10": round(self.mrr_10, 5),
-            "latency_ms": self.latency_ms.to_json(),
+            "latency_ms": self.latency_ms.to_json() if self.latency_ms else None,
         }
 
 
@@ -102,14 +109,20 @@ def evaluate(
     dataset: Dataset,
     modes: Sequence[EvalMode] = DEFAULT_MODES,
     *,
+    keep: Keep = keep_nothing,
     report: Report = no_report,
     cancelled: Cancelled = never,
 ) -> EvalReport:
-    """Index the collection into `default`, embed all of it, and run every judged query in every mode."""
+    """Index the collection into `default`, embed all of it, and run every judged query in every mode.
+
+    `keep` is told every ranking.
+    """
     started = time.perf_counter()
     documents = fill(engine, dataset, report=report, cancelled=cancelled)
     index_s = time.perf_counter() - started
-    scores = score(engine, dataset.queries, dataset.judgements, modes, report=report, cancelled=cancelled)
+    scores = score(
+        engine, dataset.queries, dataset.judgements, modes, keep=keep, report=report, cancelled=cancelled
+    )
     counts = (documents, len(dataset.queries))
     return EvalReport(dataset.name, dataset.split, *counts, index_s, scores, dataset.notes)
 
@@ -143,6 +156,7 @@ def score(
     *,
     collection: str = COLLECTION,
     plain: bool = True,
+    keep: Keep = keep_nothing,
     report: Report = no_report,
     cancelled: Cancelled = never,
 ) -> dict[str, ModeScores]:
@@ -156,11 +170,13 @@ def score(
     found: dict[str, ModeScores] = {}
     for mode in modes:
         _timed(engine, next(iter(queries.values())), mode, collection, plain)
-        runs: dict[str, tuple[list[str], float]] = {}
+        runs: dict[str, tuple[Sequence[str], float | None]] = {}
         for query, text in queries.items():
             if cancelled():
                 raise CancelledError("evaluation stopped", hint=STOPPED)
-            runs[query] = _timed(engine, text, mode, collection, plain)
+            ranked, took_ms = _timed(engine, text, mode, collection, plain)
+            keep(mode, query, ranked)
+            runs[query] = [document for document, _ in ranked], took_ms
             report(Progress("query", len(found) * len(queries) + len(runs), total, "queries", mode))
         found[mode] = _means(runs, judgements)
     return found
@@ -168,7 +184,7 @@ def score(
 
 def _timed(
     engine: Searchable, text: str, mode: EvalMode, collection: str, plain: bool
-) -> tuple[list[str], float]:
+) -> tuple[Ranked, float]:
     """The ranking to the depth that recall looks to, and the milliseconds that one page of it takes."""
     leg: Mode = "hybrid" if mode == "rerank" else mode
     search = partial(
@@ -183,16 +199,34 @@ def _timed(
     started = time.perf_counter()
     search(limit=PAGE)
     took_ms = (time.perf_counter() - started) * 1e3
-    return [hit.id for hit in search(limit=DEPTH).results], took_ms
+    return [(hit.id, hit.score) for hit in search(limit=DEPTH).results], took_ms
 
 
-def _means(runs: Mapping[str, tuple[Sequence[str], float]], judgements: Mapping[str, Grades]) -> ModeScores:
+def score_runs(dataset: Dataset, runs: Mapping[str, Mapping[str, Sequence[str]]]) -> EvalReport:
+    """Measure rankings that were made elsewhere, by tag; a judged query that a run lacks counts as found nothing."""
+    scores = {
+        tag: _means({query: (run.get(query, ()), None) for query in dataset.queries}, dataset.judgements)
+        for tag, run in runs.items()
+    }
+    lacking = [
+        f"{tag} has no ranking for {missing:,} of the queries"
+        for tag, run in runs.items()
+        if (missing := len(dataset.queries.keys() - run.keys()))
+    ]
+    counts = (dataset.documents, len(dataset.queries))
+    return EvalReport(dataset.name, dataset.split, *counts, 0.0, scores, (*dataset.notes, *lacking))
+
+
+def _means(
+    runs: Mapping[str, tuple[Sequence[str], float | None]], judgements: Mapping[str, Grades]
+) -> ModeScores:
     values = [
         (ndcg(ranked, judgements[query]), recall(ranked, judgements[query]), mrr(ranked, judgements[query]))
         for query, (ranked, _) in runs.items()
     ]
     means = np.mean(values, axis=0)
-    latency = Percentiles.of([took for _, took in runs.values()])
+    times = [took for _, took in runs.values() if took is not None]
+    latency = Percentiles.of(times) if times else None
     return ModeScores(float(means[0]), float(means[1]), float(means[2]), latency)
 
 
@@ -204,5 +238,8 @@ def table(report: EvalReport) -> list[list[str]]:
 
 def _row(mode: str, scores: ModeScores) -> list[str]:
     quality = (scores.ndcg_10, scores.recall_100, scores.mrr_10)
+    shown = [mode, *(f"{value:.4f}" for value in quality)]
+    if scores.latency_ms is None:
+        return [*shown, "–", "–", "–"]
     latency = (scores.latency_ms.p50, scores.latency_ms.p95, scores.latency_ms.p99)
-    return [mode, *(f"{value:.4f}" for value in quality), *(f"{value:.1f}" for value in latency)]
+    return [*shown, *(f"{value:.1f}" for value in latency)]

@@ -1,8 +1,9 @@
 """The filter language: text or JSON -> one Filter -> SQL."""
 
+from localsearch.filters.fields import path_filter
 from localsearch.filters.jsonform import from_json
 from localsearch.filters.query import ParsedQuery, is_typed, parse_filter, parse_query
-from localsearch.filters.sql import field_sql, path_sql, to_sql
+from localsearch.filters.sql import dated_sql, field_sql, path_sql, to_sql
 from localsearch.filters.tree import (
     And,
     Equals,
@@ -36,6 +37,7 @@ __all__ = [
     "Range",
     "all_of",
     "asks_text",
+    "dated_sql",
     "any_of",
     "field_names",
     "field_sql",
@@ -46,6 +48,7 @@ __all__ = [
     "negate",
     "parse_filter",
     "parse_query",
+    "path_filter",
     "path_sql",
     "spelled_out",
     "to_sql",

@@ -13,10 +13,10 @@ from typing import Literal, cast
 
 from localsearch import days
 from localsearch.errors import FilterError
-from localsearch.filters.tree import MAX_LENGTH, And, Equals, Filter, Match, Op, Range, any_of
+from localsearch.filters.tree import MAX_LENGTH, And, Equals, Filter, Match, Op, Or, Range, any_of
 from localsearch.numbers import read_number
 
-Kind = Literal["text", "contains", "tags", "path", "number", "date", "plain"]
+Kind = Literal["text", "contains", "tags", "path", "name", "number", "date", "plain"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,13 @@ class Field:
     keys: tuple[str, ...]
 
 
+MAIL = ("eml", "emlx", "mbox", "msg", "pst")
+"""Types of documents that are messages: their date is that on which they were sent, not that of the file."""
+OWN_DATE = (
+    f"(CASE WHEN d.type IN ({', '.join(map(repr, MAIL))}) THEN COALESCE(d.created, d.modified)"
+    " ELSE COALESCE(d.modified, d.created) END)"
+)
+"""SQL over `documents AS d`: when a document is from, which `after:` and `before:` compare."""
 FIELDS: dict[str, Field] = {
     "type": Field("text", "d.type", ("type",)),
     "language": Field("text", "d.language", ("language", "lang")),
@@ -41,18 +48,58 @@ FIELDS: dict[str, Field] = {
     "title": Field("contains", "d.title", ("title",)),
     "tags": Field("tags", "d.tags", ("tags", "tag")),
     "path": Field("path", "d.path", ()),
+    "name": Field("name", "d.path", ("name",)),
+    "ext": Field("name", "d.path", ("ext",)),
     "size": Field("number", "d.size", ("size",)),
     "year": Field("number", "", ("year",)),
-    "date": Field("date", "COALESCE(d.modified, d.created)", ("date",)),
+    "date": Field("date", OWN_DATE, ("date",)),
     "created": Field("date", "d.created", ("created",)),
     "modified": Field("date", "d.modified", ("modified",)),
     "indexed": Field("date", "d.indexed", ()),
 }
+SPOKEN = {
+    "archive": "zip tar 7z rar gzip",
+    "calendar": "calendar",
+    "contact": "contacts",
+    "doc": "doc docx odt rtf",
+    "ebook": "epub mobi zim",
+    "book": "epub mobi zim",
+    "email": "eml emlx mbox msg pst",
+    "mail": "eml emlx mbox msg pst",
+    "excel": "xlsx xls ods csv tsv",
+    "spreadsheet": "xlsx xls ods csv tsv",
+    "sheet": "xlsx xls ods csv tsv",
+    "htm": "html",
+    "web": "html",
+    "jpg": "image",
+    "photo": "image",
+    "picture": "image",
+    "md": "markdown",
+    "powerpoint": "pptx ppt odp",
+    "presentation": "pptx ppt odp",
+    "slides": "pptx ppt odp",
+    "audio": "media",
+    "music": "media",
+    "video": "media",
+    "txt": "text",
+    "tex": "tex",
+    "latex": "tex",
+    "word": "docx doc odt rtf",
+}
+"""Types as people say them, with the type words that they mean. Any other word is a type, or the ending of a name."""
 ALIASES = {"lang": "language", "tag": "tags"}
 PLAIN = Field("plain", "", ())
 BOUNDS: dict[str, Op] = {"after": ">=", "before": "<"}
 """Words that are a field and a comparison at once, on the document's date."""
 
+ENDINGS = frozenset([
+    "py", "js", "ts", "jsx", "tsx", "c", "h", "cc", "cpp", "hpp", "cs", "java", "kt", "scala", "go", "rs",
+    "swift", "rb", "php", "pl", "lua", "r", "jl", "hs", "ml", "ex", "clj", "dart", "sh", "bash", "zsh", "ps1",
+    "bat", "sql", "css", "scss", "vue", "yaml", "yml", "toml", "ini", "cfg", "conf", "proto", "tf", "diff",
+    "patch", "log", "png", "jpeg", "gif", "webp", "tiff", "heic", "bmp", "svg", "mp3", "mp4", "m4a", "mov",
+    "flac", "ogg", "wav", "ics", "vcf", "ipynb",
+])  # fmt: skip
+"""Words behind `type:` that are no types but endings of names."""
 _UNITS = {"": 1, "b": 1}
 for _power, _letter in enumerate("kmgt", start=1):
     _UNITS |= {
@@ -88,11 +135,26 @@ def match(name: str, values: Sequence[str]) -> Filter:
         check_text(name, value)
     if field.kind == "path":
         return Match(name, tuple(dict.fromkeys(path_pattern(value) for value in values)))
+    if name == "type":
+        return _of_type(values)
     if field.kind == "number":
         return Equals(name, tuple(dict.fromkeys(number(name, value) for value in values)))
     if field.kind == "date":
         return cast(Filter, any_of(_within(name, value) for value in values))
     return Match(name, tuple(dict.fromkeys(values)))
+
+
+def _of_type(values: Sequence[str]) -> Filter:
+    """Documents of these types: words as people say them stand for several, and `py` for what ends so."""
+    types = [word for value in values for word in (value, *SPOKEN.get(value.lower(), "").split())]
+    endings = [value for value in values if value.lower() in ENDINGS]
+    asked: Filter = Match("type", tuple(dict.fromkeys(types)))
+    return Or((asked, Match("ext", tuple(dict.fromkeys(endings))))) if endings else asked
+
+
+def path_filter(pattern: str) -> Filter:
+    """The filter for `path:pattern`. FilterError for one without a name."""
+    return match("path", [pattern])
 
 
 def compare(name: str, op: Op, text: str, *, quoted: bool = False) -> Filter:

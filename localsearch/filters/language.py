@@ -45,7 +45,7 @@ def clause(name: str, raw: str) -> tuple[Filter, bool]:
     if rest == "*":
         return Exists(name), False
     kind = describe(name).kind
-    if kind not in ("path", "tags", "text", "contains") and (span := _RANGE.fullmatch(rest)):
+    if kind not in ("path", "name", "tags", "text", "contains") and (span := _RANGE.fullmatch(rest)):
         low, high = compare(name, ">=", span["low"]), compare(name, "<=", span["high"])
         return And((low, high)), True
     return match(name, [text for text, _ in _items(name, rest)]), True

@@ -44,6 +44,8 @@ _OPERATORS = ("AND", "OR", "NOT", "NEAR")
 _SIGNS_AROUND = ".,;:!\"'()[]{}<>"
 _PATTERN = re.compile(r"[\w*?.'’-]+")
 _WITHIN = re.compile(r"\*|(?<=\w)\?+(?=[\w*])")
+_ASKS = re.compile(r"[\"():*~]|\?(?=[\w*])|(?<!\S)[+-]|\b(?:AND|OR|NOT|NEAR)\b")
+"""What no query of plain words has: most are known by this one look."""
 _TWO = re.compile(r"[^*?]{2}")
 _SHARE = 6
 """In a longer text than people type, the words for each operator up to which it is a query rather than prose."""
@@ -87,6 +89,9 @@ def parse_query(
     `stands` says whether a word stands with its minus in the texts, given the word before it: then it is no exclusion.
     """
     text = cleaned(text)
+    if not _ASKS.search(text):
+        words = " ".join(text.split())
+        return ParsedQuery(words, text=words)
     found = list(tokens(text))
     joined = any(token.kind in _OPERATORS or (token.kind == "(" and token.sign) for token in found)
     notes = []

@@ -30,6 +30,8 @@ from localsearch.filters.tree import (
 from localsearch.numbers import is_number, read_number
 
 Clause: TypeAlias = tuple[str, list[Any]]
+Seen: TypeAlias = Callable[[str], Clause]
+"""The condition under which the path in a column may be seen: any other is as if it were not there."""
 
 _NUMERIC = "e.type IN ('integer', 'real')"
 _DAY = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
@@ -47,18 +49,20 @@ _METADATA = "CASE WHEN json_valid(d.metadata) THEN d.metadata END"
 _MEMBERS = f"json_each({_METADATA}, ?) AS e"
 
 
-def to_sql(tree: Filter | None) -> Clause:
+def to_sql(tree: Filter | None, seen: Seen | None = None) -> Clause:
     """The clause, to stand after WHERE, and its parameters in order. No filter is `1`."""
     if tree is None:
         return "1", []
     if isinstance(tree, And | Or):
-        return _join([to_sql(part) for part in tree.parts], " AND " if isinstance(tree, And) else " OR ")
+        return _join(
+            [to_sql(part, seen) for part in tree.parts], " AND " if isinstance(tree, And) else " OR "
+        )
     if isinstance(tree, Not):
-        clause, params = to_sql(tree.part)
+        clause, params = to_sql(tree.part, seen)
         return f"NOT {clause}", params
     if isinstance(tree, Holds):
         raise TypeError("SQL does not know what a text holds: ask the word index")
-    return _leaf(tree)
+    return _leaf(tree, seen)
 
 
 def field_sql(name: str) -> Clause:
@@ -78,14 +82,28 @@ def field_sql(name: str) -> Clause:
     )
 
 
-def _leaf(leaf: Match | Equals | Range | Exists) -> Clause:
+def dated_sql() -> Clause:
+    """Three columns by which a document's year is told as `year:` compares it: the year that its metadata names, the
+    seconds since 1970 of its own date, and whether that was written without a time zone."""
+    year = f"CASE WHEN instr(d.metadata, ?) THEN (SELECT e.atom FROM {_MEMBERS} WHERE {_NUMERIC} LIMIT 1) END"
+    seconds, params = field_sql("date")
+    written = f"(SELECT NOT {_HAS_ZONE} FROM {_MEMBERS} WHERE {_IS_DATE} LIMIT 1)"
+    floating = f"CASE WHEN instr(d.metadata, ?) THEN IFNULL({written}, 0) ELSE 0 END"
+    names = ('"year"', _json_path(("year",))), ('"date"', _json_path(("date",)))
+    return f"{year}, {seconds}, {floating}", [*names[0], *params, *names[1]]
+
+
+def _leaf(leaf: Match | Equals | Range | Exists, seen: Seen | None) -> Clause:
     field = describe(leaf.field)
     if isinstance(leaf, Exists):
         return _exists(leaf.field, field)
     if isinstance(leaf, Range):
         return _range(leaf, field)
     if field.kind == "path":
-        return _join([_under(str(value)) for value in leaf.values], " OR ")
+        return _join([_under(str(value), seen) for value in leaf.values], " OR ")
+    if field.kind == "name" and isinstance(leaf, Match):
+        named = [_named(leaf.field, str(value), seen) for value in leaf.values]
+        return _join([*named, _in_metadata(leaf.field, _loose(leaf.values, False))], " OR ")
     if field.kind in ("number", "date"):
         return _number_is(leaf, field)
     return _text_is(leaf, field)
@@ -309,15 +327,43 @@ def path_sql(tree: Filter | None, column: str) -> Clause | None:
     return None
 
 
-def _under(pattern: str) -> Clause:
+def _under(pattern: str, seen: Seen | None) -> Clause:
     """Documents with a path in this folder or of this name; copies of one file are one document with many paths."""
-    own, params = _path_is(pattern, "d.path")
-    other, more = _path_is(pattern, "f.path")
+    own, params = _seen_path_is(pattern, "d.path", seen)
+    other, more = _seen_path_is(pattern, "f.path", seen)
     copies = (
         "SELECT 1 FROM files AS f WHERE f.content_hash = d.content_hash AND f.collection = d.collection AND "
         + other
     )
     return f"({own} OR EXISTS ({copies}))", [*params, *more]
+
+
+def _named(field: str, text: str, seen: Seen | None) -> Clause:
+    """Documents whose file, or a copy of it, or member of a container, has a name with this text or ending."""
+    end = text.lower().lstrip(".") if field == "ext" else text.lower()
+    body = "".join(_LIKE.get(character, character) for character in end)
+    like = f"%.{body}" if field == "ext" else f"%{body}%"
+    own, params = _seen_name_is("d.path", like, seen)
+    other, more = _seen_name_is("f.path", like, seen)
+    member, last = _seen_name_is("d.member", like, None)
+    copies = (
+        "SELECT 1 FROM files AS f WHERE f.content_hash = d.content_hash AND f.collection = d.collection AND "
+        + other
+    )
+    file = f"(d.member = '' AND ({own} OR EXISTS ({copies})))"
+    return f"({file} OR {member})", [*params, *more, *last]
+
+
+def _seen_name_is(column: str, like: str, seen: Seen | None) -> Clause:
+    """Whether what follows the last slash is like this; a path out of sight has no name."""
+    name = f"substr({column}, length(rtrim({column}, replace({column}, '/', ''))) + 1)"
+    clauses: list[Clause] = [(f"IFNULL(lower({name}) LIKE ? ESCAPE '\\', 0)", [like])]
+    return _join([*clauses, *([seen(column)] if seen else [])], " AND ")
+
+
+def _seen_path_is(pattern: str, column: str, seen: Seen | None) -> Clause:
+    clauses = [_path_is(pattern, column), *([seen(column)] if seen else [])]
+    return _join(clauses, " AND ")
 
 
 def _path_is(pattern: str, column: str) -> Clause:

@@ -35,6 +35,12 @@ GRAMMAR = (
     Row("colo?r", "? within a word stands for exactly one letter; at its end it is a question mark."),
     Row("kind:manual", "A field of the document. Any field of the metadata may be named."),
     Row("kind:manual,letter", "One of several values; the same field twice means the same."),
+    Row(
+        "type:email",
+        "Types as people say them: email, word, excel, slides, ebook, image, md, txt, py; or as a hit shows.",
+    ),
+    Row("ext:sh", "Files whose name ends so."),
+    Row("name:freezer", "Files with this in their name; also a field of that name."),
     Row("-kind:manual", "Not with this value."),
     Row("author:*", "Has the field."),
     Row("rank:>2", "Compares; also >=, <, <= and rank:2..4. size takes kb, mb, gb."),

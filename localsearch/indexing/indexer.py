@@ -42,7 +42,7 @@ from localsearch.scan import (
 )
 from localsearch.secrets import HEAD
 from localsearch.settings import Settings
-from localsearch.store import Database, DocumentRow, FileRow, Ledger, NewDocument
+from localsearch.store import Database, DocumentRow, FileRow, Ledger, NewDocument, key_of
 from localsearch.store.ledger import REREAD
 from localsearch.text import detect
 from localsearch.types import Cancelled, Extract, Progress, Record, Report, never, no_report
@@ -624,7 +624,7 @@ class Indexer:
         """Store what a file holds; returns what its documents' notes tell."""
         notes: list[str] = []
         for extract in extracts:
-            key = found.path + (f"!/{extract.member}" if extract.member else "")
+            key = key_of(found.path, extract.member)
             with days.in_zone(days.zone(self.settings.time_zone)):
                 document = from_extract(extract, key, self.settings.chunk)
             document = replace(
@@ -723,7 +723,7 @@ class Indexer:
                     again = replace(holders[0], size=REREAD)
                     self.ledger.put(again)
                     run.reread.append(again)
-                key = path + (f"!/{document.member}" if document.member else "")
+                key = key_of(path, document.member)
                 self.embeddings.expect(self.corpus.rename(document.id, key, path))
 
 

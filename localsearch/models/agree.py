@@ -65,7 +65,7 @@ def check_tokenizer(bert: BertWeights, card: Card, tokenizer: Tokenizer) -> None
             raise unusable(f"the tokenizer makes {made:,} characters or tokens of {len(probe):,} characters")
         pairs = tokenizer.pairs(probe, [_ASCII]) if card.kind == "reranker" else []
         _check_ids(rows, [ids, *(pair for pair, _ in pairs)])
-        if pairs and max(pairs[0][1], default=0) >= segments:
+        if pairs and 1 < segments <= max(pairs[0][1], default=0):  # the graph reads none where there is one
             raise unusable(f"the tokenizer tells of a segment that the weights lack; they have {segments}")
 
 

@@ -52,6 +52,12 @@ class Calibration:
         scaled = (np.nan_to_num(cosines, nan=self.floor) - self.floor) / max(self.ceiling - self.floor, 1e-3)
         return np.asarray(scaled, np.float32)
 
+    @property
+    def near(self) -> float:
+        """The cosine from which a chunk matches by its meaning alone, without a word of the query: there the odds turn
+        that it is about the query at all (`evidence` is 0)."""
+        return self.floor - INTERCEPT / NEARNESS_COEFFICIENT * max(self.ceiling - self.floor, 1e-3)
+
     def is_outdated(self, vectors: int, seq: int, documents: int) -> bool:
         """Whether the corpus doubled or halved since, or as many documents changed as it has."""
         return not self.vectors / 2 < vectors < self.vectors * 2 or seq - self.seq > documents

@@ -10,13 +10,12 @@ import numpy as np
 from localsearch.derived import Derived, Mask
 from localsearch.filters import And, Filter, Holds, Not, Or, all_of, asks_text, leaves
 from localsearch.lexical import Phrase, analyze_phrase
+from localsearch.search.visible import MOST_LISTED, Visible
 from localsearch.text import Analyzer, dashed
 from localsearch.types import Ids
 
 MOST_WORDS = 2_000
 """Words that a pattern stands for which are looked up: more are told."""
-MOST_LISTED = 300_000
-"""Chunks that are listed for the conditions of one query, a microsecond each: what needs more is searched as words."""
 _POSITIONS = 3
 """What a chunk costs whose positions are compared, to one that is only listed."""
 _ALONE = 3
@@ -28,7 +27,8 @@ _NONE = np.empty(0, np.int64)
 
 @dataclass(slots=True)
 class Conditions:
-    """The text conditions of one query, looked up. `select` lists what a filter on fields alone matches.
+    """The text conditions of one query, looked up. `select` lists what a filter on fields alone matches;
+    `visible` is which words whoever asks may know of.
 
     `phrases` are what each leaf looks for (None: no word in it), `patterns` the words that each pattern stands for.
     """
@@ -36,6 +36,7 @@ class Conditions:
     derived: Derived
     analyzer: Analyzer
     select: Callable[[Filter], Ids]
+    visible: Visible
     notes: list[str] = field(default_factory=list)
     phrases: dict[Holds, tuple[Phrase, ...]] = field(default_factory=dict)
     patterns: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -99,28 +100,22 @@ class Conditions:
         self._minuses += 1
         if self._minuses > MOST_MINUSES or not lexical.knows(form):
             return False
-        with_minus = lexical.count_with(Phrase(plain=(form,)))
-        if (alone := self._analyzed(word)) is None:
+        dash, alone, most = Phrase(plain=(form,)), self._analyzed(word), MOST_LISTED // MOST_MINUSES
+        if alone is None or (self.visible.limited and lexical.count_with(alone) > most):
             return False
-        if 2 * with_minus >= lexical.count_with(alone):
+        with_minus = self.visible.count_with(dash)
+        if not with_minus:
+            return False
+        if 2 * with_minus >= self.visible.count_with(alone):
             return True
         pair = self._analyzed(f"{before} {word}") if before else None
-        if pair is None or max(with_minus, lexical.count_with(pair)) > MOST_LISTED // MOST_MINUSES:
+        if pair is None or max(with_minus, lexical.count_with(pair)) > most:
             return False
-        both = np.intersect1d(lexical.chunks_with(pair), lexical.chunks_with(Phrase(plain=(form,))))
-        return len(both) > 0
+        return len(np.intersect1d(self.visible.chunks_with(pair), self.visible.chunks_with(dash))) > 0
 
     def _looked_for(self, leaf: Holds) -> tuple[Phrase, ...]:
         if leaf.kind == "pattern":
-            words, known = self.derived.lexical.words_like(leaf.text, MOST_WORDS)
-            self.patterns[leaf.text] = tuple(words)
-            if not known:
-                self.notes.append(f"No word here is like {leaf.text}.")
-            elif known > len(words):
-                self.notes.append(
-                    f"{leaf.text} stands for {known:,} words: the {len(words):,} commonest were looked for."
-                )
-            return (Phrase(words=tuple(words)),)
+            return (self._words_like(leaf.text),)
         texts = [leaf.text]
         if leaf.kind == "near":
             texts = [f"{leaf.text} {leaf.beside}", f"{leaf.beside} {leaf.text}"]
@@ -128,6 +123,23 @@ class Conditions:
         if not found:
             self.notes.append(f"{leaf.text} has no word in it and was ignored.")
         return found
+
+    def _words_like(self, pattern: str) -> Phrase:
+        """One of the words that a pattern stands for."""
+        words, known = self.derived.lexical.words_like(pattern, MOST_WORDS)
+        if self.visible.limited:
+            cut, words = known > len(words), self.visible.known(words)
+            known = len(words)
+            if cut:
+                self.notes.append(f"{pattern} stands for many words: not all of them were looked for.")
+        self.patterns[pattern] = tuple(words)
+        if not known:
+            self.notes.append(f"No word here is like {pattern}.")
+        elif known > len(words):
+            self.notes.append(
+                f"{pattern} stands for {known:,} words: the {len(words):,} commonest were looked for."
+            )
+        return Phrase(words=tuple(words))
 
     def _analyzed(self, text: str, slop: int = 0) -> Phrase | None:
         lexical = self.derived.lexical

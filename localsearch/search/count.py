@@ -60,7 +60,7 @@ class Counter:
             return known
         chunks = self._passages(plan)
         few = chunks <= COUNTED
-        if few or query.facets or plan.narrowed:
+        if few or query.ends or plan.narrowed:
             return self._executor.start(self._counted, plan, few)
         if chunks <= SKETCHED and len(self.derived.catalog) >= LONG * len(self.derived.catalog.documents):
             return self._executor.start(self._sketched, plan)
@@ -68,20 +68,38 @@ class Counter:
         by_chance.set_result(Counted(None, self._by_chance(chunks), few))
         return by_chance
 
-    def matching(self, query: SearchQuery, found: RankedDocuments, counting: Future[Counted]) -> Matching:
+    def matching(
+        self, query: SearchQuery, plan: Plan, found: RankedDocuments, counting: Future[Counted]
+    ) -> Matching:
         """How many documents match, and, when facets are query for, which.
 
-        By words, a document matches that holds any of them; meaning adds those that were ranked. Where a relevance is
-        query for, those match that have it.
+        A document matches that holds a word of the query, or has a chunk whose meaning is near enough (`found.near`);
+        where nothing tells how near that is, all that was ranked. By meaning alone, words do not count. Where a
+        relevance is query for, those match that have it. A list that goes on beyond what matches counts as shown.
         """
         if query.min_relevance and found.judged:
             documents = np.sort(found.ids)
             return Matching(len(documents), documents if query.facets else None, found.more, few=True)
         counted = counting.result()
+        near = found.ids if found.near is None else found.near
+        shown = 0 if query.ends else min(len(found.ids), query.offset + query.limit)
         if counted.documents is None:
-            return Matching(max(len(found.ids), counted.total), None, estimated=True)
-        documents = np.union1d(counted.documents, found.ids)
-        return Matching(len(documents), documents if query.facets else None, few=counted.few)
+            return Matching(max(len(near), counted.total, shown), None, estimated=True)
+        words = counted.documents if self.by_words(query, plan) else near
+        documents = np.union1d(words, near)
+        total = max(len(documents), shown)
+        return Matching(total, documents if query.facets else None, few=counted.few)
+
+    def listed(self, query: SearchQuery, plan: Plan, counting: Future[Counted]) -> Ids | None:
+        """The documents that match by their words, where the ranking is to end with what matches."""
+        if not query.ends:
+            return None
+        return counting.result().documents if self.by_words(query, plan) else np.empty(0, np.int64)
+
+    @staticmethod
+    def by_words(query: SearchQuery, plan: Plan) -> bool:
+        """Whether words, or a condition on texts or fields, tell what matches."""
+        return query.mode != "semantic" or plan.strict or plan.lists
 
     def _counted(self, plan: Plan, few: bool) -> Counted:
         documents = self._documents(plan)

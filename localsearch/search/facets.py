@@ -19,7 +19,7 @@ TOP = 12
 def facets(rows: Iterable[FacetRow]) -> dict[str, Mapping[str, int]]:
     """Count each facet's values. A folder counts what is in it and below it, as a filter on its path does.
 
-    >>> facets([FacetRow("pdf", ("/a/b/c.pdf",), "de", "[]", 0.0)])["year"]
+    >>> facets([FacetRow("pdf", ("/a/b/c.pdf",), "de", "[]", None, 0.0, 0)])["year"]
     {'1970': 1}
     """
     rows = list(rows)
@@ -30,10 +30,19 @@ def facets(rows: Iterable[FacetRow]) -> dict[str, Mapping[str, int]]:
             counters["language"][row.language] += 1
         if row.tags != "[]":
             counters["tag"].update(_tags(row.tags))
-        if (modified := moment(row.modified)) is not None:
-            counters["year"][str(days.shown(modified).year)] += 1
+        if year := _year(row):
+            counters["year"][year] += 1
     counters["folder"] = _folders(row.paths for row in rows if row.paths)
     return {name: _top(counter) for name, counter in counters.items()}
+
+
+def _year(row: FacetRow) -> str:
+    """The year by which a filter `year:` finds the document; "" for none."""
+    if row.year is not None:
+        return f"{row.year:g}" if abs(row.year) < 1e6 else str(row.year)
+    if (date := moment(row.date)) is None:
+        return ""
+    return str((date if row.floating else days.shown(date)).year)
 
 
 def _tags(stored: str) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -12,11 +12,12 @@ import msgspec
 from localsearch import days
 from localsearch.checked import moment
 from localsearch.filters import path_sql
+from localsearch.filters.fields import MAIL
 from localsearch.search.plan import Plan
 from localsearch.search.rank import Ranked
+from localsearch.search.readable import readable
 from localsearch.search.snippets import Excerpt, snippet, snippet_terms, snippet_words
-from localsearch.store import ChunkRow, Corpus, DocumentRow
-from localsearch.store.documents import file_name
+from localsearch.store import ChunkRow, Corpus, DocumentRow, at_path, file_name, paths_seen
 from localsearch.text import Analyzer
 from localsearch.types import Hit, Place
 
@@ -36,11 +37,10 @@ class Presenter:
 
     def hits(self, plan: Plan, page: list[Ranked], with_scores: bool, notes: list[str]) -> tuple[Hit, ...]:
         """The hits of a page. One that cannot be shown is left out, and told in `notes`."""
-        documents = self.corpus.documents(ranked.document_id for ranked in page)
+        documents = self._seen(self.corpus.documents(ranked.document_id for ranked in page), plan)
         chunks = self.corpus.chunk_rows(ranked.chunk_id for ranked in page)
-        matched = path_sql(plan.filter, "f.path")
-        paths = self.corpus.paths_where(documents, *matched) if matched else {}
-        copies = self.corpus.other_paths(documents)
+        paths = self._asked_for(documents, plan)
+        copies = self.corpus.other_paths(documents, plan.within)
         terms = snippet_terms(
             [words for term in plan.words.terms for words in (term.forms, term.stems, *term.apart)]
         )
@@ -56,7 +56,7 @@ class Presenter:
             elif copies.get(document.id):
                 document = self._named_copy(document, copies[document.id], terms | plain.keys())
             try:
-                alike = dict.fromkeys(plan.patterns & self.analyzer.words(chunk.text), NO_FORMS)
+                alike = dict.fromkeys(self._alike(plan, chunk), NO_FORMS)
                 cut = snippet(
                     chunk.text, terms, self.analyzer, language=document.language, plain=plain | alike
                 )
@@ -68,6 +68,27 @@ class Presenter:
             notes.append(f"{lost} of the hits cannot be shown; `localsearch check` tells what is damaged.")
         return tuple(hits)
 
+    def _seen(self, documents: Mapping[int, DocumentRow], plan: Plan) -> Mapping[int, DocumentRow]:
+        """The documents by paths that may be seen: copies of a file are one document."""
+        if (seen := paths_seen(plan.within)) is None:
+            return documents
+        paths = self.corpus.paths_where(documents, *seen("f.path"))
+        return {id: at_path(document, paths.get(id)) for id, document in documents.items()}
+
+    def _asked_for(self, documents: Iterable[int], plan: Plan) -> Mapping[int, str]:
+        """The paths that a filter on paths means."""
+        if (matched := path_sql(plan.filter, "f.path")) is None:
+            return {}
+        clause, values = matched
+        if (seen := paths_seen(plan.within)) is not None:
+            within, more = seen("f.path")
+            clause, values = f"{clause} AND {within}", [*values, *more]
+        return self.corpus.paths_where(documents, clause, values)
+
+    def _alike(self, plan: Plan, chunk: ChunkRow) -> Set[str]:
+        """The words of a chunk that wild cards stand for; a text is taken apart for them alone."""
+        return plan.patterns & self.analyzer.words(chunk.text) if plan.patterns else frozenset()
+
     def _named_copy(self, document: DocumentRow, others: Sequence[str], wanted: Set[str]) -> DocumentRow:
         """The document as the copy of its file whose name holds most of what was asked for."""
 
@@ -78,16 +99,14 @@ class Presenter:
 
         own = document.path or ""
         path = max((own, *others), key=held)
-        title = document.title
-        if path != own and title == file_name(own, document.member):
-            title = file_name(path, document.member)
-        return replace(document, path=path, title=title)
+        return replace(at_path(document, path), key=document.key)
 
 
 def _hit(ranked: Ranked, document: DocumentRow, chunk: ChunkRow, cut: Excerpt, with_scores: bool) -> Hit:
     place = {name: value for name, value in msgspec.to_builtins(_place(chunk, cut)).items() if value}
     if document.member:
         place["member"] = document.member
+    shown, marks = readable(cut.text, cut.highlights, document.type)
     return Hit(
         id=document.key,
         score=round(ranked.score, 6),
@@ -95,8 +114,8 @@ def _hit(ranked: Ranked, document: DocumentRow, chunk: ChunkRow, cut: Excerpt, w
         metadata=metadata_of(document),
         title=document.title,
         path=document.path,
-        snippet=f"{NAME_ALONE}{document.left_out}" if document.left_out else cut.text,
-        highlights=cut.highlights,
+        snippet=f"{NAME_ALONE}{document.left_out}" if document.left_out else shown,
+        highlights=marks,
         location={**place, "start": chunk.start, "end": chunk.stop},
         scores={"lexical": ranked.lexical, "semantic": ranked.semantic} if with_scores else None,
         collection=document.collection,
@@ -121,6 +140,7 @@ def metadata_of(document: DocumentRow) -> dict[str, Any]:
         "size": document.size,
         "created": _iso(document.created),
         "modified": _iso(document.modified),
+        "date": _iso(document.created) if document.type in MAIL else None,
         "tags": list(document.tags),
         "left_out": document.left_out,
     }

@@ -10,7 +10,7 @@ import numpy as np
 
 from localsearch.caches import MemoryCache, short_key
 from localsearch.derived import Derived, Mask
-from localsearch.errors import NotFoundError, QueryError
+from localsearch.errors import ModelError, NotFoundError, QueryError
 from localsearch.filters import (
     Exists,
     Filter,
@@ -32,9 +32,10 @@ from localsearch.search.conditions import Conditions
 from localsearch.search.context import QueryContext
 from localsearch.search.more_like_this import telling_terms
 from localsearch.search.query import SearchQuery
-from localsearch.store import Corpus, DocumentRow
-from localsearch.text import Analyzer
-from localsearch.types import Ids
+from localsearch.search.visible import Visible
+from localsearch.store import Corpus, DocumentRow, paths_seen, scope_sql
+from localsearch.text import Analyzer, normalize
+from localsearch.types import Ids, Scope
 
 DEFAULT = "default"
 SPELLED, LONGEST_WORD = 16, 32
@@ -44,6 +45,8 @@ MAX_QUERY = 10_000
 TYPED = 32
 """Words up to which a query without operators has quotes, colons and signs of its own; in a longer one they came with
 the text."""
+SHORTEST_START, COMPLETIONS = 3, 8
+"""Letters from which the last word may be the beginning of others, and how many of these are looked for."""
 FILTERS_MB = 16
 """Memory for what filters matched."""
 
@@ -55,6 +58,7 @@ class Plan:
     `like` is the document that others should be like. `narrowed` is whether a filter, a phrase or a likeness chose the
     documents; what is only excluded leaves nearly all. `strict` is whether the texts of the documents were asked to
     hold something: then all of `documents` match and no others. `patterns` are words that a `*` or `?` stood for.
+    `within` is what may be seen.
     """
 
     parsed: ParsedQuery
@@ -67,6 +71,7 @@ class Plan:
     narrowed: bool = False
     strict: bool = False
     patterns: frozenset[str] = frozenset()
+    within: Scope | None = None
 
     @property
     def lists(self) -> bool:
@@ -77,12 +82,17 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Fields:
-    """The names of metadata that some document has."""
+    """The names of metadata that some document has, of those that may be seen."""
 
     corpus: Corpus
+    within: Scope | None
 
     def __contains__(self, name: object) -> bool:
-        return self.corpus.any(*to_sql(Exists(str(name))))
+        clause, values = to_sql(Exists(str(name)))
+        if self.within:
+            seen, more = scope_sql(self.within)
+            clause, values = f"{clause} AND {seen}", [*values, *more]
+        return self.corpus.any(clause, values)
 
 
 class Planner:
@@ -102,7 +112,12 @@ class Planner:
             )
         if len(query.query) > MAX_QUERY:
             context.notes.append(f"Only the first {MAX_QUERY:,} characters of the query were used.")
-        looked_up = Conditions(self.derived, self.analyzer, lambda tree: self._selected(*to_sql(tree)))
+        looked_up = Conditions(
+            self.derived,
+            self.analyzer,
+            lambda tree: self._selected(*to_sql(tree, paths_seen(query.within))),
+            self.visible(query.within),
+        )
         parsed = self._affordable(self._parse(query, looked_up), looked_up)
         context.notes.extend(parsed.notes)
         words = self._words(parsed, looked_up)
@@ -110,18 +125,21 @@ class Planner:
         if words.cut:
             context.notes.append(f"Only the first {MOST_TERMS} different words of the query were used.")
         chosen = _all_filters(query, parsed)
-        documents = self._allowed(query.collection, chosen, looked_up)
-        wanted = any(wanted for _, wanted in leaves(chosen)) or query.collection is not None
+        documents = self._allowed(query, chosen, looked_up)
+        wanted = (
+            any(wanted for _, wanted in leaves(chosen)) or query.collection is not None or bool(query.within)
+        )
         if query.like:
-            return self._more_like(
-                self._liked(query.like, query.collection), parsed, chosen, words, documents
-            )
+            liked = self._liked(query.like, query)
+            return replace(self._more_like(liked, parsed, chosen, words, documents), within=query.within)
         strict = bool(held(chosen))
         allowed = None if documents is None else self.derived.catalog.mask(documents)
         if strict and chosen is not None and documents is not None:
             allowed = looked_up.mask(chosen, documents)
+        words, unfinished = self._completed(query, parsed, words)
         text = " ".join(
-            likely[0] if (likely := looked_up.patterns.get(word)) else word for word in parsed.text.split(" ")
+            likely[0] if (likely := looked_up.patterns.get(word, unfinished.get(word))) else word
+            for word in parsed.text.split(" ")
         )
         return Plan(
             parsed,
@@ -133,7 +151,14 @@ class Planner:
             narrowed=documents is not None and wanted,
             strict=strict,
             patterns=frozenset(word for several in looked_up.patterns.values() for word in several),
+            within=query.within,
         )
+
+    def visible(self, within: Scope | None) -> Visible:
+        """The word index as far as it may be seen."""
+        if not within:
+            return Visible(self.derived.lexical)
+        return Visible(self.derived.lexical, self.derived.catalog.mask(self._selected(*scope_sql(within))))
 
     def _affordable(self, parsed: ParsedQuery, looked_up: Conditions) -> ParsedQuery:
         """The query, or its words alone where its conditions would take too long to look up."""
@@ -161,9 +186,30 @@ class Planner:
         pruned: LexicalQuery = lexical.pruned(words)
         return pruned
 
-    def _liked(self, key: str, collection: str | None) -> DocumentRow:
-        for name in [collection] if collection else self.corpus.collections():
-            if found := self.corpus.find(name, key):
+    def _completed(
+        self, query: SearchQuery, parsed: ParsedQuery, words: LexicalQuery
+    ) -> tuple[LexicalQuery, dict[str, list[str]]]:
+        """The words, where the last is none that occurs but words that begin so do: `firew` finds what `firewall` does.
+
+        Also those words, commonest first, by what was typed.
+        """
+        lexical, last = self.derived.lexical, parsed.words.rpartition(" ")[2]
+        if query.plain or len(last) < SHORTEST_START or not last.isalpha() or not words.terms:
+            return words, {}
+        term = words.terms[-1]
+        alone = analyze_query(last, self.analyzer, languages=lexical.languages, knows=lexical.knows).terms
+        if not parsed.text.endswith(last) or not alone or alone[-1].forms != term.forms or lexical.held(term):
+            return words, {}
+        if not (begun := self.visible(query.within).known(lexical.complete(last, COMPLETIONS))):
+            return words, {}
+        stems = tuple(dict.fromkeys(map(self.analyzer.stem, begun)))
+        whole = replace(term, stems=stems, plain=tuple(begun))
+        return replace(words, terms=(*words.terms[:-1], whole)), {last: begun}
+
+    def _liked(self, key: str, query: SearchQuery) -> DocumentRow:
+        for name in [query.collection] if query.collection else self.corpus.collections():
+            found = self.corpus.find(name, key) or self.corpus.copy_at(name, key)
+            if found and self.corpus.holds(query.within, found.id):
                 return found
         raise NotFoundError(f"There is no document {key!r} to be like.", hint="Ids are as search gives them.")
 
@@ -199,7 +245,7 @@ class Planner:
             asks = parse_query(text, {}).condition is not None
             note = f"A query of more than {TYPED} words is taken as text: its signs and quotation marks ask nothing."
             return ParsedQuery(text, text=text, notes=(note,) if asks else ())
-        return parse_query(text, _Fields(self.corpus), looked_up.stands)
+        return parse_query(text, _Fields(self.corpus, query.within), looked_up.stands)
 
     def _selected(self, clause: str, values: list[Any]) -> Ids:
         """What a filter matches: it costs a look at every document, and people keep a filter from query to query."""
@@ -213,14 +259,19 @@ class Planner:
             self._matches.put(key, documents)
         return documents
 
-    def _allowed(self, collection: str | None, chosen: Filter | None, looked_up: Conditions) -> Ids | None:
+    def _allowed(self, query: SearchQuery, chosen: Filter | None, looked_up: Conditions) -> Ids | None:
         """Which documents a condition leaves, ascending; None for all. NotFoundError for no such collection."""
+        collection = query.collection
         conditions: list[str] = []
         values: list[Any] = []
         if chosen is not None and not asks_text(chosen):
-            clause, values = to_sql(chosen)
+            clause, values = to_sql(chosen, paths_seen(query.within))
             conditions.append(clause)
-        if collection is not None and (known := self.corpus.collections()) != [collection]:
+        if query.within:
+            clause, visible = scope_sql(query.within)
+            conditions.append(clause)
+            values += visible
+        if collection is not None and (known := self.corpus.collections(query.within)) != [collection]:
             if collection not in known and collection != DEFAULT:
                 raise NotFoundError(
                     f"There is no collection {collection}.", hint=f"Known: {', '.join(known) or DEFAULT}."
@@ -233,22 +284,40 @@ class Planner:
             documents = holding if documents is None else np.intersect1d(documents, holding)
         return documents
 
-    def unknown_fields(self, chosen: Filter) -> Iterator[str]:
+    def unknown_fields(self, chosen: Filter, within: Scope | None) -> Iterator[str]:
         """A note for each field of a filter that no document has."""
         for name in sorted(field_names(chosen)):
-            if name not in _Fields(self.corpus):
+            if name not in _Fields(self.corpus, within):
                 yield f"No document has a field {name}."
 
     def corrections(self, plan: Plan) -> tuple[str, ...]:
-        """The query with each word that the corpus does not know replaced by the nearest one that it does."""
+        """The query with each word that the corpus does not know replaced by the nearest one that it does.
+
+        None for whoever may see a part of the index only: the word may be of another part.
+        """
+        if plan.within:
+            return ()
         lexical = self.derived.lexical
         if all(map(lexical.held, plan.words.terms)):
             return ()
         words = plan.parsed.words.split()
         if len(words) > SPELLED or len(max(words, key=len, default="")) > LONGEST_WORD:
             return ()
-        corrected = [lexical.correct(word.strip(".,;:!?")) or word for word in words]
+        corrected = [self._spelled(word.strip(".,;:!?")) or word for word in words]
         return (" ".join(corrected),) if corrected != words else ()
+
+    def _spelled(self, word: str) -> str | None:
+        """The word of the corpus that was probably meant; None for one that the model has whole: it is a word of the
+        language, whether or not it occurs here."""
+        semantic = self.derived.semantic
+        found: str | None = self.derived.lexical.correct(word)
+        if found is None or semantic is None:
+            return found
+        try:
+            whole = semantic.model.encoder().count_tokens([normalize(word)])[0] == 1
+        except ModelError:
+            return found
+        return None if whole else found
 
 
 def _all_filters(query: SearchQuery, parsed: ParsedQuery) -> Filter | None:

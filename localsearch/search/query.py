@@ -17,7 +17,7 @@ from localsearch import days
 from localsearch.caches import canonical, short_key
 from localsearch.checked import clean
 from localsearch.errors import QueryError
-from localsearch.types import Mode
+from localsearch.types import Mode, Scope
 
 
 class SearchOptions(TypedDict, total=False):
@@ -34,8 +34,10 @@ class SearchOptions(TypedDict, total=False):
     cache: bool
     facets: bool
     plain: bool
+    only_matching: bool
     min_relevance: float
     like: str | None
+    within: Scope | None
     time_zone: str
 
 
@@ -50,6 +52,7 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     "budget_ms": _MAYBE_NUMBER,
     "min_relevance": _NUMBER,
     "like": _MAYBE_TEXT,
+    "within": (Scope, NoneType),
     "time_zone": _TEXT,
 }
 _WORDS = {
@@ -58,6 +61,7 @@ _WORDS = {
     _WHOLE: "a whole number",
     _NUMBER: "a number",
     _MAYBE_NUMBER: "a number or None",
+    (Scope, NoneType): "a Scope or None",
 }
 
 
@@ -68,8 +72,11 @@ class SearchQuery:
     `limit` hits from `offset` on (both count documents); `mode` chooses the legs; `rerank` scores the best candidates
     again; `collection` None searches all; `filters` is an expression or JSON; `explain` adds how the order came about;
     `budget_ms` bounds the milliseconds it may take; `cache` False computes the answer anew; `facets` counts types,
-    folders, languages, tags and years; `plain` takes quotes, colons and minus signs as text; `min_relevance`, 0 to 1,
+    folders, languages, tags and years; `only_matching` ends the ranking with the documents that match, as `facets`
+    does too (`count` says which): without either the nearest others follow; `plain` takes quotes, colons and minus
+    signs as text; `min_relevance`, 0 to 1,
     leaves out what is known to be below; `like` is the id of a document that the hits should be like;
+    `within` is what whoever asks may see: the rest of the index takes no part;
     `time_zone`, such as Europe/Berlin, is whose days the dates of filters and of hits are, empty: as the settings say.
     """
 
@@ -85,8 +92,10 @@ class SearchQuery:
     cache: bool = True
     facets: bool = False
     plain: bool = False
+    only_matching: bool = False
     min_relevance: float = 0.0
     like: str | None = None
+    within: Scope | None = None
     time_zone: str = ""
 
     def __post_init__(self) -> None:
@@ -122,10 +131,20 @@ class SearchQuery:
         return msgspec.convert(stored, cls)
 
     @property
+    def ends(self) -> bool:
+        """Whether the ranking ends with the documents that match."""
+        return self.only_matching or self.facets
+
+    @property
     def canonical(self) -> Self:
         """The same question in one spelling: what makes no other answer is at its default."""
         return replace(
-            self, query=" ".join(self.query.split()), filters=self.filters or None, cache=True, budget_ms=None
+            self,
+            query=" ".join(self.query.split()),
+            filters=self.filters or None,
+            within=self.within or None,
+            cache=True,
+            budget_ms=None,
         )
 
     @property

@@ -16,6 +16,7 @@ from localsearch.caches import VectorCache
 from localsearch.derived import Derived, Semantic
 from localsearch.derived.embedder import Embedder
 from localsearch.errors import ModelError
+from localsearch.filters import field_sql
 from localsearch.ranking.constants import DEFAULT_PARAMETERS
 from localsearch.ranking.fusion import (
     Candidates,
@@ -27,6 +28,7 @@ from localsearch.ranking.fusion import (
 )
 from localsearch.search.context import QueryContext
 from localsearch.search.executor import SearchExecutor
+from localsearch.search.matching import either, exact_vectors, near_documents
 from localsearch.search.more_like_this import mean_vector, unit
 from localsearch.search.plan import Plan
 from localsearch.search.relevance import RelevanceEstimate, RelevanceEstimator, most_of
@@ -88,13 +90,15 @@ class Ranked:
 class RankedDocuments:
     """The documents asked for in order, and how the order came about; `ids` are all that were ranked, best first.
 
-    `judged` is whether their relevance is known, `more` whether documents beyond them may have as much as was asked
-    for, `out_of_domain` whether even the best are not about the query.
+    `near` are those that match by their meaning, None where nothing tells how near is near. `judged` is whether their
+    relevance is known, `more` whether documents beyond them may have as much as was asked for, `out_of_domain` whether
+    even the best are not about the query.
     """
 
     documents: list[Ranked]
     ids: Ids
     why: Mapping[str, Any]
+    near: Ids | None = None
     judged: bool = False
     more: bool = False
     out_of_domain: bool = False
@@ -123,8 +127,17 @@ class Ranker:
         self.relevance = RelevanceEstimator(derived)
         self._executor = executor
 
-    def rank(self, context: QueryContext, plan: Plan, semantic: Semantic | None) -> RankedDocuments:
-        """Documents in order, enough for the page asked for, without those below the relevance asked for."""
+    def rank(
+        self,
+        context: QueryContext,
+        plan: Plan,
+        semantic: Semantic | None,
+        by_words: Callable[[], Ids | None] = lambda: None,
+    ) -> RankedDocuments:
+        """Documents in order, enough for the page asked for, without those below the relevance asked for.
+
+        `by_words` gives the documents that match by their words, where the ranking is to end with what matches.
+        """
         query = context.query
         needed = query.offset + query.limit
         if plan.lists and plan.documents is not None:
@@ -133,30 +146,48 @@ class Ranker:
         ranked: list[Ranked] = []
         vector = self._start_encoding(context, plan, semantic)
         found = RankedDocuments([], np.empty(0, np.int64), {})
+        near: Ids | None = None
+        matching: Ids | None = None
         for depth in self._depths(semantic):
             gathered, full = self.gather(context, plan, semantic, vector, depth)
             scored = self._weighed(context, plan, semantic, gathered, depth)
             owners, first = self._best_chunks(scored, query.min_relevance)
+            if not found.why:
+                near = near_documents(
+                    self.derived,
+                    semantic,
+                    plan,
+                    gathered.query,
+                    count=self.settings.candidates,
+                    exact=query.ends,
+                )
+                judged = query.min_relevance and scored.estimate.known
+                matching = None if judged or plan.strict else either(by_words(), near)
             new = ~np.isin(owners, found.ids)
+            if matching is not None:
+                new &= np.isin(owners, matching)
             ranked += _rows(scored, owners[new], first[new], needed - len(ranked))
             estimate = scored.estimate
             more = full and estimate.beyond >= query.min_relevance
             why = found.why or {**scored.why, "best": estimate.why}
             ids = np.concatenate([found.ids, owners[new]])
-            found = RankedDocuments(ranked, ids, why, estimate.known, more, estimate.out_of_domain)
-            if len(ids) >= needed or not more:
+            found = RankedDocuments(ranked, ids, why, near, estimate.known, more, estimate.out_of_domain)
+            enough = needed if matching is None else min(needed, len(matching))
+            if len(ids) >= enough or not more:
                 break
-        return found if query.min_relevance or not plan.strict else self._completed(plan, found, needed)
-
-    def _completed(self, plan: Plan, found: RankedDocuments, needed: int) -> RankedDocuments:
-        """With the documents that meet the condition and that neither leg has found, as `type:pdf OR rose` may ask
-        for; and about the query is whatever meets its condition."""
+        if query.min_relevance or not plan.strict:
+            return found if matching is None else self._completed(matching, found, needed)
         if plan.documents is None:
             return found
-        rest = np.setdiff1d(plan.documents, found.ids)
+        return replace(self._completed(plan.documents, found, needed), out_of_domain=False)
+
+    def _completed(self, matching: Ids, found: RankedDocuments, needed: int) -> RankedDocuments:
+        """With the documents that match and that neither leg has found, as `type:pdf OR rose` may ask for."""
+        rest = np.setdiff1d(matching, found.ids)
         missing = max(0, needed - len(found.ids)) if len(rest) else 0
-        documents = found.documents + self._newest(rest, missing) if missing else found.documents
-        return replace(found, documents=documents, out_of_domain=False)
+        if not missing:
+            return found
+        return replace(found, documents=found.documents + self._newest(rest, missing))
 
     def _depths(self, semantic: Semantic | None) -> Iterator[int]:
         """How many candidates of each leg to look at, in turn."""
@@ -167,7 +198,7 @@ class Ranker:
         """What a filter alone asks for: all that it matches, what changed last first."""
         return [
             Ranked(document, chunk, 0.0, 0.0, None)
-            for document, chunk in self.corpus.newest(documents, count)
+            for document, chunk in self.corpus.newest(documents, count, *field_sql("date"))
         ]
 
     def _start_encoding(
@@ -214,7 +245,9 @@ class Ranker:
         query = self._finish_encoding(context, vector)
         if query is not None and semantic is not None:
             with context.stage("semantic"):
-                meaning = semantic.vectors.search(query, count, plan.allowed, self._exact(semantic))
+                meaning = semantic.vectors.search(
+                    query, count, plan.allowed, exact_vectors(self.derived, semantic)
+                )
         with context.stage("fuse"):
             gathered = self._scored_by_both(context, plan, semantic, query, words, meaning)
         return gathered, len(words.found) >= count or len(meaning) >= count
@@ -273,9 +306,6 @@ class Ranker:
                 f"Words only: no time to encode the query within {context.query.budget_ms:g} ms."
             )
         return None
-
-    def _exact(self, semantic: Semantic) -> Callable[[Ids], tuple[Ids, Vectors]]:
-        return lambda ids: self.derived.embeddings.vectors_of(semantic.version.id, ids)
 
     def _scored_by_both(
         self,

@@ -11,7 +11,7 @@ the ranking of an earlier one.
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
@@ -19,6 +19,7 @@ from localsearch import days
 from localsearch.caches import ResultCache, VectorCache
 from localsearch.derived import Derived, Semantic
 from localsearch.derived.embedder import Embedder
+from localsearch.filters import dated_sql
 from localsearch.platform.blas import small_products
 from localsearch.search.context import QueryContext
 from localsearch.search.count import Counter
@@ -32,7 +33,10 @@ from localsearch.search.relevance import NOTHING, UNJUDGED
 from localsearch.search.reranker import Reranker
 from localsearch.settings import SearchSettings
 from localsearch.text import Analyzer, normalize
-from localsearch.types import Answer
+from localsearch.types import Answer, Ids, Scope
+
+MOST_COMPLETED = 500
+"""Completions that are looked at for those that may be seen."""
 
 
 class Searcher:
@@ -108,20 +112,20 @@ class Searcher:
         with context.stage("parse"):
             plan = self.planner.plan(context)
         counting = self.counter.begin(query, plan)
-        found = self.ranker.rank(context, plan, semantic)
+        found = self.ranker.rank(context, plan, semantic, lambda: self.counter.listed(query, plan, counting))
         context.notes.extend(_notes(query, found))
         if not found.documents and plan.filter is not None:
-            context.notes.extend(self.planner.unknown_fields(plan.filter))
+            context.notes.extend(self.planner.unknown_fields(plan.filter, query.within))
         page = found.documents[query.offset : query.offset + query.limit]
         with context.stage("snippets"):
             hits = self.presenter.hits(plan, page, query.explain, context.notes)
         with context.stage("count"):
-            matching = self.counter.matching(query, found, counting)
+            matching = self.counter.matching(query, plan, found, counting)
         return Answer(
             query=query.query,
             total=matching.total,
             total_is_estimate=matching.estimated,
-            facets=None if matching.documents is None else facets(self.corpus.facet_rows(matching.documents)),
+            facets=self._facets(matching.documents, query.within),
             took_ms=context.took_ms(),
             mode=query.mode,
             version=semantic.version.name if semantic else None,
@@ -137,11 +141,15 @@ class Searcher:
             nothing_relevant=found.out_of_domain,
         )
 
-    def suggest(self, prefix: str, limit: int) -> list[str]:
-        """Completions of the last word typed."""
+    def _facets(self, documents: Ids | None, within: Scope | None) -> dict[str, Mapping[str, int]] | None:
+        return None if documents is None else facets(self.corpus.facet_rows(documents, *dated_sql(), within))
+
+    def suggest(self, prefix: str, limit: int, within: Scope | None = None) -> list[str]:
+        """Completions of the last word typed, from what may be seen."""
         before, _, last = prefix.rpartition(" ")
-        words = self.derived.lexical.complete(normalize(last), limit) if last else []
-        return [f"{before} {word}".strip() for word in words]
+        most = MOST_COMPLETED if within else limit
+        words = self.derived.lexical.complete(normalize(last), most) if last else []
+        return [f"{before} {word}".strip() for word in self.planner.visible(within).known(words)[:limit]]
 
     def close(self) -> None:
         """End the threads."""

@@ -20,6 +20,7 @@ from localsearch.errors import NotFoundError
 from localsearch.server import reference
 from localsearch.server.endpoint import Endpoint
 from localsearch.server.files import Pages
+from localsearch.server.mcp import ROUTE, McpEndpoint
 from localsearch.server.middleware import ServiceMiddleware
 from localsearch.server.openapi import document
 from localsearch.server.operations import Call, Handler, Method, Operation
@@ -60,6 +61,7 @@ register_url_convertor("number", Number())
 def create_app(engine: Engine, settings: Settings, *, watch: bool = False) -> Starlette:
     """The app over an open engine. Its lifespan starts and ends the background work; the engine stays the caller's."""
     service = Service(engine, settings, watch=watch)
+    mcp = McpEndpoint(service)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -67,11 +69,12 @@ def create_app(engine: Engine, settings: Settings, *, watch: bool = False) -> St
         try:
             yield
         finally:
+            await mcp.close()
             service.stop()
 
     operations = (*ALL, *_pages(settings))
     app = Starlette(
-        routes=list(_routes(operations, service)),
+        routes=[Route(ROUTE, mcp), *_routes(operations, service)],
         middleware=[Middleware(ServiceMiddleware, service=service)],
         lifespan=lifespan,
     )

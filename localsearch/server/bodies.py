@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -38,6 +38,13 @@ class ByteBudget:
     def held(self) -> int:
         """Bytes that are spoken for."""
         return self._most - self._free
+
+    def small_or_room(
+        self, declared: int | None, most: int, seconds: float
+    ) -> AbstractAsyncContextManager[None]:
+        """`room` for a body of at most `most` bytes; a small one needs none, and too large a one is not read."""
+        size = most if declared is None else declared
+        return nullcontext() if size <= SMALL or size > most else self.room(size, seconds)
 
     @asynccontextmanager
     async def room(self, size: int, seconds: float) -> AsyncIterator[None]:

@@ -48,7 +48,7 @@ class Connections:
         if descriptors != resource.RLIM_INFINITY:
             most = min(most, max(8, descriptors // 2))
         self._most, self._clock = most, clock
-        self._of: dict[Hashable, set[Connection]] = {}
+        self._of: dict[Hashable, dict[Connection, None]] = {}
         self._count = 0
 
     def __len__(self) -> int:
@@ -56,7 +56,7 @@ class Connections:
 
     def admit(self, connection: Connection) -> bool:
         """Take it in, at the cost of another if need be. False when it must go itself."""
-        self._of.setdefault(connection.owner, set()).add(connection)
+        self._of.setdefault(connection.owner, {})[connection] = None
         self._count += 1
         if self._count <= self._most:
             return True
@@ -70,23 +70,24 @@ class Connections:
 
     def remove(self, connection: Connection) -> None:
         """Forget it, if it is not forgotten already."""
-        group = self._of.get(connection.owner, set())
+        group = self._of.get(connection.owner, {})
         if connection in group:
-            group.remove(connection)
+            del group[connection]
             self._count -= 1
             if not group:
                 del self._of[connection.owner]
 
     def _victim(self, newcomer: Connection) -> Connection | None:
-        """One of the client with the most; of the newcomer's own only what is not under way."""
+        """One of the client with the most, of those of one moment the first; of the newcomer's own only what is not
+        under way."""
         own = self._of[newcomer.owner]
         group = max(self._of.values(), key=lambda one: (len(one), one is own))
         if group is not own:
             return min(group, key=lambda one: (one.doing(), one.since))
         late = self._clock() - PATIENCE_S
         ended = [
-            (doing, one.since, id(one), one)
-            for one in group
+            (doing, one.since, number, one)
+            for number, one in enumerate(group)
             if one is not newcomer
             and ((doing := one.doing()) <= Doing.RESTING or (doing <= Doing.TAKING and one.since < late))
         ]

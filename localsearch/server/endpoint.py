@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from localsearch.server import request_limits
-from localsearch.server.bodies import SMALL, decode_body, decode_query, read_body
+from localsearch.server.bodies import decode_body, decode_query, read_body
 from localsearch.server.encoding import encode
 from localsearch.server.guards import authorize, check_json
 from localsearch.server.headers import DATA_HEADERS
@@ -49,6 +49,7 @@ class Endpoint:
             operation.scope or (operation.strangers if stranger else None),
             required=self._service.keys_required,
             stranger=stranger,
+            limited=operation.limited,
         )
         if operation.stream:
             call = self._call(operation, scope, None, 0)
@@ -66,11 +67,9 @@ class Endpoint:
         if operation.body is None:
             return nullcontext()
         limits = self._service.settings.server.limits
-        most, declared = _most(operation, limits), scope["localsearch.length"]
-        size = most if declared is None else declared
-        if size <= SMALL or size > most:
-            return nullcontext()
-        return self._service.bodies.room(size, limits.body_s)
+        return self._service.bodies.small_or_room(
+            scope["localsearch.length"], _most(operation, limits), limits.body_s
+        )
 
     async def _made(
         self, operation: Operation[Service], scope: AsgiScope, receive: Receive

@@ -17,6 +17,7 @@ from localsearch.server.keys import Key, Scope
 from localsearch.server.problems import Headers, HttpError
 from localsearch.settings import ServerSettings
 
+ALLOWED_HEADERS = b"authorization, content-type, mcp-protocol-version, x-api-key, x-request-id"
 LINKED_PAGES = frozenset({"/", "/docs"})
 _KEY = "Send `Authorization: Bearer KEY`; `localsearch keys create NAME` makes one."
 _TOKEN = "Open the address with `?token=` that `serve` printed, or have your proxy send a key."
@@ -96,7 +97,7 @@ class Guards:
         return [
             *allowed,
             (b"access-control-allow-methods", b"GET, POST, DELETE"),
-            (b"access-control-allow-headers", b"authorization, content-type, x-api-key, x-request-id"),
+            (b"access-control-allow-headers", ALLOWED_HEADERS),
             (b"access-control-max-age", b"600"),
         ]
 
@@ -112,10 +113,13 @@ def _opens_page(scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> boo
     )
 
 
-def authorize(key: Key | None, scope: Scope | None, *, required: bool, stranger: bool) -> None:
+def authorize(
+    key: Key | None, scope: Scope | None, *, required: bool, stranger: bool, limited: bool = False
+) -> None:
     """Raise 401 without a key where one is needed, 403 with one that may not do this.
 
-    Keys are `required` of everybody, or of a `stranger` alone: another user of this machine.
+    Keys are `required` of everybody, or of a `stranger` alone: another user of this machine. `limited` says that what
+    is asked for keeps to what a key may see; nothing else may be asked with a key that sees a part of the index only.
     """
     if scope is None or (key is None and not required and not stranger):
         return
@@ -135,6 +139,13 @@ def authorize(key: Key | None, scope: Scope | None, *, required: bool, stranger:
             "scope",
             f"This needs a key with the scope {scope}; this one has {key.scope}.",
             hint=f"`localsearch keys create NAME --scope {scope}` makes one.",
+        )
+    if key.within and not limited:
+        raise HttpError(
+            403,
+            "limited_key",
+            "This key sees a part of the index only, and this route tells of the whole.",
+            hint="Search and read with it, or make a key without limits.",
         )
 
 

@@ -11,12 +11,16 @@ import hashlib
 import hmac
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
+
+import msgspec
 
 from localsearch.errors import NotFoundError, UsageError
 from localsearch.server.database import ServiceDatabase
+from localsearch.types import EVERYTHING
+from localsearch.types import Scope as Limits
 
 Scope = Literal["read", "write", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -28,13 +32,14 @@ _NOBODY = hashlib.sha256(b"").digest()
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key without its secret. `created` and `revoked` are seconds since 1970."""
+    """A key without its secret. `created` and `revoked` are seconds since 1970; `within` is what it may see."""
 
     id: str
     name: str
     scope: Scope
     created: float
     revoked: float | None = None
+    within: Limits = EVERYTHING
 
     def may(self, scope: Scope) -> bool:
         return SCOPES.index(self.scope) >= SCOPES.index(scope)
@@ -46,24 +51,31 @@ class Keys:
     def __init__(self, db: ServiceDatabase) -> None:
         self._db = db
 
-    def create(self, name: str, scope: Scope = "read") -> tuple[Key, str]:
-        """Make a key; the second value is the only time its text is ever seen."""
+    def create(self, name: str, scope: Scope = "read", within: Limits = EVERYTHING) -> tuple[Key, str]:
+        """Make a key; the second value is the only time its text is ever seen.
+
+        One that sees a part of the index only may only read.
+        """
+        if within and scope != "read":
+            raise UsageError(
+                f"A key with the scope {scope} sees the whole index.", hint="Limit a key that reads."
+            )
         if scope not in SCOPES:
             raise UsageError(f"There is no scope {scope!r}.", hint="Scopes are read, write and admin.")
         if not name.strip():
             raise UsageError("A key needs a name.", hint="Name it after the program that will use it.")
-        key = Key(secrets.token_hex(4), name.strip(), scope, time.time())
+        key = Key(secrets.token_hex(4), name.strip(), scope, time.time(), None, within)
         secret = secrets.token_urlsafe(32)
         self._db.write(
-            "INSERT INTO keys (id, name, hash, scope, created) VALUES (?, ?, ?, ?, ?)",
-            (key.id, key.name, _hash(secret), key.scope, key.created),
+            "INSERT INTO keys (id, name, hash, scope, created, within) VALUES (?, ?, ?, ?, ?, ?)",
+            (key.id, key.name, _hash(secret), key.scope, key.created, msgspec.json.encode(within).decode()),
         )
         return key, f"{KEY_PREFIX.decode()}{key.id}_{secret}"
 
     def list(self) -> tuple[Key, ...]:
         """All keys, the revoked ones too, oldest first."""
-        rows = self._db.query("SELECT id, name, scope, created, revoked FROM keys ORDER BY created")
-        return tuple(Key(*row) for row in rows)
+        rows = self._db.query("SELECT id, name, scope, created, revoked, within FROM keys ORDER BY created")
+        return tuple(_key(row) for row in rows)
 
     def revoke(self, id: str) -> None:
         """End a key's life at once, also in a server that is running. Raises NotFoundError."""
@@ -80,8 +92,10 @@ class Keys:
 
     def valid(self) -> Mapping[str, tuple[bytes, Key]]:
         """Hash and key by id, of all that are not revoked."""
-        rows = self._db.query("SELECT hash, id, name, scope, created FROM keys WHERE revoked IS NULL")
-        return {row[1]: (row[0], Key(*row[1:])) for row in rows}
+        rows = self._db.query(
+            "SELECT hash, id, name, scope, created, revoked, within FROM keys WHERE revoked IS NULL"
+        )
+        return {row[1]: (row[0], _key(row[1:])) for row in rows}
 
 
 class KeyRing:
@@ -118,6 +132,11 @@ class KeyRing:
 
     def _known(self, id: str) -> tuple[bytes, Key] | None:
         return (self._token_hash, self._token) if id == self._token.id else self._valid.get(id)
+
+
+def _key(row: Sequence[Any]) -> Key:
+    id, name, scope, created, revoked, within = row
+    return Key(id, name, scope, created, revoked, msgspec.json.decode(within, type=Limits))
 
 
 def _hash(secret: str) -> bytes:

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from localsearch.server.keys import Key, Scope
 from localsearch.server.responses import Receive, Send
+from localsearch.types import Scope as Limits
 
 S = TypeVar("S")
 """What handlers are given beside the call: the app's service."""
@@ -32,6 +33,11 @@ class Call:
     started: float = 0.0
     size: int = 0
 
+    @property
+    def within(self) -> Limits | None:
+        """What whoever asks may see; None for all."""
+        return self.key.within if self.key else None
+
 
 Handler = Callable[[S, Call], Any]
 FromMemory = Callable[[S, Call], bytes | None]
@@ -47,7 +53,8 @@ class Operation(Generic[S]):
     `stream` takes the place of `handler` for answers without an end. `query`, `body` and `answer` are the types of
     what comes and goes, `also` those of answers with another status. `queue` bounds how many run at once. A `large`
     body may have limits.documents_mb, and is decoded as `received` where its parts are checked one by one. Scope None
-    needs no key, except of another user of this machine, who needs one of the scope `strangers`.
+    needs no key, except of another user of this machine, who needs one of the scope `strangers`. `limited` ones keep
+    to what the key may see.
     """
 
     method: Method
@@ -66,6 +73,7 @@ class Operation(Generic[S]):
     from_memory: FromMemory[S] | None = None
     stream: Stream[S] | None = None
     large: bool = False
+    limited: bool = False
     received: type[Struct] | None = None
     tag: str = "search"
 

@@ -6,10 +6,11 @@ and by `upkeep.purge`.
 
 from localsearch.store.corpus import ChunkRow, Corpus, FacetRow
 from localsearch.store.database import Database
-from localsearch.store.documents import DocumentRow, NewDocument
+from localsearch.store.documents import DocumentRow, NewDocument, at_path, file_name, key_of
 from localsearch.store.embeddings import Embeddings, Version
 from localsearch.store.feedback import Feedback, Judgement
 from localsearch.store.ledger import FileRow, Ledger
+from localsearch.store.scope import path_scope_sql, paths_seen, scope_sql
 from localsearch.store.tokens import TokenBits
 
 __all__ = [
@@ -26,4 +27,10 @@ __all__ = [
     "ChunkRow",
     "TokenBits",
     "Version",
+    "at_path",
+    "file_name",
+    "key_of",
+    "path_scope_sql",
+    "paths_seen",
+    "scope_sql",
 ]

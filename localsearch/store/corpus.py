@@ -6,7 +6,7 @@ import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -25,7 +25,8 @@ from localsearch.store.documents import (
     words_about,
 )
 from localsearch.store.embedded_text import embedded_text, embedding_hash
-from localsearch.types import Chunk, Ids, IndexedChunk, Place
+from localsearch.store.scope import path_scope_sql, scope_sql
+from localsearch.types import Chunk, Ids, IndexedChunk, Place, Scope
 
 _MOST_COPIES = 1000
 """Copies of one file by whose names it is found."""
@@ -51,13 +52,16 @@ _PLACES = msgspec.json.Decoder(Place)
 
 
 class FacetRow(NamedTuple):
-    """The values of one document that facets count. `paths` are those of all its copies."""
+    """The values of one document that facets count. `paths` are those of all its copies, `year` is what its metadata
+    says, `date` seconds since 1970, `floating` whether they were written without a time zone."""
 
     type: str
     paths: tuple[str, ...]
     language: str
     tags: str
-    modified: float | None
+    year: int | float | None
+    date: float | None
+    floating: int
 
 
 class Corpus:
@@ -206,6 +210,17 @@ class Corpus:
         )
         return from_row(rows[0]) if rows else None
 
+    def copy_at(self, collection: str, key: str) -> DocumentRow | None:
+        """The document whose file has a copy with this path, or a member of it named after `!/`."""
+        path, _, member = key.partition("!/")
+        rows = self.db.query(
+            f"SELECT {', '.join('d.' + name for name in COLUMNS.split(', '))} FROM files AS f CROSS JOIN documents AS d"
+            " ON d.collection = f.collection AND d.content_hash = f.content_hash"
+            " WHERE f.collection = ? AND f.path = ? AND d.member = ? LIMIT 1",
+            (collection, path, member),
+        )
+        return from_row(rows[0]) if rows else None
+
     def by_content(self, collection: str, content_hash: bytes) -> list[DocumentRow]:
         """The documents made from a file with this content."""
         rows = self.db.query(
@@ -263,32 +278,55 @@ class Corpus:
         """How many documents are files of which only the name is known."""
         return int(self.db.one("SELECT count(*) FROM documents WHERE left_out <> ''"))
 
-    def other_paths(self, document_ids: Iterable[int]) -> dict[int, list[str]]:
+    def other_paths(self, document_ids: Iterable[int], scope: Scope | None = None) -> dict[int, list[str]]:
         """The paths of further copies of the files of these documents, as many as a person would keep."""
         found: dict[int, list[str]] = {}
+        where, values = path_scope_sql(scope, "f.path") if scope and scope.paths else ("1", [])
         for id, path in self.db.query(
             "SELECT d.id, f.path FROM documents AS d CROSS JOIN files AS f ON f.content_hash = d.content_hash"
             " AND f.collection = d.collection AND f.path <> d.path"
-            f" WHERE d.id IN ({_list(document_ids)}) ORDER BY f.path"
+            f" WHERE d.id IN ({_list(document_ids)}) AND {where} ORDER BY f.path",
+            values,
         ):
             if len(paths := found.setdefault(id, [])) < _MOST_COPIES:
                 paths.append(path)
         return found
 
+    def rows(self, clause: str, params: Sequence[Any], limit: int) -> list[DocumentRow]:
+        """The documents `d` that a WHERE clause matches, by path, then those without one by id."""
+        found = self.db.query(
+            f"SELECT {COLUMNS} FROM documents AS d WHERE {clause} ORDER BY d.path IS NULL, d.path, d.key LIMIT ?",
+            (*params, limit),
+        )
+        return [from_row(row) for row in found]
+
     def any(self, clause: str, params: Sequence[Any]) -> bool:
         """Whether a WHERE clause matches any document `d`."""
         return self.db.one(f"SELECT 1 FROM documents AS d WHERE {clause} LIMIT 1", params) is not None
 
-    def facet_rows(self, document_ids: Iterable[int]) -> list[FacetRow]:
-        """Return the rows that facets are counted from."""
+    def facet_rows(
+        self,
+        document_ids: Iterable[int],
+        dated: str,
+        params: Sequence[Any],
+        scope: Scope | None = None,
+    ) -> list[FacetRow]:
+        """Return the rows that facets are counted from, with the paths of a scope; `dated` are the columns of a year
+        and a date over `d`."""
         document_ids = list(document_ids)
-        copies, listed = self.other_paths(document_ids), _list(document_ids)
+        copies, listed = self.other_paths(document_ids, scope), _list(document_ids)
+        seen, values = path_scope_sql(scope, "d.path") if scope and scope.paths else ("1", [])
         rows = self.db.query(
-            f"SELECT id, type, path, language, tags, modified FROM documents WHERE id IN ({listed})"
+            "SELECT d.id, d.type, d.path IS NOT NULL, iif("
+            + seen
+            + ", d.path, NULL), d.language, d.tags, "
+            + dated
+            + f" FROM documents AS d WHERE d.id IN ({listed})",
+            [*values, *params],
         )
         return [
-            FacetRow(type, (path, *copies.get(id, ())) if path else (), *more)
-            for id, type, path, *more in rows
+            FacetRow(type, (*([own] if own else []), *copies.get(id, ())) if has_path else (), *more)
+            for id, type, has_path, own, *more in rows
         ]
 
     def paths_where(self, document_ids: Iterable[int], clause: str, params: Sequence[Any]) -> dict[int, str]:
@@ -301,13 +339,15 @@ class Corpus:
         )
         return dict(rows)
 
-    def newest(self, document_ids: Iterable[int], limit: int) -> list[tuple[int, int]]:
-        """Those of these documents that changed last, each with its first chunk."""
+    def newest(
+        self, document_ids: Iterable[int], limit: int, date: str, params: Sequence[Any]
+    ) -> list[tuple[int, int]]:
+        """Those of these documents whose date, an expression over `d`, is the latest, each with its first chunk."""
         return self.db.query(
             "SELECT d.id, min(c.id) FROM documents AS d JOIN chunks AS c ON c.document_id = d.id"
             f" WHERE d.id IN ({_list(document_ids)}) GROUP BY d.id"
-            " ORDER BY coalesce(d.modified, d.indexed) DESC, d.id LIMIT ?",
-            (limit,),
+            f" ORDER BY coalesce({date}, d.indexed) DESC, d.id LIMIT ?",
+            (*params, limit),
         )
 
     def text(self, document_id: int, start: int = 0, stop: int | None = None) -> str:
@@ -401,10 +441,54 @@ class Corpus:
         """How many chunks have no text to embed: those of files of which only the name is known."""
         return int(self.db.one("SELECT count(*) FROM chunks WHERE hash = x''"))
 
-    def collections(self) -> list[str]:
-        return [
-            row[0] for row in self.db.query("SELECT DISTINCT collection FROM documents ORDER BY collection")
-        ]
+    def collections(self, scope: Scope | None = None) -> list[str]:
+        """Names of the collections that hold documents, or documents of a scope."""
+        where, values = scope_sql(scope) if scope else ("1", [])
+        rows = self.db.query(
+            f"SELECT DISTINCT d.collection FROM documents AS d WHERE {where} ORDER BY d.collection", values
+        )
+        return [row[0] for row in rows]
+
+    def tally(self, column: Literal["collection", "type"], scope: Scope | None = None) -> dict[str, int]:
+        """How many documents of a scope were read and have each value, most first."""
+        where, values = scope_sql(scope) if scope else ("1", [])
+        return dict(
+            self.db.query(
+                f"SELECT d.{column}, count(*) FROM documents AS d WHERE d.left_out = '' AND {where}"
+                " GROUP BY 1 ORDER BY 2 DESC, 1",
+                values,
+            )
+        )
+
+    def changed(self, scope: Scope | None = None) -> float | None:
+        """When a document of a scope was last stored, in seconds since 1970."""
+        where, values = scope_sql(scope) if scope else ("1", [])
+        found: float | None = self.db.one(
+            f"SELECT max(d.indexed) FROM documents AS d WHERE {where}", tuple(values)
+        )
+        return found
+
+    def holds(self, scope: Scope | None, document_id: int) -> bool:
+        """Whether a document may be seen."""
+        if not scope:
+            return True
+        where, values = scope_sql(scope)
+        return self.any(f"d.id = ? AND {where}", [document_id, *values])
+
+    def length(self, document_id: int) -> int:
+        """Characters of a document's text."""
+        first, last = _segment_range(document_id)
+        rows = self.db.query(
+            "SELECT id, text FROM bodies WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT 1", (first, last)
+        )
+        return (rows[0][0] - first) * SEGMENT + len(rows[0][1]) if rows else 0
+
+    def places(self, document_id: int) -> list[tuple[int, int, Place]]:
+        """Start, stop and place of every chunk of a document, in order."""
+        rows = self.db.query(
+            "SELECT start, stop, place FROM chunks WHERE document_id = ? ORDER BY start, id", (document_id,)
+        )
+        return [(start, stop, _place(place)) for start, stop, place in rows]
 
 
 def _insert_chunks(

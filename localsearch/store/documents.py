@@ -9,7 +9,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -110,6 +110,25 @@ def insert(connection: sqlite3.Connection, collection: str, document: NewDocumen
     }
     values = [others[name] if name in others else getattr(document, name) for name in _INSERTED]
     return int(connection.execute(_INSERT, values).lastrowid or 0)
+
+
+def key_of(path: str, member: str = "") -> str:
+    """The id of what was read from a file, or of a member of it.
+
+    >>> key_of("/mail/old.mbox", "3")
+    '/mail/old.mbox!/3'
+    """
+    return f"{path}!/{member}" if member else path
+
+
+def at_path(document: DocumentRow, path: str | None) -> DocumentRow:
+    """The document as the copy of its file with this path: by its id and, where that is its title, by its name."""
+    if path in (None, document.path):
+        return document
+    title = document.title
+    if title == file_name(document.path, document.member):
+        title = file_name(path, document.member)
+    return replace(document, path=path, key=key_of(path, document.member), title=title)
 
 
 def words_about(document: DocumentColumns) -> Iterator[str]:

@@ -84,6 +84,10 @@ _IMPOSSIBLE_IN_SERVICE = {
     "keys that are none": "keys WHERE typeof(id) <> 'text' OR typeof(name) <> 'text' OR length(name) > 1000"
     " OR typeof(hash) <> 'blob' OR length(hash) <> 32 OR scope NOT IN ('read', 'write', 'admin')"
     " OR typeof(created) <> 'real' OR typeof(revoked) NOT IN ('real', 'null')",
+    "keys whose limits are none": "keys WHERE CASE WHEN typeof(within) = 'text' AND json_valid(within)"
+    " THEN json_type(within) <> 'object' OR EXISTS (SELECT 1 FROM json_tree(within) AS e WHERE NOT"
+    " CASE e.type WHEN 'object' THEN e.key IS NULL WHEN 'array' THEN e.path = '$' AND e.key IN ('collections', 'paths')"
+    " WHEN 'text' THEN e.path IN ('$.collections', '$.paths') ELSE 0 END) ELSE 1 END",
     "jobs that are none": f"jobs WHERE state NOT IN ({_STATES}) OR kind NOT IN ('index', 'documents')"
     " OR typeof(payload) NOT IN ('blob', 'null') OR typeof(size) <> 'integer' OR typeof(tries) <> 'integer'"
     " OR typeof(created) <> 'real' OR typeof(started) NOT IN ('real', 'null')"

@@ -30,6 +30,7 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE totals (name TEXT PRIMARY KEY, value REAL NOT NULL);
     """,
     "DROP TABLE totals",  # index.db counts, since embedding happens without a server too
+    "ALTER TABLE keys ADD COLUMN within TEXT NOT NULL DEFAULT '{}'",
 )
 """Each runs once, with its number, in one transaction. None is ever edited."""
 

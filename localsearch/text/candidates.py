@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 _BLANKS = [blank for blank in map(chr, range(128)) if blank.isspace() and blank != " "]
-_DROPPED = [re.compile(sign) for sign in (r"-(?<=\w-)\w", r"'(?<=\w')\w", r",(?<=\d,)\d\d\d")]
+_DROPPED = re.compile(r"[-'](?<=\w.)\w|,(?<=\d,)\d\d\d")
 # What is not ASCII, but for signs and symbols that no word has in it, such as quotation marks and dashes; nor `?`.
 _FOREIGN = re.compile(
     "[^\x00-\xa9\xab\xac\xae-\xb1\xb4\xb6-\xb8\xbb\xbf\xd7\xf7\u2000-\u200a\u2012-\u2018\u201a-\u2029\u202f-\u205f\u2065"
@@ -51,7 +51,7 @@ def _starting(text: str, flat: str, beginnings: tuple[str, ...]) -> list[int]:
 
 def _reaching_over_signs(flat: str, beginnings: tuple[str, ...]) -> list[int]:
     """The signs that are dropped from within words; none if no wanted term can be read there without them."""
-    signs = [match.start() for sign in _DROPPED for match in sign.finditer(flat)]
+    signs = [match.start() for match in _DROPPED.finditer(flat)]
     if not signs:
         return signs
     words = "".join([flat[low:high] for low, high in _stretches(signs, flat)])

@@ -83,7 +83,7 @@ def variants(raw: str) -> tuple[str, ...]:
     """The plain forms of a word of `WORD`: the whole, its parts, parts in a row, the number that it is.
 
     >>> variants("WF-M57")
-    ('wfm57', 'wf', 'm57', 'm', '57', 'wfm')
+    ('wfm57', 'wf', 'm57', 'wfm', 'm', '57')
     """
     if RUN.match(raw):
         return tuple(dict.fromkeys(normalize(raw[low:high]) for low, high in clusters(raw)))
@@ -152,11 +152,13 @@ def _may_hold(text: str, wanted: frozenset[str]) -> bool:
         for letter, instead in _INSTEAD:
             flat = flat.replace(letter, instead)
     letters = flat.encode("ascii", "ignore")
-    return any(_begins(word, text, letters) if word.isascii() else word[0] in flat for word in wanted)
+    joined = letters.translate(None, _JOINTS)
+    return any(_begins(word, text, letters, joined) if word.isascii() else word[0] in flat for word in wanted)
 
 
-def _begins(word: str, text: str, letters: bytes) -> bool:
-    """Whether a word of ASCII, or a part of one, may begin in a text, given its small letters and signs of ASCII."""
+def _begins(word: str, text: str, letters: bytes, joined: bytes) -> bool:
+    """Whether a word of ASCII, or a part of one, may begin in a text, given its small letters and signs of ASCII, and
+    the same without the signs that are dropped from within words."""
     asked = word.encode()
     if not word.isalpha():
         return asked.translate(None, _ASCII_SIGNS) in letters.translate(None, _ASCII_SIGNS)
@@ -165,7 +167,7 @@ def _begins(word: str, text: str, letters: bytes) -> bool:
         if capital or not text.isascii() or _beginning(asked).search(letters) is not None:
             return True
         return _after_a_hump(word).search(text) is not None
-    return asked in letters.translate(None, _JOINTS)
+    return asked in joined
 
 
 @lru_cache(10_000)

@@ -13,7 +13,7 @@ def question(chunk: str, number: int) -> str:
     words, five or ten words from its middle. Empty for a passage without words.
 
     >>> question("The quick brown foxes were running along the river", 1)
-    'quick foxes running'
+    'quick brown running'
     """
     words = _WORD.findall(chunk)
     count = (2, 3, 5, 10)[number % 4]

@@ -58,7 +58,7 @@ def command(home: Path, *words: str) -> list[str]:
     return [sys.executable, "-m", "localsearch", "--home", str(home), *words]
 
 
-ENVIRONMENT = os.environ | {"TERM": "xterm-256color", "LOCALSEARCH_OFFLINE": "1"}
+ENVIRONMENT = os.environ | {"TERM": "xterm-256color", "LOCALSEARCH_OFFLINE": "1", "TERM_PROGRAM": ""}
 
 
 def on_pipe(home: Path, *words: str) -> bytes:
@@ -93,15 +93,24 @@ def on_terminal(home: Path, *words: str) -> bytes:
         ["search", "zebrafish", "-n", "20", "--mode", "lexical", "--explain"],
         ["search", "zebrafish", "-n", "20", "--mode", "lexical", "--json"],
         ["search", ALL.replace("\0", ""), "--mode", "lexical"],
+        ["search", "zebrafish", "-n", "20", "--mode", "lexical", "--format", "csv"],
+        ["search", "zebrafish", "-n", "20", "--mode", "lexical", "--format", "md"],
+        ["search", "zebrafish", "-n", "20", "--mode", "lexical", "--format", "jsonl"],
+        ["search", "zebrafish", "-n", "20", "--mode", "lexical", "--format", "paths"],
+        ["multi-get", "*", "missing"],
+        ["multi-get", "*", "--format", "md"],
+        ["multi-get", "*", "--format", "csv"],
+        ["get", "head.md"],
+        ["get", "rows.json!/a"],
         ["status"],
         ["status", "--json"],
     ],
-    ids=lambda words: " ".join(words[:1] + words[5:]),
+    ids=lambda words: " ".join(words[:1] + words[5:] + words[2:4]),
 )
 def test_nothing_but_text_and_our_own_colours(home: tuple[Path, Path], words: list[str], how: object) -> None:
     shown = how(home[0], *words)  # type: ignore[operator]
     assert FOREIGN.findall(OWN.sub(b"", shown)) == []
-    assert b"zebrafish" in shown or words[0] == "status" or words[1] != "zebrafish"
+    assert b"zebrafish" in shown or words[0] != "search" or words[1] != "zebrafish"
 
 
 @pytest.mark.parametrize("how", [on_pipe, on_terminal])

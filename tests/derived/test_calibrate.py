@@ -198,7 +198,7 @@ def test_what_is_below_the_relevance_asked_for_is_neither_shown_nor_counted(
     sample: Served, mode: str
 ) -> None:
     question = "how do I season a cast iron pan"
-    every = sample.search(question, limit=50, mode=mode, facets=True)["results"]
+    every = sample.search(question, limit=50, mode=mode)["results"]
     kept = [hit["id"] for hit in every if hit["relevance"] >= 0.4]
     assert 0 < len(kept) < len(every)
     answer = sample.search(question, limit=50, mode=mode, facets=True, min_relevance=0.4)

@@ -12,8 +12,10 @@ import pytest
 
 from benchmarks.words import check
 from localsearch import Engine
+from localsearch.errors import NotFoundError
 from localsearch.indexing import IndexReport
 from localsearch.settings import load
+from localsearch.types import Scope
 
 
 @pytest.fixture
@@ -240,3 +242,21 @@ def until(true: Callable[[], bool]) -> None:
     while not true():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def test_reading_what_is_known_by_its_name_says_why(engine: Engine, docs: Path) -> None:
+    (docs / "seen").mkdir()
+    (docs / "seen" / "installerProgram.exe").write_bytes(b"MZ" + b"\0" * 100)
+    (docs / "secretProgram.exe").write_bytes(b"MZ" + b"\1" * 100)
+    index(engine, docs)
+    document = engine.read("seen/installerProgram.exe")
+    (hit,) = engine.search("installer", mode="lexical").results
+    assert document.text == ""
+    assert document.left_out
+    assert document.left_out == hit.metadata["left_out"]
+    sight = Scope(paths=(str(docs / "seen"),))
+    assert [one.title for one in engine.search("program", mode="lexical", within=sight)] == [
+        "installerProgram.exe"
+    ]
+    with pytest.raises(NotFoundError):
+        engine.read("secretProgram.exe", within=sight)

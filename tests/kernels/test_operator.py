@@ -114,12 +114,13 @@ def test_the_default_model_uses_it_and_comes_closer(model_folder: Path) -> None:
 
 @pytest.mark.usefixtures("without")
 def test_without_it_the_same_texts_have_nearly_the_same_vectors(model_folder: Path) -> None:
+    """Weights of 7 bits, which no processor saturates: further from fp32, and judged collections rank alike."""
     golden = np.load(GOLDEN)
     store = ModelStore(Settings(home=model_folder, models=model_folder))
     plain = store.encoder(precision="int8")
     found = plain.encode_documents(TEXTS)
-    assert cosines(found, golden).min() > 0.985
-    assert cosines(found, golden).mean() > 0.993
+    assert cosines(found, golden).min() > 0.98
+    assert cosines(found, golden).mean() > 0.99
     forget()
     assert plain.fingerprint == store.encoder(precision="int8").fingerprint
 
@@ -132,7 +133,7 @@ def test_both_8_bit_graphs_agree(model_folder: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(kernels, "library", lambda: None)
     plain = store.encoder(precision="int8").encode_documents(TEXTS)
     assert (fast != plain).any()
-    assert cosines(fast, plain).min() > 0.985
+    assert cosines(fast, plain).min() > 0.975
 
 
 @pytest.mark.usefixtures("fused")

@@ -111,7 +111,7 @@ def test_the_mean_of_vectors_is_a_unit_vector(sample: Served) -> None:
 
 
 def test_the_file_may_be_named_from_where_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from localsearch.cli.commands import _named
+    from localsearch.cli.reading import _named
 
     monkeypatch.chdir(SAMPLE / "workshop")
     assert _named("bicycle-brakes.md") == BRAKES

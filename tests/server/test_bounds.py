@@ -50,6 +50,15 @@ class Fake:
         self.displaced.append(self)
 
 
+def test_of_connections_of_one_moment_the_first_goes() -> None:
+    for owner in ("a", "b"):
+        places = Connections(5, lambda: 100.0)
+        held = [Fake("a", Doing.NOTHING_YET, 1.0) for _ in range(5)]
+        assert all(map(places.admit, held))
+        assert places.admit(Fake(owner, Doing.NOTHING_YET, 1.0))
+        assert [len(one.displaced) for one in held] == [1, 0, 0, 0, 0]
+
+
 def test_a_newcomer_gets_the_place_of_who_has_most() -> None:
     places = Connections(4, lambda: 100.0)
     hog = [Fake("hog", Doing.BEING_ANSWERED, float(n)) for n in range(3)]

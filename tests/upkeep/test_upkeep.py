@@ -23,7 +23,7 @@ from localsearch.server.jobs import Jobs
 from localsearch.server.keys import KeyRing, Keys
 from localsearch.settings import Settings, VectorSettings, load
 from localsearch.store.digests import store_digest
-from localsearch.types import Record
+from localsearch.types import Record, Scope
 from localsearch.upkeep.backup import restore
 from localsearch.upkeep.doctor import examine
 from localsearch.upkeep.exchange import Imported
@@ -83,6 +83,8 @@ def test_keys_and_jobs_come_back_with_the_index(engine: Engine, tmp_path: Path) 
     assert not engine.backup(tmp_path / "without.lsb").service
     served = ServiceDatabase(engine.settings.home)
     key, secret = Keys(served).create("phone", "write")
+    limits = Scope(collections=("notes",), paths=("/a", "/b c"))
+    limited, _ = Keys(served).create("editor", within=limits)
     jobs = Jobs(served, {"index": lambda *_: {}}, 10)
     jobs.submit("index", {"paths": ["/notes"]})
     assert engine.backup(tmp_path / "copy.lsb").service
@@ -91,7 +93,8 @@ def test_keys_and_jobs_come_back_with_the_index(engine: Engine, tmp_path: Path) 
     assert restore(tmp_path / "copy.lsb", home, trust=True).service
     assert (home / "service.db").stat().st_mode & 0o777 == 0o600
     back = ServiceDatabase(home)
-    assert [known.id for known in Keys(back).list()] == [key.id]
+    assert [known.id for known in Keys(back).list()] == [key.id, limited.id]
+    assert Keys(back).list()[1].within == limits
     assert KeyRing(back).find(secret.encode()) == key
     assert Jobs(back, {}, 10).counts() == {"queued": 1}
     back.close()

@@ -7,29 +7,32 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Raw
 
+from localsearch.engine import part_of
 from localsearch.errors import NotFoundError
 from localsearch.scan import raw_of
 from localsearch.server.files import open_original
 from localsearch.server.job_handlers import DEFAULT_COLLECTION, records
 from localsearch.server.operations import Call, Operation
 from localsearch.server.problems import HttpError, bad_request
+from localsearch.server.rendering import rendered
 from localsearch.server.responses import FileResponse, Response
 from localsearch.server.schemas.documents import (
     Deleted,
     DeleteParameters,
-    DocumentAnswer,
+    DocumentParameters,
     DocumentsAnswer,
     DocumentsReceived,
     DocumentsRequest,
     InCollection,
     PassageAnswer,
     PassageParameters,
+    ReadRequest,
     Refused,
     SentDocument,
 )
 from localsearch.server.schemas.jobs import JobStarted
 from localsearch.server.service import Service
-from localsearch.store import DocumentRow
+from localsearch.types import Document, Documents, Part
 
 MEGABYTE = 1 << 20
 _DOCUMENT = msgspec.json.Decoder(SentDocument)
@@ -81,62 +84,70 @@ def started(service: Service, kind: str, request: object, refused: Sequence[Refu
     return Response(answer, 202, [location])
 
 
-def get(service: Service, call: Call) -> DocumentAnswer:
-    """One document with its text."""
-    parameters: InCollection = call.query
-    row = _row(service, call.path["id"], parameters.collection)
-    return DocumentAnswer(
-        id=row.key,
-        collection=row.collection,
-        title=row.title,
-        path=row.path,
-        type=row.type,
-        language=row.language,
-        author=row.author,
-        size=row.size,
-        created=row.created,
-        modified=row.modified,
-        indexed=row.indexed,
-        tags=list(row.tags),
-        metadata=dict(row.metadata),
-        text=service.engine.corpus.text(row.id),
+def get(service: Service, call: Call) -> Document:
+    """One document with its text, or a part of it."""
+    asked: DocumentParameters = call.query
+    part = part_of(asked.lines, asked.pages, asked.at, asked.chars, asked.max_chars)
+    return service.engine.read(call.path["id"], part, collection=asked.collection, within=call.within)
+
+
+def read(service: Service, call: Call) -> Documents:
+    """Several documents within a budget."""
+    asked: ReadRequest = call.body
+    return service.engine.read_many(
+        asked.names, collection=asked.collection, within=call.within, each=asked.each, budget=asked.budget
     )
 
 
 def chunk(service: Service, call: Call) -> PassageAnswer:
     """Part of a document's text, around an offset."""
-    parameters: PassageParameters = call.query
-    row = _row(service, call.path["id"], parameters.collection)
-    start = max(0, parameters.at - parameters.chars // 2)
-    text = service.engine.corpus.text(row.id, start, start + parameters.chars + 1)
-    shown = text[: parameters.chars]
+    asked: PassageParameters = call.query
+    part = Part(at=asked.at, chars=asked.chars)
+    found = service.engine.read(call.path["id"], part, collection=asked.collection, within=call.within)
     return PassageAnswer(
-        id=row.key,
-        collection=row.collection,
-        title=row.title,
-        path=row.path,
-        type=row.type,
-        start=start,
-        stop=start + len(shown),
-        more=len(text) > len(shown),
-        text=shown,
+        id=found.id,
+        collection=found.collection,
+        title=found.title,
+        path=found.path,
+        type=found.type,
+        start=found.start,
+        stop=found.stop,
+        more=found.more,
+        text=found.text,
+        line=_line_at(service, found),
+        html=_drawn(found, asked) if asked.rendered and found.type == "markdown" else "",
     )
+
+
+def _line_at(service: Service, found: Document) -> int:
+    """The line of the document's text at which a part starts, from 1."""
+    row = service.engine.corpus.find(found.collection, found.id) if found.start else None
+    return service.engine.corpus.text(row.id, 0, found.start).count("\n") + 1 if row else 1
+
+
+def _drawn(found: Document, asked: PassageParameters) -> str:
+    """Part of a Markdown document as HTML, from the start of a block near what is looked for."""
+    at = asked.at - found.start
+    whole = max(0, found.text.rfind("\n\n", 0, min(at, 400)) + 2) if found.start else 0
+    return rendered(found.text[whole:], at - whole, max(asked.stop - found.start, at + 1) - whole)
 
 
 def original(service: Service, call: Call) -> FileResponse:
     """The file a document was read from."""
-    parameters: InCollection = call.query
-    row = _row(service, call.path["id"], parameters.collection)
+    asked: InCollection = call.query
+    found = service.engine.read(
+        call.path["id"], Part(most=0), collection=asked.collection, within=call.within
+    )
     ledger = service.engine.ledger
-    files = [file for file in ledger.at(row.path or "") if file.collection == row.collection]
+    files = [file for file in ledger.at(found.path or "") if file.collection == found.collection]
     if not files:
         raise NotFoundError("No file belongs to this document.", hint="GET /documents/{id} has its text.")
     roots = [
         (raw_of(path), raw_of(str(how.get("true") or path)))
         for collection, path, how in ledger.trusted_roots()
-        if collection == row.collection
+        if collection == found.collection
     ]
-    return open_original(files[0].raw, row.type, roots)
+    return open_original(files[0].raw, found.type, roots)
 
 
 def delete(service: Service, call: Call) -> Deleted:
@@ -146,13 +157,6 @@ def delete(service: Service, call: Call) -> Deleted:
     if parameters.purge:
         service.clear_caches()
     return Deleted(id=call.path["id"])
-
-
-def _row(service: Service, id: str, collection: str) -> DocumentRow:
-    row = service.engine.corpus.find(collection, id)
-    if row is None:
-        raise NotFoundError("There is no document with this id.", hint="Ids are as search gives them.")
-    return row
 
 
 OPERATIONS = (
@@ -172,10 +176,21 @@ OPERATIONS = (
     Operation(
         "GET",
         "/documents/{id:id}",
-        "One document with its text.",
+        "One document with its text, or some lines or pages of it, or the text around an offset.",
         get,
-        query=InCollection,
-        answer=DocumentAnswer,
+        query=DocumentParameters,
+        answer=Document,
+        limited=True,
+        tag="documents",
+    ),
+    Operation(
+        "POST",
+        "/read",
+        "Several documents by ids, paths or patterns, within a budget of characters.",
+        read,
+        body=ReadRequest,
+        answer=Documents,
+        limited=True,
         tag="documents",
     ),
     Operation(
@@ -195,6 +210,7 @@ OPERATIONS = (
         chunk,
         query=PassageParameters,
         answer=PassageAnswer,
+        limited=True,
         tag="documents",
     ),
     Operation(
@@ -204,6 +220,7 @@ OPERATIONS = (
         original,
         query=InCollection,
         produces="application/octet-stream",
+        limited=True,
         tag="documents",
     ),
 )

@@ -88,6 +88,7 @@ OPERATIONS = (
         body=EmbeddingsRequest,
         answer=EmbeddingsAnswer,
         large=True,
+        limited=True,
         tag="embeddings",
     ),
     Operation(
@@ -96,7 +97,10 @@ OPERATIONS = (
         "The embedding models that are installed.",
         models,
         answer=ModelsAnswer,
+        limited=True,
         tag="embeddings",
     ),
-    Operation("GET", "/v1/models/{id:id}", "One of them.", model, answer=ModelAnswer, tag="embeddings"),
+    Operation(
+        "GET", "/v1/models/{id:id}", "One of them.", model, answer=ModelAnswer, limited=True, tag="embeddings"
+    ),
 )

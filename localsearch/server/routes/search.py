@@ -29,7 +29,7 @@ def question(call: Call) -> SearchQuery:
     options = {name: value for name, value in msgspec.structs.asdict(sent).items() if value is not None}
     if "q" in options:
         options["query"] = options.pop("q")
-    return SearchQuery(**options)
+    return SearchQuery(**options, within=call.within)
 
 
 def cached(service: Service, call: Call) -> bytes | None:
@@ -57,9 +57,8 @@ def search(service: Service, call: Call) -> Response:
 def suggest(service: Service, call: Call) -> SuggestAnswer:
     """Complete what is being typed."""
     parameters: SuggestParameters = call.query
-    return SuggestAnswer(
-        query=parameters.q, suggestions=service.engine.suggest(parameters.q, parameters.limit)
-    )
+    words = service.engine.suggest(parameters.q, parameters.limit, within=call.within)
+    return SuggestAnswer(query=parameters.q, suggestions=words)
 
 
 def feedback(service: Service, call: Call) -> FeedbackAnswer:
@@ -81,6 +80,7 @@ OPERATIONS = (
         answer=Answer,
         queue="search",
         from_memory=cached,
+        limited=True,
     ),
     Operation(
         "GET",
@@ -91,6 +91,7 @@ OPERATIONS = (
         answer=Answer,
         queue="search",
         from_memory=cached,
+        limited=True,
     ),
     Operation(
         "GET",
@@ -99,6 +100,7 @@ OPERATIONS = (
         suggest,
         query=SuggestParameters,
         answer=SuggestAnswer,
+        limited=True,
     ),
     Operation(
         "POST",

@@ -1,4 +1,4 @@
-"""Requests and answers of /documents, /passages and /originals."""
+"""Requests and answers of /documents, /read, /passages and /originals."""
 
 from __future__ import annotations
 
@@ -66,33 +66,44 @@ class DeleteParameters(InCollection, frozen=True, kw_only=True):
 
 
 class PassageParameters(InCollection, frozen=True, kw_only=True):
-    """`at` is a character offset in the document's text; `chars` how many characters around it."""
+    """`at` is a character offset in the document's text; `chars` how many characters around it.
+
+    With `rendered`, Markdown comes as HTML too, in which the blocks from `at` up to `stop` have the class `passage`.
+    """
 
     at: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 0
+    stop: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 0
     chars: Annotated[int, Meta(ge=1, le=100_000)] = 4000
+    rendered: bool = False
 
 
-class DocumentAnswer(ResponseSchema, frozen=True, kw_only=True):
-    """A document with all of its text. Times are seconds since 1970; `size` is in bytes."""
+class DocumentParameters(InCollection, frozen=True, kw_only=True):
+    """Which collection, and which part: lines or pages such as `10-20`, or `chars` characters around `at`."""
 
-    id: str
-    collection: str
-    title: str
-    path: str | None
-    type: str
-    language: str
-    author: str
-    size: int
-    created: float | None
-    modified: float | None
-    indexed: float
-    tags: list[str]
-    metadata: dict[str, Any]
-    text: str
+    lines: Annotated[str, Meta(max_length=30, examples=["10-20"])] | None = None
+    pages: Annotated[str, Meta(max_length=30, examples=["1"])] | None = None
+    at: Annotated[int, Meta(ge=0, le=1_000_000_000)] | None = None
+    chars: Annotated[int, Meta(ge=1, le=1_000_000)] = 4000
+    max_chars: Annotated[int, Meta(ge=1, le=1_000_000_000)] | None = None
+
+
+class ReadRequest(RequestSchema, frozen=True, kw_only=True):
+    """Documents by ids, paths, folders, or patterns with `*` and `?`; `each` and `budget` count characters."""
+
+    names: Annotated[
+        list[Annotated[str, Meta(min_length=1, max_length=5000, examples=["notes/*.md"])]],
+        Meta(min_length=1, max_length=100),
+    ]
+    collection: Collection | None = None
+    each: Annotated[int, Meta(ge=1, le=1_000_000)] = 4000
+    budget: Annotated[int, Meta(ge=1, le=10_000_000)] = 40_000
 
 
 class PassageAnswer(ResponseSchema, frozen=True, kw_only=True):
-    """Part of a document's text: the characters from `start` up to `stop`. `more` is whether text follows."""
+    """Part of a document's text: the characters from `start` up to `stop`; it begins in the line number `line`.
+
+    `more` is whether text follows, `html` what was asked to be rendered.
+    """
 
     id: str
     collection: str
@@ -103,6 +114,8 @@ class PassageAnswer(ResponseSchema, frozen=True, kw_only=True):
     stop: int
     more: bool
     text: str
+    line: int = 1
+    html: str = ""
 
 
 class Deleted(ResponseSchema, frozen=True, kw_only=True):

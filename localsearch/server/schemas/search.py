@@ -28,6 +28,13 @@ Like = Annotated[
     Meta(min_length=1, max_length=5000, description="The id of a document: others like it, itself left out."),
 ]
 
+OnlyMatching = Annotated[
+    bool,
+    Meta(
+        description="End with the documents that match, as `facets` does too; else the nearest others follow them."
+    ),
+]
+
 TimeZone = Annotated[
     str,
     Meta(
@@ -57,6 +64,7 @@ class SearchRequest(RequestSchema, frozen=True, kw_only=True):
         None
     )
     cache: Annotated[bool, Meta(description="False computes the answer anew.")] | None = None
+    only_matching: OnlyMatching | None = None
     min_relevance: MinRelevance | None = None
     like: Like | None = None
     time_zone: TimeZone | None = None
@@ -80,6 +88,7 @@ class SearchParameters(RequestSchema, frozen=True, kw_only=True):
     budget_ms: Annotated[float, Meta(ge=1, le=600_000, description="Milliseconds it may take.")] | None = None
     facets: bool = False
     cache: bool = True
+    only_matching: OnlyMatching = False
     min_relevance: MinRelevance = 0.0
     like: Like | None = None
     time_zone: TimeZone | None = None

@@ -1,5 +1,7 @@
 // What is asked stands in the address, so that it can be shared, bookmarked and gone back to.
 
+import { t } from "./words.js";
+
 const MODES = ["hybrid", "lexical", "semantic"];
 
 export function readAddress() {
@@ -9,6 +11,7 @@ export function readAddress() {
     q: query.get("q") || "",
     mode: MODES.includes(mode) ? mode : "hybrid",
     rerank: query.get("rerank") === "1",
+    wide: query.get("wide") === "1",
     like: query.get("like") || "",
     filters: query.getAll("f").filter((filter) => filter.trim()),
     page: Math.max(1, Math.floor(Number(query.get("page"))) || 1),
@@ -21,6 +24,7 @@ export function writeAddress(state, replace) {
   if (state.q) query.set("q", state.q);
   if (state.mode !== "hybrid") query.set("mode", state.mode);
   if (state.rerank) query.set("rerank", "1");
+  if (state.wide) query.set("wide", "1");
   if (state.like) query.set("like", state.like);
   for (const filter of state.filters) query.append("f", filter);
   if (state.page > 1) query.set("page", state.page);
@@ -30,10 +34,10 @@ export function writeAddress(state, replace) {
 }
 
 // How a document that others should be like is called in a few letters.
-export const likeness = (id) => `like ${id.split("/").at(-1) || id}`;
+export const likeness = (id) => t("like {0}", id.split("/").at(-1) || id);
 
 export function title(state) {
-  if (state.view === "status") return "Status – localsearch";
+  if (state.view === "status") return `${t("Status")} – localsearch`;
   const asked = [state.q.trim(), state.like && likeness(state.like), ...state.filters].filter(Boolean).join(" ");
   return asked ? `${asked} – localsearch` : "localsearch";
 }

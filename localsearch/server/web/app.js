@@ -6,10 +6,13 @@ import { watchCoverage } from "./coverage.js";
 import { byId, count, el, plain } from "./dom.js";
 import { folderForm } from "./folder.js";
 import { closePreview, previewed, showPreview } from "./preview.js";
+import { learnRoots } from "./place.js";
 import { hitActions, renderChips, renderFacets, renderPages, renderResults } from "./results.js";
 import { startStatus, stopStatus } from "./status.js";
+import { t } from "./words.js";
 
 const PAGE = 10;
+const NOTHING = "Nothing here seems to be about this."; // as the server says it
 const WAIT_MS = 120;
 const ANNOUNCE_MS = 700;
 const state = { ...readAddress(), answer: null, chosen: -1 };
@@ -38,7 +41,7 @@ function question() {
   const filters = state.filters.join(" ");
   return {
     ...(words || filters ? { query: words || filters } : {}), ...(words && filters ? { filters } : {}), ...(state.like ? { like: state.like } : {}),
-    limit: PAGE, offset: (state.page - 1) * PAGE, mode: state.mode, rerank: state.rerank, facets: true,
+    limit: PAGE, offset: (state.page - 1) * PAGE, mode: state.mode, rerank: state.rerank, facets: !state.wide,
   };
 }
 
@@ -54,7 +57,8 @@ async function search() {
   if (!asked.query && !asked.like) return void await rest(mine.signal);
   byId("results").setAttribute("aria-busy", "true");
   try {
-    const answer = await post("/search", { ...asked, time_zone: timeZone() }, mine.signal);
+    let answer = await post("/search", { ...asked, time_zone: timeZone() }, mine.signal);
+    if (!answer.total && answer.nothing_relevant && !state.wide) answer = await nearest(asked, answer, mine.signal);
     if (mine.signal.aborted) return;
     say("");
     show(answer);
@@ -63,6 +67,12 @@ async function search() {
   } finally {
     if (!mine.signal.aborted) byId("results").removeAttribute("aria-busy");
   }
+}
+
+// Where nothing matches: what comes nearest, in place of an empty page.
+async function nearest(asked, answer, signal) {
+  const near = await post("/search", { ...asked, facets: false, offset: 0, time_zone: timeZone() }, signal);
+  return { ...answer, results: near.results, nearest: true };
 }
 
 function show(answer) {
@@ -78,30 +88,38 @@ function show(answer) {
   renderResults(answer, { choose: (index) => choose(index, true), judge: question().query ? judge : null, say, like });
   renderFacets(answer.facets, state.filters, toggle);
   renderPages(answer, state.page, PAGE, turn);
+  byId("pages").append(...wider(answer));
   if (focused) byId("results").focus({ preventScroll: true });
   if (answer.semantic_coverage < 1 && answer.version) watchCoverage(search);
-  later("announce", () => { byId("announce").textContent = found(answer) + (answer.nothing_relevant ? ", none of which seems to be about this" : ""); }, ANNOUNCE_MS);
+  later("announce", () => { byId("announce").textContent = answer.nearest || answer.nothing_relevant ? t("Nothing here seems to be about this. What comes nearest:") : found(answer); }, ANNOUNCE_MS);
 }
 
 function found(answer) {
-  if (answer.total === 1) return "1 document";
-  return `${answer.total_is_estimate ? "about " : ""}${count(answer.total)} documents`;
+  if (answer.total === 1) return t("1 document");
+  return t(answer.total_is_estimate ? "about {0} documents" : "{0} documents", count(answer.total));
 }
 
 function summary(answer) {
-  const cached = answer.cached ? ", remembered" : "";
-  const line = `${found(answer)} in ${answer.took_ms.toFixed(answer.took_ms < 10 ? 1 : 0)} ms${cached}.`;
-  return (answer.nothing_relevant ? [...answer.notes, line] : [line, ...answer.notes]).join(" ");
+  const notes = answer.notes.filter((note) => !answer.nothing_relevant || note !== NOTHING);
+  if (answer.nearest || answer.nothing_relevant) return [t("Nothing here seems to be about this. What comes nearest:"), ...notes].join(" ");
+  const took = answer.took_ms.toFixed(answer.took_ms < 10 ? 1 : 0);
+  return [t(answer.cached ? "{0} in {1} ms, remembered." : "{0} in {1} ms.", found(answer), took), ...notes].join(" ");
+}
+
+// Below the last of few hits: the way to those that are only near.
+function wider(answer) {
+  if (answer.nearest || state.wide || state.mode === "lexical" || !answer.results.length || answer.total > PAGE || !state.q.trim()) return [];
+  return [el("button", { type: "button", class: "plain", onclick: () => { state.wide = true; update(); } }, t("Show what is loosely related"))];
 }
 
 function corrections(answer) {
   const offers = answer.corrections.map((text) => el("button", { type: "button", class: "plain", onclick: () => ask(text) }, plain(text)));
-  return offers.length ? ["Did you mean ", ...offers, "?"] : [];
+  return offers.length ? [t("Did you mean "), ...offers, "?"] : [];
 }
 
 function nothing() {
-  return el("div", { class: "card" }, el("h2", {}, "Nothing was found"),
-    el("p", {}, state.filters.length ? "Take away a filter, or try other words." : "Try other words, or fewer of them."));
+  return el("div", { class: "card" }, el("h2", {}, t("Nothing was found")),
+    el("p", {}, t(state.filters.length ? "Take away a filter, or try other words." : "Try other words, or fewer of them.")));
 }
 
 // Without a question: an invitation, or the way to a first folder.
@@ -122,9 +140,9 @@ async function rest(signal) {
 function invitation(ready) {
   const hint = (text) => el("button", { type: "button", class: "plain", onclick: () => ask(text) }, text);
   return el("div", { class: "card welcome" },
-    el("h2", {}, ready.documents === 1 ? "1 document is ready" : `${count(ready.documents)} documents are ready`),
-    el("p", {}, "Ask in your own words. Narrow with filters, such as:"),
-    el("p", { class: "hints" }, hint("type:md"), hint("after:2024-01-01"), hint("lang:de"), hint("size:>1mb"), hint('"an exact phrase"')));
+    el("h2", {}, ready.documents === 1 ? t("1 document is ready") : t("{0} documents are ready", count(ready.documents))),
+    el("p", {}, t("Ask in your own words. Narrow with filters, such as:")),
+    el("p", { class: "hints" }, hint("type:email"), hint("type:md"), hint("after:2024-01-01"), hint("lang:de"), hint("size:>1mb"), hint('"an exact phrase"')));
 }
 
 function judge(hit, relevant, button) {
@@ -135,7 +153,7 @@ function judge(hit, relevant, button) {
     }, wrong);
 }
 
-function ask(text) { state.q = text; state.page = 1; update(); byId("query").focus(); }
+function ask(text) { Object.assign(state, { q: text, page: 1, wide: false }); update(); byId("query").focus(); }
 function toggle(filter) { if (state.filters.includes(filter)) drop(filter); else { state.filters = [...state.filters, filter]; state.page = 1; update(); } }
 function drop(filter) { state.filters = state.filters.filter((other) => other !== filter); state.page = 1; update(); }
 function like(hit) { Object.assign(state, { q: "", like: hit.id, page: 1 }); update(); byId("results").focus(); window.scrollTo(0, 0); }
@@ -191,7 +209,7 @@ function escape(event) {
 }
 
 function onInput() {
-  Object.assign(state, { q: byId("query").value, page: 1, view: "search" });
+  Object.assign(state, { q: byId("query").value, page: 1, view: "search", wide: false });
   later("input", () => {
     writeAddress(state, !settled);
     settled = false;
@@ -223,6 +241,13 @@ function switchTheme() {
   localStorage.setItem("localsearch-theme", document.documentElement.dataset.theme);
 }
 
+// The page's own texts and labels, where it is looked at in another language.
+function translate(root) {
+  const texts = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) { const text = texts.currentNode.data; if (text.trim()) texts.currentNode.data = text.replace(text.trim(), t(text.trim())); }
+  for (const name of ["aria-label", "placeholder", "title"]) for (const node of root.querySelectorAll(`[${name}]`)) node.setAttribute(name, t(node.getAttribute(name)));
+}
+
 function on(id, event, act) { byId(id).addEventListener(event, act); }
 
 function start() {
@@ -236,8 +261,9 @@ function start() {
   on("brand", "click", (event) => { event.preventDefault(); Object.assign(state, { q: "", like: "", filters: [], page: 1, view: "search" }); update(); byId("query").focus(); });
   document.addEventListener("keydown", onKey);
   window.addEventListener("popstate", () => { clearTimeout(timers.input); settled = true; Object.assign(state, readAddress()); showState(); search(); });
+  translate(document.body);
   showState();
-  search();
+  learnRoots().then(search);
   if (!state.q && state.view === "search") byId("query").focus();
 }
 

@@ -2,8 +2,10 @@
 
 import { likeness } from "./address.js";
 import { openOriginal } from "./api.js";
-import { byId, count, el, marked, plain, swap } from "./dom.js";
-import { where } from "./preview.js";
+import { byId, count, el, marked, plain, size, swap } from "./dom.js";
+import { icon } from "./icons.js";
+import { breadcrumb } from "./place.js";
+import { age, closeness, language, t, typeName } from "./words.js";
 
 const NAMES = { type: "Type", folder: "Folder", language: "Language", tag: "Tag", year: "Year" };
 const FILTERS = {
@@ -11,10 +13,10 @@ const FILTERS = {
   folder: (value) => `path:${quoted(`${value.replace(/\/$/, "")}/`)}`,
   language: (value) => `lang:${quoted(value)}`,
   tag: (value) => `tag:${quoted(value)}`,
-  year: (value) => `modified:${value}`,
+  year: (value) => `year:${value}`,
 };
 const folded = new Map();
-const languages = new Intl.DisplayNames(["en"], { type: "language", fallback: "code" });
+const languages = new Intl.DisplayNames([language], { type: "language", fallback: "code" });
 
 const quoted = (value) => (/^[\p{L}/][\p{L}\p{N}_/-]*$/u.test(value) ? value : `"${value.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`);
 
@@ -24,25 +26,38 @@ export function renderResults(answer, act) {
 
 function item(hit, index, act) {
   const title = el("button", { type: "button", class: "title", dir: "auto", onclick: () => act.choose(index) }, plain(hit.title || hit.id));
+  const close = closeness(hit.relevance);
   return el("li", { class: "hit" },
-    el("h2", {}, title),
-    el("p", { class: "where" }, where(hit), about(hit)),
+    el("h2", {}, icon(hit.metadata.type), title, close ? el("span", { class: "closeness" }, meter(hit.relevance), close) : null),
+    el("p", { class: "where", title: plain(hit.path || hit.id) }, breadcrumb(hit), about(hit)),
     el("p", { class: "snippet", dir: "auto" }, ...marked(hit.snippet, hit.highlights)),
     el("p", { class: "actions" }, ...hitActions(hit, act), ...(act.judge ? judgements(hit, act.judge) : [])));
 }
 
+function meter(relevance) {
+  const bar = el("span", { class: "meter", "aria-hidden": "true" });
+  bar.append(...[0.27, 0.45, 0.6, 0.8].map((least) => el("i", { class: relevance >= least ? "full" : "" })));
+  return bar;
+}
+
 // What a program sends as metadata may be of any type.
 function about(hit) {
-  const { type, modified, author } = hit.metadata;
-  const parts = [type, typeof modified === "string" ? modified.slice(0, 10) : null, author];
-  const text = parts.filter((part) => typeof part === "string" && part).map(plain).join(" · ");
-  return text ? el("span", { class: "about" }, ` · ${text}`) : null;
+  const { type, date, modified, author, size: bytes } = hit.metadata;
+  const written = [date, modified].find((one) => typeof one === "string" && one);
+  const when = written ? age(written) : "";
+  const parts = [
+    typeof type === "string" && type ? plain(typeName(type)) : null,
+    when ? el("time", { dateTime: written, title: plain(written.slice(0, 16).replace("T", " ")) }, when) : null,
+    typeof author === "string" && author ? plain(author) : null,
+    typeof bytes === "number" && bytes > 0 ? size(bytes) : null,
+  ];
+  return el("span", { class: "about" }, ...parts.filter(Boolean).flatMap((part) => [" · ", part]));
 }
 
 export function hitActions(hit, { say, like }) {
-  const open = hit.path ? el("button", { type: "button", class: "plain open", onclick: () => openOriginal(hit).catch((error) => say(error.text || error.message)) }, "Open") : null;
-  const copy = el("button", { type: "button", class: "plain copy", onclick: () => copyText(copy, hit.path || hit.id) }, hit.path ? "Copy path" : "Copy id");
-  const more = el("button", { type: "button", class: "plain like", onclick: () => like(hit) }, "More like this");
+  const open = hit.path ? el("button", { type: "button", class: "plain open", onclick: () => openOriginal(hit).catch((error) => say(error.text || error.message)) }, t("Open")) : null;
+  const copy = el("button", { type: "button", class: "plain copy", onclick: () => copyText(copy, hit.path || hit.id) }, t(hit.path ? "Copy path" : "Copy id"));
+  const more = el("button", { type: "button", class: "plain like", onclick: () => like(hit) }, t("More like this"));
   return [open, copy, more];
 }
 
@@ -50,7 +65,7 @@ async function copyText(button, text) {
   const label = button.dataset.label || button.textContent;
   button.dataset.label = label;
   const done = await navigator.clipboard?.writeText(text).then(() => true, () => false);
-  button.textContent = done || copyByHand(text, button) ? "Copied" : "Could not copy";
+  button.textContent = done || copyByHand(text, button) ? t("Copied") : t("Could not copy");
   setTimeout(() => { button.textContent = label; }, 1500);
 }
 
@@ -70,14 +85,14 @@ function judgements(hit, judge) {
     const one = el("button", { type: "button", class: "plain judge", "aria-pressed": "false", onclick: () => judge(hit, relevant, one) }, label);
     return one;
   };
-  return [button("Relevant", true), button("Not relevant", false)];
+  return [button(t("Relevant"), true), button(t("Not relevant"), false)];
 }
 
 export function renderChips(filters, like, drop, unlike, clear) {
   const chip = (text, label, act) => el("button", { type: "button", class: "chip", "data-focus": text, "aria-label": label, onclick: act }, plain(text), el("span", { "aria-hidden": "true" }, " ×"));
-  const chips = filters.map((filter) => chip(filter, `Remove the filter ${filter}`, () => drop(filter)));
-  if (like) chips.unshift(chip(likeness(like), `No longer ${likeness(like)}`, unlike));
-  const all = chips.length > 1 ? el("button", { type: "button", class: "plain", onclick: clear }, "Clear all") : null;
+  const chips = filters.map((filter) => chip(filter, t("Remove the filter {0}", filter), () => drop(filter)));
+  if (like) chips.unshift(chip(likeness(like), t("No longer {0}", likeness(like)), unlike));
+  const all = chips.length > 1 ? el("button", { type: "button", class: "plain", onclick: clear }, t("Clear all")) : null;
   return swap(byId("chips"), ...chips, ...(all ? [all] : []));
 }
 
@@ -88,17 +103,22 @@ export function renderFacets(facets, active, toggle) {
 
 function group(name, values, active, toggle) {
   const short = name === "folder" ? shortFolders(Object.keys(values)) : null;
-  const rows = Object.entries(values).map(([value, number]) => {
+  const rows = ordered(name, values).map(([value, number]) => {
     const filter = FILTERS[name](value);
-    const label = short?.get(value) ?? (name === "language" ? spoken(value) : value);
+    const label = short?.get(value) ?? shown(name, value);
     return el("li", {}, el("button", { type: "button", title: plain(value), "data-focus": filter, "aria-pressed": active.includes(filter), onclick: () => toggle(filter) },
       el("span", { dir: "auto" }, plain(label)), el("span", { class: "number" }, count(number))));
   });
   const open = folded.get(name) ?? window.innerWidth > 760;
-  const box = el("details", { open }, el("summary", { "data-focus": `group ${name}` }, NAMES[name] || name), el("ul", {}, ...rows));
+  const box = el("details", { open }, el("summary", { "data-focus": `group ${name}` }, t(NAMES[name] || name)), el("ul", {}, ...rows));
   box.addEventListener("toggle", () => folded.set(name, box.open));
   return box;
 }
+
+const shown = (name, value) => (name === "language" ? spoken(value) : name === "type" ? typeName(value) : value);
+
+// Years as on a calendar, the latest first; all else commonest first, as it came.
+const ordered = (name, values) => (name === "year" ? Object.entries(values).sort(([a], [b]) => b - a) : Object.entries(values));
 
 function spoken(code) {
   try { return languages.of(code); } catch { return code; }
@@ -117,6 +137,6 @@ export function renderPages(answer, page, size, turn) {
   const box = byId("pages");
   if (answer.total <= size && page === 1) return void box.replaceChildren();
   const button = (label, to, enabled) => el("button", { type: "button", "data-focus": label, disabled: !enabled, onclick: () => turn(to) }, label);
-  const of = answer.total_is_estimate ? "" : ` of ${count(last)}`;
-  swap(box, button("Previous", page - 1, page > 1), el("span", {}, `Page ${count(page)}${of}`), button("Next", page + 1, page < last && answer.results.length === size));
+  const where = answer.total_is_estimate ? t("Page {0}", count(page)) : t("Page {0} of {1}", count(page), count(last));
+  swap(box, button(t("Previous"), page - 1, page > 1), el("span", {}, where), button(t("Next"), page + 1, page < last && answer.results.length === size));
 }

@@ -1,0 +1,43 @@
+// What the page says, in the language of whoever looks at it: English here, others as files beside it.
+
+import { german } from "./words.de.js";
+
+const FILES = { de: german };
+
+export const language = (navigator.languages || ["en"]).map((one) => one.slice(0, 2)).find((one) => one === "en" || one in FILES) || "en";
+document.documentElement.lang = language;
+
+const texts = FILES[language] || {};
+
+// A text by its English wording; {0}, {1} … are the values that follow.
+export function t(english, ...values) {
+  return (texts[english] ?? english).replace(/\{(\d)\}/g, (_, at) => values[at]);
+}
+
+const TYPES = {
+  markdown: "Markdown", text: "Text", html: "Web page", pdf: "PDF", docx: "Word", doc: "Word", odt: "Document", rtf: "Document", xlsx: "Spreadsheet", xls: "Spreadsheet", ods: "Spreadsheet",
+  csv: "Table", tsv: "Table", pptx: "Slides", ppt: "Slides", odp: "Slides", eml: "E-mail", emlx: "E-mail", msg: "E-mail", mbox: "E-mail", pst: "E-mail", epub: "E-book", mobi: "E-book",
+  code: "Code", notebook: "Notebook", json: "JSON", jsonl: "JSON lines", xml: "XML", tex: "LaTeX", rst: "reStructuredText", image: "Picture", media: "Audio or video", calendar: "Calendar",
+  contacts: "Contacts", zip: "Archive", tar: "Archive", man: "Manual page",
+};
+
+export const typeName = (type) => (Object.hasOwn(TYPES, type) ? t(TYPES[type]) : type);
+
+const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+const STEPS = [["year", 365], ["month", 30], ["week", 7], ["day", 1]];
+
+// How long ago a day was, as a person would say it.
+export function age(iso, now = new Date()) {
+  const then = new Date(iso);
+  if (Number.isNaN(then.getTime())) return "";
+  const midnight = (date) => Date.UTC(date.getFullYear(), date.getMonth(), date.getDate());
+  const days = Math.round((midnight(then) - midnight(now)) / 86_400_000);
+  const [unit, length] = STEPS.find(([, least]) => Math.abs(days) >= least) || ["day", 1];
+  return relative.format(Math.trunc(days / length), unit);
+}
+
+// How well a hit answers; nothing where that is not known.
+export function closeness(relevance) {
+  if (typeof relevance !== "number") return "";
+  return t(relevance >= 0.6 ? "close match" : relevance >= 0.27 ? "related" : "loosely related");
+}
