@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -89,29 +88,6 @@ def canonical(name: str) -> str:
     return canonicalize_name(name)
 
 
-def own_wheel(target: Target, folder: Path, given: Path | None) -> Path:
-    """The wheel of localsearch itself: the given one, else made from the checkout that runs.
-
-    Raises UsageError where it runs from an installation, which has nothing to make a wheel of.
-    """
-    if given is not None:
-        if not given.is_file() or given.suffix != ".whl" or not given.name.startswith(f"{OWN}-"):
-            raise UsageError(
-                f"{given} is no wheel of localsearch.", hint="`make wheels` makes them in dist/."
-            )
-        return Path(shutil.copy2(given, folder))
-    source = Path(__file__).parents[2]
-    if not (source / "hatch_build.py").is_file():
-        raise UsageError(
-            "This localsearch is installed: it cannot make its own wheel.", hint="Name one with --wheel."
-        )
-    here = all(importlib.util.find_spec(name) for name in ("hatchling", "ziglang"))
-    isolation = ["--no-build-isolation"] if here else []
-    environment = {"LOCALSEARCH_WHEEL": target.machine}
-    _pip("wheel", "--no-deps", *isolation, "--wheel-dir", str(folder), str(source), more=environment)
-    return next(folder.glob(f"{OWN}-*.whl"))
-
-
 def collect(
     target: Target, own: Path, extras: Sequence[str], folder: Path, links: Sequence[Path]
 ) -> list[Wheel]:
@@ -127,13 +103,21 @@ def collect(
     for _ in range(_MOST_ROUNDS):
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
             looking = [word for link in links for word in ("--find-links", str(link))]
-            _pip("download", "--dest", scratch, *looking, *target.options(), *asked)
+            run_pip("download", "--dest", scratch, *looking, *target.options(), *asked)
             found = [_wheel(path) for path in sorted(Path(scratch).glob("*.whl"))]
             needed, missing = closure(found, wanted, target)
             if not missing:
                 return [_moved(wheel, folder) for wheel in needed]
         asked += missing
     raise LocalSearchError(f"no set of packages for {target.platform} has {', '.join(missing)}")
+
+
+def _check_extras(own: Path, extras: Sequence[str]) -> None:
+    """pip would say nothing about an extra that there is not."""
+    there = {canonical(one) for one in _wheel(own).metadata.provides_extra or ()}
+    if unknown := [one for one in extras if canonical(one) not in there]:
+        hint = f"There are: {', '.join(sorted(there))}"
+        raise UsageError(f"localsearch has no extra {unknown[0]}.", hint=hint)
 
 
 def closure(
@@ -198,7 +182,8 @@ def member(wheel: Path, name: str) -> bytes:
         return archive.read(inside)
 
 
-def _pip(*words: str, more: dict[str, str] | None = None) -> None:
+def run_pip(*words: str, more: dict[str, str] | None = None) -> None:
+    """Run pip; LocalSearchError with what it said where it fails."""
     command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input", *words]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **(more or {})})
     if done.returncode:

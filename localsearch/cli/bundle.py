@@ -6,21 +6,19 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from localsearch.bundle import archive, installer
+from localsearch.bundle import archive
 from localsearch.bundle.build import Contents, build
 from localsearch.bundle.wheels import Target
 from localsearch.cli.console import Console
 from localsearch.engine import Engine
+from localsearch.errors import UsageError
 from localsearch.settings import Settings
 
 
 def bundle(args: argparse.Namespace, console: Console, settings: Settings) -> int:
-    """`localsearch bundle ...`"""
-    actions = {"build": _build, "verify": _verify, "install": _install, "rollback": _rollback}
-    try:
-        result = actions[args.action](args, console, settings)
-    except installer.InstallError as error:
-        raise archive.as_error(error) from error
+    """`localsearch bundle build|verify|install`"""
+    actions = {"build": _build, "verify": _verify, "install": _install}
+    result = actions[args.action](args, console, settings)
     if console.json:
         console.result(result)
     return 0
@@ -37,6 +35,7 @@ def _build(args: argparse.Namespace, console: Console, settings: Settings) -> ob
             models=chosen,
             extras=tuple(args.extra),
             settings=Path(args.settings) if args.settings else own if own.is_file() else None,
+            own_settings=not args.settings,
             index=_index(args, settings, Path(scratch)),
             wheel=Path(args.wheel) if args.wheel else None,
             links=tuple(Path(folder).absolute() for folder in args.find_links),
@@ -64,18 +63,15 @@ def _index(args: argparse.Namespace, settings: Settings, scratch: Path) -> Path 
 
 def _verify(args: argparse.Namespace, console: Console, settings: Settings) -> object:
     manifest = archive.verify(Path(args.source), args.sha256)
-    console.say(f"{manifest['id']}: {len(manifest['files'])} files, each as it was built.")
-    return {"id": manifest["id"], "files": len(manifest["files"]), "ok": True}
+    console.say(f"{manifest.id}: {len(manifest.files)} files, each as it was built.")
+    return {"id": manifest.id, "files": len(manifest.files), "ok": True}
 
 
 def _install(args: argparse.Namespace, console: Console, settings: Settings) -> object:
-    archive.verify(Path(args.source), args.sha256)
     folder = Path(args.to).expanduser().absolute()
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=folder) as scratch:
-        unpacked = archive.unpack(Path(args.source), Path(scratch))
-        return installer.install(unpacked, folder, Path(args.home) if args.home else None, console.say)
-
-
-def _rollback(args: argparse.Namespace, console: Console, settings: Settings) -> object:
-    return installer.rollback(Path(args.folder), console.say)
+    if args.rollback:
+        return archive.roll_back(folder, console.say)
+    if not args.source:
+        raise UsageError("No bundle is named.", hint="Name an archive, or go back with --rollback.")
+    home = Path(args.home) if args.home else None
+    return archive.install_archive(Path(args.source), folder, home, args.sha256, console.say)

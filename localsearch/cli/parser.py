@@ -329,16 +329,17 @@ def _bundle(commands: Sub) -> None:
         "--find-links", action="append", default=[], metavar="DIR", help="take wheels of this folder, too"
     )
     verifying = command(actions, "verify", "hold every file of a bundle against its manifest")
+    verifying.add_argument("source", metavar="OUT.tar")
     installing = command(actions, "install", "install a bundle, or upgrade what is there; the index stays")
+    installing.add_argument("source", nargs="?", metavar="OUT.tar")
+    installing.add_argument("--to", required=True, metavar="DIR", help="the folder of the installation")
+    installing.add_argument(
+        "--rollback", action="store_true", help="return to the release before the last upgrade instead"
+    )
     for one in (verifying, installing):
-        one.add_argument("source", metavar="OUT.tar")
         one.add_argument(
             "--sha256", default="", metavar="HEX", help="what `build` told, carried by another way"
         )
-    installing.add_argument("--to", required=True, metavar="DIR")
-    command(actions, "rollback", "return to the release before the last upgrade").add_argument(
-        "folder", metavar="DIR"
-    )
 
 
 def _keys(commands: Sub) -> None:
