@@ -104,7 +104,7 @@ def collect(
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
             looking = [word for link in links for word in ("--find-links", str(link))]
             run_pip("download", "--dest", scratch, *looking, *target.options(), *asked)
-            found = [_wheel(path) for path in sorted(Path(scratch).glob("*.whl"))]
+            found = [read_wheel(path) for path in sorted(Path(scratch).glob("*.whl"))]
             needed, missing = closure(found, wanted, target)
             if not missing:
                 return [_moved(wheel, folder) for wheel in needed]
@@ -114,7 +114,7 @@ def collect(
 
 def _check_extras(own: Path, extras: Sequence[str]) -> None:
     """pip would say nothing about an extra that there is not."""
-    there = {canonical(one) for one in _wheel(own).metadata.provides_extra or ()}
+    there = {canonical(one) for one in read_wheel(own).metadata.provides_extra or ()}
     if unknown := [one for one in extras if canonical(one) not in there]:
         hint = f"There are: {', '.join(sorted(there))}"
         raise UsageError(f"localsearch has no extra {unknown[0]}.", hint=hint)
@@ -164,7 +164,8 @@ def _plain(requirement: Requirement) -> str:
     return f"{requirement.name}{extras}{requirement.specifier}"
 
 
-def _wheel(path: Path) -> Wheel:
+def read_wheel(path: Path) -> Wheel:
+    """A wheel's file with its metadata and hash."""
     from packaging.metadata import Metadata
 
     return Wheel(path, Metadata.from_email(member(path, "METADATA"), validate=False), sha256(path))

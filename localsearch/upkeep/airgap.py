@@ -70,7 +70,9 @@ def rehearse(settings: Settings) -> Rehearsal:
             shutil.copyfile(settings.home / "settings.toml", folder / "home" / "settings.toml")
         trace = traced(folder / "trace")
         command = [*room, *trace, sys.executable, "-m", "localsearch.upkeep.rehearsal", str(folder)]
-        environment = {**os.environ, "LOCALSEARCH_MODELS": str(settings.models)}
+        # Libraries that tell their makers what they do are silent where CI is set, and would be here alone.
+        environment = {key: value for key, value in os.environ.items() if key != "CI"}
+        environment["LOCALSEARCH_MODELS"] = str(settings.models)
         environment["LOCALSEARCH_OFFLINE"] = "1" if settings.offline or not room else "0"
         done = subprocess.run(
             command + ["--loopback"] * bool(room),

@@ -16,6 +16,7 @@ import runpy
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +25,8 @@ from typing import Any
 _WORDS = "Let the kiln cool for a whole day before you open its door."
 _ON_THE_PICTURE = "CELADON GLAZE"
 _LONGEST_S = 300
+_LINGER_S = 5
+"""How long the server stays after its answers: a library that reports its use does so seconds later."""
 _ASKS = ("socket.connect", "socket.sendto", "socket.sendmsg")
 _LOOKS_UP = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "socket.getnameinfo")
 
@@ -117,6 +120,7 @@ def _serve(folder: Path) -> str:
         if connection.getresponse().status != 200:
             raise RuntimeError("the page was not answered")
         connection.close()
+        time.sleep(_LINGER_S)
     return "a search and the page over HTTP"
 
 
