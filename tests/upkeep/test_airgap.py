@@ -23,16 +23,16 @@ def test_a_look_up_is_written_down_where_only_python_is_watched(tmp_path: Path) 
     if not room:
         pytest.skip("needs unshare (util-linux) and leave to make namespaces")
     code = f"from localsearch.upkeep.rehearsal import watched; watched({str(tmp_path / 'asked')!r})"
-    words = ["--home", str(tmp_path / "home"), "models", "pull", "all-MiniLM-L6-v2"]
-    environment = {"LOCALSEARCH_MODELS": str(tmp_path / "none"), "LOCALSEARCH_OFFLINE": "0"}
+    words = ["--home", str(tmp_path / "home"), "serve", "--host", "nowhere.invalid"]
+    environment = {"LOCALSEARCH_MODELS": str(tmp_path / "none"), "LOCALSEARCH_OFFLINE": "1"}
     done = subprocess.run(
         [*room, sys.executable, "-c", code, *words],
         capture_output=True,
         text=True,
         env=os.environ | environment,
     )
-    assert done.returncode == 1, done.stderr
-    assert "getaddrinfo huggingface.co" in airgap._traffic(tmp_path).lookups
+    assert done.returncode == 2, done.stderr
+    assert "getaddrinfo nowhere.invalid" in airgap._traffic(tmp_path).lookups
 
 
 def findings(monkeypatch: pytest.MonkeyPatch, settings: Settings, rehearsal: Rehearsal) -> list[Finding]:
