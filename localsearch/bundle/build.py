@@ -5,9 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import platform
 import shutil
-import sys
 import tempfile
 import time
 import tomllib
@@ -74,11 +72,6 @@ class Built:
     index: bool
     bytes: int
     sha256: str
-
-
-def here() -> Target:
-    """This machine, as `Target` names it."""
-    return Target(f"{sys.platform}-{platform.machine()}", f"{sys.version_info[0]}.{sys.version_info[1]}")
 
 
 def build(file: Path, contents: Contents, settings: Settings, report: Report = no_report) -> Built:

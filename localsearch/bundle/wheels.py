@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -65,6 +66,11 @@ class Target:
             "python_version": self.python,
             "sys_platform": "linux",
         }
+
+
+def here() -> Target:
+    """This machine and this Python."""
+    return Target(f"{sys.platform}-{platform.machine()}", f"{sys.version_info[0]}.{sys.version_info[1]}")
 
 
 @dataclass(frozen=True, slots=True)

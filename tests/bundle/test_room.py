@@ -25,8 +25,8 @@ from typing import Any
 import pytest
 
 from localsearch.bundle.archive import sha256, verify
-from localsearch.bundle.build import Built, here, seal
-from localsearch.bundle.wheels import read_wheel
+from localsearch.bundle.build import Built, seal
+from localsearch.bundle.wheels import here, read_wheel
 from localsearch.models import ModelStore
 from localsearch.platform.network import Traffic, read_trace, traced, without_network
 from localsearch.settings import Settings

@@ -15,10 +15,10 @@ pytest.importorskip("cyclonedx", reason="needs the extra [bundle]")
 from packaging.metadata import Metadata
 from packaging.requirements import Requirement
 
-from localsearch.bundle.build import Contents, build, here
+from localsearch.bundle.build import Contents, build
 from localsearch.bundle.inventory import UNKNOWN, licence, licences, sbom
 from localsearch.bundle.own import own_wheel
-from localsearch.bundle.wheels import Target, Wheel, _check_extras, closure, read_wheel
+from localsearch.bundle.wheels import Target, Wheel, _check_extras, closure, here, read_wheel
 from localsearch.cli import main
 from localsearch.errors import SettingsError, UsageError
 from localsearch.settings import Settings

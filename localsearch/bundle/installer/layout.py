@@ -61,6 +61,10 @@ class Layout:
         """The index as it was before that release."""
         return self.folder / "backups" / f"before-{name}.backup"
 
+    def name_of(self, home: Path) -> str:
+        """An index folder as it is written down: below this folder by its name there, which may be moved with it."""
+        return str(home.relative_to(self.folder) if home.is_relative_to(self.folder) else home)
+
     def home(self) -> Path | None:
         """The index folder that the first installation chose; None before it."""
         try:
@@ -93,8 +97,9 @@ def alone(folder: Path) -> Iterator[Layout]:
 
 def use(layout: Layout, name: str, home: Path) -> None:
     """Write the program, which finds its folder wherever that is mounted, and turn the link to a release at once."""
-    below = os.path.relpath(home, layout.folder)
-    index = shlex.quote(str(home)) if below.startswith("..") else f"$folder/{below}"
+    index = shlex.quote(layout.name_of(home))
+    if home.is_relative_to(layout.folder):
+        index = f'"$folder"/{index}'
     text = (
         "#!/bin/sh\n"
         'folder=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)\n'
@@ -102,7 +107,8 @@ def use(layout: Layout, name: str, home: Path) -> None:
         "unset PYTHONPATH PYTHONHOME\n"
         "export LOCALSEARCH_OFFLINE=1 PYTHONSAFEPATH=1\n"
         'export LOCALSEARCH_MODELS="${LOCALSEARCH_MODELS:-$folder/models}"\n'
-        f'export LOCALSEARCH_HOME="${{LOCALSEARCH_HOME:-{index}}}"\n'
+        f"index={index}\n"
+        'export LOCALSEARCH_HOME="${LOCALSEARCH_HOME:-$index}"\n'
         'exec "$release/venv/bin/python" -m localsearch "$@"\n'
     )
     layout.program.parent.mkdir(exist_ok=True)

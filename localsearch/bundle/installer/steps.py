@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -54,7 +55,7 @@ def install(bundle: Path, layout: Layout, home: Path | None = None, say: Say = p
         return Installed(name, layout.previous(name), str(layout.program), str(home))
     _check_space(bundle, manifest, layout, home)
     say(f"Installing {name} into {layout.folder}")
-    layout.record.write_text(json.dumps({"home": os.path.relpath(home, layout.folder)}), "utf-8")
+    layout.record.write_text(json.dumps({"home": layout.name_of(home)}), "utf-8")
     if before == name or not (layout.whole(name) and works(layout, home, name)):
         _environment(bundle, manifest, layout, say)
     _place_models(bundle, manifest, layout, home, say)
@@ -144,11 +145,26 @@ def _environment(bundle: Path, manifest: Manifest, layout: Layout, say: Say) -> 
     made = [sys.executable, "-I", "-m", "venv", "--without-pip", str(release / "venv")]
     call(layout, made, "the environment was not made", "On Debian, the package python3-venv is needed.")
     pip = [python, "-I", str(bundle / manifest.pip / "pip"), "--isolated", "--disable-pip-version-check"]
-    wanted = ["install", "--no-index", "--no-deps", "--require-hashes", "--no-cache-dir", "--quiet"]
+    wanted = [
+        "install",
+        "--no-index",
+        "--no-deps",
+        "--require-hashes",
+        "--no-cache-dir",
+        "--no-compile",
+        "--quiet",
+    ]
     sources = ["--find-links", str(bundle / "wheels"), "--requirement", str(bundle / "requirements.txt")]
     call(layout, [*pip, *wanted, *sources], "the packages were not installed")
+    _compile(layout, python, release)
     shutil.copyfile(bundle / MANIFEST, release / f".{MANIFEST}")
     os.replace(release / f".{MANIFEST}", release / MANIFEST)
+
+
+def _compile(layout: Layout, python: str, release: Path) -> None:
+    """Compile all modules on all cores; packages have some that are templates or tests, and do not compile."""
+    words = [python, "-I", "-m", "compileall", "-q", "-q", "-j", "0", str(release / "venv" / "lib")]
+    subprocess.run(words, capture_output=True, pass_fds=[layout.lock])
 
 
 def _place_models(bundle: Path, manifest: Manifest, layout: Layout, home: Path, say: Say) -> None:
@@ -191,7 +207,7 @@ def _place_index(bundle: Path, manifest: Manifest, layout: Layout, home: Path, s
     name, before = manifest.id, layout.current
     if not has_index(home):
         if manifest.index:
-            say("  index of the bundle")
+            say("  index of the bundle; its folders are read again after: localsearch trust")
             run(layout, home, name, "restore", str(bundle / manifest.index))
         return ""
     if manifest.index:
