@@ -131,8 +131,13 @@ def test_a_release_that_runs_is_seen(tmp_path: Path) -> None:
     program = tmp_path / "releases" / "1" / "venv" / "bin" / "python"
     program.parent.mkdir(parents=True)
     program.symlink_to("/bin/sleep")
-    with subprocess.Popen([str(program), "600"]) as process:
+    process = subprocess.Popen([str(program), "600"])
+    try:
+        while not Path(f"/proc/{process.pid}/cmdline").read_bytes():
+            pass  # it is being started
         assert runs(tmp_path / "releases" / "1")
         assert not runs(tmp_path / "releases" / "11")
+    finally:
         process.kill()
+        process.wait()
     assert not runs(tmp_path / "releases" / "1")
