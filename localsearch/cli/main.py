@@ -102,7 +102,7 @@ def _drop_unwritten() -> None:
 
 def run(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     """Dispatch to the command's function."""
-    from localsearch.cli import commands, models, reading, upkeep
+    from localsearch.cli import bundle, commands, models, reading, upkeep
 
     table = {
         "index": commands.index,
@@ -127,6 +127,7 @@ def run(args: argparse.Namespace, console: Console, settings: Settings) -> int:
         "import": upkeep.import_file,
         "purge": upkeep.purge,
         "keys": upkeep.keys,
+        "bundle": bundle.bundle,
         "completion": shell.completion,
         "man": shell.man,
     }

@@ -47,6 +47,7 @@ def build_parser(prog: str = "localsearch") -> argparse.ArgumentParser:
         _versions,
         _eval,
         _keep,
+        _bundle,
         _keys,
         _feedback,
         _shell,
@@ -301,6 +302,51 @@ def _keep(commands: Sub) -> None:
     command(commands, "import", "store the documents of an export").add_argument("source", metavar="FILE")
     purging = command(commands, "purge", "delete documents so that no byte of them stays")
     purging.add_argument("targets", nargs="+", metavar="PATH|ID")
+
+
+def _bundle(commands: Sub) -> None:
+    from localsearch.bundle.wheels import PLATFORMS, here
+
+    parser = command(commands, "bundle", "one archive for machines without a network")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    building = command(
+        actions, "build", "pack wheels, models and settings, with an installer that needs Python alone"
+    )
+    building.add_argument("target", metavar="OUT.tar")
+    building.add_argument("--platform", choices=PLATFORMS, default=here().platform, help="default: as here")
+    building.add_argument(
+        "--python", metavar="X.Y", default=here().python, help="its Python; default: as here"
+    )
+    building.add_argument(
+        "--model", action="append", default=[], metavar="NAME", help="default: those of the settings"
+    )
+    building.add_argument(
+        "--extra", action="append", default=[], metavar="NAME", help="such as ocr or archives"
+    )
+    building.add_argument(
+        "--settings", metavar="FILE", help="default: settings.toml of the index folder, if any"
+    )
+    building.add_argument(
+        "--index", nargs="?", const="", metavar="BACKUP", help="also the index: this backup, or as it is now"
+    )
+    building.add_argument(
+        "--wheel", metavar="FILE", help="of localsearch; default: made of the checkout that runs"
+    )
+    building.add_argument(
+        "--find-links", action="append", default=[], metavar="DIR", help="take wheels of this folder, too"
+    )
+    verifying = command(actions, "verify", "hold every file of a bundle against its manifest")
+    verifying.add_argument("source", metavar="OUT.tar")
+    installing = command(actions, "install", "install a bundle, or upgrade what is there; the index stays")
+    installing.add_argument("source", nargs="?", metavar="OUT.tar")
+    installing.add_argument("--to", required=True, metavar="DIR", help="the folder of the installation")
+    installing.add_argument(
+        "--rollback", action="store_true", help="return to the release before the last upgrade instead"
+    )
+    for one in (verifying, installing):
+        one.add_argument(
+            "--sha256", default="", metavar="HEX", help="what `build` told, carried by another way"
+        )
 
 
 def _keys(commands: Sub) -> None:

@@ -13,6 +13,7 @@ from localsearch.cli.remote import Remote
 from localsearch.engine import Engine, named_path
 from localsearch.errors import LockedError
 from localsearch.settings import Settings
+from localsearch.upkeep import airgap
 from localsearch.upkeep.backup import restore as restore_backup
 from localsearch.upkeep.doctor import Finding, examine
 from localsearch.upkeep.purge import Purged
@@ -137,7 +138,12 @@ def purge(args: argparse.Namespace, console: Console, settings: Settings) -> int
 
 def doctor(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     """`localsearch doctor [--airgap]`"""
-    findings = examine(settings, airgap=args.airgap)
+    findings = examine(settings)
+    if args.airgap:
+        console.say(
+            "A rehearsal is running: index, search, serve, MCP and backup, watched for a minute at most."
+        )
+        findings += airgap.examine(settings)
     bad = any(finding.level == "bad" for finding in findings)
     if console.json:
         console.result({"ok": not bad, "findings": findings})
