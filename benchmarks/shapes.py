@@ -154,34 +154,43 @@ def measure(shape: Shape, texts: Texts, models: Path, work: Path, rounds: int) -
         "alike": {name: _alike(vectors[name], vectors["torch"], shape) for name in PRECISIONS},
         "systems": systems,
         "ratio": round(systems["int8"]["passages_per_s"] / systems["torch"]["passages_per_s"], 2),
+        "fastest_ratio": round(systems["int8"]["fastest_per_s"] / systems["torch"]["fastest_per_s"], 2),
+        "cpu_ratio": round(systems["torch"]["cpu_ms"] / systems["int8"]["cpu_ms"], 2),
         "query_ratio": round(systems["torch"]["query_ms"] / systems["int8"]["query_ms"], 2),
     }
 
 
-def _by_turns(
-    processes: Mapping[str, Running], texts: Texts, rounds: int
-) -> dict[str, list[tuple[float, float]]]:
-    """(seconds for the passages, median ms of the queries) of each system in each round."""
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one system took: seconds and processor seconds for the passages, median milliseconds of the queries."""
+
+    seconds: float
+    cpu_s: float
+    query_ms: float
+
+
+def _by_turns(processes: Mapping[str, Running], texts: Texts, rounds: int) -> dict[str, list[Round]]:
     passages, count = list(texts.passages[:JUDGED]), len(texts.passages)
     for process in processes.values():
         process.encode(file=texts.file, count=min(16, count))
         process.queries(texts=list(texts.queries[:4]), passages=passages)
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in processes}
+    found: dict[str, list[Round]] = {name: [] for name in processes}
     for turn in range(rounds):
         asked = list(texts.queries[turn * QUERIES : (turn + 1) * QUERIES])
         for name, process in processes.items():
-            seconds = process.encode(file=texts.file, count=count)["seconds"]
+            taken = process.encode(file=texts.file, count=count)
             took = process.queries(texts=asked, passages=passages)
-            times[name].append((seconds, statistics.median(took)))
-    return times
+            found[name].append(Round(taken["seconds"], taken["cpu_s"], statistics.median(took)))
+    return found
 
 
-def _figures(rows: Sequence[tuple[float, float]], count: int) -> dict[str, Any]:
-    rates = [count / seconds for seconds, _ in rows]
+def _figures(rounds: Sequence[Round], count: int) -> dict[str, Any]:
     return {
-        "passages_per_s": round(statistics.median(rates), 2),
-        "query_ms": round(statistics.median(took for _, took in rows), 3),
-        "rounds": [[round(rate, 2), round(took, 3)] for rate, (_, took) in zip(rates, rows)],
+        "passages_per_s": round(statistics.median(count / one.seconds for one in rounds), 2),
+        "fastest_per_s": round(max(count / one.seconds for one in rounds), 2),
+        "cpu_ms": round(1e3 * statistics.median(one.cpu_s for one in rounds) / count, 2),
+        "query_ms": round(statistics.median(one.query_ms for one in rounds), 3),
+        "rounds": [[round(count / one.seconds, 2), round(one.query_ms, 3)] for one in rounds],
     }
 
 
@@ -213,13 +222,24 @@ def _peer(script: str, work: Path) -> Iterator[Running]:
 
 def table(results: Mapping[str, Any]) -> Table:
     """One row for each shape: ours in 8 bits, and torch's figure after a stroke."""
-    heading = ["shape", "weights", "passages/s", "times torch", "query ms", "peak MB", "disk MB", "likeness"]
+    heading = [
+        "shape",
+        "weights",
+        "passages/s",
+        "times torch",
+        "CPU ms",
+        "query ms",
+        "peak MB",
+        "disk MB",
+        "likeness",
+    ]
     rows = [heading]
     for row in results["shapes"].values():
         ours, theirs = row["systems"]["int8"], row["systems"]["torch"]
         both = [
             f"{number(ours['passages_per_s'])} / {number(theirs['passages_per_s'])}",
             number(row["ratio"], 2),
+            f"{number(ours['cpu_ms'])} / {number(theirs['cpu_ms'])}",
             f"{number(ours['query_ms'])} / {number(theirs['query_ms'])}",
             *(f"{megabytes(ours[part])} / {megabytes(theirs[part])}" for part in ("peak", "disk")),
             f"{row['alike']['int8']:.3f}",
@@ -231,8 +251,10 @@ def table(results: Mapping[str, Any]) -> Table:
     note = (
         f"localsearch in 8 bits / sentence-transformers on torch ({results['torch']}); a query of a cross-encoder is"
         f" scored with {JUDGED} passages. {results['count']} SciFact abstracts cut at {TOKENS} tokens, {THREADS} threads"
-        f" each, by turns, median of {results['rounds']} rounds; {about['processor']}, {about['cores']} cores, kernels"
-        f" {', '.join(sorted(paths)) or 'none'}. Peak: of a process that encodes and does no more. Likeness: the worst"
+        f" each, by turns, median of {results['rounds']} rounds; {about['processor']}, {about['cores']} cores, at a load of"
+        f" {about['load_average'][0]} to {results['load_after']}, kernels"
+        f" {', '.join(sorted(paths)) or 'none'}. CPU: processor time of a passage."
+        " Peak: memory of a process that encodes and does no more. Likeness: the worst"
         " cosine to torch's vectors, of a cross-encoder the correlation of the scores. Disk: the installed folder, with"
         " weights in both precisions. ¹ exported, on ONNX Runtime's own operators. Commit "
         f"{results['commit']}."
@@ -273,6 +295,7 @@ def main() -> int:
 
 
 def _run(arguments: argparse.Namespace) -> dict[str, Any]:
+    about = machine.describe()
     chosen = [shape for shape in SHAPES if not arguments.only or shape.key in arguments.only]
     with tempfile.TemporaryDirectory(prefix="shapes-") as made:
         work = Path(made)
@@ -285,7 +308,8 @@ def _run(arguments: argparse.Namespace) -> dict[str, Any]:
             shapes[shape.key] = measure(shape, texts, arguments.models, work, arguments.rounds)
     return {
         "commit": machine.commit(),
-        "machine": machine.describe(),
+        "machine": about,
+        "load_after": round(os.getloadavg()[0], 2),
         "torch": version,
         "threads": THREADS,
         "tokens": TOKENS,
