@@ -197,12 +197,13 @@ class ModelStore:
     def _install(self, card: Card, folder: Path, origin: Path, source: str) -> Card:
         """Convert the files in `folder` and put it in place; `origin` has the model as it came, for an export."""
         with storage_errors(self.folder):
+            unknown = self._fetcher.unknown(card, folder)
             built = _built(card, folder, origin)
             files, packed = pins(folder), packed_file(folder)
             if packed:  # what it held is in the other files now
                 del files[packed.name]
             Manifest(built, files, True, source).write(folder)
-            self._fetcher.learn(card, folder)
+            self._fetcher.learn(card, unknown)
             if packed:
                 packed.unlink()
         publish(folder, self._at(card.name))
