@@ -37,7 +37,7 @@ from localsearch.settings import load
 RESULTS = machine.ROOT / "benchmarks" / "results" / "shapes"
 DOCUMENT = machine.ROOT / "docs" / "MODELS.md"
 TOKENS, THREADS = 256, 2
-QUERIES, JUDGED = 24, 20
+QUERIES, JUDGED = 8, 20
 """Queries of each round, and passages that a re-ranker scores for a query."""
 BERT, XLM = "all-MiniLM-L6-v2", "multilingual-e5-small-q4"
 """The real models, whose tokenizers the others borrow."""
