@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from localsearch.derived import Derived
-from localsearch.models import Card, ModelStore
+from localsearch.models import Card, ModelStore, convertible
 from localsearch.platform.disk import folder_bytes, free_bytes
 
 _COMMON = 0.05
@@ -93,7 +93,11 @@ def better_model(derived: Derived, models: ModelStore, current: str) -> tuple[st
 def _used_and_better(
     shares: Mapping[str, float], models: ModelStore, current: str
 ) -> tuple[Card, Card | None]:
-    cards = [card for card in models.cards() if card.kind == "encoder"]
+    cards = [
+        card
+        for card in models.cards()
+        if card.kind == "encoder" and (models.installed(card.name) or convertible(card))
+    ]
     used = next((card for card in cards if card.name == current), Card(current))
     return used, better_card(used, cards, shares, models.installed, offline=models.settings.offline)
 

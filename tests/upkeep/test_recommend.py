@@ -9,11 +9,12 @@ import pytest
 from golden.tiny_bert import Tiny, make
 
 from localsearch.engine import Engine
-from localsearch.models import Card, ModelSource, ModelStore
+from localsearch.errors import ModelFormatError, OfflineError
+from localsearch.models import Card, ModelSource, ModelStore, Pin
 from localsearch.models.cards import all_cards
 from localsearch.settings import ModelSettings, Settings
 from localsearch.types import Record
-from localsearch.upkeep.recommend import better_card, covered, language_shares
+from localsearch.upkeep.recommend import better_card, better_model, covered, language_shares
 
 GERMAN = [
     "Der Antrag auf Erneuerung der Lizenz muss bis zum Ende des Monats bei der Behörde eingehen.",
@@ -170,3 +171,26 @@ def test_comparing_shows_own_questions_whose_first_hits_differ(settings: Setting
         assert expected  # models of random weights do not agree on all of them
         assert [(one.query, one.a, one.b) for one in found.differences] == expected
         assert engine.compare_versions("1", "1", questions).differences == ()
+
+
+def test_a_model_that_cannot_be_converted_here_is_neither_recommended_nor_fetched(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    online = replace(settings, offline=False, hub="http://127.0.0.1:9")  # nothing answers there
+    large = replace(card("large", "de en"), export=True, files={"config.json": Pin()})
+    available = False
+    monkeypatch.setattr("localsearch.models.export.available", lambda: available)
+    with Engine.open(settings=settings) as engine:
+        engine.add([Record(GERMAN[0], id="0")])
+        store = ModelStore(online, [large])
+        store.remove("many")
+        assert better_model(engine.derived, store, "english") is None
+        with pytest.raises(ModelFormatError, match="large cannot be converted without torch") as caught:
+            store.pull("large")
+        assert "localsearch[export]" in caught.value.hint
+        available = True
+        found = better_model(engine.derived, store, "english")
+        assert found is not None
+        assert found[0] == "large"
+        with pytest.raises(OfflineError):
+            store.pull("large")
