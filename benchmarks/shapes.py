@@ -1,4 +1,4 @@
-"""Every shape of model beside sentence-transformers on torch: python -m benchmarks.shapes [--data DIR] [--documents]
+"""Every shape of model beside sentence-transformers on torch: python -m benchmarks.shapes [--data DIR]
 
 The same weights on both sides: those of a real model where it can be had, else random ones of its shape, which cost the
 same. Passages and queries are SciFact's, cut at the same length. Both sides have a process of their own and the same number
@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import datasets, machine, report
+from benchmarks import datasets, machine
 from benchmarks.context import QUICK, Context, default_cache
 from benchmarks.peers import model
 from benchmarks.peers.adapter import disk
@@ -35,7 +35,6 @@ from localsearch.models.manifest import Manifest
 from localsearch.settings import load
 
 RESULTS = machine.ROOT / "benchmarks" / "results" / "shapes"
-DOCUMENT = machine.ROOT / "docs" / "MODELS.md"
 TOKENS, THREADS = 256, 2
 QUERIES, JUDGED = 8, 20
 """Queries of each round, and passages that a re-ranker scores for a query."""
@@ -277,11 +276,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=64, help="passages of each round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=RESULTS, metavar="DIR")
-    parser.add_argument("--documents", action="store_true", help="only write the table into docs/MODELS.md")
     arguments = parser.parse_args()
-    if arguments.documents:
-        _document()
-        return 0
     os.environ["OMP_NUM_THREADS"] = str(THREADS)
     store = ModelStore(load(arguments.models, environ={}, models=arguments.models))
     for name in (BERT, XLM):
@@ -330,13 +325,6 @@ def _texts(arguments: argparse.Namespace, work: Path) -> Texts:
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     queries = list(dataset.queries.values())[: arguments.rounds * QUERIES]
     return Texts(str(file), [f"{row['title']}\n{row['text']}" for row in rows], queries)
-
-
-def _document() -> None:
-    newest = latest()
-    if newest is None:
-        raise SystemExit(f"no result in {RESULTS}")
-    report.into_markers({"shapes": table(json.loads(newest.read_text())).markdown()}, DOCUMENT)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""From a folder of German files to a better answer: python -m benchmarks.story [--data DIR] [--documents]
+"""From a folder of German files to a better answer: python -m benchmarks.story [--data DIR]
 
 Every command is typed as a user would, into a fresh index and a fresh folder of models, and timed: serve, ask, `models
 recommend`, the command that it names, compare, switch, ask again; then an index of its own with `model.languages = auto`.
@@ -24,14 +24,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks import datasets, machine, report
+from benchmarks import datasets, machine
 from benchmarks.context import QUICK, Context, default_cache
 from benchmarks.tables import Table, number
 from localsearch.evaluation.beir import Dataset
 from localsearch.evaluation.metrics import ndcg
 
 RESULTS = machine.ROOT / "benchmarks" / "results" / "story"
-DOCUMENT = machine.ROOT / "docs" / "MODELS.md"
 MODES = ("lexical", "semantic", "hybrid")
 PORT = 9460
 
@@ -224,12 +223,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=machine.ROOT.parent / "shared" / "bench", metavar="DIR")
     parser.add_argument("--questions", type=int, default=300)
     parser.add_argument("--out", type=Path, default=RESULTS, metavar="DIR")
-    parser.add_argument("--documents", action="store_true", help="only write the tables into docs/MODELS.md")
     arguments = parser.parse_args()
-    if arguments.documents:
-        if newest := latest():
-            report.into_markers(tables(json.loads(newest.read_text())), DOCUMENT)
-        return 0
     context = Context(default_cache(), arguments.data, arguments.data, QUICK)
     dataset = datasets.find(context, "germanquad")
     if dataset is None:
