@@ -4,7 +4,7 @@
 # make docs    write the pages that are made from the code
 # make wheels  wheels with the kernels inside for Linux on x86-64 and AArch64, and the sdist, in dist/
 # make bench   measure on this machine (see benchmarks/README.md)
-# make faults  the whole fault suite; `make test` runs a part of it
+# make faults  the whole fault suite, which also builds the container and sets a machine up; `make test` runs a part of it
 
 PYTHON ?= python3
 VENV   ?= .venv

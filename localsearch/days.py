@@ -8,7 +8,8 @@ Which zone holds is set for the work at hand by `in_zone`, as the precision of d
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time as clock
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, date, datetime, time, timedelta
@@ -48,6 +49,11 @@ def in_zone(chosen: ZoneInfo | None) -> Iterator[None]:
         yield
     finally:
         _ZONE.reset(before)
+
+
+def here() -> Hashable:
+    """What tells the zone that holds from every other one: a key for what is remembered of times in it."""
+    return _ZONE.get() or clock.tzname
 
 
 def utc(wall: datetime) -> datetime:

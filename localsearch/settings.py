@@ -216,6 +216,9 @@ class ServerSettings:
     log_level: Literal["debug", "info", "warning", "error"] = _constant(
         "info", "from which they are written; -v, -q"
     )
+    inherited: int = _constant(
+        0, "sockets that the service manager hands on to this process, by LISTEN_PID and LISTEN_FDS"
+    )
     limits: LimitSettings = field(default_factory=LimitSettings)
 
 
@@ -356,9 +359,15 @@ def load(
     if offline is not None:
         values["offline"] = offline
     settings = _convert(values, folder / "settings.toml")
+    settings = replace(settings, server=replace(settings.server, inherited=_inherited(env)))
     if settings.terminal.links == "auto":
         settings = replace(settings, terminal=replace(settings.terminal, links=_links(env)))
     return replace(settings, **overrides) if overrides else settings
+
+
+def _inherited(env: Mapping[str, str]) -> int:
+    """How many sockets are meant for this process, and not for one that it was started by."""
+    return int(env.get("LISTEN_FDS", "0")) if env.get("LISTEN_PID") == str(os.getpid()) else 0
 
 
 def _links(env: Mapping[str, str]) -> Links:

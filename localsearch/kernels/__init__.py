@@ -2,8 +2,8 @@
 
 layer.c and operator.c are an operator of ONNX Runtime for whole layers of an encoder, walk.c walks a graph of vectors.
 Both are compiled once for each path of simd.h, one set of vector instructions; paths.c takes the fastest that runs.
-Where the library is missing, ONNX Runtime's operators and FAISS take its place: more slowly, with nearly the same
-vectors, and with the same neighbours.
+words.c finds where words may stand in a text. Where the library is missing, ONNX Runtime's operators, FAISS and Python
+take its place: more slowly, with nearly the same vectors, the same neighbours and the same words.
 """
 
 from __future__ import annotations

@@ -143,15 +143,15 @@ def _terms(
         target = stops if analyzer.is_stop(word.raw, spoken) else counts
         if len(target) > MOST_TERMS:
             continue
-        if word.whole not in taken and any(map(str.isdigit, word.raw)):
+        if not word.raw.isalpha() and word.whole not in taken and any(map(str.isdigit, word.raw)):
             taken[word.whole] = _apart(word, analyzer, languages, knows) if len(taken) < _MOST_CODES else ()
         pieces = taken.get(word.whole, ())
         # An unspaced script has no end of a word: a term more than are used takes two characters more.
         raw = word.raw[: MOST_TERMS + 2] if word.raw else ""
         for forms, plain in zip(_forms(raw, analyzer, languages) or [()], word.terms):
-            stems = dict.fromkeys(stem for stem in map(analyzer.stem, plain) if stem not in forms)
-            own = tuple(form for n, form in enumerate(plain) if n == 0 or not form.isalpha())
-            target[QueryTerm(forms, stems=tuple(stems), plain=own, apart=pieces)] += 1
+            stems = tuple(dict.fromkeys([stem for stem in map(analyzer.stem, plain) if stem not in forms]))
+            own = plain[:1] + tuple([form for form in plain[1:] if not form.isalpha()])
+            target[QueryTerm(forms, 1.0, stems, own, pieces)] += 1
     chosen = counts or stops
     return tuple(term if n == 1 else replace(term, weight=float(n)) for term, n in chosen.items())
 

@@ -255,10 +255,13 @@ class TantivyIndex:
 
     def held(self, term: QueryTerm) -> int:
         """Chunks that hold the commonest form of the term; of one in pieces, at most."""
-        pieces = (min(map(self.doc_freq, words)) for words in term.apart)
         searcher = self._searcher
-        about = (self._frequency(searcher, key) for key in self._about(searcher, term))
-        return max([self._in_text(searcher, term), *pieces, *about], default=0)
+        known = self._remembered(searcher)
+        if term not in known:
+            pieces = [min(map(self.doc_freq, words)) for words in term.apart]
+            about = [self._frequency(searcher, key) for key in self._about(searcher, term)]
+            known[term] = max([self._in_text(searcher, term), *pieces, *about])
+        return known[term]
 
     def _in_text(self, searcher: tantivy.Searcher, term: QueryTerm) -> int:
         """Chunks whose text holds the commonest form of the term, or else what will do instead."""
@@ -346,34 +349,30 @@ class TantivyIndex:
         if not beginning:
             found = self._vocabulary_of(searcher).like(pattern)
             return found[:most], len(found)
-        counts = Counter(dict(_short_terms(searcher, beginning)))
-        counts.update(dict(_words_with(searcher, beginning)))
-        ranked = _commonest((word, n) for word, n in counts.items() if matches(pattern, word))
+        known = _words_with(searcher, beginning)
+        ranked = _commonest((word, n) for word, n in known if matches(pattern, word))
         return ranked[:most], len(ranked)
 
     def _vocabulary_of(self, searcher: tantivy.Searcher) -> Vocabulary:
         """All plain words, commonest first: read once for each state of the index."""
         seen, known = self._vocabulary
         if known is None or seen is not searcher:
-            known = Vocabulary(_commonest([*_words_with(searcher, ""), *_short_terms(searcher, "")]))
+            known = Vocabulary(_commonest(_words_with(searcher, "")))
             self._vocabulary = searcher, known
         return known
 
     def complete(self, prefix: str, n: int = 10) -> list[str]:
         """The commonest words of the corpus that start with `prefix` (folded, not stemmed)."""
         prefix = normalize(prefix)
-        known = _words_with(self._searcher, prefix) if prefix else []
-        found = [(word, count) for word, count in known if _worth_suggesting(word)]
-        found.sort(key=lambda item: (-item[1], item[0]))
-        return [word for word, _ in found[:n]]
+        return _commonest(self._searcher.terms_with_prefix("words", prefix))[:n] if prefix else []
 
     def correct(self, word: str) -> str | None:
         """The word of the corpus that was probably meant (folded), or None when `word` needs no correction."""
         searcher = self._searcher
         return correct(
             normalize(word),
-            lambda candidate: searcher.doc_freq("words", candidate) + searcher.doc_freq("plain", candidate),
-            lambda prefix: _words_with(searcher, prefix),
+            lambda candidate: searcher.doc_freq("words", candidate),
+            lambda prefix: searcher.terms_with_prefix("words", prefix),
         )
 
     def _document(self, chunk: IndexedChunk) -> tantivy.Document:
@@ -383,10 +382,10 @@ class TantivyIndex:
         terms, marked = term_stream(chunk, self._analyzer), about_stream(chunk, self._analyzer)
         document.add_text("text", " ".join(terms + marked))
         plain, told = plain_words(chunk, terms, self._analyzer)
+        words = plain | told | self._analyzer.words(chunk.about)
+        document.add_text("words", " ".join(filter(_worth_suggesting, words)))
         plain |= about_words(chunk, marked, self._analyzer)
         document.add_text("plain", " ".join(plain_stream(plain, terms + marked)))
-        told |= self._analyzer.words(chunk.about)
-        document.add_text("words", " ".join(filter(_worth_suggesting, told)))
         document.add_text("language", chunk.language or "-")
         return document
 
@@ -471,12 +470,10 @@ class TantivyIndex:
             for words in phrase.alternatives
         ]
         queries += [tantivy.Query.term_query(self._schema, "plain", word, "basic") for word in phrase.plain]
-        # `words` leaves out numbers and the shortest: those are no stems of others, so `text` tells them.
-        told = {"words": phrase.words, "plain": phrase.words}
-        told["text"] = tuple(word for word in phrase.words if not _worth_suggesting(word))
-        for name, words in told.items():
+        short = [word for word in phrase.words if not _worth_suggesting(word)]
+        for name, words in (("words", list(phrase.words)), ("plain", short), ("text", short)):
             if words:
-                queries.append(tantivy.Query.term_set_query(self._schema, name, list(words)))
+                queries.append(tantivy.Query.term_set_query(self._schema, name, words))
         either = tantivy.Query.boolean_query([(_SHOULD, query) for query in queries])
         return tantivy.Query.const_score_query(either, 0.0)
 
@@ -533,22 +530,17 @@ def _count_languages(schema: tantivy.Schema, searcher: tantivy.Searcher) -> dict
     return {language: n for language, n in counts.items() if n}
 
 
-def _words_with(searcher: tantivy.Searcher, prefix: str) -> list[tuple[str, int]]:
-    """The plain words that begin so, each with the number of chunks."""
-    counts = Counter(dict(searcher.terms_with_prefix("words", prefix)))
-    counts.update(dict(searcher.terms_with_prefix("plain", prefix)))
-    return list(counts.items())
-
-
 def _commonest(counted: Iterable[tuple[str, int]]) -> list[str]:
     return [word for word, _ in sorted(counted, key=lambda item: (-item[1], item[0]))]
 
 
-def _short_terms(searcher: tantivy.Searcher, prefix: str) -> list[tuple[str, int]]:
-    """The terms that begin so and are no stems, but words that `words` leaves out: numbers and the shortest."""
-    return [
-        (term, n) for term, n in searcher.terms_with_prefix("text", prefix) if not _worth_suggesting(term)
-    ]
+def _words_with(searcher: tantivy.Searcher, prefix: str) -> list[tuple[str, int]]:
+    """The plain words that begin so, each with the number of chunks. `words` leaves out numbers and the shortest: those
+    are no stems of others, so `text` and `plain` tell them."""
+    counts = Counter(dict(searcher.terms_with_prefix("text", prefix)))
+    counts.update(dict(searcher.terms_with_prefix("plain", prefix)))
+    short = [(word, n) for word, n in counts.items() if not _worth_suggesting(word)]
+    return short + searcher.terms_with_prefix("words", prefix)
 
 
 def _worth_suggesting(word: str) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -56,10 +57,8 @@ class Presenter:
             elif copies.get(document.id):
                 document = self._named_copy(document, copies[document.id], terms | plain.keys())
             try:
-                alike = dict.fromkeys(self._alike(plan, chunk), NO_FORMS)
-                cut = snippet(
-                    chunk.text, terms, self.analyzer, language=document.language, plain=plain | alike
-                )
+                words = plain | dict.fromkeys(self._alike(plan, chunk), NO_FORMS) if plan.patterns else plain
+                cut = snippet(chunk.text, terms, self.analyzer, language=document.language, plain=words)
                 hits.append(_hit(ranked, document, chunk, cut, with_scores))
             except Exception:
                 _LOG.exception("document number %d cannot be shown", document.id)
@@ -87,7 +86,7 @@ class Presenter:
 
     def _alike(self, plan: Plan, chunk: ChunkRow) -> Set[str]:
         """The words of a chunk that wild cards stand for; a text is taken apart for them alone."""
-        return plan.patterns & self.analyzer.words(chunk.text) if plan.patterns else frozenset()
+        return plan.patterns & self.analyzer.words(chunk.text)
 
     def _named_copy(self, document: DocumentRow, others: Sequence[str], wanted: Set[str]) -> DocumentRow:
         """The document as the copy of its file whose name holds most of what was asked for."""
@@ -148,5 +147,10 @@ def metadata_of(document: DocumentRow) -> dict[str, Any]:
 
 
 def _iso(seconds: float | None) -> str | None:
+    return None if seconds is None else _shown(seconds, days.here())
+
+
+@lru_cache(10_000)
+def _shown(seconds: float, here: Hashable) -> str | None:
     known = moment(seconds)
     return None if known is None else days.shown(known).isoformat(timespec="seconds")

@@ -66,32 +66,36 @@ class Searcher:
     def search(self, query: SearchQuery) -> Answer:
         """Answer one query. Raises QueryError and FilterError for what cannot be answered."""
         began = time.perf_counter()
-        if query.cache and (known := self._known(query, began)) is not None:
+        semantic, question = self._semantic(query), query.key
+        key, stamp = self._key(query, question), self._stamp(semantic)
+        if query.cache and (known := self._known(query, key, stamp, began)) is not None:
             return known
-        semantic = self._semantic(query)
-        key, stamp = self._key(query), self._stamp(semantic)
         answer = self._answer(QueryContext(query, began), semantic)
-        if query.cacheable and (key, stamp) == (self._key(query), self._stamp(semantic)):
+        if query.cacheable and (key, stamp) == (self._key(query, question), self._stamp(semantic)):
             self.answers.put(key, stamp, answer)
         return answer
 
     def cached(self, query: SearchQuery, began: float) -> Answer | None:
         """The answer to this question while nothing that it depends on has changed, for a caller who searches when
         there is none. Reads memory alone. `began`, of time.perf_counter, is when the question came in."""
-        return self._known(query, began, count_miss=False) if query.cacheable else None
+        if not query.cacheable:
+            return None
+        key, stamp = self._key(query, query.key), self._stamp(self._semantic(query))
+        return self._known(query, key, stamp, began, count_miss=False)
 
-    def _known(self, query: SearchQuery, began: float, *, count_miss: bool = True) -> Answer | None:
-        stamp = self._stamp(self._semantic(query))
-        known = self.answers.get(self._key(query), stamp, count_miss=count_miss)
+    def _known(
+        self, query: SearchQuery, key: Hashable, stamp: Hashable, began: float, *, count_miss: bool = True
+    ) -> Answer | None:
+        known = self.answers.get(key, stamp, count_miss=count_miss)
         took_ms = round((time.perf_counter() - began) * 1000, 3)
         return replace(known, query=query.query, took_ms=took_ms, cached=True) if known is not None else None
 
     def _semantic(self, query: SearchQuery) -> Semantic | None:
         return self.derived.semantic if query.mode != "lexical" else None
 
-    def _key(self, query: SearchQuery) -> Hashable:
+    def _key(self, query: SearchQuery, question: bytes) -> Hashable:
         """What the answer is cached under: the question, and which re-ranker there is where one is asked for."""
-        return query.key, self.ranker.reranker.stamp if query.rerank else None
+        return question, self.ranker.reranker.stamp if query.rerank else None
 
     def _stamp(self, semantic: Semantic | None) -> Hashable:
         """What an answer depends on besides the request; one in whose making it changed belongs to neither state."""

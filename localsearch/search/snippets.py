@@ -53,7 +53,8 @@ def snippet(
     """
     matches = analyzer.find(chunk, frozenset(terms), language)
     found = {term for term, _, _ in matches}
-    if missing := frozenset(word for word, forms in plain.items() if forms.isdisjoint(found)):
+    missing = frozenset([word for word, forms in plain.items() if forms.isdisjoint(found)])
+    if missing:
         matches = sorted(matches + analyzer.find_plain(chunk, missing), key=itemgetter(1, 2))
     first, last = _densest(matches, length)
     start, end = _window(chunk, first, last, length)

@@ -33,6 +33,9 @@ from localsearch.settings import Settings
 
 log = logging.getLogger("localsearch.server")
 
+FIRST_INHERITED = 3
+"""The descriptor of the first socket that a service manager hands on: SD_LISTEN_FDS_START of sd_listen_fds(3)."""
+
 
 def serve(
     engine: Engine,
@@ -46,10 +49,14 @@ def serve(
 
     `paths` are indexed first, in the background; with `watch` they, and every folder indexed before, are kept current.
     `say` is told the address, once it answers. Port 0 takes a free one. Raises UsageError when the address is beyond
-    this machine and there is no key, UnavailableError when it is taken.
+    this machine and there is no key, UnavailableError when it is taken. A socket that the service manager hands on
+    is taken with its address, whatever the settings say.
     """
+    handed = inherited(settings.server.inherited)
+    if handed:
+        settings = replace(settings, server=replace(settings.server, host=handed.getsockname()[0]))
     _check_keys(settings)
-    listener = listen(settings.server.host, settings.server.port)
+    listener = handed or listen(settings.server.host, settings.server.port)
     port = int(listener.getsockname()[1])
     settings = replace(settings, server=replace(settings.server, port=port))
     handler = logs.set_up(settings.server)
@@ -102,6 +109,28 @@ def listen(host: str, port: int) -> socket.socket:
             f"Cannot listen on {with_port(host, port)}: {error.strerror}", hint="Choose another with --port."
         ) from error
     return listener
+
+
+def inherited(count: int) -> socket.socket | None:
+    """The socket that a service manager handed on, one of `count`, as sd_listen_fds(3) has it; None where count is 0.
+
+    Raises UnavailableError for more than one, and for one that is not of TCP.
+    """
+    if not count:
+        return None
+    listener = socket.socket(fileno=FIRST_INHERITED)
+    listener.set_inheritable(False)
+    if (
+        count == 1
+        and listener.family in (socket.AF_INET, socket.AF_INET6)
+        and listener.proto == socket.IPPROTO_TCP
+    ):
+        return listener
+    listener.close()
+    raise UnavailableError(
+        "The service manager hands on something else than one TCP socket.",
+        hint="Give the unit of the socket one line: ListenStream=127.0.0.1:8765.",
+    )
 
 
 class Server(uvicorn.Server):

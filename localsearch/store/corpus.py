@@ -282,10 +282,10 @@ class Corpus:
         """The paths of further copies of the files of these documents, as many as a person would keep."""
         found: dict[int, list[str]] = {}
         where, values = path_scope_sql(scope, "f.path") if scope and scope.paths else ("1", [])
-        for id, path in self.db.query(
+        for id, path in self.db.among(
             "SELECT d.id, f.path FROM documents AS d CROSS JOIN files AS f ON f.content_hash = d.content_hash"
-            " AND f.collection = d.collection AND f.path <> d.path"
-            f" WHERE d.id IN ({_list(document_ids)}) AND {where} ORDER BY f.path",
+            f" AND f.collection = d.collection AND f.path <> d.path WHERE d.id IN ({{}}) AND {where} ORDER BY f.path",
+            document_ids,
             values,
         ):
             if len(paths := found.setdefault(id, [])) < _MOST_COPIES:

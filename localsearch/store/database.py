@@ -123,13 +123,13 @@ class Database:
         with _explained(self.file):
             return self.reader.execute(sql, params).fetchall()
 
-    def among(self, sql: str, ids: Iterable[int]) -> list[Any]:
-        """All rows of a reading statement in which `{}` stands for a list of ids. A page's worth of them is bound, so
-        that the statement is prepared once for all pages of that size."""
+    def among(self, sql: str, ids: Iterable[int], params: Sequence[Any] = ()) -> list[Any]:
+        """All rows of a reading statement in which `{}` stands for a list of ids, before all parameters. A page's worth
+        of them is bound, so that the statement is prepared once for all pages of that size."""
         listed = [int(i) for i in ids]
         if len(listed) <= _BOUND:
-            return self.query(sql.format(",".join("?" * len(listed))), listed)
-        return self.query(sql.format(",".join(map(str, listed))))
+            return self.query(sql.format(",".join("?" * len(listed))), [*listed, *params])
+        return self.query(sql.format(",".join(map(str, listed))), params)
 
     def one(self, sql: str, params: Sequence[Any] = ()) -> Any:
         """The first column of the first row, or None."""

@@ -5,14 +5,16 @@ Stems decide what else a word finds; its plain forms, that it is found.
 
 from __future__ import annotations
 
+import itertools
 import re
-import unicodedata
+import string
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import NamedTuple
 
-from localsearch.text.folding import LETTERS, UNSEEN, normalize, unmarked
+from localsearch.text.candidates import holding_plain
+from localsearch.text.folding import UNSEEN, normalize, unmarked
 from localsearch.text.numbers import AMOUNT, amounts
 from localsearch.text.pieces import (
     LONGEST,
@@ -59,9 +61,7 @@ _FIRST_LETTERS = re.compile(r"[^\W\d_]+(?=\d)")
 _MIDDLE = re.compile(r"(?<=\w)[:;,·‧](?=\w)")
 # Rules WB6 to WB12 of Unicode Standard Annex 29.
 _CHAIN = re.compile(r"\w+(?:(?:(?<=\d)[,;.'’](?=\d)|(?<=[^\W\d_])[:·‧.'’](?=[^\W\d_]))\w+)+")
-_JOINTS = b"._',:;-"
-_ASCII_SIGNS = bytes(i for i in range(128) if not chr(i).isalnum())
-_INSTEAD = [(chr(code), letters) for code, letters in LETTERS.items()]
+_FIRSTS = {*string.digits, ".", "-"}
 _NO_WORD = re.compile(r"\W+")
 
 
@@ -107,16 +107,16 @@ def variants(raw: str) -> tuple[str, ...]:
 def asked(text: str) -> list[Asked]:
     """The words of a query in order, then its signs and what begins with a dot or a minus, which have no terms."""
     found = [
-        Asked(match[0], match.start(), match.end(), *_forms_of(match[0])) for match in WORD.finditer(text)
+        Asked(match[0], match.start(), match.end(), *_forms_of(match[0]))
+        for match in _words_of(text).finditer(text)
     ]
     for match in AMOUNT.finditer(text):
         found = [_or_amount(word, match) for word in found]
-    for match in (*SIGN.finditer(text), *DOTTED.finditer(text)):
-        form = plain(match[0])
-        found.append(Asked("", match.start(), match.end(), (form,), ((form,),)))
-    for match in DASHED.finditer(text):
-        form = dashed(match[0])
-        found.append(Asked("", match.start(), match.end(), (form,), ((form,),)))
+    if not text.isascii() or "$" in text:
+        found += [_sign(match, plain(match[0])) for match in SIGN.finditer(text)]
+    if "." in text:
+        found += [_sign(match, plain(match[0])) for match in DOTTED.finditer(text)]
+    found += [_sign(match, dashed(match[0])) for match in DASHED.finditer(text)]
     return found
 
 
@@ -131,10 +131,12 @@ def places_of(
     text: str, wanted: frozenset[str], forms: Callable[[str], Sequence[str]] = variants
 ) -> list[Place]:
     """Where words stand that can be asked for by these plain forms, ascending."""
-    if not _may_hold(text, wanted):
+    stretches = holding_plain(text, wanted)
+    if not stretches:
         return []
-    found = list(across_words(text))
-    for match in _words_of(text).finditer(text):
+    found = list(across_words(text, wanted))
+    words = _words_of(text)
+    for match in itertools.chain.from_iterable(words.finditer(text, *stretch) for stretch in stretches):
         raw, start = match[0], match.start()
         if RUN.match(raw):
             found += [(normalize(raw[low:high]), start + low, start + high) for low, high in clusters(raw)]
@@ -143,54 +145,24 @@ def places_of(
     return sorted((place for place in found if place[0] in wanted), key=itemgetter(1, 2))
 
 
-def _may_hold(text: str, wanted: frozenset[str]) -> bool:
-    """Cheaply false for most texts that hold none of these."""
-    flat = (
-        text.lower() if text.isascii() else unicodedata.normalize("NFKD", text).casefold().replace("’", "'")
-    )
-    if not flat.isascii():
-        for letter, instead in _INSTEAD:
-            flat = flat.replace(letter, instead)
-    letters = flat.encode("ascii", "ignore")
-    joined = letters.translate(None, _JOINTS)
-    return any(_begins(word, text, letters, joined) if word.isascii() else word[0] in flat for word in wanted)
+def across_words(text: str, wanted: Iterable[str] | None = None) -> Iterator[Place]:
+    """The plain forms that are no part of a single word: amounts, signs, what begins with a dot or a minus, chains.
 
-
-def _begins(word: str, text: str, letters: bytes, joined: bytes) -> bool:
-    """Whether a word of ASCII, or a part of one, may begin in a text, given its small letters and signs of ASCII, and
-    the same without the signs that are dropped from within words."""
-    asked = word.encode()
-    if not word.isalpha():
-        return asked.translate(None, _ASCII_SIGNS) in letters.translate(None, _ASCII_SIGNS)
-    if asked in letters:
-        capital = word.capitalize() in text or word.upper() in text
-        if capital or not text.isascii() or _beginning(asked).search(letters) is not None:
-            return True
-        return _after_a_hump(word).search(text) is not None
-    return asked in joined
-
-
-@lru_cache(10_000)
-def _beginning(word: bytes) -> re.Pattern[bytes]:
-    return re.compile(rb"(?<![a-z])" + word)
-
-
-@lru_cache(10_000)
-def _after_a_hump(word: str) -> re.Pattern[str]:
-    """A part that begins with a capital and goes on in any case, as AAb in aAAb."""
-    return re.compile(f"(?=[A-Z])(?i:{word})")
-
-
-def across_words(text: str) -> Iterator[Place]:
-    """The plain forms that are no part of a single word: amounts, signs, what begins with a dot or a minus, chains."""
-    for match in AMOUNT.finditer(text):
-        yield from _at(match, amounts(match[0]))
-    for match in SIGN.finditer(text):
-        yield from _at(match, [plain(match[0]), *map(plain, _ONE_SIGN.findall(match[0]))])
-    for match in DOTTED.finditer(text):
-        yield from _at(match, [plain(match[0])])
-    for match in DASHED.finditer(text):
-        yield from _at(match, [dashed(match[0])])
+    Of those that are not `wanted` some are left out, which takes less time.
+    """
+    firsts = _FIRSTS if wanted is None else {word[:1] for word in wanted}
+    if not firsts.isdisjoint(string.digits):
+        for match in AMOUNT.finditer(text):
+            yield from _at(match, amounts(match[0]))
+    if not text.isascii() or "$" in text:
+        for match in SIGN.finditer(text):
+            yield from _at(match, [plain(match[0]), *map(plain, _ONE_SIGN.findall(match[0]))])
+    if "." in firsts:
+        for match in DOTTED.finditer(text):
+            yield from _at(match, [plain(match[0])])
+    if "-" in firsts:
+        for match in DASHED.finditer(text):
+            yield from _at(match, [dashed(match[0])])
     if _MIDDLE.search(text):
         for match in _CHAIN.finditer(text):
             yield from _at(match, [chain(match[0]), *map(plain, _NO_WORD.split(match[0]))])
@@ -239,6 +211,10 @@ def _forms_of(raw: str) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     one = plain(without_apostrophes(word).replace("-", "").strip("_"))
     terms = tuple(tuple(dict.fromkeys((plain(piece.text), *others))) for piece in pieces(raw))
     return tuple(dict.fromkeys((one, *others))), terms
+
+
+def _sign(match: re.Match[str], form: str) -> Asked:
+    return Asked("", match.start(), match.end(), (form,), ((form,),))
 
 
 def _or_amount(word: Asked, match: re.Match[str]) -> Asked:

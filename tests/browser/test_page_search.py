@@ -39,6 +39,29 @@ def test_results_come_while_typing(page: Page) -> None:
     expect(page.locator("#announce")).to_have_text(re.compile(r"^\d+ documents$"))
 
 
+def test_a_time_zone_that_the_server_does_not_know_hides_nothing(visit: Visit) -> None:
+    page, visit.expected = visit.page, ("400",)
+    page.add_init_script(
+        "const real = Intl.DateTimeFormat.prototype.resolvedOptions;"
+        "Intl.DateTimeFormat.prototype.resolvedOptions = function () {"
+        "  return { ...real.call(this), timeZone: 'Moon/Tranquility' }; };"
+    )
+    zones: list[object] = []
+    page.on(
+        "request",
+        lambda one: (
+            zones.append((one.post_data_json or {}).get("time_zone")) if one.url.endswith("/search") else None
+        ),
+    )
+    page.goto("/")
+    search(page, "sourdough starter")
+    assert page.locator(".hit").count() > 0
+    search(page, "sourdough bread")
+    assert page.locator(".hit").count() > 0
+    assert "Moon/Tranquility" in zones
+    assert zones[-1] is None
+
+
 def test_the_words_asked_for_are_marked(page: Page) -> None:
     page.goto("/")
     search(page, "sourdough starter")

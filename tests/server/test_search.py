@@ -30,6 +30,31 @@ def fresh(tmp_path: Path) -> Iterator[Served]:
 # -- the contract
 
 
+def test_days_are_those_of_the_zone_that_the_client_names(fresh: Served) -> None:
+    late = {"id": "late", "text": "minutes of the evening", "metadata": {"modified": "2024-03-05T23:30:00Z"}}
+    assert fresh.client.post("/documents", json={"documents": [late]}).status_code in (200, 202)
+    for zone, day in (
+        ("UTC", "2024-03-05"),
+        ("Europe/Berlin", "2024-03-06"),
+        ("America/New_York", "2024-03-05"),
+    ):
+        asked = {"query": f"minutes modified:{day}", "mode": "lexical", "time_zone": zone}
+        posted = fresh.client.post("/search", json=asked).json()["results"]
+        gotten = fresh.client.get(
+            "/search", params={"q": asked["query"], "mode": "lexical", "time_zone": zone}
+        )
+        assert [hit["id"] for hit in posted] == [hit["id"] for hit in gotten.json()["results"]] == ["late"], (
+            zone
+        )
+
+
+def test_a_zone_that_is_none_is_told(fresh: Served) -> None:
+    answer = fresh.client.post("/search", json={"query": "minutes", "time_zone": "Moon/Tranquility"})
+    assert answer.status_code == 400
+    assert "Moon/Tranquility" in error_of(answer)["message"]
+    assert "Europe/Berlin" in error_of(answer)["hint"]
+
+
 def test_a_client_of_the_tutorial_service_works_unmodified(sample: Served) -> None:
     answer = sample.client.post("/search", json={"query": "bread without yeast", "limit": 5, "filters": None})
     assert answer.status_code == 200

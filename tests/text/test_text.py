@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import re
-import sys
 import threading
-from collections.abc import Callable
-from itertools import product
-from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from localsearch.text import Analyzer, detect_language, normalize
-from localsearch.text.candidates import _FOREIGN
-from localsearch.text.pieces import WORD
 
 
 @pytest.fixture(scope="module")
@@ -198,70 +190,6 @@ def test_finding_wanted_terms_gives_what_the_tokens_say(language: str) -> None:
             frozenset(),
         ):
             assert analyzer.find(sample, wanted, language) == [t for t in tokens if t.term in wanted]
-
-
-ENGLISH = st.text(
-    ":;\u00ad\u200b‐abeiydltsngsk?-',.’_#+ABCD019 \n\u00a0éß²İK‑я京“—·™", min_size=1, max_size=40
-)
-
-
-@settings(max_examples=300, deadline=None)
-@given(ENGLISH)
-@example(
-    "dying vying tied lies skies possibility 1,000-a'b 300,000-euro l'eau O'Neill a-b1 x-ray2 i18n-X 1,000,000 don't _foo_bar a.b's C++ readFile HTTPServer"
-)
-def test_no_term_of_an_english_text_is_missed(text: str) -> None:
-    analyzer = Analyzer()
-    tokens = analyzer.tokens_with_offsets(text, "en")
-    for term in {token.term for token in tokens}:
-        assert analyzer.find(text, frozenset({term}), "en") == [t for t in tokens if t.term == term]
-
-
-STEMS = ["", *map("".join, product("abdilty", repeat=1)), *map("".join, product("abdilty", repeat=3))]
-ENDINGS = [
-    "s", "es", "ies", "ied", "ed", "eed", "ing", "ying", "edly", "ingly", "y", "ly", "li", "bly", "ably", "bility",
-    "ational", "ization", "izer", "ator", "alism", "iveness", "fulness", "ousness", "ogist", "ogy", "lessly", "icate",
-    "ative", "alize", "icity", "ical", "ness", "ance", "able", "ible", "ement", "ions", "ism", "e", "l", "ll", "ally",
-]  # fmt: skip
-
-
-def test_english_words_begin_as_their_terms_say(analyzer: Analyzer) -> None:
-    words = [stem + ending for stem in STEMS for ending in ENDINGS]
-    assert [word for word in words if not _found_by_its_term(analyzer, word)] == []
-
-
-def test_words_of_real_texts_begin_as_their_terms_say(
-    analyzer: Analyzer, shared_bench: Callable[[str], Path]
-) -> None:
-    words = set[str]()
-    for name in ("nfcorpus", "nq-utd", "cranfield"):
-        for line in (shared_bench(name) / "corpus.jsonl").read_text("utf-8").splitlines():
-            words.update(re.findall("[a-z]+", json.loads(line)["text"].lower()))
-    assert len(words) > 30_000
-    assert [word for word in words if not _found_by_its_term(analyzer, word)] == []
-
-
-def _found_by_its_term(analyzer: Analyzer, word: str) -> bool:
-    [term] = analyzer.terms(word, "en")
-    return analyzer.find(word, frozenset({term}), "en") == [(term, 0, len(word))]
-
-
-def test_only_what_no_word_has_in_it_is_passed_over(analyzer: Analyzer) -> None:
-    passed = [sign for sign in map(chr, range(128, sys.maxunicode + 1)) if not _FOREIGN.match(sign)]
-    assert 1_000 < len(passed) < 4_000
-    assert [sign for sign in passed if WORD.findall(f"a{sign}b") != ["a", "b"]] == []
-    assert [sign for sign in passed if sign.lower() != sign] == []
-
-
-@settings(max_examples=300, deadline=None)
-@given(ENGLISH)
-@example("aAAb")
-@example("rock'n'roll e-mail readFile RTFWord those os\x1cpath.os x\x0bos")
-def test_places_of_plain_forms_are_those_of_the_words(text: str) -> None:
-    analyzer = Analyzer()
-    for form in analyzer.words(text):
-        assert analyzer.find_plain(text, frozenset({form})), form
-        assert all(place[0] == form for place in analyzer.find_plain(text, frozenset({form})))
 
 
 def test_a_query_is_told_by_its_function_words_and_never_asks_the_model(

@@ -46,7 +46,19 @@ function question() {
 }
 
 // Days on the page are those of whoever looks at it; the server's where the browser does not tell.
-const timeZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || null;
+let timeZone = Intl.DateTimeFormat().resolvedOptions().timeZone || null;
+
+// An answer; a time zone that the server does not know is not asked for again.
+async function answerTo(asked, signal) {
+  try {
+    return await post("/search", { ...asked, time_zone: timeZone }, signal);
+  } catch (problem) {
+    if (problem.status !== 400 || !timeZone) throw problem;
+    const answer = await post("/search", asked, signal);
+    timeZone = null;
+    return answer;
+  }
+}
 
 async function search() {
   asking.abort();
@@ -57,7 +69,7 @@ async function search() {
   if (!asked.query && !asked.like) return void await rest(mine.signal);
   byId("results").setAttribute("aria-busy", "true");
   try {
-    let answer = await post("/search", { ...asked, time_zone: timeZone() }, mine.signal);
+    let answer = await answerTo(asked, mine.signal);
     if (!answer.total && answer.nothing_relevant && !state.wide) answer = await nearest(asked, answer, mine.signal);
     if (mine.signal.aborted) return;
     say("");
@@ -71,7 +83,7 @@ async function search() {
 
 // Where nothing matches: what comes nearest, in place of an empty page.
 async function nearest(asked, answer, signal) {
-  const near = await post("/search", { ...asked, facets: false, offset: 0, time_zone: timeZone() }, signal);
+  const near = await answerTo({ ...asked, facets: false, offset: 0 }, signal);
   return { ...answer, results: near.results, nearest: true };
 }
 
