@@ -42,6 +42,11 @@ class ModelSettings:
     """Which models embed and re-rank."""
 
     name: str = _setting("all-MiniLM-L6-v2", "the embedding model, as `localsearch models list` names it")
+    languages: Literal["any", "auto"] = _setting(
+        "any",
+        "auto: when texts are embedded for the first time in an index, the model that knows their languages takes the"
+        " place of `name` where that does not; it is fetched, and the command line and the log say so",
+    )
     precision: Literal["auto", "fp32", "int8"] = _setting("auto", "of its weights; auto is int8")
     reranker: str = _setting(
         "",

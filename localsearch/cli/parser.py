@@ -283,6 +283,7 @@ def _versions(commands: Sub) -> None:
     comparing = command(actions, "compare", "hold two versions against each other on your own queries")
     comparing.add_argument("first", metavar="A")
     comparing.add_argument("second", metavar="B")
+    comparing.add_argument("questions", nargs="*", metavar="QUESTION", help="beside those that were asked")
     command(actions, "activate", "answer from this version from now on").add_argument("version", metavar="ID")
     command(actions, "rollback", "return to the version before")
     command(actions, "gc", "delete versions that are not in use")

@@ -57,7 +57,7 @@ from localsearch.upkeep.backup import BackupReport, backup, clear_restored
 from localsearch.upkeep.check import CheckReport, check, repair
 from localsearch.upkeep.exchange import Imported, export, import_file
 from localsearch.upkeep.purge import Purged, finish, is_due, purge
-from localsearch.upkeep.recommend import Recommendation, recommend
+from localsearch.upkeep.recommend import Recommendation, better_model, recommend
 from localsearch.upkeep.trust import Brought, confirm
 from localsearch.upkeep.versions import Comparison, Versions
 from localsearch.watch import Changes, Watcher
@@ -71,7 +71,8 @@ class Status:
 
     `names` is how many files are known by their names alone, beside the documents; `noted`, how many indexed files
     could not be read whole. `bytes` is what the home folder takes on disk, models not counted. `cost` is what
-    embedding has taken so far. `kernels` names the vector instructions in use, "" without any.
+    embedding has taken so far. `kernels` names the vector instructions in use, "" without any. `better_model` knows
+    more of the texts' languages than the model in use; `recommend_model` tells what it costs.
     """
 
     documents: int
@@ -90,6 +91,7 @@ class Status:
     changed: float | None
     cost: Usage
     kernels: str
+    better_model: str | None
     release: str = __version__
 
 
@@ -306,13 +308,23 @@ class Engine:
                 f"There is no document {id!r} in {collection}.", hint="Ids are as search gives them."
             )
 
-    def ensure_version(self) -> Semantic | None:
+    def ensure_version(self, report: Report = no_report, cancelled: Cancelled = never) -> Semantic | None:
         """Make the first embedding version once the model is there; later ones are for `versions build`.
 
-        Raises ModelMissingError, saying how to get the model.
+        With `model.languages = "auto"` there is none before there are texts, and the model is fetched.
+
+        Raises ModelMissingError, saying how to get the model; with "auto", what `ModelStore.pull` raises.
         """
         if self.derived.semantic is None and not self.read_only:
-            encoder = self.models.encoder()
+            auto = self.settings.model.languages == "auto"
+            if auto and not self.corpus.counts()[1]:
+                return None
+            name, why = self.first_model()
+            if auto and not self.models.installed(name):
+                self.models.pull(name, report, cancelled)
+            encoder = self.models.encoder(name)
+            if why:
+                _LOG.info("%s It is the model of this index: model.languages is auto.", why)
             version = self.embeddings.begin(
                 encoder.name, encoder.precision, encoder.fingerprint, encoder.dimensions
             )
@@ -320,17 +332,31 @@ class Engine:
         return self.derived.semantic
 
     @public
+    def first_model(self) -> tuple[str, str]:
+        """The model that embeds, and why it is not that of the settings, which `model.languages` may ask for; else "".
+
+        Once there is a version it is the version's.
+        """
+        if self.derived.semantic:
+            return self.derived.semantic.version.model, ""
+        name = self.settings.model.name
+        found = (
+            better_model(self.derived, self.models, name) if self.settings.model.languages == "auto" else None
+        )
+        return found or (name, "")
+
+    @public
     def embed_pending(self, report: Report = no_report, cancelled: Cancelled = never) -> int:
         """Encode every chunk that lacks a vector; returns how many.
 
         Then, where it is due, merge the vector index and learn anew what its cosines mean.
         """
-        if semantic := self.ensure_version():
+        if semantic := self.ensure_version(report, cancelled):
             semantic.model.try_again()
         return self._embed(report, cancelled)
 
     def _embed(self, report: Report, cancelled: Cancelled) -> int:
-        self.ensure_version()
+        self.ensure_version(report, cancelled)
         done = self.embedder.run(report, cancelled)
         if not cancelled():
             merge_if_needed(self.derived, report, cancelled)
@@ -455,18 +481,15 @@ class Engine:
             merge_if_needed(self.derived, report)
 
     @public
-    def compare_versions(self, first: str, second: str) -> Comparison:
-        """Hold two versions against each other on logged, judged and known-item queries."""
+    def compare_versions(self, first: str, second: str, questions: Sequence[str] = ()) -> Comparison:
+        """Hold two versions against each other on `questions`, logged, judged and known-item queries."""
         logged = [asked["query"] for asked in self.query_log.frequent(200) if asked.get("query")]
-        return self.versions.compare(first, second, logged, self.judgements.grades())
+        return self.versions.compare(first, second, [*questions, *logged], self.judgements.grades())
 
     @public
     def recommend_model(self) -> Recommendation:
         """Which model would serve the languages of this index, and what it costs here."""
-        semantic = self.derived.semantic
-        return recommend(
-            self.derived, self.models, semantic.version.model if semantic else self.settings.model.name
-        )
+        return recommend(self.derived, self.models, self.encoders.default)
 
     @public
     def export(self, target: str | os.PathLike[str], report: Report = no_report) -> int:
@@ -601,6 +624,7 @@ class Engine:
         documents, chunks = self.corpus.counts()
         active = self.embeddings.active()
         embedded = chunks - self.embeddings.pending_count(active.id) if active else 0
+        better = better_model(self.derived, self.models, self.encoders.default)
         return Status(
             documents=documents,
             chunks=chunks,
@@ -618,6 +642,7 @@ class Engine:
             changed=self.db.one("SELECT max(indexed) FROM documents"),
             cost=self.meter.read(),
             kernels=kernels.path_in_use(),
+            better_model=better[0] if better else None,
         )
 
     @public

@@ -75,6 +75,10 @@ WRONG: dict[str, tuple[Act, str]] = {
     "a backup to nowhere": (lambda e: e.backup(""), "empty"),
     "an export to nowhere": (lambda e: e.export(""), "empty"),
     "an import from nowhere": (lambda e: e.import_file(""), "empty"),
+    "one text to embed": (lambda e: e.embed("bread"), "One text"),
+    "an empty text to embed": (lambda e: e.embed(["a", " "]), "Text 1 is empty"),
+    "no text to embed": (lambda e: e.embed([None]), "Text 0 is None"),
+    "a kind that is none": (lambda e: e.embed(["bread"], kind="passage"), "kind is 'passage'"),
     "why nothing": (lambda e: e.why(""), "empty"),
 }
 

@@ -638,6 +638,7 @@ _shtab_localsearch_versions_compare_options=(
   {-q,--quiet}"[say nothing but results and errors]"
   ":A:"
   ":B:"
+  "(*)::beside those that were asked:"
 )
 
 # guard to ensure default positional specs are added only once per session
