@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -88,7 +88,7 @@ class Encoders:
         cancelled: Cancelled = never,
     ) -> Embedded:
         """As `Engine.embed`, with the tokens that were read."""
-        _check_texts(texts, kind)
+        _check_texts(texts)
         encoder = self.of(model)
         if dimensions not in (None, encoder.dimensions):
             raise UsageError(
@@ -110,14 +110,8 @@ class Encoders:
             encoder.close()
 
 
-def _check_texts(texts: Sequence[str], kind: str) -> None:
-    if isinstance(texts, str):
-        raise UsageError("One text was given where a list of them is read.", hint="Give [text].")
-    if kind not in get_args(TextKind):
-        raise UsageError(f"kind is {kind!r}.", hint="It is query or document.")
+def _check_texts(texts: Sequence[str]) -> None:
     for at, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise UsageError(f"Text {at} is {text!r:.100}, which is no text.", hint="Give a str.")
         if not text.strip():
             raise UsageError(f"Text {at} is empty.", hint="Leave it out.", param="input")
 

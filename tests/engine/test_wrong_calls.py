@@ -75,9 +75,9 @@ WRONG: dict[str, tuple[Act, str]] = {
     "a backup to nowhere": (lambda e: e.backup(""), "empty"),
     "an export to nowhere": (lambda e: e.export(""), "empty"),
     "an import from nowhere": (lambda e: e.import_file(""), "empty"),
-    "one text to embed": (lambda e: e.embed("bread"), "One text"),
+    "one text to embed": (lambda e: e.embed("bread"), "texts is 'bread'"),
     "an empty text to embed": (lambda e: e.embed(["a", " "]), "Text 1 is empty"),
-    "no text to embed": (lambda e: e.embed([None]), "Text 0 is None"),
+    "no text to embed": (lambda e: e.embed([None]), r"texts is \[None\]"),
     "a kind that is none": (lambda e: e.embed(["bread"], kind="passage"), "kind is 'passage'"),
     "why nothing": (lambda e: e.why(""), "empty"),
 }
