@@ -70,9 +70,13 @@ class Package:
 
     def pieces(self, name: str, size: int) -> Iterator[bytes]:
         """A part in pieces that end before a tag, however large it is; a damaged one up to where it breaks."""
-        rest = b""
+        stored, rest = self._names[_key(name)], b""
+        whole = self._zip.whole(stored, size)
+        if whole is not None:
+            yield whole
+            return
         try:
-            with self._zip.open(self._names[_key(name)]) as file:
+            with self._zip.open(stored) as file:
                 while data := file.read(size):
                     whole, mark, tail = (rest + data).rpartition(b"<")
                     yield whole

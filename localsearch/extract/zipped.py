@@ -64,12 +64,16 @@ class Zipped:
 
     def read(self, name: str, most: int) -> bytes:
         """A member's first bytes, up to `most` of them; KeyError if it is not there, else what zipfile raises."""
-        member = self._members.get(name)
-        data = None if member is None or member.size > most else _unpacked(self._data, member)
+        data = self.whole(name, most)
         if data is None:
             with self.archive.open(name) as file:
                 data = file.read(most)
         return data
+
+    def whole(self, name: str, most: int) -> bytes | None:
+        """A plain member of at most so many bytes; None for any other."""
+        member = self._members.get(name)
+        return None if member is None or member.size > most else _unpacked(self._data, member)
 
 
 def _listed(data: bytes) -> dict[str, _Member] | None:
