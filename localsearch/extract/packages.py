@@ -36,6 +36,9 @@ _FIELDS = {
     "subject": "subject",
     "language": "language",
 }
+_SUMMARY = "\x05SummaryInformation"
+_SUMMARY_FIELDS = {"title": 2, "author": 4, "created": 12, "modified": 13, "tags": 5, "subject": 3}
+"""Numbers of properties in that stream ([MS-OLEPS] 3.1)."""
 _JUNK_TITLE = re.compile(
     r"untitled.*|document\d*|slide ?1?|powerpoint[- ]pr.*|presentation\d*"
     r"|.*\.(?:docx?|tex|dvi|indd|pptx?|xlsx?|rtf|odt|qxp)",
@@ -106,17 +109,13 @@ def _xml(data: bytes) -> Iterator[tuple[str, str]]:
 
 
 def _ole(data: bytes) -> Iterator[tuple[str, Any]]:
-    own = compound(data).get_metadata()
-    page = own.codepage or 1252
-    for field, value in (
-        ("title", own.title),
-        ("author", own.author),
-        ("created", own.create_time),
-        ("modified", own.last_saved_time),
-        ("tags", own.keywords),
-        ("subject", own.subject),
-    ):
-        if value:
+    file = compound(data)
+    if not file.exists(_SUMMARY):
+        return
+    own = file.getproperties(_SUMMARY, convert_time=True)
+    page = own.get(1) or 1252
+    for field, id in _SUMMARY_FIELDS.items():
+        if value := own.get(id):
             yield field, _in_code_page(value, page) if isinstance(value, bytes) else value
 
 

@@ -283,12 +283,13 @@ class _Show:
         return self._records(record.start, record.end)
 
     def _records(self, start: int, end: int) -> Iterator[_Record]:
-        while start + 8 <= end:
-            record = self._record(start)
-            if record is None:
-                return
-            yield record
-            start = record.end
+        data, whole, read = self._data, len(self._data), _HEAD.unpack_from
+        last = min(end, whole) - 8
+        while 0 <= start <= last:
+            head, kind, size = read(data, start)
+            begins = start + 8
+            start = min(begins + size, whole)
+            yield _Record(kind, head >> 4, head & 0xF == 0xF, begins, start)
 
     def _record(self, offset: int) -> _Record | None:
         if offset < 0 or offset + 8 > len(self._data):
