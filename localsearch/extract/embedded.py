@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import posixpath
 import struct
+from collections.abc import Callable, Iterable
 
 from localsearch.errors import ExtractionError
 from localsearch.extract.compound import compound
 from localsearch.extract.opc import Package
 from localsearch.extract.packages import OLE
 from localsearch.extract.source import Source, read_member, unread
+from localsearch.extract.storage import as_file
 from localsearch.types import Extract, Place
 
 _NATIVE = "\x01Ole10Native"
-_WHOLE = ("Package", "CONTENTS")
+_WHOLE = ("Package", "CONTENTS", "Contents")
 """Streams that hold a file as it is: an Office document, a PDF."""
 
 
@@ -28,14 +30,46 @@ def embedded(source: Source, package: Package) -> list[Extract]:
         if "/charts/" in name and name.endswith(".xml")
         for relation in package.relations(name).values()
     }
+    parts = (
+        (part, lambda part=part: package.read(part))
+        for part in package.names()
+        if "/embeddings/" in part.lower() and part.lower() not in charts
+    )
+    return _read(source, parts, package.notes)
+
+
+def embedded_in_ole(source: Source, notes: list[str]) -> list[Extract]:
+    """The documents in storages of a Word or Excel file of before 2007 ([MS-DOC] 2.1.10, [MS-XLS] 2.1.7.6)."""
+    file = compound(source.data)
+    storages = [
+        path
+        for path in file.listdir(streams=False, storages=True)
+        if (len(path) == 2 and path[0] == "ObjectPool") or (len(path) == 1 and path[0].startswith("MBD"))
+    ]
+    parts = (
+        (f"object {number}", lambda path=path: as_file(file, path)) for number, path in enumerate(storages, 1)
+    )
+    return _read(source, parts, notes)
+
+
+def objects(source: Source, stored: Iterable[bytes], notes: list[str]) -> list[Extract]:
+    """The documents in objects that are containers of their own, as PowerPoint keeps them."""
+    parts = ((f"object {number}", lambda data=data: data) for number, data in enumerate(stored, 1))
+    return _read(source, parts, notes)
+
+
+def _read(
+    source: Source, parts: Iterable[tuple[str, Callable[[], bytes]]], notes: list[str]
+) -> list[Extract]:
     found: list[Extract] = []
     others = 0
-    for part in package.names():
-        if "/embeddings/" not in part.lower() or part.lower() in charts:
-            continue
+    for part, contents in parts:
         try:
-            data = package.read(part)
+            data = contents()
             source.budget.take(len(data))
+        except (OSError, ValueError) as error:
+            notes.append(f"{part} could not be read: {error}")
+            continue
         except ExtractionError as error:
             found.append(unread(part, error))
             break
@@ -46,9 +80,7 @@ def embedded(source: Source, package: Package) -> list[Extract]:
         else:
             found += inside
     if others:
-        package.notes.append(
-            f"{others} embedded object{'s' if others > 1 else ''} without text that can be read"
-        )
+        notes.append(f"{others} embedded object{'s' if others > 1 else ''} without text that can be read")
     return found
 
 

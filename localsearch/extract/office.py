@@ -8,6 +8,7 @@ from typing import Any
 
 from localsearch.extract.builder import Builder
 from localsearch.extract.decode import clean
+from localsearch.extract.embedded import embedded_in_ole
 from localsearch.extract.fields import front_matter
 from localsearch.extract.limits import failure
 from localsearch.extract.packages import OLE, own_title, properties
@@ -45,7 +46,8 @@ def read_office(source: Source, kind: str) -> list[Extract]:
     builder.leave_headings()
     for node in [n for n in nodes if n.get("content_layer") in layers]:
         _add(builder, node["content"], Place())
-    return [_finish(builder, result, kind, source.data)]
+    inside = embedded_in_ole(source, builder.notes) if source.data.startswith(OLE) else []
+    return [_finish(builder, result, kind, source.data, inside), *inside]
 
 
 def convert(data: bytes, kind: str) -> Any:
@@ -114,8 +116,8 @@ def _table(grid: dict[str, Any]) -> str:
     return "\n".join(" | ".join(cell for cell in row if cell) for row in rows.values())
 
 
-def _finish(builder: Builder, result: Any, kind: str, data: bytes) -> Extract:
-    if builder.empty:
+def _finish(builder: Builder, result: Any, kind: str, data: bytes, inside: list[Extract]) -> Extract:
+    if builder.empty and not any(extract.text for extract in inside):
         raise failure(
             "no-text", "it holds no text of its own: pictures, charts or embedded objects only, or nothing"
         )

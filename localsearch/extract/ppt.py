@@ -7,6 +7,7 @@ the order of the show and what earlier saves left in the file is not read.
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from typing import NamedTuple
 from localsearch.extract.builder import Builder
 from localsearch.extract.compound import compound
 from localsearch.extract.decode import clean
+from localsearch.extract.embedded import objects
 from localsearch.extract.limits import failure
 from localsearch.extract.packages import own_title, properties
 from localsearch.extract.source import Source
@@ -29,7 +31,10 @@ _OPTIONS = (0xF00B, 0xF121, 0xF122)
 _TITLES = (0, 6)
 _WORD_ART, _DESCRIPTION = 0x00C0, 0x0381
 _ENCRYPTED = 0xF3D1C4DF
+_OBJECT = 0x1011
+_PROGRAM = "_VBA_PROJECT".encode("utf-16-le")
 _DEEPEST = 100
+_PIECE = 4096
 _HEAD = struct.Struct("<HHI")
 
 
@@ -64,12 +69,13 @@ def read_ppt(source: Source) -> list[Extract]:
             shown.setdefault(text)
     for text in shown:
         builder.add(text)
+    inside = objects(source, show.objects(), show.notes)
     builder.notes += show.notes
-    if builder.empty:
+    if builder.empty and not any(extract.text for extract in inside):
         raise failure("no-text", "its slides hold no text: pictures or embedded objects only, or nothing")
     title, metadata = properties(source.data, "ppt")
     metadata["slides"] = len(show.lists.get(0, []))
-    return [builder.extract("ppt", title=own_title(title), metadata=metadata)]
+    return [builder.extract("ppt", title=own_title(title), metadata=metadata), *inside]
 
 
 def _streams(data: bytes) -> tuple[bytes, bytes]:
@@ -153,6 +159,18 @@ class _Show:
                 author = parts.get(0, "").strip()
                 found.append(f"Comment by {author}: {parts[1]}" if author else f"Comment: {parts[1]}")
         return found
+
+    def objects(self) -> Iterator[bytes]:
+        """The containers of embedded objects ([MS-PPT] 2.10.34), damaged ones as far as they unpack; no programs."""
+        for id in sorted(self._directory):
+            record = self._persisted(id)
+            if record is None or record.kind != _OBJECT:
+                continue
+            data = self._data[record.start : record.end]
+            if record.instance == 1:
+                data = _inflated(data[4:], int.from_bytes(data[:4], "little"))
+            if _PROGRAM not in data:
+                yield data
 
     def _document(self, user: bytes) -> _Record:
         """The document's container, by the chain of saves; without one, the last that stands in the stream."""
@@ -297,3 +315,15 @@ class _Show:
         head, kind, size = _HEAD.unpack_from(self._data, offset)
         end = min(offset + 8 + size, len(self._data))
         return _Record(kind, head >> 4, head & 0xF == 0xF, offset + 8, end)
+
+
+def _inflated(data: bytes, size: int) -> bytes:
+    inflater, out = zlib.decompressobj(), bytearray()
+    try:
+        for at in range(0, len(data), _PIECE):
+            out += inflater.decompress(data[at : at + _PIECE], max(1, size - len(out)))
+            if len(out) >= size:
+                break
+    except zlib.error:
+        pass
+    return bytes(out[:size])

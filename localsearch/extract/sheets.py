@@ -11,7 +11,7 @@ from localsearch.errors import ExtractionError
 from localsearch.extract.biff import OldSheet, read_old_sheets
 from localsearch.extract.builder import Builder
 from localsearch.extract.decode import clean
-from localsearch.extract.embedded import embedded
+from localsearch.extract.embedded import embedded, embedded_in_ole
 from localsearch.extract.limits import failure
 from localsearch.extract.opc import Package
 from localsearch.extract.packages import OLE, asks_for_password, own_title, properties, properties_of
@@ -84,8 +84,9 @@ def _read_by_calamine(source: Source, kind: str, beside: Mapping[str, OldSheet])
         builder.rows(_dense(book, name, own.formats, builder.notes))
         for text, row in own.texts:
             builder.beside(text, row)
+    inside = embedded_in_ole(source, builder.notes) if source.data.startswith(OLE) else []
     title, metadata = properties(source.data, kind)
-    return [builder.finish(kind, title, metadata)]
+    return [builder.finish(kind, title, metadata, any(extract.text for extract in inside)), *inside]
 
 
 class _Sheets(Builder):
