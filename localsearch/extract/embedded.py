@@ -8,6 +8,7 @@ from __future__ import annotations
 import posixpath
 import struct
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from localsearch.errors import ExtractionError
 from localsearch.extract.compound import compound
@@ -17,8 +18,11 @@ from localsearch.extract.source import Source, read_member, unread
 from localsearch.extract.storage import as_file
 from localsearch.types import Extract, Place
 
+if TYPE_CHECKING:
+    import olefile
+
 _NATIVE = "\x01Ole10Native"
-_WHOLE = ("Package", "CONTENTS", "Contents")
+_WHOLE = ("Package", "CONTENTS")
 """Streams that hold a file as it is: an Office document, a PDF."""
 
 
@@ -31,7 +35,7 @@ def embedded(source: Source, package: Package) -> list[Extract]:
         for relation in package.relations(name).values()
     }
     parts = (
-        (part, lambda part=part: package.read(part))
+        (part, lambda part=part: _object(posixpath.basename(part), package.read(part)))
         for part in package.names()
         if "/embeddings/" in part.lower() and part.lower() not in charts
     )
@@ -47,25 +51,30 @@ def embedded_in_ole(source: Source, notes: list[str]) -> list[Extract]:
         if (len(path) == 2 and path[0] == "ObjectPool") or (len(path) == 1 and path[0].startswith("MBD"))
     ]
     parts = (
-        (f"object {number}", lambda path=path: as_file(file, path)) for number, path in enumerate(storages, 1)
+        (name, lambda name=name, path=path: _stored(file, path, name) or (name, as_file(file, path)))
+        for path, name in ((path, f"object {number}") for number, path in enumerate(storages, 1))
     )
     return _read(source, parts, notes)
 
 
 def objects(source: Source, stored: Iterable[bytes], notes: list[str]) -> list[Extract]:
     """The documents in objects that are containers of their own, as PowerPoint keeps them."""
-    parts = ((f"object {number}", lambda data=data: data) for number, data in enumerate(stored, 1))
+    parts = (
+        (name, lambda name=name, data=data: _object(name, data))
+        for name, data in ((f"object {number}", data) for number, data in enumerate(stored, 1))
+    )
     return _read(source, parts, notes)
 
 
-def _read(
-    source: Source, parts: Iterable[tuple[str, Callable[[], bytes]]], notes: list[str]
-) -> list[Extract]:
+_Opened = Callable[[], tuple[str, bytes]]
+
+
+def _read(source: Source, parts: Iterable[tuple[str, _Opened]], notes: list[str]) -> list[Extract]:
     found: list[Extract] = []
     others = 0
-    for part, contents in parts:
+    for part, opened in parts:
         try:
-            data = contents()
+            name, data = opened()
             source.budget.take(len(data))
         except (OSError, ValueError) as error:
             notes.append(f"{part} could not be read: {error}")
@@ -73,7 +82,6 @@ def _read(
         except ExtractionError as error:
             found.append(unread(part, error))
             break
-        name, data = _object(posixpath.basename(part), data)
         inside = read_member(source, data, name, Place(part=name))
         if inside and not inside[0].text and inside[0].type in ("unsupported", "binary", "no-text", "empty"):
             others += 1
@@ -86,18 +94,24 @@ def _read(
 
 def _object(name: str, data: bytes) -> tuple[str, bytes]:
     """Name and bytes of the file in an OLE object; the object itself where it is a document or of unknown make."""
-    if not data.startswith(OLE):
-        return name, data
     try:
-        file = compound(data)
+        stored = _stored(compound(data), [], name) if data.startswith(OLE) else None
+    except (OSError, ValueError):
+        stored = None
+    return stored or (name, data)
+
+
+def _stored(file: olefile.OleFileIO, storage: list[str], name: str) -> tuple[str, bytes] | None:
+    """Name and bytes of the file that a storage keeps whole; None for a document in streams of its own."""
+    try:
         for stream in _WHOLE:
-            if file.exists(stream):
-                return posixpath.splitext(name)[0], file.openstream(stream).read()
-        if file.exists(_NATIVE):
-            return _native(file.openstream(_NATIVE).read())
+            if file.exists([*storage, stream]):
+                return posixpath.splitext(name)[0], file.openstream([*storage, stream]).read()
+        if file.exists([*storage, _NATIVE]):
+            return _native(file.openstream([*storage, _NATIVE]).read())
     except (OSError, struct.error, IndexError, ValueError):
         pass
-    return name, data
+    return None
 
 
 def _native(stream: bytes) -> tuple[str, bytes]:

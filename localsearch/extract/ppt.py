@@ -17,7 +17,7 @@ from localsearch.extract.compound import compound
 from localsearch.extract.decode import clean
 from localsearch.extract.embedded import objects
 from localsearch.extract.limits import failure
-from localsearch.extract.packages import own_title, properties
+from localsearch.extract.packages import LARGEST_PART, own_title, properties
 from localsearch.extract.source import Source
 from localsearch.types import Extract, Place
 
@@ -34,7 +34,7 @@ _ENCRYPTED = 0xF3D1C4DF
 _OBJECT = 0x1011
 _PROGRAM = "_VBA_PROJECT".encode("utf-16-le")
 _DEEPEST = 100
-_PIECE = 4096
+_PIECE = 512
 _HEAD = struct.Struct("<HHI")
 
 
@@ -168,7 +168,7 @@ class _Show:
                 continue
             data = self._data[record.start : record.end]
             if record.instance == 1:
-                data = _inflated(data[4:], int.from_bytes(data[:4], "little"))
+                data = _inflated(data[4:], min(int.from_bytes(data[:4], "little"), LARGEST_PART))
             if _PROGRAM not in data:
                 yield data
 
@@ -318,12 +318,13 @@ class _Show:
 
 
 def _inflated(data: bytes, size: int) -> bytes:
-    inflater, out = zlib.decompressobj(), bytearray()
+    """What a zlib stream unpacks to, as far as it does; its sum is not checked, as whole objects have wrong ones."""
+    inflater, out = zlib.decompressobj(-zlib.MAX_WBITS), bytearray()
     try:
-        for at in range(0, len(data), _PIECE):
-            out += inflater.decompress(data[at : at + _PIECE], max(1, size - len(out)))
+        for at in range(2, len(data), _PIECE):
+            out += inflater.decompress(data[at : at + _PIECE], size - len(out))
             if len(out) >= size:
                 break
     except zlib.error:
         pass
-    return bytes(out[:size])
+    return bytes(out)

@@ -22,28 +22,31 @@ _FREE, _END, _IS_TABLE, _NONE = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD, 0xFFFFFFFF
 _IN_HEADER = 109
 LARGEST = (_IN_HEADER - 1) * _PER_SECTOR * _SECTOR
 """Bytes that a container without further tables of sectors holds."""
-MOST = 1000
+MOST = 200
 """Streams and storages in one embedded object; documents have a dozen."""
-_STORAGE, _STREAM, _ROOT = 1, 2, 5
+_STORAGE, _ROOT = 1, 5
 
 
-def as_file(file: olefile.OleFileIO, storage: Sequence[str]) -> bytes:
-    """The streams below a storage in a container of their own, short ones filled up with zeros.
+def as_file(file: olefile.OleFileIO, storage: Sequence[str], *, flat: bool = False) -> bytes:
+    """The streams below a storage in a container of their own, short ones filled up with zeros; no storages if `flat`.
 
     ValueError beyond LARGEST and MOST, OSError for what cannot be read.
     """
     depth = len(storage)
     paths = [path for path in file.listdir(streams=True, storages=True) if path[:depth] == list(storage)]
     inner = {tuple(path[depth:]): path for path in paths if len(path) > depth}
+    if flat:
+        inner = {k: p for k, p in inner.items() if len(k) == 1 and file.get_type(p) != _STORAGE}
     if len(inner) > MOST:
         raise ValueError("an embedded object has too many parts")
     order: list[tuple[str, ...]] = [(), *inner]
     data = {key: b"" if file.get_type(path) == _STORAGE else _read(file, path) for key, path in inner.items()}
-    sectors = [sector for key in inner for sector in _cut(data[key])]
+    data = {(): bytes(_SECTOR)} | data  # an empty mini stream, which some readers want to see
+    sectors = [sector for key in order for sector in _cut(data[key])]
     if (len(sectors) + len(order)) * _SECTOR > LARGEST:
         raise ValueError("an embedded object is too large")
-    chains, first = _chains([len(_cut(data[key])) for key in inner])
-    starts = dict(zip(inner, first, strict=True))
+    chains, first = _chains([len(_cut(data[key])) for key in order])
+    starts = dict(zip(order, first, strict=True))
     kinds = {key: file.get_type(path) for key, path in inner.items()}
     entries = b"".join(_entry(key, order, kinds, starts, data) for key in order)
     directory = _cut(entries + _unused() * (-len(order) % (_SECTOR // _DIRECTORY.size)))
@@ -84,7 +87,7 @@ def _entry(
     kind = kinds.get(key, _ROOT)
     later = [o for o in order if key and len(o) == len(key) and o[:-1] == key[:-1] and _rank(o) > _rank(key)]
     right = order.index(min(later, key=_rank)) if later else _NONE
-    start = starts[key] if kind == _STREAM else _END if kind == _ROOT else 0
+    start = 0 if kind == _STORAGE else starts[key]
     fields = (kind, 1, _NONE, right, child, b"", 0, 0, 0, start, len(data.get(key, b"")))
     return _DIRECTORY.pack(name, len(name) + 2, *fields)
 
