@@ -124,30 +124,52 @@ def test_a_workbook_with_nothing_but_an_object() -> None:
     assert "teapot" in texts("a.xls", data)["object 1"]
 
 
-def test_objects_in_a_word_document() -> None:
-    text = "Tea for two\r"
-    head = bytearray(0x600)
+def document(text: str, more: Mapping[str, bytes] | None = None) -> bytes:
+    """A Word 97 file of one piece of text, in its one-byte form where that holds it."""
+    text += "\r"
+    small = text.isascii()
+    data = text.encode("ascii" if small else "utf-16-le")
+    units = len(data) // (1 if small else 2)
+    head = bytearray(0x400)
     struct.pack_into("<HH", head, 0, 0xA5EC, 0xC1)
-    struct.pack_into("<HHH", head, 10, 0x0200, 0, 0)
+    struct.pack_into("<H", head, 10, 0x0200)
     struct.pack_into("<H", head, 32, 14)
     struct.pack_into("<H", head, 62, 22)
-    struct.pack_into("<I", head, 76, len(text))
+    struct.pack_into("<I", head, 76, units)
     struct.pack_into("<H", head, 152, 93)
-    pieces = struct.pack("<BIII", 2, 16, 0, len(text)) + struct.pack("<HIH", 0, 0x40000000 | 2 * 0x400, 0)
-    struct.pack_into("<II", head, 0x1A2, 0, len(pieces))
-    head[0x400 : 0x400 + len(text)] = text.encode()
-    data = container(
+    place = 0x40000000 | 2 * len(head) if small else len(head)
+    pieces = struct.pack("<BIII", 2, 16, 0, units) + struct.pack("<HIH", 0, place, 0)
+    struct.pack_into("<II", head, 0x1A2, 64, len(pieces))
+    return container({"WordDocument": bytes(head) + data, "1Table": bytes(64) + pieces, **(more or {})})
+
+
+def test_objects_in_a_word_document() -> None:
+    data = document(
+        "Tea for two",
         {
-            "WordDocument": bytes(head),
-            "1Table": pieces,
             "ObjectPool/_1/Workbook": workbook("teapot"),
             "ObjectPool/_2/CONTENTS": b"The spoon is silver. " * 200,
-        }
+        },
     )
     found = texts("a.doc", data)
     assert found[""] == "Tea for two"
     assert "teapot" in found["object 1"]
     assert found["object 2"].startswith("The spoon is silver.")
+
+
+@pytest.mark.parametrize(
+    "text", ["Tea \U0001f375 for two", "\U00010332\U0001033f", "Ж \U00020000\U0001f600!", "\ue001\ue401"]
+)
+def test_letters_of_two_units_in_a_word_document(text: str) -> None:
+    assert texts("a.doc", document(text))[""] == text
+
+
+def test_half_a_letter_costs_no_other() -> None:
+    buffer = document("Tea \U0001f375 for two")
+    half = buffer.replace("\U0001f375".encode("utf-16-le"), "\ud83cx".encode("utf-16-le", "surrogatepass"))
+    found = texts("a.doc", half)[""]
+    assert found.startswith("Tea ")
+    assert found.endswith(" for two")
 
 
 def record(kind: int, data: bytes, instance: int = 0, version: int = 0) -> bytes:
