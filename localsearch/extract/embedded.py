@@ -58,12 +58,21 @@ def embedded_in_ole(source: Source, notes: list[str]) -> list[Extract]:
 
 
 def objects(source: Source, stored: Iterable[bytes], notes: list[str]) -> list[Extract]:
-    """The documents in objects that are containers of their own, as PowerPoint keeps them."""
+    """The documents in objects that are containers of their own, as PowerPoint keeps them; programs are left out."""
+    kept = (data for data in stored if not _is_program(data))
     parts = (
         (name, lambda name=name, data=data: _object(name, data))
-        for name, data in ((f"object {number}", data) for number, data in enumerate(stored, 1))
+        for name, data in ((f"object {number}", data) for number, data in enumerate(kept, 1))
     )
     return _read(source, parts, notes)
+
+
+def _is_program(data: bytes) -> bool:
+    """Whether a container holds macros alone ([MS-OVBA] 2.2.1)."""
+    try:
+        return data.startswith(OLE) and bool(compound(data).exists("VBA"))
+    except (OSError, ValueError):
+        return False
 
 
 _Opened = Callable[[], tuple[str, bytes]]

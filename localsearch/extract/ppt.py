@@ -32,7 +32,6 @@ _TITLES = (0, 6)
 _WORD_ART, _DESCRIPTION = 0x00C0, 0x0381
 _ENCRYPTED = 0xF3D1C4DF
 _OBJECT = 0x1011
-_PROGRAM = "_VBA_PROJECT".encode("utf-16-le")
 _DEEPEST = 100
 _PIECE = 512
 _HEAD = struct.Struct("<HHI")
@@ -161,7 +160,7 @@ class _Show:
         return found
 
     def objects(self) -> Iterator[bytes]:
-        """The containers of embedded objects ([MS-PPT] 2.10.34), damaged ones as far as they unpack; no programs."""
+        """The containers of embedded objects ([MS-PPT] 2.10.34), damaged ones as far as they unpack."""
         for id in sorted(self._directory):
             record = self._persisted(id)
             if record is None or record.kind != _OBJECT:
@@ -169,8 +168,7 @@ class _Show:
             data = self._data[record.start : record.end]
             if record.instance == 1:
                 data = _inflated(data[4:], min(int.from_bytes(data[:4], "little"), LARGEST_PART))
-            if _PROGRAM not in data:
-                yield data
+            yield data
 
     def _document(self, user: bytes) -> _Record:
         """The document's container, by the chain of saves; without one, the last that stands in the stream."""
