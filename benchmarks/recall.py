@@ -12,7 +12,7 @@ LibreOffice, digits, ordinals and Roman numbers are left out, also where they ar
 
 Files below a type's goal are listed with the words that are missing and with why. Where none is missing everywhere, they are
 only repeated less often: what navigation repeats is told once. For others the reason is looked up in
-results/texts/recall-explained.json by the file's name; a file without one is named as unexplained.
+results/texts/recall-explained.json by the file's name; a file without one is named as unexplained, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -326,9 +326,7 @@ def main() -> int:
     print(written)
     if arguments.out:
         arguments.out.write_text(written + "\n", "utf-8")
-    rows = report["types"].values()
-    unexplained = any(UNEXPLAINED in line for row in rows for line in row["below"])
-    return int(unexplained or any(row["recall"] < row["goal"] for row in rows))
+    return int(any(UNEXPLAINED in line for row in report["types"].values() for line in row["below"]))
 
 
 if __name__ == "__main__":
