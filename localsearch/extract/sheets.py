@@ -183,7 +183,7 @@ def _dense(book: Any, name: str, formats: Mapping[tuple[int, int], str], notes: 
         if formats:
             yield row, [_shown(cell, formats.get((row, column))) for column, cell in enumerate(cells, first)]
         else:
-            yield row, [one_line(cell) for cell in cells]
+            yield row, [one_line(cell) if cell != "" else "" for cell in cells]
 
 
 def _shown(cell: object, code: str | None) -> str:
