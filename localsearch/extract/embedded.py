@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import olefile
 
 _NATIVE = "\x01Ole10Native"
+_DAMAGE = (OSError, ValueError, TypeError, LookupError, struct.error, RecursionError)
+"""What opening a damaged container may raise; it costs what is embedded and not the file around it."""
 _WHOLE = ("Package", "CONTENTS")
 """Streams that hold a file as it is: an Office document, a PDF."""
 
@@ -44,10 +46,15 @@ def embedded(source: Source, package: Package) -> list[Extract]:
 
 def embedded_in_ole(source: Source, notes: list[str]) -> list[Extract]:
     """The documents in storages of a Word or Excel file of before 2007 ([MS-DOC] 2.1.10, [MS-XLS] 2.1.7.6)."""
-    file = compound(source.data)
+    try:
+        file = compound(source.data)
+        found = file.listdir(streams=False, storages=True)
+    except _DAMAGE as error:
+        notes.append(f"what is embedded could not be read: {error}")
+        return []
     storages = [
         path
-        for path in file.listdir(streams=False, storages=True)
+        for path in found
         if (len(path) == 2 and path[0] == "ObjectPool") or (len(path) == 1 and path[0].startswith("MBD"))
     ]
     parts = (
@@ -71,7 +78,7 @@ def _is_program(data: bytes) -> bool:
     """Whether a container holds macros alone ([MS-OVBA] 2.2.1)."""
     try:
         return data.startswith(OLE) and bool(compound(data).exists("VBA"))
-    except (OSError, ValueError):
+    except _DAMAGE:
         return False
 
 
@@ -85,12 +92,12 @@ def _read(source: Source, parts: Iterable[tuple[str, _Opened]], notes: list[str]
         try:
             name, data = opened()
             source.budget.take(len(data))
-        except (OSError, ValueError) as error:
-            notes.append(f"{part} could not be read: {error}")
-            continue
         except ExtractionError as error:
             found.append(unread(part, error))
             break
+        except _DAMAGE as error:
+            notes.append(f"{part} could not be read: {error}")
+            continue
         inside = read_member(source, data, name, Place(part=name))
         if inside and not inside[0].text and inside[0].type in ("unsupported", "binary", "no-text", "empty"):
             others += 1
@@ -105,7 +112,7 @@ def _object(name: str, data: bytes) -> tuple[str, bytes]:
     """Name and bytes of the file in an OLE object; the object itself where it is a document or of unknown make."""
     try:
         stored = _stored(compound(data), [], name) if data.startswith(OLE) else None
-    except (OSError, ValueError):
+    except _DAMAGE:
         stored = None
     return stored or (name, data)
 
@@ -118,7 +125,7 @@ def _stored(file: olefile.OleFileIO, storage: list[str], name: str) -> tuple[str
                 return posixpath.splitext(name)[0], file.openstream([*storage, stream]).read()
         if file.exists([*storage, _NATIVE]):
             return _native(file.openstream([*storage, _NATIVE]).read())
-    except (OSError, struct.error, IndexError, ValueError):
+    except _DAMAGE:
         pass
     return None
 

@@ -73,7 +73,14 @@ def convert(data: bytes, kind: str) -> Any:
 def _masked(data: bytes) -> bytes:
     try:
         return masked(data)
-    except (OSError, ValueError, IndexError, struct.error):  # kreuzberg tells what is wrong with the file
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        LookupError,
+        struct.error,
+        RecursionError,
+    ):  # kreuzberg tells what is wrong with the file
         return data
 
 

@@ -99,7 +99,7 @@ def _without_objects(data: bytes, kind: str) -> bytes:
             len(path) > 1 and path[-1] in ("Workbook", "Book") for path in file.listdir()
         )
         return as_file(file, [], flat=True) if file is not None and inner else data
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError, LookupError, RecursionError):
         return data
 
 

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from localsearch.extract.packages import OLE
+from localsearch.extract.packages import LARGEST_PART, OLE
 
 if TYPE_CHECKING:
     import olefile
@@ -30,27 +30,33 @@ _STORAGE, _ROOT = 1, 5
 def as_file(file: olefile.OleFileIO, storage: Sequence[str], *, flat: bool = False) -> bytes:
     """The streams below a storage in a container of their own, short ones filled up with zeros; no storages if `flat`.
 
-    ValueError beyond LARGEST and MOST, OSError for what cannot be read.
+    ValueError beyond LARGEST_PART and MOST, OSError for what cannot be read.
     """
-    depth = len(storage)
-    paths = [path for path in file.listdir(streams=True, storages=True) if path[:depth] == list(storage)]
-    inner = {tuple(path[depth:]): path for path in paths if len(path) > depth}
-    if flat:
-        inner = {k: p for k, p in inner.items() if len(k) == 1 and file.get_type(p) != _STORAGE}
-    if len(inner) > MOST:
-        raise ValueError("an embedded object has too many parts")
+    inner = _below(file, list(storage), flat)
     order: list[tuple[str, ...]] = [(), *inner]
     data = {key: b"" if file.get_type(path) == _STORAGE else _read(file, path) for key, path in inner.items()}
     data = {(): bytes(_SECTOR)} | data  # an empty mini stream, which some readers want to see
     sectors = [sector for key in order for sector in _cut(data[key])]
-    if (len(sectors) + len(order)) * _SECTOR > LARGEST:
-        raise ValueError("an embedded object is too large")
     chains, first = _chains([len(_cut(data[key])) for key in order])
     starts = dict(zip(order, first, strict=True))
     kinds = {key: file.get_type(path) for key, path in inner.items()}
     entries = b"".join(_entry(key, order, kinds, starts, data) for key in order)
     directory = _cut(entries + _unused() * (-len(order) % (_SECTOR // _DIRECTORY.size)))
     return _written(sectors, chains, directory)
+
+
+def _below(file: olefile.OleFileIO, storage: list[str], flat: bool) -> dict[tuple[str, ...], list[str]]:
+    """Whole paths of what is below a storage, by the paths from there."""
+    depth = len(storage)
+    paths = [path for path in file.listdir(streams=True, storages=True) if path[:depth] == storage]
+    streams = [path for path in paths if file.get_type(path) != _STORAGE]
+    if flat:
+        paths = streams = [path for path in streams if len(path) == depth + 1]
+    if len(paths) > MOST:
+        raise ValueError("an embedded object has too many parts")
+    if sum(map(file.get_size, streams)) > LARGEST_PART:
+        raise ValueError(f"an embedded object is larger than {LARGEST_PART / 1e6:.0f} MB")
+    return {tuple(path[depth:]): path for path in paths if len(path) > depth}
 
 
 def _read(file: olefile.OleFileIO, path: list[str]) -> bytes:

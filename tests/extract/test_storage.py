@@ -11,6 +11,8 @@ import olefile
 import pytest
 import xlwt
 
+from localsearch.errors import ExtractionError
+from localsearch.extract import storage
 from localsearch.extract.limits import Limits
 from localsearch.extract.read import read
 from localsearch.extract.storage import MOST, as_file
@@ -100,6 +102,14 @@ def test_a_storage_made_to_harm_is_refused() -> None:
     file = olefile.OleFileIO(io.BytesIO(container({f"A/{index}": b"" for index in range(MOST + 1)})))
     with pytest.raises(ValueError, match="too many"):
         as_file(file, ["A"])
+
+
+def test_a_storage_that_is_too_large_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "LARGEST_PART", 20_000)
+    data = container({"Workbook": workbook("kettle"), "MBD00000001/Contained": bytes(30_000)})
+    (found,) = read(data, "a.xls", LIMITS)
+    assert "kettle" in found.text
+    assert found.notes == ("object 1 could not be read: an embedded object is larger than 0 MB",)
 
 
 def test_objects_in_a_workbook() -> None:
@@ -216,3 +226,16 @@ def test_programs_in_a_presentation_are_no_objects() -> None:
 def test_an_object_that_unpacks_to_more_than_it_says_stops_there() -> None:
     bomb = record(0x1011, struct.pack("<I", 1000) + zlib.compress(bytes(50_000_000)), 1)
     assert texts("a.ppt", show(bomb))[""] == "Tea"
+
+
+@pytest.mark.parametrize("at", range(0x200, 0x40000, 0x1357))
+def test_a_damaged_container_costs_no_crash(at: int) -> None:
+    """Around plain text, as what reads workbooks may take its process with it, which the pool sees to."""
+    inner = container({"CONTENTS": b"The spoon is silver. " * 200})
+    data = bytearray(show(record(0x1011, inner), record(0x1011, inner)))
+    at %= len(data)
+    data[at : at + 64] = b"\xff" * 64
+    try:
+        read(bytes(data), "a.ppt", LIMITS)
+    except ExtractionError as error:
+        assert error.data["rule"] in ("damaged", "no-text", "unsupported", "encrypted")
