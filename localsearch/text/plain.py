@@ -34,12 +34,12 @@ _SIGNS = (
 )
 _TONES = "\ufe0e\ufe0f\u20e3\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f"
 _FLAG = "[\U0001f1e6-\U0001f1ff]{2}"
-_SIGN = rf"(?!\w)[{_SIGNS}][{_TONES}]*"
+_SIGN = rf"[{_SIGNS}](?<!\w)[{_TONES}]*"
 SIGN = re.compile(f"{_FLAG}|{_SIGN}(?:\u200d{_SIGN})*")
 _ONE_SIGN = re.compile(f"{_FLAG}|[{_SIGNS}]")
-DOTTED = re.compile(r"(?<![\w.])\.[^\W\d_]\w*")
+DOTTED = re.compile(r"\.(?<![\w.]\.)[^\W\d_]\w*")
 """A name that begins with its dot: .NET, .gitignore."""
-DASHED = re.compile(r"(?<![\w−-])[−-]-?[^\W_]\w{0,23}(?!\w)(?:[.,-]\w{1,24}(?!\w)){0,3}")
+DASHED = re.compile(r"[−-](?<![\w−-][−-])-?[^\W_]\w{0,23}(?!\w)(?:[.,-]\w{1,24}(?!\w)){0,3}")
 """What begins with its minus: -rf, --no-embed, -18, -3.5."""
 
 _CUTS = re.compile("[._,'\u200b\u200c-]+")
@@ -57,7 +57,7 @@ _VERSION = re.compile(r"[^\W\d_]+(\d+(?:\.\d+)+)")
 _FIRST_LETTERS = re.compile(r"[^\W\d_]+(?=\d)")
 
 
-_MIDDLE = re.compile(r"(?<=\w)[:;,·‧](?=\w)")
+_MIDDLE = re.compile(r"[:;,·‧](?<=\w.)(?=\w)")
 # Rules WB6 to WB12 of Unicode Standard Annex 29.
 _CHAIN = re.compile(r"\w+(?:(?:(?<=\d)[,;.'’](?=\d)|(?<=[^\W\d_])[:·‧.'’](?=[^\W\d_]))\w+)+")
 _FIRSTS = {*string.digits, ".", "-"}
@@ -121,7 +121,7 @@ def asked(text: str) -> list[Asked]:
 
 def words_in(text: str, forms: Callable[[str], Sequence[str]] = variants) -> set[str]:
     """All plain forms of all words of a text; `forms` are those of one word, `variants`."""
-    found = {form for raw in raw_words(text) for form in forms(raw)}
+    found = {form for raw in set(raw_words(text)) for form in forms(raw)}
     found.update(form for form, _, _ in across_words(text))
     found.update(form for form, _, _ in chains(text, 0, len(text)))
     return found
@@ -161,7 +161,7 @@ def across_words(text: str, wanted: Iterable[str] | None = None) -> Iterator[Pla
     if not firsts.isdisjoint(string.digits):
         for match in AMOUNT.finditer(text):
             yield from _at(match, amounts(match[0]))
-    if not text.isascii() or "$" in text:
+    if "$" in text or (not text.isascii() and _ONE_SIGN.search(text)):
         for match in SIGN.finditer(text):
             yield from _at(match, [plain(match[0]), *map(plain, _ONE_SIGN.findall(match[0]))])
     if "." in firsts:
