@@ -8,9 +8,10 @@ from __future__ import annotations
 import itertools
 import re
 import string
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
 from localsearch.text.candidates import holding_plain
@@ -60,7 +61,7 @@ _FIRST_LETTERS = re.compile(r"[^\W\d_]+(?=\d)")
 
 _MIDDLE = re.compile(r"(?<=\w)[:;,·‧](?=\w)")
 # Rules WB6 to WB12 of Unicode Standard Annex 29.
-_CHAIN = re.compile(r"\w+(?:(?:(?<=\d)[,;.'’](?=\d)|(?<=[^\W\d_])[:·‧.'’](?=[^\W\d_]))\w+)+")
+_CHAIN = re.compile(r"(?<!\w)\w++(?:(?:(?<=\d)[,;.'’](?=\d)|(?<=[^\W\d_])[:·‧.'’](?=[^\W\d_]))\w++)+")
 _FIRSTS = {*string.digits, ".", "-"}
 _NO_WORD = re.compile(r"\W+")
 
@@ -111,7 +112,7 @@ def asked(text: str) -> list[Asked]:
         for match in _words_of(text).finditer(text)
     ]
     for match in AMOUNT.finditer(text):
-        found = [_or_amount(word, match) for word in found]
+        _add_amount(found, match)
     if not text.isascii() or "$" in text:
         found += [_sign(match, plain(match[0])) for match in SIGN.finditer(text)]
     if "." in text:
@@ -217,12 +218,16 @@ def _sign(match: re.Match[str], form: str) -> Asked:
     return Asked("", match.start(), match.end(), (form,), ((form,),))
 
 
-def _or_amount(word: Asked, match: re.Match[str]) -> Asked:
-    """The word with the numbers of an amount that it is in as other forms of each of its terms."""
-    if not (match.start() <= word.start and word.end <= match.end()) or match[0] == word.raw:
-        return word
+def _add_amount(found: list[Asked], match: re.Match[str]) -> None:
+    """Add the numbers of an amount as other forms of each term of the words that are in it."""
     others = amounts(match[0])[:2]
-    return word._replace(whole=word.whole + others, terms=tuple(forms + others for forms in word.terms))
+    for at in range(bisect_left(found, match.start(), key=attrgetter("start")), len(found)):
+        word = found[at]
+        if word.end > match.end():
+            return
+        if word.raw != match[0]:
+            terms = tuple(forms + others for forms in word.terms)
+            found[at] = word._replace(whole=word.whole + others, terms=terms)
 
 
 def _other_spellings(word: str) -> list[str]:
