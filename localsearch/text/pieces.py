@@ -46,6 +46,8 @@ _ELISION = re.compile(
     "^(?:[cdjlmnst]|qu|jusqu|lorsqu|puisqu|dell|all|nell|sull|dall|un|quest)'(?=\\w)", re.IGNORECASE
 )
 _POSSESSIVE = re.compile("'s?$")
+_APOSTROPHES = re.compile("[’ʻʼ]")
+"""The typographic one, and the two that are letters: Hawaiian ʻokina, Ukrainian обʼєкт."""
 
 
 class Piece(NamedTuple):
@@ -81,7 +83,8 @@ def cleaned(raw: str) -> str:
     """Without what nobody sees, with one kind of hyphen and of apostrophe."""
     if raw.isascii():
         return raw
-    word = _HIDDEN.sub("", unicodedata.normalize("NFKC", raw)).replace("‐", "-").replace("’", "'")
+    word = _HIDDEN.sub("", unicodedata.normalize("NFKC", raw)).replace("‐", "-")
+    word = _APOSTROPHES.sub("'", word) if raw.strip("ʻʼ") else word
     return "".join(word.split())
 
 

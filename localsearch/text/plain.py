@@ -59,9 +59,9 @@ _VERSION = re.compile(r"[^\W\d_]+(\d+(?:\.\d+)+)")
 _FIRST_LETTERS = re.compile(r"[^\W\d_]+(?=\d)")
 
 
-_MIDDLE = re.compile(r"(?<=\w)[:;,·‧](?=\w)")
+_MIDDLE = re.compile(r"(?<=\w)[:;,·‧‘](?=\w)")
 # Rules WB6 to WB12 of Unicode Standard Annex 29.
-_CHAIN = re.compile(r"(?<!\w)\w++(?:(?:(?<=\d)[,;.'’](?=\d)|(?<=[^\W\d_])[:·‧.'’](?=[^\W\d_]))\w++)+")
+_CHAIN = re.compile(r"(?<!\w)\w++(?:(?:(?<=\d)[,;.'’‘](?=\d)|(?<=[^\W\d_])[:·‧.'’‘](?=[^\W\d_]))\w++)+")
 _FIRSTS = {*string.digits, ".", "-"}
 _NO_WORD = re.compile(r"\W+")
 
