@@ -16,6 +16,7 @@ _FIELD = re.compile(
 )
 _QUOTED = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([^,]*))\s*""")
 
+
 def read_front(text: str) -> tuple[dict[str, Any], int, tuple[str, ...]]:
     """Front matter as metadata, where the body starts, and notes on what of it could not be read as it was meant.
 

@@ -54,7 +54,9 @@ INLINE uint32_t kind(uint32_t c) {
 }
 
 INLINE int digit(uint32_t kind) { return between(kind, '0', '9'); }
-INLINE int capital(uint32_t c) { return between(c, 'A', 'Z') || between(c, 0xc0, 0xde); }
+
+/* Whether a letter is a capital or, from U+0100 on, may be one. */
+INLINE int capital(uint32_t c) { return between(c, 'A', 'Z') || between(c, 0xc0, 0xde) || between(c, 0x100, TABLE - 1); }
 
 /* Whether a word or a part of one may begin with the letter or digit `c`. */
 INLINE int begins(uint32_t before, uint32_t now, uint32_t c) {

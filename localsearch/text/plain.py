@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import re
 import string
+import unicodedata
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
@@ -46,7 +47,9 @@ DASHED = re.compile(r"(?<![\w−-])[−-]-?[^\W_]\w{0,23}(?!\w)(?:[.,-]\w{1,24}(
 
 _CUTS = re.compile("[._,'\u200b\u200c-]+")
 _BUT_DOTS = re.compile("[,'\u200b\u200c-]+")
-_UPPER, _LOWER = "A-ZÀ-ÖØ-ÞΑ-ΩА-Я", "a-zß-öø-ÿα-ωа-я"
+_CASED = [(letter, unicodedata.category(letter)) for letter in map(chr, range(0xC0, 0x2000))]
+_UPPER = "A-Z" + "".join(letter for letter, kind in _CASED if kind == "Lu")
+_LOWER = "a-z" + "".join(letter for letter, kind in _CASED if kind == "Ll")
 _HUMP = re.compile(f"(?<=[{_LOWER}])(?=[{_UPPER}])|(?<=[{_UPPER}])(?=[{_UPPER}][{_LOWER}][{_LOWER}])")
 _PLURAL = re.compile("[^\\W_]*[A-Z][A-Z0-9]s")
 _CHANGE = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
@@ -54,7 +57,9 @@ _CHANGE = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 _MOST = 8
 """Pieces of a word up to which those in a row make words too, as in a part number; what has more is data."""
 _UNSEEN = re.compile(f"[{UNSEEN}]+")
-_SMALL_DIGITS = re.compile("([\xb2\xb3\xb9\xbc-\xbe\u2070-\u2089\u2150-\u215f]+)")
+_SMALL_DIGITS = re.compile(
+    "([\xb2\xb3\xb9\xbc-\xbe\u2070-\u2089\u2150-\u215f\u2460-\u249b\u24ea-\u24ff\u2776-\u2793]+)"
+)
 _VERSION = re.compile(r"[^\W\d_]+(\d+(?:\.\d+)+)")
 _FIRST_LETTERS = re.compile(r"[^\W\d_]+(?=\d)")
 

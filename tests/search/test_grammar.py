@@ -188,7 +188,11 @@ def test_a_word_in_pieces_meets_a_condition(engine: Engine) -> None:
 def test_phrases_of_several_scripts_and_signs(tmp_path: Path, query: str, found: set[str]) -> None:
     with Engine.open(tmp_path) as engine:
         engine.add(
-            [Record(text="quartz 漢字 §§ 3", id="x"), Record(text="§ 漢", id="y"), Record(text="漢字", id="z")]
+            [
+                Record(text="quartz 漢字 §§ 3", id="x"),
+                Record(text="§ 漢", id="y"),
+                Record(text="漢字", id="z"),
+            ]
         )
         assert ids(ask(engine, query)) == found
 
