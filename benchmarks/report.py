@@ -89,9 +89,14 @@ def into_document(results: Mapping[str, Any], file: Path) -> list[str]:
 
     A key is a table's, or `machine` for the paragraph that says what was measured where. One without figures stays.
     """
-    made = {table.key: table.markdown() for table in tables.all_tables(results)} | {
-        "machine": heading(results)
-    }
+    return into_markers(
+        {table.key: table.markdown() for table in tables.all_tables(results)} | {"machine": heading(results)},
+        file,
+    )
+
+
+def into_markers(made: Mapping[str, str], file: Path) -> list[str]:
+    """Put each text where its key's markers are in a document; return the keys replaced."""
     text = file.read_text("utf-8")
     found = [key for _, key, _ in _MARKER.findall(text) if key in made]
     file.write_text(_MARKER.sub(lambda match: _filled(match, made), text), "utf-8")

@@ -11,9 +11,13 @@ Importing this package loads neither FAISS nor ONNX Runtime; opening an engine d
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from localsearch.release import __version__
+
+# Since release 1.29 ONNX Runtime sends what it runs to its makers unless this is set before it is first used.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 if TYPE_CHECKING:
     from localsearch.engine import Engine

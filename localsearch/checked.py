@@ -115,12 +115,14 @@ def nanoseconds(value: int) -> int:
 
     File systems hold wider times: ext4 reaches 2446, tar any year.
     """
-    return max(EARLIEST_NS, min(value, LATEST_NS))
+    if EARLIEST_NS <= value <= LATEST_NS:
+        return value
+    return EARLIEST_NS if value < 0 else LATEST_NS
 
 
 def count(value: int) -> int:
     """A size or count as SQLite can hold it: 0 to 2**63 - 1."""
-    return max(0, min(value, _BITS - 1))
+    return value if 0 <= value < _BITS else 0 if value < 0 else _BITS - 1
 
 
 class Metadata:

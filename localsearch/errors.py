@@ -158,3 +158,12 @@ class RootUnreadable(LocalSearchError):
 
     code = "root_unreadable"
     status = 409
+
+
+def no_text(error: UnicodeEncodeError) -> UsageError:
+    """What to say of a value that holds lone surrogates, which nothing can store or compare."""
+    shown = repr(error.object)
+    return UsageError(
+        f"{shown[:100]}{'…' * (len(shown) > 100)} holds characters that are no text.",
+        hint="Give it in valid Unicode.",
+    )

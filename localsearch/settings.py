@@ -7,6 +7,7 @@ have to: it has a name and a meaning here, programs and tests may replace it, an
 from __future__ import annotations
 
 import os
+import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
@@ -20,6 +21,8 @@ from localsearch import days
 from localsearch.errors import FilterError, SettingsError
 
 HUB = "https://huggingface.co"
+_LONGEST_FILE = 1_000_000
+"""Bytes of settings.toml."""
 MB = 1_000_000
 """Bytes in one of the megabytes that settings count, as in `size:>1mb`."""
 Links = Literal["auto", "none", "file", "kitty", "vscode"]
@@ -39,6 +42,11 @@ class ModelSettings:
     """Which models embed and re-rank."""
 
     name: str = _setting("all-MiniLM-L6-v2", "the embedding model, as `localsearch models list` names it")
+    languages: Literal["any", "auto"] = _setting(
+        "any",
+        "auto: when texts are embedded for the first time in an index, the model that knows their languages takes the"
+        " place of `name` where that does not; it is fetched, and the command line and the log say so",
+    )
     precision: Literal["auto", "fp32", "int8"] = _setting("auto", "of its weights; auto is int8")
     reranker: str = _setting(
         "",
@@ -342,7 +350,7 @@ def load(
     """
     env = os.environ if environ is None else environ
     personal = Path(platformdirs.user_data_dir("localsearch"))
-    folder = Path(home or env.get("LOCALSEARCH_HOME") or personal).expanduser().absolute()
+    folder = _place(home or env.get("LOCALSEARCH_HOME") or personal).absolute()
     values = _read(folder / "settings.toml")
     values |= {"home": str(folder)}
     own = folder / "models"
@@ -372,9 +380,25 @@ def _links(env: Mapping[str, str]) -> Links:
     return "kitty" if env.get("TERM") == "xterm-kitty" else "file"
 
 
+def _place(path: str | os.PathLike[str]) -> Path:
+    """A path with the home folder in place of `~`. Raises SettingsError for a user that is none, or a NUL."""
+    try:
+        if "\0" in os.fspath(path):
+            raise RuntimeError("a path holds no NUL")
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise SettingsError(f"{path} cannot be found: {error}", hint="Name a folder from the root.") from None
+
+
 def _read(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text("utf-8"))
+        if not stat.S_ISREG(file.stat().st_mode):
+            raise SettingsError(f"{file} is no regular file.", hint="Remove it, or put a file in its place.")
+        with file.open("rb") as opened:
+            content = opened.read(_LONGEST_FILE + 1)
+        if len(content) > _LONGEST_FILE:
+            raise SettingsError(f"{file} is longer than {_LONGEST_FILE:,} bytes.", hint="Shorten that file.")
+        return tomllib.loads(content.decode("utf-8"))
     except FileNotFoundError:
         return {}
     except NotADirectoryError:
@@ -382,7 +406,10 @@ def _read(file: Path) -> dict[str, Any]:
             f"{file.parent} is no folder, so it cannot be the home of an index.",
             hint="Name a folder with --home.",
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # of TOML, of UTF-8, of digits without end, of lists in lists
         raise SettingsError(f"{file} is not valid TOML: {error}", hint="Mend or remove that file.") from error
 
 
@@ -404,7 +431,7 @@ def _convert(values: dict[str, Any], file: Path) -> Settings:
 
 def _path(kind: type, value: Any) -> Any:
     if kind is Path and isinstance(value, str):
-        return Path(value).expanduser()
+        return _place(value)
     raise NotImplementedError(kind)
 
 

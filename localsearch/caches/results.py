@@ -11,6 +11,7 @@ from typing import Any, Generic
 import msgspec
 
 from localsearch.caches.memory import CacheStats, Clock, MemoryCache, V
+from localsearch.errors import UsageError, no_text
 
 
 class ResultCache(Generic[V]):
@@ -85,5 +86,10 @@ def short_key(request: bytes) -> bytes:
 
 
 def canonical(request: Any) -> bytes:
-    """One spelling for equal requests: JSON with keys in order. Not for values that JSON cannot hold."""
-    return msgspec.json.encode(request, order="deterministic")
+    """One spelling for equal requests: JSON with keys in order. UsageError for what JSON cannot hold."""
+    try:
+        return msgspec.json.encode(request, order="deterministic")
+    except UnicodeEncodeError as error:
+        raise no_text(error) from None
+    except (TypeError, RecursionError) as error:
+        raise UsageError(f"A request that is no JSON: {error}", hint="Use text, numbers and lists.") from None

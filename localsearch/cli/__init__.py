@@ -5,6 +5,7 @@ console.py   what is printed: results on stdout; progress and messages on stderr
 commands.py  indexing, serving and looking at the state
 reading.py   searching and reading; formats.py, in forms for other programs
 upkeep.py    models, versions, backup and repair
+bundle.py    archives for machines without a network
 """
 
 from localsearch.cli.main import command, main

@@ -17,13 +17,13 @@ from localsearch.checked import moment, printable
 from localsearch.cli.console import Console
 from localsearch.cli.interrupt import INTERRUPTED, Interrupt
 from localsearch.cli.remote import Remote
-from localsearch.engine import Engine, Status
+from localsearch.engine import Engine, Status, named_path
 from localsearch.errors import LockedError, ModelError, NotFoundError, UsageError
 from localsearch.indexing import IndexReport
 from localsearch.scan import display
 from localsearch.settings import Settings
 from localsearch.store import FileRow
-from localsearch.types import Scope
+from localsearch.types import Report, Scope
 
 if TYPE_CHECKING:
     from localsearch.evaluation.run import EvalReport
@@ -63,17 +63,18 @@ def _index_there(remote: Remote, args: argparse.Namespace, console: Console, set
 
 def _index_here(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     with Interrupt() as interrupted, Engine.open(settings=settings) as engine, console.progress() as report:
-        embed = not (args.no_embed or args.dry_run) and fetch_model(engine, console)
-        outcome = engine.index(
-            args.paths,
+        outcome = _indexed(
+            engine,
+            console,
+            interrupted,
+            report,
+            embed=not (args.no_embed or args.dry_run),
+            paths=args.paths,
             collection=args.collection,
             include=args.include,
             exclude=args.exclude,
             dry_run=args.dry_run,
-            embed=embed,
             retry_failed=args.retry_failed,
-            report=report,
-            cancelled=interrupted,
         )
         status = engine.status()
     if console.json:
@@ -86,9 +87,28 @@ def _index_here(args: argparse.Namespace, console: Console, settings: Settings) 
     return 1 if outcome.notes else 0
 
 
+def _indexed(
+    engine: Engine, console: Console, interrupted: Interrupt, report: Report, *, embed: bool, **options: Any
+) -> IndexReport:
+    """Index, the model in place before; where the texts decide on the model, after their words."""
+    later = embed and engine.settings.model.languages == "auto" and engine.derived.semantic is None
+    at_once = embed and not later and fetch_model(engine, console)
+    outcome = engine.index(embed=at_once, report=report, cancelled=interrupted, **options)
+    if later and not interrupted() and fetch_model(engine, console):
+        engine.embed_pending(report, interrupted)
+    return outcome
+
+
 def fetch_model(engine: Engine, console: Console) -> bool:
-    """Have the default model in place; when it is not to be had, say so and go on with words alone."""
-    name = engine.settings.model.name
+    """Have the first version's model in place; when it is not to be had, say so and go on with words alone.
+
+    Where the texts decide on the model and there are none yet, it waits for them.
+    """
+    if engine.settings.model.languages == "auto" and not engine.corpus.counts()[1]:
+        return True
+    name, why = engine.first_model()
+    if why:
+        console.say(f"{why} So {name} embeds them (model.languages = auto).")
     if engine.models.installed(name):
         return True
     try:
@@ -96,7 +116,7 @@ def fetch_model(engine: Engine, console: Console) -> bool:
         with console.progress() as report:
             engine.models.pull(name, report=report)
         return True
-    except ModelError as error:
+    except (ModelError, NotFoundError) as error:
         console.say(f"Words only for now: {error.message}. {error.hint}")
         return False
 
@@ -112,14 +132,23 @@ def _tell_index(console: Console, outcome: IndexReport, status: Status, dry_run:
         listed = sorted(outcome.rules.items(), key=lambda item: -item[1])
         console.say("  left out: " + ", ".join(f"{rule} {count:,}" for rule, count in listed))
     for note in outcome.notes:
-        console.say(f"error: {note}")
+        console.tell(f"error: {note}")
     if not dry_run:
         console.say(
             f"{status.documents:,} documents in {status.chunks:,} chunks; "
             f"{status.semantic_coverage:.0%} can be found by meaning"
         )
+        _tell_better_model(console, status)
     if files.failed:
         console.say("`localsearch status` lists what could not be read.")
+
+
+def _tell_better_model(console: Console, status: Status) -> None:
+    if status.better_model:
+        console.say(
+            f"{status.better_model} knows the languages of these texts better than the model in use:"
+            " `localsearch models recommend` says what it costs."
+        )
 
 
 def serve(args: argparse.Namespace, console: Console, settings: Settings) -> int:
@@ -135,7 +164,11 @@ def serve(args: argparse.Namespace, console: Console, settings: Settings) -> int
     with Engine.open(settings=settings) as engine:
         fetch_model(engine, console)
         run_server(
-            engine, settings, paths=[Path(path) for path in args.paths], watch=args.watch, say=console.say
+            engine,
+            settings,
+            paths=[named_path(path) for path in args.paths],
+            watch=args.watch,
+            say=console.say,
         )
     return 0
 
@@ -187,6 +220,7 @@ def status(args: argparse.Namespace, console: Console, settings: Settings) -> in
     rows += [["files not read whole", f"{state.noted:,}"]] if state.noted else []
     console.out.print(Text(_all_in_one(state)))
     console.table(rows)
+    _tell_better_model(console, state)
     for path in held:
         console.say(f"came with a backup and is not read: {path}. Confirm it with: localsearch trust")
     for row in troubled:
@@ -290,7 +324,7 @@ def evaluate(args: argparse.Namespace, console: Console, settings: Settings) -> 
     modes = parse_modes(args.modes)
     dataset = Dataset.load(args.folder, args.split)
     if args.score_run:
-        return _told_scores(score_runs(dataset, read_run(Path(args.score_run))), console)
+        return _told_scores(score_runs(dataset, read_run(named_path(args.score_run))), console)
     runs: dict[str, dict[str, Ranked]] = {f"localsearch-{mode}": {} for mode in modes}
     with tempfile.TemporaryDirectory(prefix="localsearch-eval-") as scratch:
         home = settings.home if args.home else Path(scratch)
@@ -304,7 +338,7 @@ def evaluate(args: argparse.Namespace, console: Console, settings: Settings) -> 
                 report=report,
             )
     if args.run:
-        write_run(Path(args.run), runs)
+        write_run(named_path(args.run), runs)
     return _told_scores(outcome, console)
 
 
@@ -355,12 +389,19 @@ def watch(args: argparse.Namespace, console: Console, settings: Settings) -> int
             )
 
     with Interrupt() as interrupted, Engine.open(settings=settings) as engine:
-        embed = fetch_model(engine, console)
         if args.paths:
             with console.progress() as report:
-                engine.index(
-                    args.paths, collection=args.collection, embed=embed, report=report, cancelled=interrupted
+                _indexed(
+                    engine,
+                    console,
+                    interrupted,
+                    report,
+                    embed=True,
+                    paths=args.paths,
+                    collection=args.collection,
                 )
+        else:
+            fetch_model(engine, console)
         if not engine.ledger.trusted_roots():
             hint = "Confirm what the backup brought: localsearch trust" if engine.held_roots() else ""
             raise UsageError("Nothing to watch.", hint=hint or "Name a folder: localsearch watch PATH")

@@ -6,7 +6,7 @@ import io
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -36,6 +36,20 @@ _PIPED = 10_000
 """Columns where nobody looks: what is piped is not cut to a terminal's width."""
 
 
+def take_every_letter() -> None:
+    """Have output show as escapes what the terminal's coding lacks: that is no reason to fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+class _Rich(Rich):
+    """A console whose reader may leave: that ends the command as `head` ends others, not with exit code 1."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 class Console:
     """Where output goes and how much of it: `json` prints one object and nothing else on stdout."""
 
@@ -44,13 +58,8 @@ class Console:
         self.links = links
         self.verbosity = verbosity
         width = None if sys.stdout.isatty() else _PIPED
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(
-                    errors="backslashreplace"
-                )  # a terminal of few letters is no reason to fail
-        self.out = Rich(highlight=False, soft_wrap=True, width=width)
-        self.err = Rich(stderr=True, highlight=False, soft_wrap=True)
+        self.out = _Rich(highlight=False, soft_wrap=True, width=width)
+        self.err = _Rich(stderr=True, highlight=False, soft_wrap=True)
 
     def result(self, value: Any) -> None:
         """Print a result as JSON."""
@@ -72,12 +81,21 @@ class Console:
     def say(self, message: str) -> None:
         """A message for people, not shown with -q."""
         if self.verbosity >= 0:
-            self.err.print(Text(printable(message)))
+            self.tell(message)
+
+    def tell(self, message: str) -> None:
+        """What went wrong without ending the command: shown with -q too, as errors are."""
+        self._message(Text(printable(message)))
 
     def error(self, error: LocalSearchError) -> None:
-        self.err.print(Text.assemble(("error: ", "bold red"), printable(error.message)))
+        self._message(Text.assemble(("error: ", "bold red"), printable(error.message)))
         if error.hint:
-            self.err.print(Text(f"  {printable(error.hint)}", style="dim"))
+            self._message(Text(f"  {printable(error.hint)}", style="dim"))
+
+    def _message(self, text: Text) -> None:
+        """Work goes on, and its exit code stands, when messages find no room or nobody who reads them."""
+        with suppress(OSError):
+            self.err.print(text)
 
     def table(self, rows: Sequence[Sequence[str]]) -> None:
         """A table whose first row is its heading; an empty heading is not shown."""

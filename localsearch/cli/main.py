@@ -9,15 +9,16 @@ import sys
 from collections.abc import Sequence
 
 from localsearch.cli import shell
-from localsearch.cli.console import Console
+from localsearch.cli.console import Console, take_every_letter
 from localsearch.cli.interrupt import INTERRUPTED
 from localsearch.cli.parser import build_parser
-from localsearch.errors import CancelledError, LocalSearchError
+from localsearch.errors import CancelledError, LocalSearchError, UsageError, no_text
 from localsearch.settings import Settings, load
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
+    take_every_letter()
     args = build_parser(shell.called_as()).parse_args(argv)
     os.umask(0o077)  # whatever is written is this user's alone
     console = Console(json=bool(args.json), verbosity=-1 if args.quiet else args.verbose or 0)
@@ -26,7 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.links = settings.terminal.links
         for note in settings.notes:
             console.say(note)
-        return run(args, console, settings)
+        code = run(args, console, settings)
+        sys.stdout.flush()  # what cannot be written is told here, not when all is over
+        return code
     except LocalSearchError as error:
         console.error(error)
         return INTERRUPTED if isinstance(error, CancelledError) else error.exit_code
@@ -34,8 +37,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.say("Stopped.")
         return INTERRUPTED
     except BrokenPipeError:
-        sys.stderr.close()
         return 0
+    except UnicodeEncodeError as error:  # bytes of an argument that are no text
+        console.error(no_text(error))
+        return UsageError.exit_code
     except OSError as error:
         what = f"{error.filename}: " if error.filename else ""
         console.error(
@@ -46,6 +51,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except Exception as error:
         return _unexpected(error, console)
+
+
+def _open_standard_streams() -> None:
+    """Put the null device where a shell closed input, output or messages: the next file opened would take the place."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", encoding="utf-8"))
 
 
 def _unexpected(error: Exception, console: Console) -> int:
@@ -63,15 +79,30 @@ def _unexpected(error: Exception, console: Console) -> int:
 
 def command() -> int:
     """What a shell calls: a signal that comes when all is done changes nothing any more."""
-    code = main()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    _open_standard_streams()
+    try:
+        code = main()
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        _drop_unwritten()
     return code
+
+
+def _drop_unwritten() -> None:
+    """Give what nobody takes to the null device: at its end the interpreter would fail at it once more."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())
+            os.close(null)
 
 
 def run(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     """Dispatch to the command's function."""
-    from localsearch.cli import commands, models, reading, upkeep
+    from localsearch.cli import bundle, commands, models, reading, upkeep
 
     table = {
         "index": commands.index,
@@ -96,6 +127,7 @@ def run(args: argparse.Namespace, console: Console, settings: Settings) -> int:
         "import": upkeep.import_file,
         "purge": upkeep.purge,
         "keys": upkeep.keys,
+        "bundle": bundle.bundle,
         "completion": shell.completion,
         "man": shell.man,
     }

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
+from localsearch.checked import printable
 from localsearch.cli.console import Console
 from localsearch.cli.interrupt import INTERRUPTED, Interrupt
-from localsearch.engine import Engine
+from localsearch.engine import Engine, named_path
 from localsearch.models import ModelStore
 from localsearch.settings import Settings
 from localsearch.upkeep.recommend import Candidate
+
+_DIFFERENCES = 10
+"""Questions that `versions compare` shows with the first hit of each."""
 
 
 def models(args: argparse.Namespace, console: Console, settings: Settings) -> int:
@@ -60,7 +63,7 @@ def _pull_model(args: argparse.Namespace, console: Console, store: ModelStore) -
 
 
 def _import_model(args: argparse.Namespace, console: Console, store: ModelStore) -> object:
-    card = store.import_folder(Path(args.folder), args.name)
+    card = store.import_folder(named_path(args.folder), args.name)
     console.say(f"{card.name} is in {store.folder}, verified.")
     return {"name": card.name, "installed": True}
 
@@ -91,7 +94,7 @@ def _recommend_model(args: argparse.Namespace, console: Console, store: ModelSto
         console.say(found.why)
         if found.command:
             console.say(f"Build it beside the one in use, while no server holds the index: {found.command}")
-            console.say("Then hold them against each other: localsearch versions compare OLD NEW")
+            console.say("It says then how to compare the two and how to switch.")
     return found
 
 
@@ -145,6 +148,7 @@ def _build_version(
     args: argparse.Namespace, console: Console, engine: Engine, interrupted: Interrupt
 ) -> object:
     if not engine.models.installed(args.model):
+        console.say(f"Fetching the model {args.model}, once.")
         with console.progress() as report:
             engine.models.pull(args.model, report=report)
     encoder = engine.models.encoder(args.model, args.precision)
@@ -153,24 +157,40 @@ def _build_version(
     if interrupted():
         console.say("Stopped. The same command goes on from here.")
     elif version.state == "ready":
-        console.say(f"{version.name} is ready. Compare it, then: localsearch versions activate {version.id}")
+        active = engine.embeddings.active()
+        console.say(f"{version.name} is ready.")
+        if active:
+            console.say(
+                f"Compare it with the one in use: localsearch versions compare {active.id} {version.id}"
+            )
+        console.say(f"Switch to it: localsearch versions activate {version.id}")
     return version
 
 
 def _compare_versions(args: argparse.Namespace, console: Console, engine: Engine, _: Interrupt) -> object:
-    outcome = engine.compare_versions(args.first, args.second)
+    outcome = engine.compare_versions(args.first, args.second, args.questions)
     if not console.json:
-        rows = [["", outcome.a.version, outcome.b.version]]
-        rows += [["known items, MRR@10", str(outcome.a.known_item_mrr), str(outcome.b.known_item_mrr)]]
-        rows += [["judged, nDCG@10", str(outcome.a.judged_ndcg), str(outcome.b.judged_ndcg)]]
-        rows += [["p50 ms", str(outcome.a.latency_ms["p50"]), str(outcome.b.latency_ms["p50"])]]
-        rows += [["vector index, bytes", f"{outcome.a.bytes:,}", f"{outcome.b.bytes:,}"]]
+        sides = (outcome.a, outcome.b)
+        rows = [["", *(side.version for side in sides)]]
+        rows += [["known items, MRR@10", *(_figure(side.known_item_mrr) for side in sides)]]
+        rows += [["judged, nDCG@10", *(_figure(side.judged_ndcg) for side in sides)]]
+        rows += [["p50 ms", *(_figure(side.latency_ms["p50"]) for side in sides)]]
+        rows += [["vector index, bytes", *(f"{side.bytes:,}" for side in sides)]]
         console.table(rows)
         console.say(
-            f"{outcome.queries} queries ({outcome.logged} logged, {outcome.judged} judged, {outcome.known_items} made):"
-            f" the first ten agree to {outcome.overlap_at_10:.0%}, the first to {outcome.same_first:.0%}"
+            f"{outcome.queries} queries ({outcome.logged} asked, {outcome.judged} judged, {outcome.known_items} made"
+            f" from texts), by meaning alone: the first ten agree to {outcome.overlap_at_10:.0%}, the first to"
+            f" {outcome.same_first:.0%}"
         )
+        for found in outcome.differences[:_DIFFERENCES]:
+            console.say(
+                printable(f"  {found.query}\n    A: {found.a or 'nothing'}\n    B: {found.b or 'nothing'}")
+            )
     return outcome
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else str(value)
 
 
 def _activate_version(args: argparse.Namespace, console: Console, engine: Engine, _: Interrupt) -> object:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
+from localsearch.checked import printable
 from localsearch.release import __version__
 
 Sub = Any
@@ -13,9 +14,16 @@ FORMATS = ("text", "json", "jsonl", "csv", "md", "paths")
 SHELLS = ("bash", "zsh", "fish")
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints quote what was typed without obeying it."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
+
+
 def build_parser(prog: str = "localsearch") -> argparse.ArgumentParser:
     """The whole command line, under either of its names."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=prog,
         description="Search your own files by words and by meaning, entirely on this machine.",
         epilog="Exit codes: 0 done, 1 failed, 2 bad usage, 3 the index is held by another process,"
@@ -39,6 +47,7 @@ def build_parser(prog: str = "localsearch") -> argparse.ArgumentParser:
         _versions,
         _eval,
         _keep,
+        _bundle,
         _keys,
         _feedback,
         _shell,
@@ -274,6 +283,7 @@ def _versions(commands: Sub) -> None:
     comparing = command(actions, "compare", "hold two versions against each other on your own queries")
     comparing.add_argument("first", metavar="A")
     comparing.add_argument("second", metavar="B")
+    comparing.add_argument("questions", nargs="*", metavar="QUESTION", help="beside those that were asked")
     command(actions, "activate", "answer from this version from now on").add_argument("version", metavar="ID")
     command(actions, "rollback", "return to the version before")
     command(actions, "gc", "delete versions that are not in use")
@@ -293,6 +303,51 @@ def _keep(commands: Sub) -> None:
     command(commands, "import", "store the documents of an export").add_argument("source", metavar="FILE")
     purging = command(commands, "purge", "delete documents so that no byte of them stays")
     purging.add_argument("targets", nargs="+", metavar="PATH|ID")
+
+
+def _bundle(commands: Sub) -> None:
+    from localsearch.bundle.wheels import PLATFORMS, here
+
+    parser = command(commands, "bundle", "one archive for machines without a network")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    building = command(
+        actions, "build", "pack wheels, models and settings, with an installer that needs Python alone"
+    )
+    building.add_argument("target", metavar="OUT.tar")
+    building.add_argument("--platform", choices=PLATFORMS, default=here().platform, help="default: as here")
+    building.add_argument(
+        "--python", metavar="X.Y", default=here().python, help="its Python; default: as here"
+    )
+    building.add_argument(
+        "--model", action="append", default=[], metavar="NAME", help="default: those of the settings"
+    )
+    building.add_argument(
+        "--extra", action="append", default=[], metavar="NAME", help="such as ocr or archives"
+    )
+    building.add_argument(
+        "--settings", metavar="FILE", help="default: settings.toml of the index folder, if any"
+    )
+    building.add_argument(
+        "--index", nargs="?", const="", metavar="BACKUP", help="also the index: this backup, or as it is now"
+    )
+    building.add_argument(
+        "--wheel", metavar="FILE", help="of localsearch; default: made of the checkout that runs"
+    )
+    building.add_argument(
+        "--find-links", action="append", default=[], metavar="DIR", help="take wheels of this folder, too"
+    )
+    verifying = command(actions, "verify", "hold every file of a bundle against its manifest")
+    verifying.add_argument("source", metavar="OUT.tar")
+    installing = command(actions, "install", "install a bundle, or upgrade what is there; the index stays")
+    installing.add_argument("source", nargs="?", metavar="OUT.tar")
+    installing.add_argument("--to", required=True, metavar="DIR", help="the folder of the installation")
+    installing.add_argument(
+        "--rollback", action="store_true", help="return to the release before the last upgrade instead"
+    )
+    for one in (verifying, installing):
+        one.add_argument(
+            "--sha256", default="", metavar="HEX", help="what `build` told, carried by another way"
+        )
 
 
 def _keys(commands: Sub) -> None:

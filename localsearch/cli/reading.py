@@ -125,7 +125,7 @@ def multi_get(args: argparse.Namespace, console: Console, settings: Settings) ->
         found = engine.read_many(args.names, collection=args.collection, each=args.each, budget=args.budget)
     formats.documents(console, found, _form(args, console))
     for name in found.missing:
-        console.say(f"not there: {name}")
+        console.error(NotFoundError(f"not there: {name}", hint="Ids and paths are as search gives them."))
     for name in found.left_out:
         console.say(f"no room left for: {name}")
     if found.more:

@@ -10,9 +10,10 @@ from localsearch.checked import printable
 from localsearch.cli.commands import scope_of
 from localsearch.cli.console import Console
 from localsearch.cli.remote import Remote
-from localsearch.engine import Engine
+from localsearch.engine import Engine, named_path
 from localsearch.errors import LockedError
 from localsearch.settings import Settings
+from localsearch.upkeep import airgap
 from localsearch.upkeep.backup import restore as restore_backup
 from localsearch.upkeep.doctor import Finding, examine
 from localsearch.upkeep.purge import Purged
@@ -38,7 +39,7 @@ def backup(args: argparse.Namespace, console: Console, settings: Settings) -> in
 def restore(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     """`localsearch restore SRC`"""
     with console.progress() as report:
-        outcome = restore_backup(Path(args.source), settings.home, report, trust=args.trust)
+        outcome = restore_backup(named_path(args.source), settings.home, report, trust=args.trust)
     with Engine.open(settings=settings) as engine, console.progress() as report:
         engine.rebuild(report)
     if console.json:
@@ -85,7 +86,7 @@ def check(args: argparse.Namespace, console: Console, settings: Settings) -> int
     for done in outcome.repaired:
         console.say(f"repaired: {done}")
     for problem in outcome.problems:
-        console.say(f"{problem.part}: {problem.message}")
+        console.tell(f"{problem.part}: {problem.message}")
     if outcome.ok:
         console.say("Everything is in order.")
     elif any(problem.mendable for problem in outcome.problems) and not args.repair:
@@ -113,7 +114,7 @@ def import_file(args: argparse.Namespace, console: Console, settings: Settings) 
         console.result(outcome)
     console.say(f"{outcome.documents:,} documents stored, {outcome.refused:,} lines refused.")
     for note in outcome.notes:
-        console.say(f"  {note}")
+        console.tell(f"  {note}")
     return 1 if outcome.refused else 0
 
 
@@ -137,7 +138,12 @@ def purge(args: argparse.Namespace, console: Console, settings: Settings) -> int
 
 def doctor(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     """`localsearch doctor [--airgap]`"""
-    findings = examine(settings, airgap=args.airgap)
+    findings = examine(settings)
+    if args.airgap:
+        console.say(
+            "A rehearsal is running: index, search, serve, MCP and backup, watched for a minute at most."
+        )
+        findings += airgap.examine(settings)
     bad = any(finding.level == "bad" for finding in findings)
     if console.json:
         console.result({"ok": not bad, "findings": findings})

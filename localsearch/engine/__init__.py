@@ -3,7 +3,7 @@
 The command line, the server and programs hold an `Engine`; nothing below this folder imports it.
 """
 
-from localsearch.engine.engine import Engine, Status
+from localsearch.engine.engine import Engine, Status, named_path
 from localsearch.engine.parts import part_of
 
-__all__ = ["Engine", "Status", "part_of"]
+__all__ = ["Engine", "Status", "named_path", "part_of"]

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 TextKind = Literal["document", "query"]
 """What a text is: many models put another prefix before a query than before what it should find."""
 
+_ROUNDED = 1e-4
+"""What the length of a vector that a model has normalised may differ from 1."""
+
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
@@ -85,6 +88,7 @@ class Encoders:
         cancelled: Cancelled = never,
     ) -> Embedded:
         """As `Engine.embed`, with the tokens that were read."""
+        _check_texts(texts)
         encoder = self.of(model)
         if dimensions not in (None, encoder.dimensions):
             raise UsageError(
@@ -92,21 +96,33 @@ class Encoders:
                 hint=f"Leave dimensions out, or ask for {encoder.dimensions}.",
                 param="dimensions",
             )
-        for at, text in enumerate(texts):
-            if not text.strip():
-                raise UsageError(f"Text {at} is empty.", hint="Leave it out.", param="input")
         query = kind == "query"
         lengths = encoder.lengths(texts, query=query) if texts else []
         if not truncate:
             _check_lengths(encoder, lengths)
         encode = partial(_queries, encoder) if query else encoder.encode_documents
-        vectors = encode(texts, cancelled=cancelled)
+        vectors = _units(encode(texts, cancelled=cancelled))
         return Embedded(encoder.name, vectors, sum(min(length, encoder.max_tokens) for length in lengths))
 
     def close(self) -> None:
         """End the threads of the models loaded here."""
         for encoder in self._loaded.values():
             encoder.close()
+
+
+def _check_texts(texts: Sequence[str]) -> None:
+    for at, text in enumerate(texts):
+        if not text.strip():
+            raise UsageError(f"Text {at} is empty.", hint="Leave it out.", param="input")
+
+
+def _units(vectors: Vectors) -> Vectors:
+    """Rows of length 1, also of a model that does not normalise its vectors."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if (np.abs(norms - 1) < _ROUNDED).all():
+        return vectors
+    units: Vectors = vectors / np.maximum(norms, np.float32(1e-12))
+    return units
 
 
 def _queries(encoder: Encoder, texts: Sequence[str], *, cancelled: Cancelled) -> Vectors:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from localsearch.derived.calibrate import calibrate_if_due
 from localsearch.derived.embedder import Embedder, merge_if_needed
 from localsearch.derived.usage import Meter, Usage
 from localsearch.engine.audit import AuditLog
+from localsearch.engine.calls import public
 from localsearch.engine.encoders import Encoders, TextKind
 from localsearch.engine.follower import Follower
 from localsearch.engine.opening import Opener
@@ -56,7 +57,7 @@ from localsearch.upkeep.backup import BackupReport, backup, clear_restored
 from localsearch.upkeep.check import CheckReport, check, repair
 from localsearch.upkeep.exchange import Imported, export, import_file
 from localsearch.upkeep.purge import Purged, finish, is_due, purge
-from localsearch.upkeep.recommend import Recommendation, recommend
+from localsearch.upkeep.recommend import Recommendation, better_model, recommend
 from localsearch.upkeep.trust import Brought, confirm
 from localsearch.upkeep.versions import Comparison, Versions
 from localsearch.watch import Changes, Watcher
@@ -70,7 +71,8 @@ class Status:
 
     `names` is how many files are known by their names alone, beside the documents; `noted`, how many indexed files
     could not be read whole. `bytes` is what the home folder takes on disk, models not counted. `cost` is what
-    embedding has taken so far. `kernels` names the vector instructions in use, "" without any.
+    embedding has taken so far. `kernels` names the vector instructions in use, "" without any. `better_model` knows
+    more of the texts' languages than the model in use; `recommend_model` tells what it costs.
     """
 
     documents: int
@@ -89,6 +91,7 @@ class Status:
     changed: float | None
     cost: Usage
     kernels: str
+    better_model: str | None
     release: str = __version__
 
 
@@ -218,6 +221,7 @@ class Engine:
 
     # -- writing
 
+    @public
     def index(
         self,
         paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
@@ -247,7 +251,7 @@ class Engine:
             exclude=tuple(exclude),
             dry_run=dry_run,
             retry_failed=retry_failed,
-            roots=tuple(map(Path, roots)),
+            roots=tuple(map(named_path, roots)),
         )
         outcome = self.indexer.index(job, report, cancelled)
         if self._threads:
@@ -271,6 +275,7 @@ class Engine:
         found = replace(files, new=files.new + read.new, skipped=max(0, files.skipped - read.new))
         return replace(outcome, files=found)
 
+    @public
     def add(self, records: Sequence[Record], *, collection: str = "default") -> list[str]:
         """Store documents that a program sends, in place of those with the same ids; returns the ids.
 
@@ -282,6 +287,7 @@ class Engine:
         self._wake.set()
         return keys
 
+    @public
     def add_valid(self, records: Sequence[Record], *, collection: str = "default") -> Added:
         """As `add`, but a record that cannot be stored costs only itself; the answer says which and why."""
         check_collection(collection)
@@ -289,6 +295,7 @@ class Engine:
         self._wake.set()
         return added
 
+    @public
     def delete(self, id: str, *, collection: str = "default", purge: bool = False) -> None:
         """Delete a document, with `purge` to the last byte. Raises NotFoundError when there is none with this id."""
         if purge:
@@ -301,39 +308,65 @@ class Engine:
                 f"There is no document {id!r} in {collection}.", hint="Ids are as search gives them."
             )
 
-    def ensure_version(self) -> Semantic | None:
+    def ensure_version(self, report: Report = no_report, cancelled: Cancelled = never) -> Semantic | None:
         """Make the first embedding version once the model is there; later ones are for `versions build`.
 
-        Raises ModelMissingError, saying how to get the model.
+        With `model.languages = "auto"` there is none before there are texts, and the model is fetched.
+
+        Raises ModelMissingError, saying how to get the model; with "auto", what `ModelStore.pull` raises.
         """
         if self.derived.semantic is None and not self.read_only:
-            encoder = self.models.encoder()
+            auto = self.settings.model.languages == "auto"
+            if auto and not self.corpus.counts()[1]:
+                return None
+            name, why = self.first_model()
+            if auto and not self.models.installed(name):
+                self.models.pull(name, report, cancelled)
+            encoder = self.models.encoder(name)
+            if why:
+                _LOG.info("%s It is the model of this index: model.languages is auto.", why)
             version = self.embeddings.begin(
                 encoder.name, encoder.precision, encoder.fingerprint, encoder.dimensions
             )
             self.derived.adopt(self.opener.semantic(version))
         return self.derived.semantic
 
+    @public
+    def first_model(self) -> tuple[str, str]:
+        """The model that embeds, and why it is not that of the settings, which `model.languages` may ask for; else "".
+
+        Once there is a version it is the version's.
+        """
+        if self.derived.semantic:
+            return self.derived.semantic.version.model, ""
+        name = self.settings.model.name
+        found = (
+            better_model(self.derived, self.models, name) if self.settings.model.languages == "auto" else None
+        )
+        return found or (name, "")
+
+    @public
     def embed_pending(self, report: Report = no_report, cancelled: Cancelled = never) -> int:
         """Encode every chunk that lacks a vector; returns how many.
 
         Then, where it is due, merge the vector index and learn anew what its cosines mean.
         """
-        if semantic := self.ensure_version():
+        if semantic := self.ensure_version(report, cancelled):
             semantic.model.try_again()
         return self._embed(report, cancelled)
 
     def _embed(self, report: Report, cancelled: Cancelled) -> int:
-        self.ensure_version()
+        self.ensure_version(report, cancelled)
         done = self.embedder.run(report, cancelled)
         if not cancelled():
             merge_if_needed(self.derived, report, cancelled)
             calibrate_if_due(self.derived, cancelled=cancelled)
         return done
 
+    @public
     def feedback(self, query: str, id: str, relevant: bool, *, collection: str = "default") -> None:
         """Record whether a document answers a query. Raises NotFoundError for a document that is not there."""
-        if not isinstance(query, str) or not query.strip():
+        if not query.strip():
             raise UsageError("A judgement needs the query that was asked.", hint="Give its words.")
         if self.corpus.find(collection, id) is None:
             id = str(_paths(id)[0])
@@ -341,9 +374,9 @@ class Engine:
             raise _no_document(id, collection)
         self.judgements.put(collection, query, id, relevant)
 
+    @public
     def start_background(self) -> None:
         """Encode and merge in a thread from now on, whenever there is something to do."""
-        self._check_open()
         if self._threads or self.read_only:
             return
         thread = threading.Thread(target=self._background, name="localsearch-embedding", daemon=True)
@@ -377,6 +410,7 @@ class Engine:
             return False
         return bool(read.new or read.unchanged)
 
+    @public
     def watch(
         self,
         *,
@@ -411,16 +445,19 @@ class Engine:
         watcher.start()
         return watcher
 
+    @public
     def held_roots(self) -> tuple[str, ...]:
         """Folders that a restored backup named and nobody has confirmed: they are not read."""
         return tuple(path for _, path, how in self.ledger.roots() if how.get("held"))
 
+    @public
     def trust(self) -> Brought:
         """Confirm what a restored backup brought: its folders are read and its jobs run from now on."""
         return confirm(self.db, self.settings.home)
 
     # -- keeping it sound
 
+    @public
     def check(self, *, repair_: bool = False, quick: bool = False, report: Report = no_report) -> CheckReport:
         """Hold the index against the database, and with `repair_` rebuild what is derived and wrong."""
         home = self.settings.home
@@ -431,44 +468,48 @@ class Engine:
         left = check(self.derived, home, quick=quick, report=report)
         return CheckReport(not left, tuple(left), tuple(done))
 
+    @public
     def backup(self, target: str | os.PathLike[str], report: Report = no_report) -> BackupReport:
         """Write one verified file from which `restore` brings everything back; the index may be in use."""
-        return backup(self.db, _named(target), report)
+        return backup(self.db, named_path(target), report)
 
+    @public
     def rebuild(self, report: Report = no_report) -> None:
         """Make every derived index again from the database."""
         self.derived.rebuild_lexical(report)
         if self.derived.semantic:
             merge_if_needed(self.derived, report)
 
-    def compare_versions(self, first: str, second: str) -> Comparison:
-        """Hold two versions against each other on logged, judged and known-item queries."""
+    @public
+    def compare_versions(self, first: str, second: str, questions: Sequence[str] = ()) -> Comparison:
+        """Hold two versions against each other on `questions`, logged, judged and known-item queries."""
         logged = [asked["query"] for asked in self.query_log.frequent(200) if asked.get("query")]
-        return self.versions.compare(first, second, logged, self.judgements.grades())
+        return self.versions.compare(first, second, [*questions, *logged], self.judgements.grades())
 
+    @public
     def recommend_model(self) -> Recommendation:
         """Which model would serve the languages of this index, and what it costs here."""
-        semantic = self.derived.semantic
-        return recommend(
-            self.derived, self.models, semantic.version.model if semantic else self.settings.model.name
-        )
+        return recommend(self.derived, self.models, self.encoders.default)
 
+    @public
     def export(self, target: str | os.PathLike[str], report: Report = no_report) -> int:
         """Write every document as JSON lines; returns how many."""
-        return export(self.corpus, _named(target), report)
+        return export(self.corpus, named_path(target), report)
 
+    @public
     def import_file(self, source: str | os.PathLike[str], report: Report = no_report) -> Imported:
         """Store every document of an export; lines that are none are refused, and told."""
-        outcome = import_file(self.indexer, _named(source), report)
+        outcome = import_file(self.indexer, named_path(source), report)
         self._wake.set()
         return outcome
 
+    @public
     def purge(self, targets: Sequence[str], report: Report = no_report) -> Purged:
         """Delete documents, by id or by path with all below it, so that no byte of them stays in the home folder.
 
         Raises NotFoundError when nothing matches.
         """
-        names = [*targets, *(str(_paths(target)[0]) for target in targets if not Path(target).is_absolute())]
+        names = [name for target in targets for name in _meanings(target)]
         if not self.corpus.matching(names):
             raise NotFoundError(
                 "Nothing to purge: no document has such an id or path.", hint="Ids are as search gives."
@@ -485,6 +526,7 @@ class Engine:
     ) -> Purged:
         return purge(self.derived, targets, self.forget_queries, report, collection, below=below)
 
+    @public
     def forget_queries(self) -> None:
         """Clear every cache, the log of queries, and what the audit log tells of documents."""
         self.answers.clear()
@@ -511,10 +553,13 @@ class Engine:
     def answer(self, query: SearchQuery) -> Answer:
         """Answer a question that is in its frozen shape already; raises what `search` does."""
         self._check_open()
+        if not isinstance(query, SearchQuery):
+            raise UsageError(f"query is {query!r:.100}.", hint="It is a SearchQuery.")
         note = self.follower.catch_up() if self.follower else ""
         answer = self.searcher.search(query)
         return replace(answer, notes=(*answer.notes, note)) if note else answer
 
+    @public
     def embed(
         self,
         texts: Sequence[str],
@@ -533,6 +578,7 @@ class Engine:
         embedded = self.encoders.embed(texts, kind=kind, model=model, truncate=truncate, cancelled=cancelled)
         return embedded.vectors
 
+    @public
     def get(self, id: str, *, collection: str = "default") -> dict[str, Any]:
         """One document with its text. Raises NotFoundError. `read` takes names, parts and what may be seen."""
         row = self.corpus.find(collection, id)
@@ -540,6 +586,7 @@ class Engine:
             raise _no_document(id, collection)
         return {**_public(row), "text": self.corpus.text(row.id)}
 
+    @public
     def read(
         self,
         name: str,
@@ -555,6 +602,7 @@ class Engine:
         """
         return self.reader.read(name, part, collection=collection, within=within)
 
+    @public
     def read_many(
         self,
         names: Sequence[str],
@@ -570,11 +618,13 @@ class Engine:
         """
         return self.reader.read_many(names, collection=collection, within=within, each=each, budget=budget)
 
+    @public
     def status(self) -> Status:
         """Counts, coverage and size."""
         documents, chunks = self.corpus.counts()
         active = self.embeddings.active()
         embedded = chunks - self.embeddings.pending_count(active.id) if active else 0
+        better = better_model(self.derived, self.models, self.encoders.default)
         return Status(
             documents=documents,
             chunks=chunks,
@@ -592,8 +642,10 @@ class Engine:
             changed=self.db.one("SELECT max(indexed) FROM documents"),
             cost=self.meter.read(),
             kernels=kernels.path_in_use(),
+            better_model=better[0] if better else None,
         )
 
+    @public
     def why(self, path: str | os.PathLike[str]) -> list[FileRow]:
         """What became of a file, or of the skipped folder that it is in, once per collection.
 
@@ -610,11 +662,9 @@ class Engine:
             f"{absolute} {what}.", hint="Index it, or a folder that holds it: localsearch index PATH"
         )
 
+    @public
     def suggest(self, prefix: str, limit: int = 8, *, within: Scope | None = None) -> list[str]:
         """Completions of the last word of what was typed, from the corpus's own words that may be seen."""
-        self._check_open()
-        if not isinstance(prefix, str):
-            raise UsageError(f"{prefix!r} is no text.", hint="Give the beginning of a word.")
         return self.searcher.suggest(clean(prefix), limit, within)
 
 
@@ -624,27 +674,37 @@ def _no_document(id: str, collection: str) -> NotFoundError:
     )
 
 
-def _named(path: str | os.PathLike[str]) -> Path:
+def named_path(path: str | os.PathLike[str]) -> Path:
     """The absolute path of one. Raises UsageError for an empty one, which would be the current folder."""
     if not (name := os.fspath(path)) or "\0" in name:
         raise UsageError("A path is empty or no path.", hint="Name a file or folder; `.` is this folder.")
     try:
-        return Path(os.path.abspath(Path(path).expanduser()))
-    except (OSError, RuntimeError) as error:
+        os.fsencode(path)
+        absolute = Path(os.path.abspath(Path(path).expanduser()))
+        with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            absolute.lstat()  # a name may be too long for any file system
+        return absolute
+    except (OSError, RuntimeError, UnicodeEncodeError) as error:
         raise UsageError(
             f"{path} cannot be found from here: {error}", hint="Name it from the root."
         ) from error
 
 
+def _meanings(target: str) -> Iterator[str]:
+    """What is purged under a name: the document with that id, and the file or folder at that path."""
+    if not target:
+        raise UsageError("A name to purge is empty.", hint="Ids are as search gives.")
+    if target.isascii() or clean(target) == target:
+        yield target
+    with suppress(UsageError):  # an id need be no path
+        yield display(os.fsencode(named_path(target)))
+
+
 def _paths(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> tuple[Path, ...]:
-    listed = (
-        [paths]
-        if isinstance(paths, str | os.PathLike)
-        else list(paths if isinstance(paths, Iterable) else ())
-    )
+    listed = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     if not listed or not all(isinstance(path, str | os.PathLike) for path in listed):
         raise UsageError("Nothing to index.", hint="Name at least one file or folder.")
-    return tuple(map(_named, listed))
+    return tuple(map(named_path, listed))
 
 
 def _public(row: DocumentRow) -> dict[str, Any]:

@@ -36,6 +36,8 @@ class Token:
 
 def cleaned(text: str) -> str:
     """With plain quotation marks, without NUL and lone surrogates."""
+    if text.isascii() and "\0" not in text:
+        return text
     return text.translate(_MARKS).replace("\0", " ").encode("utf-8", "replace").decode("utf-8")
 
 

@@ -108,6 +108,7 @@ EXPORTED int32_t localsearch_words(const uint32_t *text, int32_t length, int32_t
   uint32_t foreign = whole ? UINT32_MAX : ASCII, before = SIGN;
   int32_t count = 0;
   for (int32_t start = at; at < length && count < room; at++) {
+    while (before >= 'a' && at + 1 < length && between(text[at], 'a', 'z')) at++;
     uint32_t c = text[at], now = kind(c);
     if (now == BLANK) start = at + 1;
     int inside = now >= OTHER && (c >= foreign || (begins(before, now, c) &&

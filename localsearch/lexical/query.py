@@ -19,6 +19,8 @@ EXACT = 0.1
 """Weight of a word as it was typed beside a stem, where the stems of several languages are asked for."""
 _MOST_CODES = 16
 """Different words with digits of a query that are taken apart: what has more is data."""
+_LONGEST = MOST_TERMS + 2
+"""Characters used of a word: an unspaced script has no end of one, and a term more than are used takes two more."""
 _SHARE = 0.02
 _MOST_LANGUAGES = 4
 
@@ -145,13 +147,11 @@ def _terms(
             continue
         if not word.raw.isalpha() and word.whole not in taken and any(map(str.isdigit, word.raw)):
             taken[word.whole] = _apart(word, analyzer, languages, knows) if len(taken) < _MOST_CODES else ()
-        pieces = taken.get(word.whole, ())
-        # An unspaced script has no end of a word: a term more than are used takes two characters more.
-        raw = word.raw[: MOST_TERMS + 2] if word.raw else ""
-        for forms, plain in zip(_forms(raw, analyzer, languages) or [()], word.terms):
-            stems = tuple(dict.fromkeys([stem for stem in map(analyzer.stem, plain) if stem not in forms]))
-            own = plain[:1] + tuple([form for form in plain[1:] if not form.isalpha()])
-            target[QueryTerm(forms, 1.0, stems, own, pieces)] += 1
+        if len(word.raw) > _LONGEST:
+            word = word._replace(raw=word.raw[:_LONGEST])
+        pieces = taken.get(word.whole, ()) if taken else ()
+        for own, stems, plain in analyzer.forms(word, languages):
+            target[QueryTerm(own, 1.0, stems, plain, pieces)] += 1
     chosen = counts or stops
     return tuple(term if n == 1 else replace(term, weight=float(n)) for term, n in chosen.items())
 
@@ -164,12 +164,6 @@ def _apart(
     return tuple(
         dict.fromkeys(tuple(analyzer.terms(way, language)) for way in ways for language in languages)
     )
-
-
-def _forms(word: str, analyzer: Analyzer, languages: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """For each term of the word, its different forms in the languages: `gehen` gives `("geh", "gehen")`."""
-    per_language = [analyzer.terms(word, language) for language in languages]
-    return [tuple(dict.fromkeys(forms)) for forms in zip(*per_language)]
 
 
 def _phrase(

@@ -7,6 +7,6 @@ from __future__ import annotations
 
 from localsearch.models.cards import Card, ModelSource, Pin
 from localsearch.models.runner import Tally
-from localsearch.models.store import ModelStore
+from localsearch.models.store import ModelStore, convertible
 
-__all__ = ["Card", "ModelStore", "Pin", "ModelSource", "Tally"]
+__all__ = ["Card", "ModelStore", "Pin", "ModelSource", "Tally", "convertible"]

@@ -59,7 +59,8 @@ class Card:
     `dense` names the folders of linear layers over the pooled vector, in order; `cut` keeps that many of the leading
     dimensions, which only a model trained so allows (Matryoshka, https://arxiv.org/abs/2205.13147).
     `languages` are ISO 639-1 codes, none where unknown. `disk` and `memory` are bytes as measured, installed and
-    loaded in 8 bits; 0 where nobody did.
+    loaded in 8 bits; 0 where nobody did. `export` marks what only sentence-transformers itself can convert, see
+    models/export.py.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Card:
     document_prefix: str = ""
     disk: int = 0
     memory: int = 0
+    export: bool = False
     files: dict[str, Pin] = field(default_factory=dict)
     sources: tuple[ModelSource, ...] = ()
 

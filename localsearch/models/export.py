@@ -1,10 +1,12 @@
 """Models that are not of the BERT family: sentence-transformers exports them (extra [export]), the rest is as for all.
 
-The exported graph is wrapped so that it looks like ours: ids in, `embedding` and `tokens` out, no mask.
+The exported graph is wrapped so that it looks like ours: ids in, `embedding` and `tokens` out, no mask; of
+a re-ranker ids and segments in, `logits` out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
@@ -12,11 +14,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from localsearch.errors import ModelFormatError
 from localsearch.models.cards import WEIGHTS, Card
+from localsearch.models.carried import below
+from localsearch.models.dense import Dense, read_dense
+from localsearch.models.network import output_width
 
-_INT64 = 7
-_FLOAT = 1
+_FLOAT, _INT32, _INT64 = 1, 6, 7
 
 
 def available() -> bool:
@@ -25,20 +32,13 @@ def available() -> bool:
 
 
 def export(card: Card, source: Path, folder: Path) -> Card:
-    """Write both graphs of the encoder in `source` into `folder`; as convert(). ModelFormatError when that fails."""
-    if card.kind == "reranker":
-        raise ModelFormatError(
-            f"{card.name}: only re-rankers of the BERT family can be used",
-            hint="Choose one with a BERT inside.",
-        )
-    if card.dense or card.cut:
-        raise ModelFormatError(
-            f"{card.name}: Dense modules and fewer dimensions are known for the BERT family alone",
-            hint="Choose another; models list names some.",
-        )
+    """Write both graphs of the model in `source` into `folder`; as convert(). ModelFormatError when that fails."""
     with TemporaryDirectory(dir=folder, prefix=".export-") as work:
-        path = _exported(source, Path(work))
-        wrapped, width = _wrap(path, card.pooling, card.normalize)
+        path = _exported(card, source, Path(work))
+        if card.kind == "reranker":
+            wrapped, width = _wrap_classifier(path), card.dimensions
+        else:
+            wrapped, width = _wrap(path, card, folder)
     fp32 = folder / "fp32.onnx"
     fp32.write_bytes(wrapped.SerializeToString())
     _quantize(fp32, folder / "int8.onnx")
@@ -46,16 +46,17 @@ def export(card: Card, source: Path, folder: Path) -> Card:
     return replace(card, dimensions=width)
 
 
-def _exported(source: Path, work: Path) -> Path:
+def _exported(card: Card, source: Path, work: Path) -> Path:
+    name = "CrossEncoder" if card.kind == "reranker" else "SentenceTransformer"
     try:
-        model = import_module("sentence_transformers").SentenceTransformer(
+        model = getattr(import_module("sentence_transformers"), name)(
             str(source),
             device="cpu",
             backend="onnx",
             local_files_only=True,
             model_kwargs={"export": True, "provider": "CPUExecutionProvider"},
         )
-        model[0].auto_model.save_pretrained(str(work))
+        (model.model if card.kind == "reranker" else model[0].auto_model).save_pretrained(str(work))
     except Exception as error:  # three libraries raise here, each its own kinds
         raise ModelFormatError(
             f"sentence-transformers cannot export {source}: {error}",
@@ -64,25 +65,59 @@ def _exported(source: Path, work: Path) -> Path:
     return next(work.rglob("*.onnx"))
 
 
-def _wrap(path: Path, pooling: str, normalize: bool) -> tuple[Any, int]:
+def _wrap(path: Path, card: Card, folder: Path) -> tuple[Any, int]:
     """Give an exported graph our inputs and outputs. Return it with the width of its vectors."""
     import onnx
     from onnx import helper
 
     model = onnx.load(path)
     graph = model.graph
-    hidden, width = _hidden(graph)
-    front, back = (
-        _front([item.name for item in graph.input]),
-        _back(hidden, pooling, normalize, _opset(model)),
-    )
-    nodes = [*front, *graph.node, *back]
+    hidden, inner = _hidden(graph)
+    dense = read_dense([below(folder, name) for name in card.dense], inner)
+    width = output_width(inner, dense, card.cut)
+    front = _front([item.name for item in graph.input], {"attention_mask": 1, "token_type_ids": 0})
+    nodes = [*front, *graph.node, *_pooled(hidden, card.pooling, _opset(model)), *_dense(graph, dense)]
+    last = nodes[-1].output[0]
+    if width < (len(dense[-1].bias) if dense else inner):
+        ends = [_constant(graph, f"cut.{at}", np.array([at], np.int64)) for at in (0, width, 1)]
+        nodes.append(helper.make_node("Slice", [last, *ends], ["cut"]))
+        last = "cut"
+    unit = helper.make_node("LpNormalization", [last], ["embedding"], axis=1, p=2)
+    nodes.append(unit if card.normalize else helper.make_node("Identity", [last], ["embedding"]))
+    outputs = {"embedding": ["batch", width], "tokens": ["batch", "length", inner]}
+    return _rewired(model, nodes, ["ids"], outputs), width
+
+
+def _wrap_classifier(path: Path) -> Any:
+    """Give the exported graph of a sequence classifier our inputs and the output `logits`."""
+    import onnx
+    from onnx import helper
+
+    model = onnx.load(path)
+    graph = model.graph
+    [output] = [item for item in graph.output if item.name == "logits"] or [None]
+    labels = output.type.tensor_type.shape.dim[-1].dim_value if output is not None else 0
+    if labels != 1:
+        raise ModelFormatError(
+            f"the exported graph gives {labels} labels; a re-ranker gives one",
+            hint="Choose one trained to score a query with a chunk.",
+        )
+    inputs = [item.name for item in graph.input]
+    front = _front([name for name in inputs if name != "token_type_ids"], {"attention_mask": 1})
+    if "token_type_ids" in inputs:
+        front.append(helper.make_node("Cast", ["segments"], ["token_type_ids"], to=_INT64))
+    return _rewired(model, [*front, *graph.node], ["ids", "segments"], {"logits": ["batch", 1]})
+
+
+def _rewired(model: Any, nodes: list[Any], inputs: list[str], outputs: dict[str, list[Any]]) -> Any:
+    from onnx import helper
+
+    graph = model.graph
     del graph.node[:], graph.input[:], graph.output[:]
     graph.node.extend(nodes)
-    graph.input.append(helper.make_tensor_value_info("ids", 6, ["batch", "length"]))
-    graph.output.append(helper.make_tensor_value_info("embedding", _FLOAT, ["batch", width]))
-    graph.output.append(helper.make_tensor_value_info("tokens", _FLOAT, ["batch", "length", width]))
-    return model, width
+    graph.input.extend(helper.make_tensor_value_info(name, _INT32, ["batch", "length"]) for name in inputs)
+    graph.output.extend(helper.make_tensor_value_info(name, _FLOAT, dims) for name, dims in outputs.items())
+    return model
 
 
 def _hidden(graph: Any) -> tuple[str, int]:
@@ -97,10 +132,9 @@ def _hidden(graph: Any) -> tuple[str, int]:
     )
 
 
-def _front(inputs: list[str]) -> list[Any]:
+def _front(inputs: list[str], fillers: dict[str, int]) -> list[Any]:
     from onnx import helper
 
-    fillers = {"attention_mask": 1, "token_type_ids": 0}
     unknown = set(inputs) - {"input_ids", *fillers}
     if unknown:
         raise ModelFormatError(
@@ -117,7 +151,7 @@ def _front(inputs: list[str]) -> list[Any]:
     return nodes
 
 
-def _back(hidden: str, pooling: str, normalize: bool, opset: int) -> list[Any]:
+def _pooled(hidden: str, pooling: str, opset: int) -> list[Any]:
     from onnx import helper
 
     nodes = [helper.make_node("Identity", [hidden], ["tokens"])]
@@ -128,8 +162,33 @@ def _back(hidden: str, pooling: str, normalize: bool, opset: int) -> list[Any]:
     else:
         kind = {"mean": "ReduceMean", "max": "ReduceMax"}[pooling]
         nodes += _reduce(kind, "tokens", "pooled", opset)
-    last = helper.make_node("LpNormalization", ["pooled"], ["embedding"], axis=1, p=2)
-    return [*nodes, last if normalize else helper.make_node("Identity", ["pooled"], ["embedding"])]
+    return nodes
+
+
+def _dense(graph: Any, layers: Sequence[Dense]) -> list[Any]:
+    """Each linear layer over the pooled vector, with its activation."""
+    from onnx import helper
+
+    nodes, source = [], "pooled"
+    for index, layer in enumerate(layers):
+        stem = f"dense{index}"
+        parts = [
+            _constant(graph, f"{stem}.weight", layer.weight),
+            _constant(graph, f"{stem}.bias", layer.bias),
+        ]
+        nodes.append(helper.make_node("Gemm", [source, *parts], [stem], transB=1))
+        source = stem
+        if layer.activation:
+            source = f"{stem}.activation"
+            nodes.append(helper.make_node(layer.activation, [stem], [source]))
+    return nodes
+
+
+def _constant(graph: Any, name: str, value: NDArray[Any]) -> str:
+    from onnx import numpy_helper
+
+    graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+    return name
 
 
 def _reduce(kind: str, source: str, output: str, opset: int) -> list[Any]:

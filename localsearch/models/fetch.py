@@ -57,14 +57,15 @@ class Fetcher:
                     found=found,
                 )
 
-    def learn(self, card: Card, folder: Path) -> None:
-        """Record in the lock the hashes that the card does not name."""
-        unknown = [name for name, pin in card.files.items() if not pin.sha256]
-        if unknown:
-            self._lock.record(
-                card.name,
-                {name: Pin(sha256(folder / name), (folder / name).stat().st_size) for name in unknown},
-            )
+    def unknown(self, card: Card, folder: Path) -> dict[str, Pin]:
+        """The hashes that the card does not name, of the files as they came; what builds a model may drop some."""
+        names = [name for name, pin in card.files.items() if not pin.sha256]
+        return {name: Pin(sha256(folder / name), (folder / name).stat().st_size) for name in names}
+
+    def learn(self, card: Card, found: dict[str, Pin]) -> None:
+        """Record in the lock what `unknown` gave, once the model is built."""
+        if found:
+            self._lock.record(card.name, found)
 
     def partial(self, card: Card) -> Path:
         """The folder in which an interrupted download waits for the next try."""

@@ -88,6 +88,7 @@ class ModelStore:
                 hint="Allow one download, or carry its folder in by hand: localsearch models import DIR",
                 model=card.name,
             )
+        _check_convertible(card)
         with staging(self.folder) as folder:
             source = self._fetcher.fetch(card, folder, report, cancelled)
             installed = self._install(card, folder, folder, str(source))
@@ -197,12 +198,13 @@ class ModelStore:
     def _install(self, card: Card, folder: Path, origin: Path, source: str) -> Card:
         """Convert the files in `folder` and put it in place; `origin` has the model as it came, for an export."""
         with storage_errors(self.folder):
+            unknown = self._fetcher.unknown(card, folder)
             built = _built(card, folder, origin)
             files, packed = pins(folder), packed_file(folder)
             if packed:  # what it held is in the other files now
                 del files[packed.name]
             Manifest(built, files, True, source).write(folder)
-            self._fetcher.learn(card, folder)
+            self._fetcher.learn(card, unknown)
             if packed:
                 packed.unlink()
         publish(folder, self._at(card.name))
@@ -215,6 +217,21 @@ def _card_of(folder: Path) -> Card:
         return Manifest.read(folder).card
     except ModelError as error:
         return Card(folder.name, summary=error.message)
+
+
+def convertible(card: Card) -> bool:
+    """Whether the model can be made from its files here: a card that asks for the extra [export] needs it."""
+    from localsearch.models import export
+
+    return not card.export or export.available()
+
+
+def _check_convertible(card: Card) -> None:
+    if not convertible(card):
+        raise ModelFormatError(
+            f"{card.name} cannot be converted without torch",
+            hint='Install the extra once: pip install "localsearch[export]"',
+        )
 
 
 def _built(card: Card, folder: Path, origin: Path) -> Card:

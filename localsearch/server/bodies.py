@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
@@ -19,7 +20,8 @@ from localsearch.server.responses import Receive
 
 MOST_PARAMETERS = 50
 
-
+_NO_TEXT = re.compile(r"`str` matching regex '\\+S'")
+"""How msgspec says that a text has nothing but white space."""
 SMALL = 64 * 1024
 """Bytes of a body that are read without asking for room: connections bound how many there are."""
 
@@ -146,7 +148,7 @@ def decode_body(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
                 raise
             return msgspec.convert(_whole(msgspec.json.decode(body)), decoder.type)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise bad_request(str(error)) from None
+        raise bad_request(_NO_TEXT.sub("text that is not empty", str(error))) from None
     except RecursionError:
         raise bad_request("The body nests too deep.") from None
 

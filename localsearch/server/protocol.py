@@ -8,7 +8,10 @@ a body has its own limits (bodies.py).
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +37,8 @@ SLOWEST = 16 * 1024
 DRAINED = 48 * 1024
 """Bytes that have at least been taken when a transport with asyncio's marks, 64 and 16 KiB, asks for more."""
 _END = b"\r\n\r\n"
+_AT_ONCE = struct.pack("ii", 1, 0)
+"""SO_LINGER of no seconds: closing drops what was not sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +123,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if self.cycle is None and not self.transport.is_closing():
             self._refuse(_full())
         else:
-            self.transport.abort()
+            self._abort()
 
     def data_received(self, data: bytes) -> None:
         if not self.transport.is_closing():
@@ -225,7 +230,7 @@ class LimitedProtocol(HttpToolsProtocol):
             return
         taken = self._drained + max(0, self._unsent - self.transport.get_write_buffer_size())
         if taken < SLOWEST * self.limits.write_s:
-            self.transport.abort()
+            self._abort()
         else:
             self.pause_writing()
 
@@ -240,9 +245,17 @@ class LimitedProtocol(HttpToolsProtocol):
         """End the connection; at once when what was sent is not even taken, or closing would wait for that."""
         self._late = None
         if self.transport.get_write_buffer_size():
-            self.transport.abort()
+            self._abort()
         else:
             self.transport.close()
+
+    def _abort(self) -> None:
+        """End it with a reset: the kernel would keep megabytes that nobody takes, and go on offering them."""
+        found = self.transport.get_extra_info("socket")
+        if found is not None:
+            with suppress(OSError):
+                found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+        self.transport.abort()
 
     def _count(self, size: int) -> None:
         self._header_bytes += size

@@ -18,7 +18,7 @@ from typing import Any
 
 import sqlite_utils
 
-from localsearch.errors import DamagedError, ReadOnlyError, StorageError
+from localsearch.errors import DamagedError, ReadOnlyError, StorageError, no_text
 from localsearch.platform.disk import disk_full, free_bytes, is_full
 from localsearch.store.migrations import check_format, migrate
 
@@ -297,6 +297,8 @@ def _explained(file: Path) -> Iterator[None]:
         yield
     except sqlite3.DatabaseError as error:
         raise explain(error, file) from error
+    except UnicodeEncodeError as error:
+        raise no_text(error) from None
     except OSError as error:
         if is_full(error):
             raise disk_full(file.parent) from error

@@ -198,7 +198,7 @@ class Ledger:
 
 def _file_row(row: Sequence[Any]) -> FileRow:
     *columns, inode, notes = row
-    values = (*columns, tuple(json.loads(notes)), inode)
+    values = (*columns, () if notes == "[]" else tuple(json.loads(notes)), inode)
     return FileRow(*values)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple, TypeVar
 
 import snowballstemmer
@@ -54,6 +54,15 @@ class Token(NamedTuple):
     end: int
 
 
+class Forms(NamedTuple):
+    """What finds a term of a query: its different stems in some languages, the other ones in the default language, and
+    its plain forms."""
+
+    own: tuple[str, ...]
+    stems: tuple[str, ...]
+    plain: tuple[str, ...]
+
+
 Found = tuple[str, int, int]
 """What a `Token` says without its names, which take time to give."""
 
@@ -74,6 +83,7 @@ class Analyzer:
         self._stretches: dict[str, _Memo[Found]] = {}
         self._plain = _Memo(variants)
         self._stems = _Memo(partial(_stem_of, stem=self._stem_for(default_language)))
+        self._forms = lru_cache(10_000)(self._forms_of)
         self._lock = threading.Lock()
 
     @property
@@ -112,6 +122,11 @@ class Analyzer:
         """The words of a query, runs of an unspaced script whole, each with the plain forms that will do for it."""
         return asked(text)
 
+    def forms(self, word: Asked, languages: tuple[str, ...]) -> tuple[Forms, ...]:
+        """For each term of a word of a query what finds it in chunks of these languages: `gehen` gives
+        `("geh", "gehen")`."""
+        return self._forms(word.raw, word.terms, languages)
+
     def words(self, text: str) -> set[str]:
         """Everything by which a word of the text can be asked for whatever its language: folded, not stemmed."""
         return words_in(text, self._plain.__getitem__)
@@ -127,6 +142,20 @@ class Analyzer:
     def is_stop(self, word: str, language: str = "") -> bool:
         """True for a function word of the language; of English when the language is unknown."""
         return word.casefold() in STOP_WORDS.get(language or self._default, ())
+
+    def _forms_of(
+        self, raw: str, plain: tuple[tuple[str, ...], ...], languages: tuple[str, ...]
+    ) -> tuple[Forms, ...]:
+        each = [self.terms(raw, language) for language in languages]
+        own = [tuple(dict.fromkeys(terms)) for terms in zip(*each)] or [()]
+        return tuple(
+            Forms(
+                terms,
+                tuple(dict.fromkeys(stem for stem in map(self.stem, words) if stem not in terms)),
+                words[:1] + tuple(word for word in words[1:] if not word.isalpha()),
+            )
+            for terms, words in zip(own, plain)
+        )
 
     def _memo(self, language: str) -> _Memo[str]:
         memo = self._memos.get(language)

@@ -33,6 +33,7 @@ _SCRIPTS = (
     ("armenian", re.compile("[\u0530-\u058f]")),
     ("latin", re.compile("[A-Za-z\u00c0-\u024f\u1e00-\u1eff]")),
 )
+_LETTER = re.compile("[A-Za-z]")
 _OF_SCRIPT = {"kana": "ja", "hangul": "ko", "han": "zh", "thai": "th", "tamil": "ta", "armenian": "hy"}
 _NOT_LATIN = ("ru", "uk", "bg", "el", "ar", "fa", "he", "hi")
 _CANDIDATES = {
@@ -129,6 +130,8 @@ def _sample(text: str) -> str:
 
 
 def _script(sample: str) -> str:
+    if sample.isascii():
+        return "latin" if _LETTER.search(sample) else ""
     counts = {name: len(pattern.findall(sample)) for name, pattern in _SCRIPTS}
     if counts["kana"] * 10 > counts["han"]:
         counts["kana"] += counts["han"]

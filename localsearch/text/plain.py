@@ -5,7 +5,6 @@ Stems decide what else a word finds; its plain forms, that it is found.
 
 from __future__ import annotations
 
-import itertools
 import re
 import string
 import unicodedata
@@ -130,6 +129,7 @@ def words_in(text: str, forms: Callable[[str], Sequence[str]] = variants) -> set
     """All plain forms of all words of a text; `forms` are those of one word, `variants`."""
     found = {form for raw in raw_words(text) for form in forms(raw)}
     found.update(form for form, _, _ in across_words(text))
+    found.update(form for form, _, _ in chains(text, 0, len(text)))
     return found
 
 
@@ -140,19 +140,26 @@ def places_of(
     stretches = holding_plain(text, wanted)
     if not stretches:
         return []
-    found = list(across_words(text, wanted))
     words = _words_of(text)
-    for match in itertools.chain.from_iterable(words.finditer(text, *stretch) for stretch in stretches):
-        raw, start = match[0], match.start()
-        if RUN.match(raw):
-            found += [(normalize(raw[low:high]), start + low, start + high) for low, high in clusters(raw)]
-        elif not wanted.isdisjoint(forms(raw)):
-            found += _at(match, forms(raw))
+    found = list(across_words(text, wanted))
+    for stretch in stretches:
+        found += chains(text, *stretch)
+        for match in words.finditer(text, *stretch):
+            found += _in_word(match, wanted, forms)
     return sorted((place for place in found if place[0] in wanted), key=itemgetter(1, 2))
 
 
+def _in_word(
+    match: re.Match[str], wanted: frozenset[str], forms: Callable[[str], Sequence[str]]
+) -> Iterable[Place]:
+    raw, start = match[0], match.start()
+    if RUN.match(raw):
+        return ((normalize(raw[low:high]), start + low, start + high) for low, high in clusters(raw))
+    return () if wanted.isdisjoint(forms(raw)) else _at(match, forms(raw))
+
+
 def across_words(text: str, wanted: Iterable[str] | None = None) -> Iterator[Place]:
-    """The plain forms that are no part of a single word: amounts, signs, what begins with a dot or a minus, chains.
+    """The plain forms that are no part of a single word: amounts, signs, what begins with a dot or a minus.
 
     Of those that are not `wanted` some are left out, which takes less time.
     """
@@ -169,8 +176,14 @@ def across_words(text: str, wanted: Iterable[str] | None = None) -> Iterator[Pla
     if "-" in firsts:
         for match in DASHED.finditer(text):
             yield from _at(match, [dashed(match[0])])
-    if _MIDDLE.search(text):
-        for match in _CHAIN.finditer(text):
+
+
+def chains(text: str, start: int, end: int) -> Iterator[Place]:
+    """The plain forms of what no white space divides but its signs do, such as `2,3,7,8-TCDD`: of all and each part."""
+    if not _MIDDLE.search(text, start, end):
+        return
+    for match in _CHAIN.finditer(text, start, end):
+        if _MIDDLE.search(match[0]):
             yield from _at(match, [chain(match[0]), *map(plain, _NO_WORD.split(match[0]))])
 
 

@@ -7,7 +7,6 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from localsearch import kernels
@@ -35,8 +34,8 @@ class Finding:
     remedy: str = ""
 
 
-def examine(settings: Settings, airgap: bool = False) -> list[Finding]:
-    """Look at release, folder, disk, model, processor, readers of files and, with `airgap`, the network."""
+def examine(settings: Settings) -> list[Finding]:
+    """Look at release, folder, disk, model, processor and readers of files; `airgap.examine` at the network."""
     looks: list[Callable[[Settings], Iterator[Finding]]] = [
         _release,
         _folder,
@@ -47,8 +46,7 @@ def examine(settings: Settings, airgap: bool = False) -> list[Finding]:
         _readers,
         _programs,
     ]
-    findings = [finding for look in looks for finding in look(settings)]
-    return [*findings, *_airgap(settings)] if airgap else findings
+    return [finding for look in looks for finding in look(settings)]
 
 
 def _release(settings: Settings) -> Iterator[Finding]:
@@ -129,18 +127,3 @@ def _programs(settings: Settings) -> Iterator[Finding]:
         )
     elif settings.extract.ocr == "off":
         yield Finding("ocr", "note", "images and scanned pages are not read: extract.ocr is off")
-
-
-def _airgap(settings: Settings) -> Iterator[Finding]:
-    """Whether anything could connect out: only fetching models does, and only while offline is not set."""
-    if settings.offline:
-        yield Finding("airgap", "good", "offline is set: no outbound connection is attempted")
-    else:
-        yield Finding(
-            "airgap", "bad", "models may be downloaded", "Set LOCALSEARCH_OFFLINE=1 or offline = true."
-        )
-    if settings.alerts.command:
-        command = Path(settings.alerts.command[0]).name
-        yield Finding("airgap", "note", f"alerts are handed to {command}, which is yours to judge")
-    if settings.server.host not in ("127.0.0.1", "localhost", "::1"):
-        yield Finding("airgap", "note", f"the server listens beyond this machine, on {settings.server.host}")

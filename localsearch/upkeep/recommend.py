@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from localsearch.derived import Derived
-from localsearch.models import Card, ModelStore
+from localsearch.models import Card, ModelStore, convertible
 from localsearch.platform.disk import folder_bytes, free_bytes
 
 _COMMON = 0.05
@@ -65,15 +65,13 @@ class Recommendation:
 def recommend(derived: Derived, models: ModelStore, current: str) -> Recommendation:
     """Look at the languages of the index and at this machine; change nothing."""
     shares = language_shares(derived.lexical.languages)
-    cards = [card for card in models.cards() if card.kind == "encoder"]
-    used = next((card for card in cards if card.name == current), Card(current))
-    chosen = better_card(used, cards, shares, models.installed, offline=models.settings.offline)
+    used, chosen = _used_and_better(shares, models, current)
     costs = _Costs(derived, models, used)
     now = costs.of(used, covered(used, shares))
     if chosen is None:
         return Recommendation(costs.chunks, shares, now, None, _why_not(used, shares))
     better = costs.of(chosen, covered(chosen, shares))
-    why = f"{used.name} knows the language of {now.covers:.0%} of the texts, {chosen.name} of {better.covers:.0%}."
+    why = _why(used, chosen, shares)
     need, free = (
         better.download + better.vectors + (0 if better.installed else better.disk),
         free_bytes(models.folder),
@@ -82,6 +80,32 @@ def recommend(derived: Derived, models: ModelStore, current: str) -> Recommendat
         why += f" Its {need / 1e6:,.0f} MB do not fit: {free / 1e6:,.0f} MB are free."
     return Recommendation(
         costs.chunks, shares, now, better, why, f"localsearch versions build --model {chosen.name}"
+    )
+
+
+def better_model(derived: Derived, models: ModelStore, current: str) -> tuple[str, str] | None:
+    """The name of the model that `recommend` would name, and why, without measuring; None where `current` serves."""
+    shares = language_shares(derived.lexical.languages)
+    used, chosen = _used_and_better(shares, models, current)
+    return (chosen.name, _why(used, chosen, shares)) if chosen else None
+
+
+def _used_and_better(
+    shares: Mapping[str, float], models: ModelStore, current: str
+) -> tuple[Card, Card | None]:
+    cards = [
+        card
+        for card in models.cards()
+        if card.kind == "encoder" and (models.installed(card.name) or convertible(card))
+    ]
+    used = next((card for card in cards if card.name == current), Card(current))
+    return used, better_card(used, cards, shares, models.installed, offline=models.settings.offline)
+
+
+def _why(used: Card, chosen: Card, shares: Mapping[str, float]) -> str:
+    return (
+        f"{used.name} knows the language of {covered(used, shares):.0%} of the texts, {chosen.name} of"
+        f" {covered(chosen, shares):.0%}."
     )
 
 

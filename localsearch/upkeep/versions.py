@@ -54,8 +54,20 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
+class Difference:
+    """A query that was asked, and the title of the first hit by each version; None where nothing was found."""
+
+    query: str
+    a: str | None
+    b: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two versions on the same queries, in semantic mode: overlap of the first ten hits, and quality of each."""
+    """Two versions on the same queries, in semantic mode: overlap of the first ten hits, and quality of each.
+
+    `differences` are queries that were asked or judged, not made, whose first hits differ.
+    """
 
     queries: int
     logged: int
@@ -65,6 +77,7 @@ class Comparison:
     same_first: float
     a: Side
     b: Side
+    differences: tuple[Difference, ...] = ()
 
 
 class Versions:
@@ -181,6 +194,11 @@ class Versions:
             same_first=_mean([float(a[:1] == b[:1]) for a, b in tops]) or 0.0,
             a=self._side(self.find(first), dict(zip(queries, one)), items, judged),
             b=self._side(self.find(second), dict(zip(queries, two)), items, judged),
+            differences=tuple(
+                Difference(query, _first(a), _first(b))
+                for query, a, b in zip(queries, one, two)
+                if query not in items and _keys(a)[:1] != _keys(b)[:1]
+            ),
         )
 
     def _run(self, version: Version, queries: Sequence[str]) -> list[Answer]:
@@ -242,6 +260,10 @@ class Versions:
 
 def _keys(answer: Answer) -> list[str]:
     return [hit.id for hit in answer.results]
+
+
+def _first(answer: Answer) -> str | None:
+    return next((hit.title or hit.id for hit in answer.results), None)
 
 
 def _mean(values: Sequence[float]) -> float | None:

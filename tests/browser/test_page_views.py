@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -135,6 +136,26 @@ def test_how_much_is_found_by_meaning_is_told_while_it_grows(browser: Browser, e
         )
         expect(page.locator("#coverage")).to_be_hidden()
         assert empty.client.get("/stats").json()["semantic_coverage"] == 1.0
+
+
+def test_texts_of_another_language_name_a_better_model(
+    browser: Browser, tmp_path: Path, model_folder: Path
+) -> None:
+    from localsearch.engine import Engine
+
+    settings = replace(settings_at(tmp_path / "home"), models=model_folder, offline=False)
+    german = "Der Antrag auf Erneuerung der Lizenz muss bis zum Ende des Monats bei der Behörde eingehen."
+    better = "multilingual-e5-small-q4"
+    with Engine.open(settings=settings) as engine, serving(engine, settings) as served:
+        engine.add([Record(german, "a")])
+        for locale, words in (("en-GB", "knows the languages"), ("de-DE", "kennt die Sprachen")):
+            with visiting(browser, served, locale=locale) as visit:
+                visit.page.goto("/")
+                expect(visit.page.locator("#empty")).to_contain_text(f"{better} {words}")
+                visit.page.locator("#show-status").click()
+                expect(visit.page.locator("#view-status")).to_contain_text(better)
+        engine.add([Record("The request for renewal must reach the office by the end of the month.", "a")])
+        assert engine.status().better_model is None
 
 
 def test_the_status_view_shows_figures_and_charts(page: Page, sample: Served) -> None:

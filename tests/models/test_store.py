@@ -46,6 +46,9 @@ KNOWN = {
     "snowflake-arctic-embed-s",
     "ms-marco-MiniLM-L6-v2",
     "ms-marco-TinyBERT-L2-v2",
+    "granite-embedding-small-english-r2",
+    "gte-modernbert-base",
+    "mxbai-rerank-xsmall-v1",
 }
 
 
@@ -85,6 +88,7 @@ def test_cards_are_complete() -> None:
         "ms-marco-MiniLM-L12-v2",
         "ms-marco-MiniLM-L6-v2",
         "ms-marco-TinyBERT-L2-v2",
+        "mxbai-rerank-xsmall-v1",
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import select
 import socket
 import threading
 import time
@@ -182,6 +183,18 @@ def test_an_answer_that_is_taken_by_drops_is_cut_off(quick: Served) -> None:
         while quick.connections() and time.monotonic() < until:
             connection.recv(1000)
             time.sleep(0.2)
+        assert not quick.connections()
+
+
+def test_an_answer_that_nobody_takes_is_not_kept_by_the_kernel_either(quick: Served) -> None:
+    with quick.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.sendall(
+            f"GET /openapi.json HTTP/1.1\r\nHost: localhost:{quick.port}\r\n\r\n".encode() * 200
+        )
+        ended = select.poll()
+        ended.register(connection, select.POLLERR | select.POLLHUP)  # nothing is read: only a reset can tell
+        assert ended.poll(20_000)
         assert not quick.connections()
 
 

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import openai
 import pytest
+from golden.tiny_bert import Tiny, make
 from serving import Served, notes, serving, settings_at
 
 from localsearch.engine import Engine
 from localsearch.models.encoder import OnnxEncoder
 from localsearch.server.database import ServiceDatabase
 from localsearch.server.keys import Keys
-from localsearch.settings import LimitSettings
+from localsearch.settings import LimitSettings, ModelSettings, Settings
 
 MODEL = "all-MiniLM-L6-v2"
 TEXTS = ["Let the kiln cool for a day.", "Öfen aus Lehm 窯", "Bees gather propolis."]
@@ -107,8 +108,8 @@ REFUSED = [
     ({"input": [101, 7592, 102]}, "input", "token ids"),
     ({"input": [[101, 7592, 102]]}, "input", "check_embedding_ctx_length"),
     ({"input": []}, "input", "length >= 1"),
-    ({"input": ""}, "input", "regex"),
-    ({"input": ["kiln", " \n"]}, "input", "regex"),
+    ({"input": ""}, "input", "Expected text that is not empty"),
+    ({"input": ["kiln", " \n"]}, "input", "Expected text that is not empty"),
     ({"input": [f"text {n}" for n in range(2049)]}, "input", "at most 2048 texts"),
     ({"input": ["kiln", "word " * 300]}, "input", "Text 1 has 302 tokens, and all-MiniLM-L6-v2 reads 256."),
     ({"dimensions": 256}, "dimensions", "384 dimensions and cannot be cut"),
@@ -186,3 +187,16 @@ def test_engine_embeds_texts_in_their_order(sample: Served, encoder: OnnxEncoder
     )
     assert sample.engine.embed([]).shape == (0, 384)
     assert sample.engine.embed([], kind="query").shape == (0, 384)
+
+
+def test_vectors_have_length_1_also_of_a_model_that_does_not_normalise(tmp_path: Path) -> None:
+    make(tmp_path / "long", Tiny(normalize=False))
+    settings = Settings(home=tmp_path / "home", models=tmp_path / "models", offline=True)
+    settings = replace(settings, model=ModelSettings(name="long"))
+    with Engine.open(settings=settings) as engine:
+        engine.models.import_folder(tmp_path / "long")
+        raw = engine.models.encoder("long").encode_documents(["the cat", "a dog"])
+        assert (np.abs(np.linalg.norm(raw, axis=1) - 1) > 0.1).all()
+        found = engine.embed(["the cat", "a dog"])
+        np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
+        np.testing.assert_allclose(found, raw / np.linalg.norm(raw, axis=1, keepdims=True), atol=1e-6)

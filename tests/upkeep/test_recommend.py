@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from golden.tiny_bert import Tiny, make
 
 from localsearch.engine import Engine
-from localsearch.models import Card, ModelSource, ModelStore
+from localsearch.errors import ModelFormatError, OfflineError
+from localsearch.models import Card, ModelSource, ModelStore, Pin
 from localsearch.models.cards import all_cards
 from localsearch.settings import ModelSettings, Settings
 from localsearch.types import Record
-from localsearch.upkeep.recommend import better_card, covered, language_shares
+from localsearch.upkeep.recommend import better_card, better_model, covered, language_shares
 
 GERMAN = [
     "Der Antrag auf Erneuerung der Lizenz muss bis zum Ende des Monats bei der Behörde eingehen.",
@@ -112,3 +114,83 @@ def test_an_english_or_empty_index_is_left_alone(settings: Settings) -> None:
         found = engine.recommend_model()
         assert (found.better, found.command) == (None, None)
         assert found.why == "english is in use and knows the language of the texts."
+
+
+@pytest.mark.parametrize(("texts", "model"), [(GERMAN, "many"), (ENGLISH, "english")])
+def test_auto_takes_for_the_first_version_the_model_that_knows_the_texts(
+    settings: Settings, texts: list[str], model: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "localsearch.engine")
+    settings = replace(settings, model=replace(settings.model, languages="auto"))
+    with Engine.open(settings=settings) as engine:
+        assert engine.embed_pending() == 0
+        assert engine.status().version is None  # there is nothing yet to choose by
+        engine.add([Record(text, id=str(n)) for n, text in enumerate(texts)])
+        assert engine.embed_pending() == len(texts)
+        assert engine.embeddings.active().model == model  # type: ignore[union-attr]
+        assert ("english knows the language of 0% of the texts, many of 100%." in caplog.text) == (
+            model == "many"
+        )
+        engine.add([Record(text, id=f"more {n}") for n, text in enumerate(3 * GERMAN)])
+        engine.embed_pending()
+        assert [version.model for version in engine.versions.states()] == [model]  # and stays
+        assert engine.first_model() == (model, "")
+
+
+def test_without_auto_the_state_names_a_better_model_and_nothing_changes(settings: Settings) -> None:
+    with Engine.open(settings=settings) as engine:
+        assert engine.status().better_model is None
+        engine.add([Record(text, id=str(n)) for n, text in enumerate(GERMAN)])
+        engine.embed_pending()
+        assert engine.status().better_model == "many"
+        assert engine.embeddings.active().model == "english"  # type: ignore[union-attr]
+
+
+def test_auto_while_offline_makes_do_with_what_is_here(settings: Settings) -> None:
+    ModelStore(settings).remove("many")
+    settings = replace(settings, model=replace(settings.model, languages="auto"))
+    with Engine.open(settings=settings) as engine:
+        engine.add([Record(GERMAN[0], id="0")])
+        assert engine.embed_pending() == 1
+        assert engine.embeddings.active().model == "english"  # type: ignore[union-attr]
+
+
+def test_comparing_shows_own_questions_whose_first_hits_differ(settings: Settings) -> None:
+    questions = ["Wann muss der Antrag da sein?", "Hefe im Teig", "Bäume im Winter", "der erste Übersetzer"]
+    with Engine.open(settings=settings) as engine:
+        engine.add([Record(text, id=str(n), title=f"title {n}") for n, text in enumerate(GERMAN)])
+        engine.embed_pending()
+        engine.versions.build(engine.models.encoder("many"))
+        found = engine.compare_versions("1", "2", questions)
+        firsts = []
+        for number in ("1", "2"):
+            engine.versions.activate(number)
+            answers = [engine.search(text, mode="semantic", plain=True, cache=False) for text in questions]
+            firsts.append([answer.results[0].title for answer in answers])
+        expected = [(q, a, b) for q, a, b in zip(questions, *firsts) if a != b]
+        assert expected  # models of random weights do not agree on all of them
+        assert [(one.query, one.a, one.b) for one in found.differences] == expected
+        assert engine.compare_versions("1", "1", questions).differences == ()
+
+
+def test_a_model_that_cannot_be_converted_here_is_neither_recommended_nor_fetched(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    online = replace(settings, offline=False, hub="http://127.0.0.1:9")  # nothing answers there
+    large = replace(card("large", "de en"), export=True, files={"config.json": Pin()})
+    available = False
+    monkeypatch.setattr("localsearch.models.export.available", lambda: available)
+    with Engine.open(settings=settings) as engine:
+        engine.add([Record(GERMAN[0], id="0")])
+        store = ModelStore(online, [large])
+        store.remove("many")
+        assert better_model(engine.derived, store, "english") is None
+        with pytest.raises(ModelFormatError, match="large cannot be converted without torch") as caught:
+            store.pull("large")
+        assert "localsearch[export]" in caught.value.hint
+        available = True
+        found = better_model(engine.derived, store, "english")
+        assert found is not None
+        assert found[0] == "large"
+        with pytest.raises(OfflineError):
+            store.pull("large")

@@ -331,13 +331,12 @@ def test_a_damaged_database_is_reported_and_never_healed_by_deleting(
 
 def test_doctor_tells_what_is_missing_and_how_to_mend_it(settings: Settings, tmp_path: Path) -> None:
     bare = replace(settings, home=tmp_path / "none", models=tmp_path / "nothing")
-    findings = {finding.what: finding for finding in examine(bare, airgap=True)}
+    findings = {finding.what: finding for finding in examine(bare)}
     assert "localsearch index" in findings["index"].remedy
     assert findings["model"].level == "bad"
     assert "models pull" in findings["model"].remedy
-    assert findings["airgap"].level == "bad"
-    good = {finding.what: finding.level for finding in examine(replace(settings, offline=True), airgap=True)}
-    assert good["model"] == good["airgap"] == "good"
+    good = {finding.what: finding.level for finding in examine(settings)}
+    assert good["model"] == "good"
 
 
 def test_the_home_folder_can_be_copied_when_closed(

@@ -11,6 +11,7 @@
 _shtab_localsearch_commands() {
   local _commands=(
     backup:'Write one verified file of the index.'
+    bundle:'One archive for machines without a network.'
     check:'Hold the index against its database.'
     completion:'Print what makes a shell complete these commands.'
     doctor:'What is wrong around the index and how to mend it.'
@@ -36,6 +37,15 @@ _shtab_localsearch_commands() {
     why:'Whether a file is indexed, skipped or failed, and the reason.'
   )
   _describe 'localsearch commands' _commands
+}
+
+_shtab_localsearch_bundle_commands() {
+  local _commands=(
+    build:'Pack wheels, models and settings, with an installer that needs Python alone.'
+    install:'Install a bundle, or upgrade what is there; the index stays.'
+    verify:'Hold every file of a bundle against its manifest.'
+  )
+  _describe 'localsearch bundle commands' _commands
 }
 
 _shtab_localsearch_keys_commands() {
@@ -96,6 +106,69 @@ _shtab_localsearch_backup_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_localsearch_backup_defaults_added=0
+
+_shtab_localsearch_bundle_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--home[the index folder (or LOCALSEARCH_HOME)]:DIR:"
+  "--offline[never connect to anything (or LOCALSEARCH_OFFLINE\=1)]"
+  "--json[print one JSON object on stdout]"
+  "*"{-v,--verbose}"[say more]"
+  {-q,--quiet}"[say nothing but results and errors]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_localsearch_bundle_defaults_added=0
+
+_shtab_localsearch_bundle_build_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--home[the index folder (or LOCALSEARCH_HOME)]:DIR:"
+  "--offline[never connect to anything (or LOCALSEARCH_OFFLINE\=1)]"
+  "--json[print one JSON object on stdout]"
+  "*"{-v,--verbose}"[say more]"
+  {-q,--quiet}"[say nothing but results and errors]"
+  "--platform[default\: as here]:platform:(linux-x86_64 linux-aarch64)"
+  "--python[its Python\; default\: as here]:X.Y:"
+  "*--model[default\: those of the settings]:NAME:"
+  "*--extra[such as ocr or archives]:NAME:"
+  "--settings[default\: settings.toml of the index folder, if any]:FILE:"
+  "--index[also the index\: this backup, or as it is now]:BACKUP:"
+  "--wheel[of localsearch\; default\: made of the checkout that runs]:FILE:"
+  "*--find-links[take wheels of this folder, too]:DIR:"
+  ":OUT.tar:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_localsearch_bundle_build_defaults_added=0
+
+_shtab_localsearch_bundle_install_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--home[the index folder (or LOCALSEARCH_HOME)]:DIR:"
+  "--offline[never connect to anything (or LOCALSEARCH_OFFLINE\=1)]"
+  "--json[print one JSON object on stdout]"
+  "*"{-v,--verbose}"[say more]"
+  {-q,--quiet}"[say nothing but results and errors]"
+  "--to[the folder of the installation]:DIR:"
+  "--rollback[return to the release before the last upgrade instead]"
+  "--sha256[what \`build\` told, carried by another way]:HEX:"
+  ":OUT.tar:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_localsearch_bundle_install_defaults_added=0
+
+_shtab_localsearch_bundle_verify_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--home[the index folder (or LOCALSEARCH_HOME)]:DIR:"
+  "--offline[never connect to anything (or LOCALSEARCH_OFFLINE\=1)]"
+  "--json[print one JSON object on stdout]"
+  "*"{-v,--verbose}"[say more]"
+  {-q,--quiet}"[say nothing but results and errors]"
+  "--sha256[what \`build\` told, carried by another way]:HEX:"
+  ":OUT.tar:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_localsearch_bundle_verify_defaults_added=0
 
 _shtab_localsearch_check_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -565,6 +638,7 @@ _shtab_localsearch_versions_compare_options=(
   {-q,--quiet}"[say nothing but results and errors]"
   ":A:"
   ":B:"
+  "(*)::beside those that were asked:"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -653,6 +727,7 @@ _shtab_localsearch() {
       curcontext="${curcontext%:*:*}:_shtab_localsearch-$line[1]:"
       case $line[1] in
         backup) _arguments -C -s $_shtab_localsearch_backup_options ;;
+        bundle) _shtab_localsearch_bundle ;;
         check) _arguments -C -s $_shtab_localsearch_check_options ;;
         completion) _arguments -C -s $_shtab_localsearch_completion_options ;;
         doctor) _arguments -C -s $_shtab_localsearch_doctor_options ;;
@@ -676,6 +751,31 @@ _shtab_localsearch() {
         versions) _shtab_localsearch_versions ;;
         watch) _arguments -C -s $_shtab_localsearch_watch_options ;;
         why) _arguments -C -s $_shtab_localsearch_why_options ;;
+      esac
+  esac
+}
+
+_shtab_localsearch_bundle() {
+  local context state line curcontext="$curcontext" one_or_more='(*)' remainder='(-)*:' default='*::: :->bundle'
+
+  # Add default positional/remainder specs only if none exist, and only once per session
+  if (( ! _shtab_localsearch_bundle_defaults_added )); then
+    if (( ${_shtab_localsearch_bundle_options[(I)${(q)one_or_more}*]} +          ${_shtab_localsearch_bundle_options[(I)${(q)remainder}*]} +          ${_shtab_localsearch_bundle_options[(I)${(q)default}]} == 0 )); then
+      _shtab_localsearch_bundle_options+=(': :_shtab_localsearch_bundle_commands' '*::: :->bundle')
+    fi
+    _shtab_localsearch_bundle_defaults_added=1
+  fi
+  _arguments -C -s $_shtab_localsearch_bundle_options
+
+  case $state in
+    bundle)
+      words=($line[1] "${words[@]}")
+      (( CURRENT += 1 ))
+      curcontext="${curcontext%:*:*}:_shtab_localsearch_bundle-$line[1]:"
+      case $line[1] in
+        build) _arguments -C -s $_shtab_localsearch_bundle_build_options ;;
+        install) _arguments -C -s $_shtab_localsearch_bundle_install_options ;;
+        verify) _arguments -C -s $_shtab_localsearch_bundle_verify_options ;;
       esac
   esac
 }

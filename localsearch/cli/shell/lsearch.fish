@@ -50,8 +50,8 @@ function _shtab_lsearch_using
   test "$_shtab_lsearch_cmdpath" = "$argv"
 end
 
-set -g _shtab_lsearch_commands index search get multi-get serve mcp watch status why doctor models 'models list' 'models pull' 'models import' 'models verify' 'models remove' 'models recommend' versions 'versions list' 'versions build' 'versions compare' 'versions activate' 'versions rollback' 'versions gc' eval backup restore trust check export import purge keys 'keys create' 'keys list' 'keys revoke' feedback completion man
-set -g _shtab_lsearch_opts_with_value --at --budget --chars --collection --each --exclude --filter --format --home --host --id --include --like --limit --lines --list --max-chars --min-relevance --mode --model --modes --name --offset --open --pages --path --port --precision --query --run --scope --score-run --split --time-zone -n
+set -g _shtab_lsearch_commands index search get multi-get serve mcp watch status why doctor models 'models list' 'models pull' 'models import' 'models verify' 'models remove' 'models recommend' versions 'versions list' 'versions build' 'versions compare' 'versions activate' 'versions rollback' 'versions gc' eval backup restore trust check export import purge bundle 'bundle build' 'bundle verify' 'bundle install' keys 'keys create' 'keys list' 'keys revoke' feedback completion man
+set -g _shtab_lsearch_opts_with_value --at --budget --chars --collection --each --exclude --extra --filter --find-links --format --home --host --id --include --index --like --limit --lines --list --max-chars --min-relevance --mode --model --modes --name --offset --open --pages --path --platform --port --precision --python --query --run --scope --score-run --settings --sha256 --split --time-zone --to --wheel -n
 
 complete -c lsearch -e
 complete -c lsearch -f
@@ -337,6 +337,46 @@ complete -c lsearch -n '_shtab_lsearch_using purge' -l offline -d 'never connect
 complete -c lsearch -n '_shtab_lsearch_using purge' -l json -d 'print one JSON object on stdout'
 complete -c lsearch -n '_shtab_lsearch_using purge' -s v -l verbose -d 'say more'
 complete -c lsearch -n '_shtab_lsearch_using purge' -s q -l quiet -d 'say nothing but results and errors'
+complete -c lsearch -n '_shtab_lsearch_using; and test $_shtab_lsearch_npos -eq 0' -a bundle -d 'One archive for machines without a network.'
+complete -c lsearch -n '_shtab_lsearch_using bundle' -s h -l help -d 'show this help message and exit'
+complete -c lsearch -n '_shtab_lsearch_using bundle' -l home -x -d 'the index folder (or LOCALSEARCH_HOME)'
+complete -c lsearch -n '_shtab_lsearch_using bundle' -l offline -d 'never connect to anything (or LOCALSEARCH_OFFLINE=1)'
+complete -c lsearch -n '_shtab_lsearch_using bundle' -l json -d 'print one JSON object on stdout'
+complete -c lsearch -n '_shtab_lsearch_using bundle' -s v -l verbose -d 'say more'
+complete -c lsearch -n '_shtab_lsearch_using bundle' -s q -l quiet -d 'say nothing but results and errors'
+complete -c lsearch -n '_shtab_lsearch_using bundle; and test $_shtab_lsearch_npos -eq 0' -a build -d 'Pack wheels, models and settings, with an installer that needs Python alone.'
+complete -c lsearch -n '_shtab_lsearch_using bundle build' -s h -l help -d 'show this help message and exit'
+complete -c lsearch -n '_shtab_lsearch_using bundle build' -l home -x -d 'the index folder (or LOCALSEARCH_HOME)'
+complete -c lsearch -n '_shtab_lsearch_using bundle build' -l offline -d 'never connect to anything (or LOCALSEARCH_OFFLINE=1)'
+complete -c lsearch -n '_shtab_lsearch_using bundle build' -l json -d 'print one JSON object on stdout'
+complete -c lsearch -n '_shtab_lsearch_using bundle build' -s v -l verbose -d 'say more'
+complete -c lsearch -n '_shtab_lsearch_using bundle build' -s q -l quiet -d 'say nothing but results and errors'
+complete -c lsearch -n '_shtab_lsearch_using bundle build' -l platform -xka "linux-x86_64 linux-aarch64" -d 'default: as here'
+complete -c lsearch -n '_shtab_lsearch_using bundle build' -l python -x -d 'its Python; default: as here'
+complete -c lsearch -n '_shtab_lsearch_using bundle build' -l model -x -d 'default: those of the settings'
+complete -c lsearch -n '_shtab_lsearch_using bundle build' -l extra -x -d 'such as ocr or archives'
+complete -c lsearch -n '_shtab_lsearch_using bundle build' -l settings -x -d 'default: settings.toml of the index folder, if any'
+complete -c lsearch -n '_shtab_lsearch_using bundle build' -l index -x -d 'also the index: this backup, or as it is now'
+complete -c lsearch -n '_shtab_lsearch_using bundle build' -l wheel -x -d 'of localsearch; default: made of the checkout that runs'
+complete -c lsearch -n '_shtab_lsearch_using bundle build' -l find-links -x -d 'take wheels of this folder, too'
+complete -c lsearch -n '_shtab_lsearch_using bundle; and test $_shtab_lsearch_npos -eq 0' -a verify -d 'Hold every file of a bundle against its manifest.'
+complete -c lsearch -n '_shtab_lsearch_using bundle verify' -s h -l help -d 'show this help message and exit'
+complete -c lsearch -n '_shtab_lsearch_using bundle verify' -l home -x -d 'the index folder (or LOCALSEARCH_HOME)'
+complete -c lsearch -n '_shtab_lsearch_using bundle verify' -l offline -d 'never connect to anything (or LOCALSEARCH_OFFLINE=1)'
+complete -c lsearch -n '_shtab_lsearch_using bundle verify' -l json -d 'print one JSON object on stdout'
+complete -c lsearch -n '_shtab_lsearch_using bundle verify' -s v -l verbose -d 'say more'
+complete -c lsearch -n '_shtab_lsearch_using bundle verify' -s q -l quiet -d 'say nothing but results and errors'
+complete -c lsearch -n '_shtab_lsearch_using bundle verify' -l sha256 -x -d 'what `build` told, carried by another way'
+complete -c lsearch -n '_shtab_lsearch_using bundle; and test $_shtab_lsearch_npos -eq 0' -a install -d 'Install a bundle, or upgrade what is there; the index stays.'
+complete -c lsearch -n '_shtab_lsearch_using bundle install' -s h -l help -d 'show this help message and exit'
+complete -c lsearch -n '_shtab_lsearch_using bundle install' -l home -x -d 'the index folder (or LOCALSEARCH_HOME)'
+complete -c lsearch -n '_shtab_lsearch_using bundle install' -l offline -d 'never connect to anything (or LOCALSEARCH_OFFLINE=1)'
+complete -c lsearch -n '_shtab_lsearch_using bundle install' -l json -d 'print one JSON object on stdout'
+complete -c lsearch -n '_shtab_lsearch_using bundle install' -s v -l verbose -d 'say more'
+complete -c lsearch -n '_shtab_lsearch_using bundle install' -s q -l quiet -d 'say nothing but results and errors'
+complete -c lsearch -n '_shtab_lsearch_using bundle install' -l to -x -d 'the folder of the installation'
+complete -c lsearch -n '_shtab_lsearch_using bundle install' -l rollback -d 'return to the release before the last upgrade instead'
+complete -c lsearch -n '_shtab_lsearch_using bundle install' -l sha256 -x -d 'what `build` told, carried by another way'
 complete -c lsearch -n '_shtab_lsearch_using; and test $_shtab_lsearch_npos -eq 0' -a keys -d 'API keys of the server.'
 complete -c lsearch -n '_shtab_lsearch_using keys' -s h -l help -d 'show this help message and exit'
 complete -c lsearch -n '_shtab_lsearch_using keys' -l home -x -d 'the index folder (or LOCALSEARCH_HOME)'

@@ -115,7 +115,10 @@ class LatencyAnswer(ResponseSchema, frozen=True, kw_only=True):
 
 
 class StatsAnswer(ResponseSchema, frozen=True, kw_only=True):
-    """Counts, sizes, caches, cost. `bytes` is what the index takes on disk."""
+    """Counts, sizes, caches, cost. `bytes` is what the index takes on disk.
+
+    `better_model` knows more of the texts' languages than the model in use.
+    """
 
     documents: int
     chunks: int
@@ -125,6 +128,7 @@ class StatsAnswer(ResponseSchema, frozen=True, kw_only=True):
     noted: int
     names: int
     version: str | None
+    better_model: str | None
     home: str
     bytes: int
     seq: int

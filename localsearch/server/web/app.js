@@ -154,7 +154,8 @@ function invitation(ready) {
   return el("div", { class: "card welcome" },
     el("h2", {}, ready.documents === 1 ? t("1 document is ready") : t("{0} documents are ready", count(ready.documents))),
     el("p", {}, t("Ask in your own words. Narrow with filters, such as:")),
-    el("p", { class: "hints" }, hint("type:email"), hint("type:md"), hint("after:2024-01-01"), hint("lang:de"), hint("size:>1mb"), hint('"an exact phrase"')));
+    el("p", { class: "hints" }, hint("type:email"), hint("type:md"), hint("after:2024-01-01"), hint("lang:de"), hint("size:>1mb"), hint('"an exact phrase"')),
+    ready.better_model ? el("p", {}, t("{0} knows the languages of these texts better than the model in use: “localsearch models recommend” says what it costs.", ready.better_model)) : null);
 }
 
 function judge(hit, relevant, button) {

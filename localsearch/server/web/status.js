@@ -53,7 +53,7 @@ const card = (name, value, more = "") => el("div", { class: "card figure" }, el(
 function cards(stats) {
   const hosted = Object.entries(stats.cost.hosted).map(([name, dollars]) => `${name} $${dollars.toFixed(4)}`).join(", ");
   const bar = el("progress", { max: 1, value: stats.semantic_coverage, "aria-label": "Found by meaning" });
-  const coverage = card("found by meaning", `${(stats.semantic_coverage * 100).toFixed(1)} %`, stats.background_error || "");
+  const coverage = card("found by meaning", `${(stats.semantic_coverage * 100).toFixed(1)} %`, stats.background_error || (stats.better_model ? `${stats.better_model} knows the languages of these texts better` : ""));
   coverage.append(bar);
   return [
     card("documents", count(stats.documents), `${count(stats.chunks)} chunks`), coverage,

@@ -66,6 +66,7 @@ export const german = {
   "Did you mean ": "Meinten Sie ",
   "1 document is ready": "1 Dokument ist bereit",
   "{0} documents are ready": "{0} Dokumente sind bereit",
+  "{0} knows the languages of these texts better than the model in use: “localsearch models recommend” says what it costs.": "{0} kennt die Sprachen dieser Texte besser als das Modell in Gebrauch: „localsearch models recommend“ sagt, was es kostet.",
   "Ask in your own words. Narrow with filters, such as:": "Fragen Sie mit eigenen Worten. Eingrenzen lässt sich mit Filtern wie:",
   "Remove the filter {0}": "Den Filter {0} entfernen",
   "like {0}": "wie {0}",
