@@ -17,7 +17,7 @@ from localsearch.text.plain import Asked, asked, places_of, variants, words_in
 from localsearch.text.stopwords import STOP_WORDS
 
 T = TypeVar("T")
-ANALYSIS = "4"
+ANALYSIS = "5"
 """Changes whenever the same text gives other terms, so that an index made before is rebuilt."""
 
 _MEMO = 200_000
