@@ -154,7 +154,9 @@ def _drop_capabilities() -> dict[str, str]:
         return {"capabilities": os.strerror(ctypes.get_errno())}
     kept = struct.unpack("=6I", held.raw)[1] & _READ_ANY
     done = _LIBC.capset(header, struct.pack("=6I", kept, kept, 0, 0, 0, 0))
-    return {"capabilities": os.strerror(ctypes.get_errno()) if done else "none but reading" if kept else "none"}
+    return {
+        "capabilities": os.strerror(ctypes.get_errno()) if done else "none but reading" if kept else "none"
+    }
 
 
 def _landlock(readable: Iterable[Path], writable: Path | None) -> dict[str, str]:
