@@ -40,7 +40,7 @@ from localsearch.scan import (
     scan_within,
     secret_head,
 )
-from localsearch.secrets import HEAD
+from localsearch.secrets import beginning as secret_beginning
 from localsearch.settings import Settings
 from localsearch.store import Database, DocumentRow, FileRow, Ledger, NewDocument, key_of
 from localsearch.store.ledger import REREAD
@@ -530,7 +530,7 @@ class Indexer:
         """Raise ExtractionError for a file that holds a secret, unless it was named itself or secrets are wanted."""
         if self.settings.scan.secrets or not root.is_folder:
             return
-        if skip := secret_head(os.pread(descriptor, HEAD, 0)):
+        if skip := secret_head(secret_beginning(descriptor)):
             raise ExtractionError(skip.reason, rule=skip.rule, hint="Name the file itself to index it.")
 
     # -- store

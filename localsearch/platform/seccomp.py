@@ -38,7 +38,10 @@ _CALLS = """
 """Name, number on x86-64, number on AArch64; - where a machine has none."""
 
 _PROGRAMS = "execve 59 221|execveat 322 281|vfork 58 -"
-_GUARDED = "clone 56 220|clone3 435 435|fcntl 72 25|ioctl 16 29|prctl 157 167|prlimit64 302 261|tgkill 234 131|socketpair 53 199"
+_GUARDED = """
+    clone 56 220|clone3 435 435|fcntl 72 25|ioctl 16 29|prctl 157 167|prlimit64 302 261|tgkill 234 131
+    socketpair 53 199
+"""
 
 MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 """Column of the table, and the name of the machine in linux/audit.h."""

@@ -15,7 +15,7 @@ from localsearch.errors import NotFoundError
 from localsearch.extract.kinds import TEXT_TYPES
 from localsearch.platform.beneath import open_true
 from localsearch.scan import secret_head
-from localsearch.secrets import HEAD
+from localsearch.secrets import beginning as secret_beginning
 from localsearch.server.headers import COMMON_HEADERS
 from localsearch.server.problems import Headers
 from localsearch.server.responses import FileResponse, Response
@@ -78,7 +78,7 @@ def _opened(true: bytes, path: str, type: str, secrets: bool) -> FileResponse:
     except (OSError, ValueError):
         raise _gone() from None
     try:
-        if not secrets and secret_head(os.pread(descriptor, HEAD, 0)):
+        if not secrets and secret_head(secret_beginning(descriptor)):
             raise _gone()
         return FileResponse(descriptor, os.fstat(descriptor).st_size, _headers(path, type))
     except BaseException:

@@ -196,7 +196,7 @@ class Ledger:
         return [root for root in self.roots() if not root[2].get("held")]
 
     def leads_to(self, collection: str, path: str) -> str:
-        """Where a root, or what lies below one, led when it was indexed, links resolved; empty where nobody noted it."""
+        """Where a root, or what lies below one, led when it was indexed, links resolved; empty where not known."""
         for name, root, how in self.trusted_roots():
             true = how.get("true")
             if true and name == collection and (path == root or path.startswith(root.rstrip("/") + "/")):
