@@ -146,7 +146,9 @@ class ScanFilter:
         return binary_file(name, lambda: self._beginning(path)) or self._too_large(state)
 
     def named(self, state: os.stat_result) -> Skip | None:
-        """Judge a file that was named as a root: any file is taken that is not too large."""
+        """Judge a file that was named as a root: any file is taken that is one and not too large."""
+        if state.st_dev in self._views:
+            return _SYSTEM
         return self._too_large(state) if stat.S_ISREG(state.st_mode) else _SPECIAL
 
     def is_included(self, entry: Entry, folder: bool) -> bool:

@@ -39,6 +39,9 @@ def test_a_root_that_leads_to_the_whole_system_shows_no_process(tmp_path: Path) 
 def test_a_process_that_is_named_itself_shows_nothing() -> None:
     assert {one.skip.rule for one in scan(Path("/proc/self")) if one.skip} <= {"system", "link"}
     assert [one.path for one in scan(Path("/proc/self")) if one.skip is None] == []
+    (environment,) = scan(Path("/proc/self/environ"))
+    assert environment.skip
+    assert environment.skip.rule == "system"
 
 
 @needs_proc
