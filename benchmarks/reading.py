@@ -102,7 +102,12 @@ def measure(paths: list[Path], before: Path | None) -> dict[str, Any]:
             row[name] = min(reading[3] for reading in readings[1:])
             row[f"{name} read"] = bool(readings[0][0])
         kind, length, pages = found["now"][0][:3]
-        rows[kind or "not read"].append(row | {"pages": pages, "characters": length})
+        row |= {
+            "pages": pages,
+            "characters": length,
+            "characters before": found.get("before", [("", 0)])[0][1],
+        }
+        rows[kind or "not read"].append(row)
     peaks = {name: reader.close() for name, reader in readers.items()}
     return {"kinds": {kind: summary(found) for kind, found in sorted(rows.items())}, "peak_mb": peaks}
 
@@ -122,9 +127,13 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         result["median_ratio"] = round(
             statistics.median(row["before"] / max(1e-9, row["now"]) for row in both), 2
         )
+        more = sum(row["characters"] for row in both) / max(1, sum(row["characters before"] for row in both))
+        result["characters_ratio"] = round(before / max(1e-9, now) * more, 2)
         slowest = sorted(both, key=lambda row: row["before"] - row["now"])[:3]
         result["slowest"] = [
-            f"{row['file']}: {row['before'] * 1000:.1f} → {row['now'] * 1000:.1f} ms" for row in slowest
+            f"{row['file']}: {row['before'] * 1000:.1f} → {row['now'] * 1000:.1f} ms, "
+            f"{row['characters before']} → {row['characters']} characters"
+            for row in slowest
         ]
     return result
 

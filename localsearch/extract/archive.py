@@ -30,7 +30,7 @@ _DAMAGE = (tarfile.TarError, *DAMAGE)
 
 def read_zip(source: Source) -> list[Extract]:
     """Members of a zip archive; what cannot be read is told by a note in its place."""
-    package = open_package(source.data)
+    package = open_package(source.data).archive
     infos = package.infolist()
     names = dict(zip(map(id, infos), zip_names(infos)))
     members = [info for info in infos if not info.is_dir() and not _skipped(names[id(info)])]

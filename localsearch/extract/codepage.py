@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from functools import cache
 from itertools import pairwise
 
@@ -141,13 +142,14 @@ def plausibility(text: str) -> float:
         return 1.0
     odd = 2.0 * len(_CONTROL.findall(text)) + _strange_signs(text) + _strays(text)
     known = words = len(_ELISION.findall(text))
-    for match in _WORD.finditer(text):
-        word = match.group()
+    several = _LATIN.search(text) is not None and _OTHER_SCRIPT.search(text) is not None
+    for word, times in Counter(_WORD.findall(text)).items():
         if word.isascii():
             continue
-        odd += _strange_case(word) + _mixed(word) + (len(word) == 1 and _alone(text, match, word))
-        words += 1
-        known += word.casefold() in _function_words()
+        strange = _strange_case(word) + (_mixed(word) if several else 0.0) + (len(word) == 1 and _alone(word))
+        odd += strange * times
+        words += times
+        known += times * (word.casefold() in _function_words())
     return float((1.0 + 1.5 * known / max(words, 2)) * max(0.02, 1 - odd / beyond) ** 2)
 
 
@@ -194,7 +196,7 @@ def _mixed(word: str) -> float:
     return float(min(others, latin)) if cased else 0.0
 
 
-def _alone(text: str, match: re.Match[str], word: str) -> float:
+def _alone(word: str) -> float:
     """A letter beyond ASCII by itself that is no word: what quotation marks become in a wrong code page."""
     if ord(word) > 0x3000 or word.lower() in _LONE:
         return 0.0

@@ -107,7 +107,7 @@ def _broken(source: Source, error: str) -> list[Extract]:
 def read_iwork(source: Source) -> list[Extract]:
     """A Pages, Keynote or Numbers file from before 2013, whose content is one XML file."""
     package = open_package(source.data)
-    name = "index.apxl" if "index.apxl" in package.namelist() else "index.xml"
+    name = "index.apxl" if "index.apxl" in package.names() else "index.xml"
     try:
         inner = source.inside(part(package, name), name)
     except (RuntimeError, NotImplementedError, *DAMAGE) as error:

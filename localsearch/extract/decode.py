@@ -83,6 +83,8 @@ def known(label: str) -> str:
 
 def clean(text: str) -> str:
     """The same text with plain line ends and without control characters, optional hyphens or surrogates."""
+    if text.replace("\n", "").replace("\t", "").isprintable():
+        return text
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     text = _UNWANTED.sub("", text)
     try:

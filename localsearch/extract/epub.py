@@ -19,6 +19,7 @@ from localsearch.extract.limits import failure
 from localsearch.extract.packages import open_package, part
 from localsearch.extract.source import Source
 from localsearch.extract.versions import add_extract
+from localsearch.extract.zipped import Zipped
 from localsearch.types import Extract, Place
 
 _PAGES = ("application/xhtml+xml", "text/html", "application/x-dtbook+xml", "image/svg+xml")
@@ -66,9 +67,9 @@ def read_epub(source: Source) -> list[Extract]:
     return [builder.extract("epub", title=title, metadata=metadata)]
 
 
-def _locked(package: zipfile.ZipFile) -> set[str]:
+def _locked(package: Zipped) -> set[str]:
     """Names of the parts that are encrypted, fonts in disguise aside."""
-    if "META-INF/encryption.xml" not in package.namelist():
+    if "META-INF/encryption.xml" not in package.names():
         return set()
     names: set[str] = set()
     for data in ElementTree.fromstring(part(package, "META-INF/encryption.xml", 16_000_000)):
@@ -79,7 +80,7 @@ def _locked(package: zipfile.ZipFile) -> set[str]:
     return names
 
 
-def _manual(package: zipfile.ZipFile) -> tuple[str, ElementTree.Element]:
+def _manual(package: Zipped) -> tuple[str, ElementTree.Element]:
     """The package document, which lists the parts, and the folder it is in."""
     container = ElementTree.fromstring(part(package, "META-INF/container.xml", 1_000_000))
     path = next(root.get("full-path", "") for root in container.iter() if root.tag.endswith("}rootfile"))
@@ -103,7 +104,7 @@ def _pages(manual: ElementTree.Element) -> Iterator[_Page]:
         yield _Page(unquote(item.get("href", "")), item.get("media-type", ""))
 
 
-def _add_chapter(builder: Builder, package: zipfile.ZipFile, page: _Page, source: Source) -> None:
+def _add_chapter(builder: Builder, package: Zipped, page: _Page, source: Source) -> None:
     if page.kind.startswith(("image/", "audio/", "video/")) and page.kind not in _PAGES:
         builder.notes.append(f"{page.name} is a picture or a recording")
         return

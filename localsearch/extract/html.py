@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _META_CHARSET = re.compile(
     rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w:.-]+)|<\?xml[^>]{0,200}encoding=[\"']([\w:.-]+)", re.I
 )
+_LONG_HEAD = 64 * 1024
+"""Bytes within which a page that is no ASCII may name its charset, below whatever scripts it begins with."""
 _NEVER = "script,style,template,annotation,annotation-xml,iframe,noframes,a.headerlink"
 """What nobody sees; that which is hidden at first and can be unfolded is no part of it."""
 _MAIN = "main,[role=main],article,#content,#main,#mw-content-text,div.body,.post-content,.entry-content"
@@ -83,7 +85,9 @@ def chapter_title(source: str) -> str:
 
 def declared_charset(data: bytes) -> str:
     """The charset that a page names in its head; "" if none."""
-    match = _META_CHARSET.search(data[:4096])
+    match = _META_CHARSET.search(data[:4096]) or (
+        None if data.isascii() else _META_CHARSET.search(data[4096:_LONG_HEAD])
+    )
     return (match.group(1) or match.group(2)).decode("ascii", "replace") if match else ""
 
 

@@ -321,12 +321,17 @@ def _is_html(head: bytes) -> bool:
     return b"<!doctype html" in start[:1024] or b"<html" in start[:1024]
 
 
+_CONTROL = bytes((*range(1, 8), *range(14, 27), *range(28, 32), 127))
+_KOREAN, _CONTROL_KOREAN = b"\x1b$)C", _CONTROL.translate(None, b"\x0e\x0f")
+"""What ISO-2022-KR begins with; it shifts between its alphabets by two of the control characters."""
+
+
 def looks_like_text(head: bytes) -> bool:
     """Whether bytes read as text: few control characters, zeros only as in UTF-16 and UTF-32."""
     if not head or head.startswith((b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")):
         return True
     zeros = head.count(0)
-    control = sum(head.count(bytes([code])) for code in (*range(1, 8), *range(14, 27), *range(28, 32), 127))
+    control = len(head) - len(head.translate(None, _CONTROL_KOREAN if _KOREAN in head else _CONTROL))
     if zeros > max(len(head) // 100, 1 if len(head) >= 16 else 0):
         return max(head[0::2].count(0), head[1::2].count(0)) > len(head) * 0.4 and zeros < len(head) * 0.8
     return control * 50 <= len(head)

@@ -201,6 +201,10 @@ def _unpacked(data: bytes, size: int) -> bytes:
     while at < len(data) and len(out) < end:
         flags = data[at]
         at += 1
+        if not flags:
+            out += data[at : at + 8]
+            at += 8
+            continue
         for bit in range(8):
             if not flags >> bit & 1:
                 out += data[at : at + 1]
@@ -210,9 +214,10 @@ def _unpacked(data: bytes, size: int) -> bytes:
             if at > len(data):
                 return bytes(out[begins:end])
             pair = data[at - 2] << 8 | data[at - 1]
-            back, length = (len(out) - (pair >> 4)) % _WINDOW, (pair & 15) + 2
+            here, length = len(out), (pair & 15) + 2
+            back = (here - (pair >> 4)) % _WINDOW
             if not back:
                 return bytes(out[begins:end])
-            run = out[-back:][:length]
-            out += (run * length)[:length] if len(run) < length else run
+            run = out[here - back : here - back + length]
+            out += run if back >= length else (run * length)[:length]
     return bytes(out[begins:end])

@@ -159,6 +159,8 @@ class Huffman:
                 while code < self._least[length]:
                     length += 1
                 most = self._most[length]
+            if not length:
+                raise ValueError("its dictionary is damaged")
             at += length
             left -= length
             if left < 0:

@@ -337,8 +337,8 @@ def _without_formats(content: bytes) -> bytes:
     head, begins, rest = content.partition(b"<office:automatic-styles>")
     formats, ends, body = rest.partition(b"</office:automatic-styles>")
     if not ends or b'"Title"' in formats:
-        return content
-    return head + begins + ends + body
+        return _without_outlines(content)
+    return head + begins + ends + _without_outlines(body)
 
 
 def _masters(styles: bytes) -> bytes:
@@ -347,7 +347,17 @@ def _masters(styles: bytes) -> bytes:
     masters = styles.find(b"<office:master-styles")
     if root is None or masters < root.end():
         return styles
-    return styles[: root.end()] + styles[masters:]
+    return styles[: root.end()] + _without_outlines(styles[masters:])
+
+
+def _without_outlines(shapes: bytes) -> bytes:
+    """XML without the formulas that draw custom shapes, often most of a presentation's masters."""
+    first, *others = shapes.split(b"<draw:enhanced-geometry")
+    kept = [first]
+    for geometry in others:
+        _, ends, after = geometry.partition(b"</draw:enhanced-geometry>")
+        kept.append(after if ends else b"<draw:enhanced-geometry" + geometry)
+    return b"".join(kept)
 
 
 def _squeezed(text: str | None) -> str:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+import struct
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from localsearch.extract.builder import Builder
 from localsearch.extract.decode import clean
+from localsearch.extract.embedded import embedded_in_ole
 from localsearch.extract.fields import front_matter
 from localsearch.extract.limits import failure
 from localsearch.extract.packages import OLE, own_title, properties
 from localsearch.extract.source import Source
+from localsearch.extract.wordpieces import masked, unmasked
 from localsearch.types import BlockKind, Extract, Place
 
 MIME = {"doc": "application/msword", "rtf": "application/rtf"}
@@ -36,16 +40,19 @@ _EMPHASIS = re.compile(r"(\*\*|(?<!\w)_)(\S(?:.*?\S)?)\1")
 
 def read_office(source: Source, kind: str) -> list[Extract]:
     """A document's headings, paragraphs, lists and tables in order; header and footer once, at the end."""
-    result = convert(source.data, kind)
+    data = _masked(source.data) if kind == "doc" else source.data
+    result = convert(data, kind)
+    told = str if data is source.data else unmasked
     builder = Builder(source.limits.text)
     nodes = (result.document or {"nodes": []})["nodes"]
     layers = ("header", "footer")
     for node in [n for n in nodes if n.get("content_layer") not in layers]:
-        _add(builder, node["content"], Place())
+        _add(builder, node["content"], Place(), told)
     builder.leave_headings()
     for node in [n for n in nodes if n.get("content_layer") in layers]:
-        _add(builder, node["content"], Place())
-    return [_finish(builder, result, kind, source.data)]
+        _add(builder, node["content"], Place(), told)
+    inside = embedded_in_ole(source, builder.notes) if source.data.startswith(OLE) else []
+    return [_finish(builder, result, kind, source.data, inside), *inside]
 
 
 def convert(data: bytes, kind: str) -> Any:
@@ -61,6 +68,13 @@ def convert(data: bytes, kind: str) -> Any:
         return kreuzberg.extract_bytes_sync(data, MIME[kind], config=_configuration())
     except kreuzberg.KreuzbergError as error:
         raise refused(str(error)) from None
+
+
+def _masked(data: bytes) -> bytes:
+    try:
+        return masked(data)
+    except (OSError, ValueError, IndexError, struct.error):  # kreuzberg tells what is wrong with the file
+        return data
 
 
 def refused(message: str) -> Exception:
@@ -87,10 +101,10 @@ def _configuration() -> Any:
     )
 
 
-def _add(builder: Builder, content: dict[str, Any], place: Place) -> None:
+def _add(builder: Builder, content: dict[str, Any], place: Place, told: Callable[[str], str]) -> None:
     """One node of the structure; old Word keeps the codes of fields among the text, which are left out."""
     kind = content["node_type"]
-    text = clean(_FIELD_CODE.sub("", _text(content)))
+    text = clean(_FIELD_CODE.sub("", told(_text(content))))
     if kind in ("heading", "title"):
         builder.heading(int(content.get("level") or 1), text, place)
     elif kind == "list_item":
@@ -114,8 +128,8 @@ def _table(grid: dict[str, Any]) -> str:
     return "\n".join(" | ".join(cell for cell in row if cell) for row in rows.values())
 
 
-def _finish(builder: Builder, result: Any, kind: str, data: bytes) -> Extract:
-    if builder.empty:
+def _finish(builder: Builder, result: Any, kind: str, data: bytes, inside: list[Extract]) -> Extract:
+    if builder.empty and not any(extract.text for extract in inside):
         raise failure(
             "no-text", "it holds no text of its own: pictures, charts or embedded objects only, or nothing"
         )

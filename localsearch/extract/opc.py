@@ -42,7 +42,7 @@ class Package:
 
     def __init__(self, data: bytes) -> None:
         self._zip = open_package(data)
-        self._names = {_key(name): name for name in self._zip.namelist()}
+        self._names = {_key(name): name for name in self._zip.names()}
         self._relations: dict[str, dict[str, Relation]] = {}
         self.notes: list[str] = []
 
@@ -66,13 +66,17 @@ class Package:
     def size(self, name: str) -> int:
         """Bytes that a part unpacks to by its own account, 0 if it is not there."""
         stored = self._names.get(_key(name))
-        return self._zip.getinfo(stored).file_size if stored else 0
+        return self._zip.size(stored) if stored else 0
 
     def pieces(self, name: str, size: int) -> Iterator[bytes]:
         """A part in pieces that end before a tag, however large it is; a damaged one up to where it breaks."""
-        rest = b""
+        stored, rest = self._names[_key(name)], b""
+        whole = self._zip.whole(stored, size)
+        if whole is not None:
+            yield whole
+            return
         try:
-            with self._zip.open(self._names[_key(name)]) as file:
+            with self._zip.open(stored) as file:
                 while data := file.read(size):
                     whole, mark, tail = (rest + data).rpartition(b"<")
                     yield whole

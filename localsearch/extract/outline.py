@@ -93,7 +93,7 @@ def _add_item(builder: Builder, depth: int, words: list[str], has_more: bool) ->
 def read_xmind(source: Source) -> list[Extract]:
     """An XMind workbook, of 2020 (JSON) or before (XML): topics, notes, labels and comments of every sheet."""
     package = open_package(source.data)
-    names = package.namelist()
+    names = package.names()
     builder = Builder(source.limits.text)
     try:
         if "content.json" in names:

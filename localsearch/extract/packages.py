@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import lzma
 import re
 import struct
@@ -16,6 +15,7 @@ from localsearch.extract.compound import compound
 from localsearch.extract.decode import clean
 from localsearch.extract.fields import front_matter
 from localsearch.extract.limits import failure
+from localsearch.extract.zipped import Zipped
 
 LARGEST_PART = 64_000_000
 """Bytes of the largest part of a package that is parsed in memory."""
@@ -36,6 +36,9 @@ _FIELDS = {
     "subject": "subject",
     "language": "language",
 }
+_SUMMARY = "\x05SummaryInformation"
+_SUMMARY_FIELDS = {"title": 2, "author": 4, "created": 12, "modified": 13, "tags": 5, "subject": 3}
+"""Numbers of properties in that stream ([MS-OLEPS] 3.1)."""
 _JUNK_TITLE = re.compile(
     r"untitled.*|document\d*|slide ?1?|powerpoint[- ]pr.*|presentation\d*"
     r"|.*\.(?:docx?|tex|dvi|indd|pptx?|xlsx?|rtf|odt|qxp)",
@@ -55,18 +58,17 @@ _CODE_PAGES = {
 }
 
 
-def open_package(data: bytes) -> zipfile.ZipFile:
+def open_package(data: bytes) -> Zipped:
     """The package; ExtractionError when it is no zip file."""
     try:
-        return zipfile.ZipFile(io.BytesIO(data))
+        return Zipped(data)
     except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:
         raise failure("damaged", f"could not be unpacked: {error}") from None
 
 
-def part(package: zipfile.ZipFile, name: str, limit: int = LARGEST_PART) -> bytes:
+def part(package: Zipped, name: str, limit: int = LARGEST_PART) -> bytes:
     """One part of a package, up to a limit; KeyError when it is not there."""
-    with package.open(name) as file:
-        data = file.read(limit + 1)
+    data = package.read(name, limit + 1)
     if len(data) > limit:
         raise failure("bomb", f"its part {name} unpacks to more than {limit / 1e6:.0f} MB")
     return data
@@ -77,7 +79,7 @@ def properties(data: bytes, kind: str) -> tuple[str, dict[str, Any]]:
     if kind in ("xls", "doc", "ppt"):
         return _gathered(lambda: _ole(data))
     package = open_package(data)
-    names = package.namelist()
+    names = package.names()
     found = next((name for name in ("docProps/core.xml", "meta.xml") if name in names), "")
     return properties_of(lambda name: part(package, name, 1_000_000), found) if found else ("", {})
 
@@ -107,17 +109,13 @@ def _xml(data: bytes) -> Iterator[tuple[str, str]]:
 
 
 def _ole(data: bytes) -> Iterator[tuple[str, Any]]:
-    own = compound(data).get_metadata()
-    page = own.codepage or 1252
-    for field, value in (
-        ("title", own.title),
-        ("author", own.author),
-        ("created", own.create_time),
-        ("modified", own.last_saved_time),
-        ("tags", own.keywords),
-        ("subject", own.subject),
-    ):
-        if value:
+    file = compound(data)
+    if not file.exists(_SUMMARY):
+        return
+    own = file.getproperties(_SUMMARY, convert_time=True)
+    page = own.get(1) or 1252
+    for field, id in _SUMMARY_FIELDS.items():
+        if value := own.get(id):
             yield field, _in_code_page(value, page) if isinstance(value, bytes) else value
 
 

@@ -7,6 +7,7 @@ the order of the show and what earlier saves left in the file is not read.
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -14,8 +15,9 @@ from typing import NamedTuple
 from localsearch.extract.builder import Builder
 from localsearch.extract.compound import compound
 from localsearch.extract.decode import clean
+from localsearch.extract.embedded import objects
 from localsearch.extract.limits import failure
-from localsearch.extract.packages import own_title, properties
+from localsearch.extract.packages import LARGEST_PART, own_title, properties
 from localsearch.extract.source import Source
 from localsearch.types import Extract, Place
 
@@ -29,7 +31,9 @@ _OPTIONS = (0xF00B, 0xF121, 0xF122)
 _TITLES = (0, 6)
 _WORD_ART, _DESCRIPTION = 0x00C0, 0x0381
 _ENCRYPTED = 0xF3D1C4DF
+_OBJECT = 0x1011
 _DEEPEST = 100
+_PIECE = 512
 _HEAD = struct.Struct("<HHI")
 
 
@@ -64,12 +68,13 @@ def read_ppt(source: Source) -> list[Extract]:
             shown.setdefault(text)
     for text in shown:
         builder.add(text)
+    inside = objects(source, show.objects(), show.notes)
     builder.notes += show.notes
-    if builder.empty:
+    if builder.empty and not any(extract.text for extract in inside):
         raise failure("no-text", "its slides hold no text: pictures or embedded objects only, or nothing")
     title, metadata = properties(source.data, "ppt")
     metadata["slides"] = len(show.lists.get(0, []))
-    return [builder.extract("ppt", title=own_title(title), metadata=metadata)]
+    return [builder.extract("ppt", title=own_title(title), metadata=metadata), *inside]
 
 
 def _streams(data: bytes) -> tuple[bytes, bytes]:
@@ -153,6 +158,17 @@ class _Show:
                 author = parts.get(0, "").strip()
                 found.append(f"Comment by {author}: {parts[1]}" if author else f"Comment: {parts[1]}")
         return found
+
+    def objects(self) -> Iterator[bytes]:
+        """The containers of embedded objects ([MS-PPT] 2.10.34), damaged ones as far as they unpack."""
+        for id in sorted(self._directory):
+            record = self._persisted(id)
+            if record is None or record.kind != _OBJECT:
+                continue
+            data = self._data[record.start : record.end]
+            if record.instance == 1:
+                data = _inflated(data[4:], min(int.from_bytes(data[:4], "little"), LARGEST_PART))
+            yield data
 
     def _document(self, user: bytes) -> _Record:
         """The document's container, by the chain of saves; without one, the last that stands in the stream."""
@@ -283,12 +299,13 @@ class _Show:
         return self._records(record.start, record.end)
 
     def _records(self, start: int, end: int) -> Iterator[_Record]:
-        while start + 8 <= end:
-            record = self._record(start)
-            if record is None:
-                return
-            yield record
-            start = record.end
+        data, whole, read = self._data, len(self._data), _HEAD.unpack_from
+        last = min(end, whole) - 8
+        while 0 <= start <= last:
+            head, kind, size = read(data, start)
+            begins = start + 8
+            start = min(begins + size, whole)
+            yield _Record(kind, head >> 4, head & 0xF == 0xF, begins, start)
 
     def _record(self, offset: int) -> _Record | None:
         if offset < 0 or offset + 8 > len(self._data):
@@ -296,3 +313,16 @@ class _Show:
         head, kind, size = _HEAD.unpack_from(self._data, offset)
         end = min(offset + 8 + size, len(self._data))
         return _Record(kind, head >> 4, head & 0xF == 0xF, offset + 8, end)
+
+
+def _inflated(data: bytes, size: int) -> bytes:
+    """What a zlib stream unpacks to, as far as it does; its sum is not checked, as whole objects have wrong ones."""
+    inflater, out = zlib.decompressobj(-zlib.MAX_WBITS), bytearray()
+    try:
+        for at in range(2, len(data), _PIECE):
+            out += inflater.decompress(data[at : at + _PIECE], size - len(out))
+            if len(out) >= size:
+                break
+    except zlib.error:
+        pass
+    return bytes(out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from localsearch.errors import ExtractionError
 from localsearch.extract import (
@@ -37,9 +38,11 @@ from localsearch.extract.man import read_man
 from localsearch.extract.markdown import read_markdown
 from localsearch.extract.media import read_media
 from localsearch.extract.notebook import read_notebook
+from localsearch.extract.packages import OLE
 from localsearch.extract.plain import read_code, read_text
 from localsearch.extract.refine import refine
 from localsearch.extract.source import Budget, Source, distinct
+from localsearch.extract.unlock import MISSING, unlocked
 from localsearch.extract.vcard import read_vcard
 from localsearch.types import Extract
 
@@ -59,7 +62,23 @@ def read(contents: bytes, name: str, limits: Limits) -> list[Extract]:
 
 
 def read_source(source: Source) -> list[Extract]:
-    """The documents in a source, by the reader of its type."""
+    """The documents in a source, by the reader of its type; a file that Excel opens without asking is opened."""
+    try:
+        return _read(source)
+    except ExtractionError as error:
+        if error.data["rule"] != "encrypted" or not source.data.startswith(OLE):
+            raise
+        try:
+            opened = unlocked(source.data)
+        except ImportError:
+            raise failure("encrypted", f"{error.message}; {MISSING}") from None
+        if opened is None:
+            raise
+    source.budget.take(len(opened))
+    return _read(replace(source, data=opened))
+
+
+def _read(source: Source) -> list[Extract]:
     if not source.data:
         raise failure("empty", "the file is empty")
     kind = refine(detect(source.name, source.data[:HEAD]), source)

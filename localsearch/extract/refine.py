@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
-
 from localsearch.extract.compound import compound
 from localsearch.extract.limits import failure
 from localsearch.extract.source import Source
+from localsearch.extract.zipped import Zipped
 
 _OPEN_XML = (("word/", "docx"), ("xl/", "xlsx"), ("ppt/", "pptx"))
 _STREAMS = {
@@ -30,8 +28,7 @@ def refine(kind: str, source: Source) -> str:
 
 def _inside_zip(source: Source) -> str:
     try:
-        with zipfile.ZipFile(io.BytesIO(source.data)) as package:
-            names = package.namelist()
+        names = Zipped(source.data).names()
     except Exception:  # a damaged archive is told so by the reader of archives
         return "zip"
     if "[Content_Types].xml" in names:

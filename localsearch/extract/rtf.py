@@ -16,6 +16,9 @@ from localsearch.extract.source import Source
 from localsearch.types import Extract
 
 _PICTURE = re.compile(r"[0-9a-fA-F\s]{512,}")
+_INSIDE = r"(?:[^{}\\]++|\\[^{}])"
+_IGNORABLE = re.compile(rf"\{{\\\*(?!\s*\\fldinst)(?:{_INSIDE}|\{{{_INSIDE}*+\}})*+\}}")
+"""Groups that every reader skips which does not know them; that of a link is looked into."""
 _INFO = re.compile(r"\{\\(title|author|subject|keywords) ([^{}]{1,500})\}")
 _CODE_PAGE = re.compile(r"\\ansicpg\d+")
 _TIMES = re.compile(r"\{\\(creatim|revtim)\\yr(\d{4})\\mo(\d+)\\dy(\d+)(?:\\hr(\d+)\\min(\d+))?")
@@ -24,7 +27,7 @@ _NAMES = {"keywords": "tags", "creatim": "created", "revtim": "modified"}
 
 def read_rtf(source: Source) -> list[Extract]:
     """Paragraphs of a rich text file."""
-    text = _PICTURE.sub(" ", source.data.decode("latin-1"))
+    text = _IGNORABLE.sub("{}", _PICTURE.sub(" ", source.data.decode("latin-1")))
     builder = Builder(source.limits.text)
     for paragraph in _converted(text).replace("|\n", "\n").split("\n"):
         builder.add(paragraph, joint="\n")

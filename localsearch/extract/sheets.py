@@ -10,13 +10,15 @@ from typing import Any
 from localsearch.errors import ExtractionError
 from localsearch.extract.biff import OldSheet, read_old_sheets
 from localsearch.extract.builder import Builder
+from localsearch.extract.compound import compound
 from localsearch.extract.decode import clean
-from localsearch.extract.embedded import embedded
+from localsearch.extract.embedded import embedded, embedded_in_ole
 from localsearch.extract.limits import failure
 from localsearch.extract.opc import Package
 from localsearch.extract.packages import OLE, asks_for_password, own_title, properties, properties_of
 from localsearch.extract.rows import formatted, labelled, one_line, runs
 from localsearch.extract.source import Source
+from localsearch.extract.storage import as_file
 from localsearch.extract.workbook import Sheet, Workbook, sparse_rows
 from localsearch.types import Extract, Place
 
@@ -71,7 +73,7 @@ def _read_by_calamine(source: Source, kind: str, beside: Mapping[str, OldSheet])
 
     builder = _Sheets(source.limits.text)
     try:
-        book = CalamineWorkbook.from_filelike(io.BytesIO(source.data))
+        book = CalamineWorkbook.from_filelike(io.BytesIO(_without_objects(source.data, kind)))
     except PasswordError:
         raise failure("encrypted", "it asks for a password") from None
     except CalamineError as error:
@@ -84,8 +86,21 @@ def _read_by_calamine(source: Source, kind: str, beside: Mapping[str, OldSheet])
         builder.rows(_dense(book, name, own.formats, builder.notes))
         for text, row in own.texts:
             builder.beside(text, row)
+    inside = embedded_in_ole(source, builder.notes) if source.data.startswith(OLE) else []
     title, metadata = properties(source.data, kind)
-    return [builder.finish(kind, title, metadata)]
+    return [builder.finish(kind, title, metadata, any(extract.text for extract in inside)), *inside]
+
+
+def _without_objects(data: bytes, kind: str) -> bytes:
+    """An Excel 97 file without the workbooks among its objects, which calamine may take for the file's own."""
+    try:
+        file = compound(data) if kind == "xls" and data.startswith(OLE) else None
+        inner = file is not None and any(
+            len(path) > 1 and path[-1] in ("Workbook", "Book") for path in file.listdir()
+        )
+        return as_file(file, [], flat=True) if file is not None and inner else data
+    except (OSError, ValueError):
+        return data
 
 
 class _Sheets(Builder):
@@ -168,7 +183,7 @@ def _dense(book: Any, name: str, formats: Mapping[tuple[int, int], str], notes: 
         if formats:
             yield row, [_shown(cell, formats.get((row, column))) for column, cell in enumerate(cells, first)]
         else:
-            yield row, [one_line(cell) for cell in cells]
+            yield row, [one_line(cell) if cell != "" else "" for cell in cells]
 
 
 def _shown(cell: object, code: str | None) -> str:

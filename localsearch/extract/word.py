@@ -83,7 +83,7 @@ class _Styles:
     def __init__(self, data: bytes) -> None:
         self._by_id: dict[str, str] = {}
         self._levels: dict[str, int] = {}
-        for piece in _STYLE_ENDS.split(decode(data)[0]):
+        for piece in _STYLE_ENDS.split(_decoded(data)):
             if begin := _STYLE_BEGINS.search(piece):
                 self._by_id[unescape(begin[1])] = piece[begin.end() :]
 
@@ -322,15 +322,24 @@ _REFERENCES = {
 }
 
 
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return decode(data)[0]
+
+
 def _visible(element: Element) -> Iterator[Element]:
     """Elements below, one branch of each alternative, nothing inside a text box, which is walked on its own."""
-    for child in element:
+    waiting = element[::-1]
+    while waiting:
+        child = waiting.pop()
         if child.tag == _ALTERNATE:
-            yield from _visible(alternative(child))
+            waiting += alternative(child)[::-1]
             continue
         yield child
         if child.tag != _TEXT_BOX:
-            yield from _visible(child)
+            waiting += child[::-1]
 
 
 def _below(element: Element, tag: str) -> Iterator[Element]:

@@ -25,7 +25,7 @@ from localsearch.types import Extract
 
 LIBRARIES = ("numpy", "msgspec", "kreuzberg", "pypdfium2", "selectolax", "python_calamine", "striprtf", "olefile",
              "pypff", "markdown_it", "yaml", "chardet", "py7zr", "libarchive", "mutagen", "pyarrow",
-             "rapidocr", "onnxruntime", "cv2")  # fmt: skip
+             "rapidocr", "onnxruntime", "cv2", "msoffcrypto", "cryptography")  # fmt: skip
 """What readers import when a file asks for it."""
 
 RETIRE_AT = 300_000_000

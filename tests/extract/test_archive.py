@@ -6,8 +6,10 @@ import bz2
 import gzip
 import io
 import lzma
+import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable
 
 import pytest
@@ -184,3 +186,32 @@ def test_broken_archives(name: str, data: bytes, rule: str) -> None:
     with pytest.raises(ExtractionError) as caught:
         read(data, name, LIMITS)
     assert caught.value.data["rule"] == rule
+
+
+def make_rar(files: dict[str, bytes]) -> bytes:
+    """A RAR archive of version 4 whose members are stored as they are."""
+
+    def block(kind: int, flags: int, body: bytes) -> bytes:
+        rest = struct.pack("<BHH", kind, flags, 7 + len(body)) + body
+        return struct.pack("<H", zlib.crc32(rest) & 0xFFFF) + rest
+
+    made = b"Rar!\x1a\x07\x00" + block(0x73, 0, bytes(6))
+    for name, data in files.items():
+        size, check = len(data), zlib.crc32(data)
+        stored = struct.pack("<IIBIIBBHI", size, size, 3, check, 0x5A21, 20, 0x30, len(name), 0o100644)
+        made += block(0x74, 0x8000, stored + name.encode()) + data
+    return made + block(0x7B, 0x4000, b"")
+
+
+def test_members_of_a_rar_archive() -> None:
+    pytest.importorskip("libarchive", reason="needs libarchive and the extra [archives]")
+    files = {name: data for name, data in FILES.items() if data}
+    found = texts(read(make_rar(files), "a.rar", LIMITS))
+    assert found == {"readme.md": "# Tools\n\nA hammer.", "src/main.py": "x = 1\n", "a/b/c.txt": "deep"}
+
+
+def test_a_rar_archive_that_breaks_off() -> None:
+    pytest.importorskip("libarchive", reason="needs libarchive and the extra [archives]")
+    with pytest.raises(ExtractionError) as caught:
+        read(make_rar({"a.txt": b"kettle " * 100})[:200], "a.rar", LIMITS)
+    assert caught.value.data["rule"] == "damaged"

@@ -168,3 +168,12 @@ def test_names_in_a_zip_archive(encoding: str, names: list[str]) -> None:
         for name in names:
             package.writestr(_NamedIn(name, encoding), "some text")
     assert [extract.member for extract in read(buffer.getvalue(), "a.zip", LIMITS)] == names
+
+
+@pytest.mark.parametrize(
+    ("name", "head"), [("a.txt", b""), ("a.eml", b"Subject: x\nContent-Type: text/plain\n\n")]
+)
+def test_korean_that_shifts_is_no_binary_file(name: str, head: bytes) -> None:
+    text = "내일 아침 기차는 아홉 시에 출발합니다."
+    (found,) = read(head + text.encode("iso2022_kr"), name, LIMITS)
+    assert text in found.text

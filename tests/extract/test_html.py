@@ -94,3 +94,9 @@ def test_real_manuals(page: str, has: str, after: str) -> None:
     extract = read_html(file.read_bytes(), 1_000_000)
     assert 0 <= extract.text.find(has) < extract.text.find(after)
     assert extract.title
+
+
+def test_a_charset_named_below_long_scripts_is_obeyed() -> None:
+    script = "<script>" + "x = 1;" * 2000 + "</script>"
+    source = f'<html><head>{script}<meta charset="koi8-r"></head><body><p>Договор</p></body></html>'
+    assert read_html(source.encode("koi8-r"), 1000).text == "Договор"

@@ -328,3 +328,17 @@ def test_protected_files_say_so(shared_wild: Callable[[], Path], name: str) -> N
     with pytest.raises(ExtractionError) as caught:
         only(name, (shared_wild() / name).read_bytes())
     assert caught.value.data["rule"] == "encrypted"
+
+
+def test_rtf_groups_that_nobody_shows_cost_no_text() -> None:
+    data = (
+        rb"{\rtf1\ansi\ansicpg1252{\*\generator Riched;}{\*\themedata 504b0304}{\*\unknown {\b one} two\} three}"
+        rb"Tea{\*\bkmkstart a} for {\*\bkmkend a}two \{or\} "
+        rb'{\field{\*\fldinst{HYPERLINK "http://x.example/"}}{\fldrslt three}}\par end}'
+    )
+    text = only("a.rtf", data).text
+    assert text.startswith("Tea for two {or} ")
+    assert "three" in text
+    assert "http://x.example/" in text
+    assert text.endswith("end")
+    assert not any(word in text for word in ("Riched", "504b", "one", "two}"))

@@ -168,3 +168,18 @@ def test_spreadsheets_as_shown_with_notes_and_far_corners() -> None:
         ("why?", "Tea", 1),
         ("Empty", "Empty", None),
     ]
+
+
+def test_formulas_of_shapes_take_no_text_with_them() -> None:
+    geometry = (
+        '<draw:enhanced-geometry draw:type="a"><draw:equation draw:formula="1"/></draw:enhanced-geometry>'
+    )
+    shape = "<draw:custom-shape>{}<text:p>{}</text:p></draw:custom-shape>"
+    shapes = (
+        shape.format(geometry, "one")
+        + shape.format("<draw:enhanced-geometry/>", "two")
+        + shape.format("", "three")
+    )
+    shapes += shape.format(geometry + geometry, "four")
+    found = extract("odt", f"<office:text>{shapes}</office:text>")
+    assert found.text.split() == ["one", "two", "three", "four"]
