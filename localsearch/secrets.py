@@ -6,46 +6,87 @@ page that only speaks of keys has none of them.
 
 from __future__ import annotations
 
+import os
 import re
 
-HEAD = 4096
-"""Bytes from the start of a file that are looked at."""
+HEAD = 1 << 16
+"""Bytes from the start of a file that are looked at: a key may stand behind its chain of certificates."""
+_SCHEMA = 1 << 18
+"""The same of a database, whose tables may be described on pages further on."""
+_FIRST = 4096
+"""Bytes in which all but keys must show."""
 
 _ARMOUR = re.compile(
     rb"^[ \t>]*-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"  # PEM of OpenSSL and OpenSSH, OpenPGP
     rb"|^---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----"
     rb"|^PuTTY-User-Key-File-\d+: "
     rb"|^AGE-SECRET-KEY-(?:PQ-)?1[0-9A-Z]{40,}"
-    rb"|^untrusted comment: (?:minisign|rsign|signify) (?:encrypted )?secret key"
+    rb"|^untrusted comment: [^\n]{0,200}secret key"  # minisign, rsign, signify
+    rb"|^\(\d+:(?:protected-|shadowed-)?private-key|^Key: \((?:protected-|shadowed-)?private-key"  # GnuPG's agent
+    rb"|^== ed25519v1-secret: type\d ==\0"  # Tor
     rb"|^\$ANSIBLE_VAULT;"
     rb"|^-----BEGIN OpenVPN Static key V1-----"
     rb"|^-----BEGIN TOR (?:ED25519 )?PRIVATE KEY-----",
     re.MULTILINE,
 )
+_EMBEDDED = re.compile(
+    rb"PRIVATE KEY(?: BLOCK)?-----(?:\\r)?\\n[A-Za-z0-9+/]{40}"  # in a string of JSON, YAML or a shell
+    rb"|<(?:key|tls-auth|tls-crypt(?:-v2)?)>\s*(?:#[^\n]*\s+)*-----BEGIN "  # OpenVPN
+    rb"|^\s*client-key-data:\s*[A-Za-z0-9+/=]{100}",  # Kubernetes
+    re.MULTILINE,
+)
+"""Keys that stand in a file of settings, wherever in it."""
+_MARKS = (b"PRIVATE KEY", b"private-key", b"secret", b"SECRET-KEY-", b"PuTTY-User-Key", b"client-key-data:",
+          b"ENCRYPTED", b"$ANSIBLE", b"Static key")  # fmt: skip
+"""What a file must hold for one of the above to be looked for."""
 _NEAR = 400
 """Bytes of comments that may stand before a key."""
-_BASE64 = re.compile(rb"[A-Za-z0-9+/=]{40,}|-----[A-Z0-9 ]+-----")
+_BASE64 = re.compile(
+    rb"[A-Za-z0-9+/=]{32,}|-----[A-Za-z0-9 ]+-----|(?:[0-9A-Fa-f]{2}:){8,}(?:[0-9A-Fa-f]{2})?"
+)
+"""A line of a key or a certificate, or of the dump that OpenSSL writes before one."""
 _HOLDERS = re.compile(
     rb"^(?:\xef\xbb\xbf)?(?:"
-    rb"machine\s+\S+\s+login\s+\S+\s+password\s+\S+"  # netrc
-    rb"|https?://[^\s/:@]+:[^\s/@]+@\S+\s*$"  # git-credentials
-    rb"|//[^\s=]+/:_(?:authToken|password|auth)\s*=\s*\S+"  # npmrc
-    rb"|aws_secret_access_key\s*=\s*\S{30,}"
+    rb"//[^\s=]+/:_(?:authToken|password|auth)\s*=\s*\S+"  # npmrc
+    rb"|\s*(?:aws_|gs_)?secret_(?:access_)?key\s*=\s*[\"']?[A-Za-z0-9+/=]{30,}"  # AWS, boto, s3cmd, rclone
+    rb"|\[(?:client|mysql\w*)\]\s*\n(?:[^\[\n]*\n){0,20}?password\s*=\s*\S"  # MySQL
+    rb"|\s*password\s*[=:]\s*pypi-AgEI"
+    rb"|\s+oauth_token:\s*\S{20}"  # GitHub's command line
+    rb"|credentials \"[^\"\n]+\" \{\s*token\s*=\s*\"[^\"\n]{14}"  # Terraform
+    rb"|network=\{[^}]{0,400}?\n\s*psk=\S|\[wifi-security\][^\[]{0,400}?\npsk=\S"  # wireless networks
+    rb"|[^\s:]+:\$(?:apr1|1|2[abxy]|5|6|7|y|argon2\w*|scrypt)\$\S{20}"  # htpasswd, shadow
+    rb"|DefaultEndpointsProtocol=https?;AccountName=[^;\s]+;AccountKey=[A-Za-z0-9+/]{80}"  # Azure
     rb"|\[Interface\]\s+(?:[^\[]*\n)?\s*PrivateKey\s*=\s*[A-Za-z0-9+/]{43}="  # WireGuard
     rb"|# (?:Netscape )?HTTP Cookie File"
     rb")",
     re.MULTILINE,
 )
 _TOKEN = re.compile(
-    rb"\A\s*(?:[A-Za-z_][A-Za-z0-9_]*\s*[=:]\s*)?[\"']?(?:"
+    rb"(?:export\s+)?(?:[A-Za-z_][A-Za-z0-9_]*\s*[=:]\s*)?(?:Bearer\s+)?[\"']?(?:"
     rb"gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{60,}|glpat-[A-Za-z0-9_-]{20,}"
     rb"|xox[abposr]-[A-Za-z0-9-]{20,}|sk_live_[A-Za-z0-9]{20,}|rk_live_[A-Za-z0-9]{20,}"
     rb"|AKIA[0-9A-Z]{16}|hf_[A-Za-z]{30,}|npm_[A-Za-z0-9]{36}|pypi-AgEI[A-Za-z0-9_-]{50,}"
     rb"|hvs\.[A-Za-z0-9_-]{24,}|dop_v1_[a-f0-9]{64}|AIza[A-Za-z0-9_-]{35}"
     rb"|eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"
-    rb")[\"']?\s*\Z"
+    rb")[\"']?[,;]?"
 )
-"""A file that is one token and nothing else; pages that show one among their text are documents."""
+"""A line that is one token and nothing else; pages that show one among their text are documents."""
+_NETRC = re.compile(rb"\A(?:\s|#[^\n]*\n)*machine\s+\S+\s+(?:(?:login|account)\s+\S+\s+){0,2}password\s+\S+")
+_GIT = re.compile(rb"https?://[^\s/:@]+:[^\s/@]+@\S+")
+_PGPASS = re.compile(rb"[^:\s]+:(?:\*|\d{4,5}):[^:\s]+:[^:\s]+:\S+")
+_VARIABLE = re.compile(rb"(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*(.*)")
+_TELLING = re.compile(
+    rb".*(?:SECRET|PASSWORD|PASSWD|TOKEN|API_?KEY|SECRET_KEY|PRIVATE_KEY|ACCESS_KEY)(?:_BASE)?"
+)
+_PLACEHOLDER = re.compile(
+    rb"change|your|example|placeholder|dummy|x{4}|\*{3}|\.{3}|[<>]|\$\{|\{\{", re.IGNORECASE
+)
+_PASSWORD_COLUMNS = frozenset({b"password", b"login_password"})
+_SITE_COLUMNS = frozenset({b"url", b"login_uri", b"web site", b"website", b"hostname", b"origin"})
+_LEDGERS = (b"\x62\x31\x05\x00", b"\x00\x05\x31\x62")
+"""How a tree of Berkeley DB begins, at byte 12."""
+_CHAINS = (b"\xf9\xbe\xb4\xd9", b"\x0b\x11\x09\x07", b"\xfa\xbf\xb5\xda", b"\x1c\x16\x3f\x28")
+"""Networks of Bitcoin, which mark a wallet in SQLite as its application, at byte 68."""
 _MAGIC = (
     b"\x03\xd9\xa2\x9a",  # KeePass
     b"PWS3",  # Password Safe
@@ -58,7 +99,7 @@ _MAGIC = (
 )
 _DATABASES = re.compile(
     rb"CREATE TABLE (?:moz_logins|moz_cookies|metaData|nssPrivate|logins ?\(|cookies ?\(|autofill|credit_cards"
-    rb"|genp|inet)"
+    rb"|genp|inet|cookies\(|keychain|secrets ?\()"
 )
 _JSON = re.compile(
     rb"\A\s*\{(?=.*\"(?:private_key|encrypted_key|ciphertext|refresh_token|client_secret|d)\"\s*:)"
@@ -69,36 +110,114 @@ _JSON = re.compile(
 _STORES = re.compile(
     rb"\A\s*\{\s*\"(?:auths|nextId|encrypted)\"\s*:.*\"(?:auth|encryptedPassword|data)\"\s*:", re.DOTALL
 )
+_PAIRS = tuple(
+    tuple(re.compile(rb'"%s"\s*:\s*(?:"[^"]|\[|true|false|\d)' % key) for key in keys.split())
+    for keys in (
+        b"credential_type secret", b"clientSecret tenantId", b"accessToken startUrl", b"SecretAccessKey AccessKeyId",
+        b"seed_version wallet_type", b"encrypted folders items", b"domain httpOnly value", b"refreshToken clientId",
+    )
+)  # fmt: skip
+"""Keys of JSON: Azure, AWS, Electrum, Bitwarden, cookies."""
 _SECRET_PACKETS = frozenset({5, 7})
 """OpenPGP: secret key and secret subkey (RFC 9580, 5.5)."""
 
 
+def beginning(descriptor: int) -> bytes:
+    """As much of the start of an open file as tells whether it holds a secret. Raises OSError."""
+    head = os.pread(descriptor, HEAD, 0)
+    return os.pread(descriptor, _SCHEMA, 0) if head.startswith(b"SQLite format 3\0") else head
+
+
 def secret_content(head: bytes) -> str:
     """What secret a file holds that begins so, in words; empty when none is known."""
-    if _is_armoured(_narrow(head)):
+    if head.startswith(b"PK\x03\x04") or head[257:262] == b"ustar":
+        return ""  # its members are judged one by one
+    text = _narrow(head)
+    first = text[:_FIRST]
+    if _is_armoured(text):
         return "holds a private key"
-    if _HOLDERS.search(head) or _TOKEN.search(head):
+    if (
+        _HOLDERS.search(first)
+        or _NETRC.match(first)
+        or _is_listed(first, len(text) > _FIRST)
+        or _is_exported(first)
+    ):
         return "holds a password or a token"
-    if head.startswith(_MAGIC) and (not head.startswith(b"SQLite") or _DATABASES.search(head)):
+    if _is_store(head):
         return "is a password store, a wallet or a browser's data"
-    if _JSON.search(head) or _STORES.search(head):
+    if _is_settings(first):
         return "holds a password or a token"
     return "holds a private key" if _is_secret_packet(head) or _is_der_key(head) else ""
 
 
 def _is_armoured(head: bytes) -> bool:
     """Whether a key in text begins near the start, or stands among base64; a page about keys is mostly words."""
+    if not any(mark in head for mark in _MARKS):
+        return False
     found = _ARMOUR.search(head)
     if found is None or found.start() < _NEAR:
-        return found is not None
+        return found is not None or _EMBEDDED.search(head) is not None
     lines = [line.strip() for line in head.splitlines() if line.strip()]
-    return 2 * sum(1 for line in lines if _BASE64.fullmatch(line)) >= len(lines)
+    if 2 * sum(1 for line in lines if _BASE64.fullmatch(line)) >= len(lines):
+        return True
+    return _EMBEDDED.search(head) is not None
+
+
+def _is_listed(first: bytes, cut: bool) -> bool:
+    """Whether each line is a token, a row of pgpass or git's, or a variable and one a secret; `cut`: more follows."""
+    lines = [line.strip() for line in (first[: first.rfind(b"\n") + 1] if cut else first).splitlines()]
+    told = [line for line in lines if line and not line.startswith(b"#")]
+    if not told:
+        return False
+    if any(all(map(row.fullmatch, told)) for row in (_TOKEN, _PGPASS, _GIT)):
+        return True
+    variables = [_VARIABLE.fullmatch(line) for line in told]
+    return all(variables) and any(_is_telling(found[1], found[2]) for found in variables if found)
+
+
+def _is_telling(name: bytes, value: bytes) -> bool:
+    """Whether a variable of this name and value is a secret, not the place of one."""
+    bare = value.strip(b"\"' ")
+    return bool(_TELLING.fullmatch(name)) and len(bare) >= 8 and not _PLACEHOLDER.search(bare)
+
+
+def _is_exported(first: bytes) -> bool:
+    """Whether a table of sites and passwords begins here, as browsers and password stores export them."""
+    head = first.partition(b"\n")[0].lower()
+    columns = (
+        {column.strip(b'"\r ') for column in re.split(rb"[,;\t]", head)} if b"password" in head else set()
+    )
+    return not columns.isdisjoint(_PASSWORD_COLUMNS) and not columns.isdisjoint(_SITE_COLUMNS)
+
+
+def _is_store(head: bytes) -> bool:
+    """Whether a database of passwords, cookies or coins begins here."""
+    if head[12:16] in _LEDGERS:
+        return any(mark in head for mark in (b"\x04main", b"mkey", b"ckey", b"wkey"))
+    if not head.startswith(b"SQLite"):
+        return head.startswith(_MAGIC)
+    return head[68:72] in _CHAINS or _DATABASES.search(head) is not None
+
+
+def _is_settings(first: bytes) -> bool:
+    """Whether JSON with credentials, or a wallet of Electrum, begins here."""
+    if first.startswith(b"QklFMQ"):
+        return re.fullmatch(rb"[A-Za-z0-9+/=\s]{200,}", first) is not None
+    if first.lstrip()[:1] not in (b"{", b"["):
+        return False
+    if _JSON.search(first) or _STORES.search(first):
+        return True
+    return any(all(key.search(first) for key in keys) for keys in _PAIRS)
 
 
 def _narrow(head: bytes) -> bytes:
     """Text without its byte order mark, that in UTF-16 as single bytes."""
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+    start = head[:64]
+    if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return head[2:].replace(b"\0", b"")
+    for nulls, letters in ((start[1::2], start[::2]), (start[::2], start[1::2])):
+        if len(start) > 8 and not any(nulls) and all(letters):
+            return head.replace(b"\0", b"")
     return head.removeprefix(b"\xef\xbb\xbf")
 
 

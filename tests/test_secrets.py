@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import base64
+import io
 import os
 import shutil
+import sqlite3
 import subprocess
+import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from localsearch.engine import Engine
-from localsearch.secrets import HEAD, secret_content
+from localsearch.scan.rules import secret_file
+from localsearch.secrets import HEAD, beginning, secret_content
 from localsearch.settings import load
 
 LINES = base64.encodebytes(bytes(range(256)) * 6)
@@ -50,6 +57,33 @@ SECRET = {
     "a JSON web key": b'{"kty":"EC","crv":"P-256","x":"a","y":"b","d":"c"}', "Docker": b'{"auths":{"r.example.org":{"auth":"eA=="}}}',
     "Firefox": b'{"nextId":2,"logins":[{"hostname":"x","encryptedPassword":"y"}]}',
     "Chrome": b"SQLite format 3\0" + bytes(200) + b"CREATE TABLE logins (origin_url VARCHAR NOT NULL)",
+    "behind its chain": pem(b"CERTIFICATE") * 4 + pem(b"PRIVATE KEY"),
+    "behind dumps of certificates": (b"Certificate:\n    Data:\n" + b"        00:a1:b2:c3:d4:e5:f6:00:a1:b2:c3:d4:e5:f6:01:\n" * 30 + pem(b"CERTIFICATE")) * 3 + pem(b"RSA PRIVATE KEY"),
+    "in UTF-16 without a mark": pem(b"PRIVATE KEY").decode().encode("utf-16-le"), "in UTF-16, big end first": pem(b"PRIVATE KEY").decode().encode("utf-16-be"),
+    "a token in UTF-16": ("ghp_" + "a" * 36).encode("utf-16"), "PuTTY 2": b"PuTTY-User-Key-File-2: ssh-rsa\r\nEncryption: none\r\n",
+    "signify": b"untrusted comment: release 7 secret key\nRWRCSwAA\n", "cosign": pem(b"ENCRYPTED COSIGN PRIVATE KEY"),
+    "GnuPG's agent": b"Created: 20240101T000000\nKey: (private-key (ecc (curve Ed25519)(q #40#)(d #00#)))\n", "the agent, before": b"(11:private-key(3:rsa(1:n257:",
+    "Tor": b"== ed25519v1-secret: type0 ==\0\0\0" + bytes(64), "OpenVPN, inline": b"client\nremote vpn.example.org 1194\n" + b"verb 3\n" * 80 + b"<ca>\n" + pem(b"CERTIFICATE") + b"</ca>\n<key>\n" + pem(b"PRIVATE KEY") + b"</key>\n",
+    "a key in a string": b"app:\n  name: shop\n" + b"  flag: true\n" * 60 + b'  key: "-----BEGIN PRIVATE KEY-----\\n' + b"A" * 64 + b'\\n"\n',
+    "kubeconfig": b"apiVersion: v1\nkind: Config\nclusters:\n- cluster:\n    certificate-authority-data: " + b"L" * 5000 + b"\nusers:\n- name: me\n  user:\n    client-key-data: " + b"L" * 2000 + b"\n",
+    "netrc on lines": b"machine example.org\n  login anon\n  password hunter22\n", "netrc without a login": b"machine example.org password hunter22\n",
+    "pgpass": b"# servers\ndb.example.org:5432:shop:anon:hunter22\n*:*:*:root:hunter23\n", "MySQL": b"[client]\nuser=anon\npassword=hunter22\n",
+    "PyPI": b"[distutils]\nindex-servers = pypi\n\n[pypi]\nusername = __token__\npassword = pypi-AgEIcHlwaS5vcmcCJ\n",
+    "rclone": b"[remote]\ntype = s3\naccess_key_id = x\nsecret_access_key = " + b"a" * 40 + b"\n", "s3cmd": b"[default]\nsecret_key = " + b"a" * 40 + b"\n",
+    "htpasswd": b"anon:$apr1$abcdefgh$0123456789abcdefghijkl\n", "shadow": b"root:$6$abcdefgh$" + b"a" * 86 + b":19000:0:99999:7:::\n",
+    "Azure": b"DefaultEndpointsProtocol=https;AccountName=shop;AccountKey=" + b"a" * 86 + b"==;EndpointSuffix=core.windows.net\n",
+    "Azure's cache": b'{"RefreshToken": {"a": {"credential_type": "RefreshToken", "secret": "0.AAAA"}}}', "Azure, a principal": b'{"clientId": "a", "clientSecret": "b", "tenantId": "c"}',
+    "AWS, signed on": b'{"startUrl": "https://example.org", "region": "eu", "accessToken": "eyJ"}', "AWS, a session": b'{"Credentials": {"AccessKeyId": "ASIA", "SecretAccessKey": "s", "SessionToken": "t"}}',
+    "Google's user": b'{"client_id": "a", "client_secret": "b", "refresh_token": "c", "type": "authorized_user"}', "GitHub's command line": b"github.com:\n    user: anon\n    oauth_token: gho_0123456789abcdef0123\n",
+    "Terraform": b'credentials "app.example.org" {\n  token = "abcdefghijklmn.atlasv1.xyz"\n}\n', "a wireless network": b'ctrl_interface=/run\nnetwork={\n  ssid="home"\n  psk="hunter22"\n}\n',
+    "NetworkManager": b"[connection]\nid=home\n\n[wifi-security]\nkey-mgmt=wpa-psk\npsk=hunter22\n",
+    "tokens, one a line": JWT + b"\n" + JWT + b"\n" + b"ghp_" + b"b" * 36 + b"\n", "a bearer": b"Bearer " + JWT, "many tokens": (JWT + b"\n") * 200,
+    "variables": b"# shop\nDEBUG=1\nexport DATABASE_PASSWORD='hunter2222'\n\nAPP_NAME=shop\n", "a key of signing": b"SECRET_KEY_BASE=" + b"a1" * 32 + b"\n",
+    "passwords from Chrome": b"name,url,username,password,note\nexample,https://example.org,anon,hunter22,\n", "passwords from Firefox": b'"url","username","password","httpRealm","guid"\r\n',
+    "passwords from KeePass": b'"Account","Login Name","Password","Web Site","Comments"\n', "passwords from Bitwarden": b"folder,favorite,type,name,notes,fields,reprompt,login_uri,login_username,login_password,login_totp\n",
+    "Bitwarden": b'{"encrypted": false, "folders": [], "items": []}', "cookies in JSON": b'[{"domain": ".example.org", "httpOnly": true, "name": "sid", "value": "x"}]',
+    "Bitcoin": bytes(12) + b"\x62\x31\x05\x00" + bytes(4000) + b"\x04main" + bytes(20), "Bitcoin in SQLite": b"SQLite format 3\0" + bytes(52) + b"\xf9\xbe\xb4\xd9" + bytes(100),
+    "Electrum": b'{"seed_version": 17, "seed": "x", "wallet_type": "standard"}', "Electrum, encrypted": b"QklFMQ" + b"A" * 400,
     "Firefox keys": b"SQLite format 3\0" + bytes(200) + b"CREATE TABLE metaData (id PRIMARY KEY)",
 }  # fmt: skip
 
@@ -60,6 +94,12 @@ PUBLIC = {
     "a page on tokens": b"GitHub tokens begin with ghp_" + b"a" * 36 + b" and so on.\n", "a link": b"https://example.org/a:b@c\n",
     "a mail address": b"mailto:anon@example.org\n", "JSON": b'{"type": "book", "d": 1, "title": "x"}', "a list": b'[{"kty": "EC"}]',
     "a database": b"SQLite format 3\0" + bytes(200) + b"CREATE TABLE notes (id, text)", "DER certificate": b"\x30\x82\x03\x00\x30\x82\x02\x00" + bytes(50),
+    "a page on netrc": b"# Accounts\n\nIt reads netrc:\n\nmachine example.org login anon password hunter22\nhttps://anon:hunter22@example.org\n",
+    "a flake8 list": b"a.py:12:80:E501:line\n", "passwd": b"root:x:0:0:root:/root:/bin/sh\n", "a template": b"DB_PASSWORD=changeme123\nAPI_KEY=<your key here>\n",
+    "a makefile": b"CC=gcc\nPASSWORD_FILE=passwords.txt\n", "a table of people": b"name,username,password policy\n", "a table with one column of it": b"user,password\nanon,x\n",
+    "OpenAPI": b'{"items": {"properties": {"login": {"type": "string"}, "password": {"type": "string"}}}}', "a page on kubeconfig": b"The field client-key-data: holds the key.\n",
+    "UTF-16 prose": "Words about a PRIVATE KEY and where it is kept.".encode("utf-16-le"), "a Berkeley database": bytes(12) + b"\x62\x31\x05\x00" + bytes(4000),
+    "a page that shows OpenVPN": b"Put the key between <key> and </key>.\n", "many certificates": pem(b"CERTIFICATE") * 8,
     "npm settings": b"registry=https://registry.example.org/\n", "an SSH public key": b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG me\n",
     "WireGuard, told": b"The [Interface] section has a PrivateKey = line.\n", "zeros": bytes(HEAD), "a photograph": b"\xff\xd8\xff\xe0" + bytes(100),
 }  # fmt: skip
@@ -73,6 +113,73 @@ def test_secret(name: str) -> None:
 @pytest.mark.parametrize("name", PUBLIC)
 def test_public(name: str) -> None:
     assert secret_content(PUBLIC[name][:HEAD]) == ""
+
+
+@pytest.mark.parametrize("page", [512, 1024, 4096, 32768])
+@pytest.mark.parametrize("table", ["moz_cookies (id", "logins (id", "cookies(id", "moz_logins (id"])
+def test_databases_as_sqlite_writes_them(tmp_path: Path, page: int, table: str) -> None:
+    """The schema stands at the end of the first page, or on others where it is long."""
+    with sqlite3.connect(tmp_path / "x") as db:
+        db.execute(f"PRAGMA page_size = {page}")
+        for number in range(30):
+            db.execute(f"CREATE TABLE other{number} ({', '.join(f'column{at} TEXT' for at in range(20))})")
+        db.execute(f"CREATE TABLE {table} INTEGER PRIMARY KEY, value TEXT)")
+    descriptor = os.open(tmp_path / "x", os.O_RDONLY)
+    try:
+        assert secret_content(beginning(descriptor))
+    finally:
+        os.close(descriptor)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["ID_RSA", "id_rsa.bak", ".env", ".ENV", ".env.local", ".env~", ".env.production.old", ".netrc.save", "Wallet.dat", "secrets.KDBX",
+     "vault.kdbx.bak", "krb5.keytab", "a.PPK", ".pgpass", "rclone.conf", ".git-credentials", "default.keyring"],
+)  # fmt: skip
+def test_secret_names(name: str) -> None:
+    assert secret_file(os.fsencode(name))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [".env.example", ".ENV.Sample", "id_rsa.pub", "environment.md", "passwords.md", "old.txt", "key.bak"],
+)
+def test_public_names(name: str) -> None:
+    assert secret_file(os.fsencode(name)) is None
+
+
+@given(st.binary(max_size=200) | st.sampled_from(sorted(SECRET.values())).flatmap(
+    lambda whole: st.integers(0, len(whole)).map(lambda at: whole[:at])))  # fmt: skip
+def test_whatever_a_file_begins_with_is_judged(head: bytes) -> None:
+    assert isinstance(secret_content(head), str)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        b"[client]\n",
+        b"network={\n",
+        b"machine a login ",
+        b"A=\n",
+        b"-----BEGIN ",
+        b'{"a":',
+        b"<key> ",
+        b"a:1:",
+        b"\n\n ",
+    ],
+)
+def test_no_content_takes_long(piece: bytes) -> None:
+    """Time grows with the length and no faster: ten times the text takes no more than forty times as long."""
+
+    def spent(size: int) -> float:
+        data = (piece * (size // len(piece)) + b"PRIVATE KEY")[-size:]
+        began = time.process_time()
+        for _ in range(20):
+            secret_content(data)
+        return time.process_time() - began
+
+    spent(HEAD // 10)
+    assert spent(HEAD) <= 40 * max(spent(HEAD // 10), 0.002)
 
 
 def made(folder: Path, *command: str) -> None:
@@ -133,3 +240,38 @@ def test_a_secret_is_neither_indexed_nor_listed_under_any_name(engine: Engine, t
     assert engine.ledger.troubled("skipped") == []
     assert engine.ledger.counts()["skipped"] == len(SECRET) + 1
     assert engine.index(folder / "deploy_key", embed=False).files.new == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["behind its chain", "in UTF-16", "OpenSSH", "pgpass", "variables", "passwords from Chrome"]
+)
+@pytest.mark.parametrize("how", ["attached", "zipped and attached", "a zip in a zip"])
+def test_a_secret_inside_of_something_is_not_found(
+    engine: Engine, tmp_path: Path, name: str, how: str
+) -> None:
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w") as archive:
+        archive.writestr("notes.txt", SECRET[name])
+    message = EmailMessage()
+    message["Subject"] = "pumpernickel"
+    message.set_content("The file is attached.")
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    if how == "a zip in a zip":
+        with zipfile.ZipFile(folder / "outer.zip", "w") as outer:
+            outer.writestr("inner.zip", inner.getvalue())
+            outer.writestr("plain.txt", "pumpernickel")
+    else:
+        data, kind = (SECRET[name], "plain") if how == "attached" else (inner.getvalue(), "zip")
+        message.add_attachment(
+            data,
+            maintype="text" if kind == "plain" else "application",
+            subtype=kind,
+            filename=f"notes.{kind}",
+        )
+        (folder / "mail.eml").write_bytes(message.as_bytes())
+    assert engine.index(folder, embed=False).files.new == 1
+    assert engine.search("pumpernickel", mode="lexical").total == 1
+    kept = " ".join(row[0] for row in engine.ledger.db.query("SELECT text FROM bodies"))
+    assert "hunter" not in kept
+    assert "PRIVATE" not in kept

@@ -436,6 +436,7 @@ class Engine:
                         within=() if changes.rescan else changes.paths,
                         include=tuple(options.get("include", ())),
                         exclude=tuple(options.get("exclude", ())),
+                        true=str(options.get("true") or ""),
                     )
                     told(self.indexer.index(job, cancelled=self._stop.is_set))
                     self._wake.set()

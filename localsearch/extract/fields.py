@@ -14,6 +14,9 @@ LONGEST = 2000
 MOST = 50
 """Values kept of one list or mapping."""
 
+UNREAD = "unread"
+"""The field of what is no field or no date: words of the document all the same."""
+
 _NAMES = {
     "authors": "author",
     "creator": "author",
@@ -31,6 +34,8 @@ _NAMES = {
     "tag": "tags",
     "categories": "tags",
 }
+_SAYS = re.compile(r"[1-9]|[^\W\d]")
+"""What a date that was never set, such as 0000:00:00, has not."""
 _PDF_DATE = re.compile(r"(?:D:)?(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(?:([Zz+-])(?:(\d\d)'?(\d\d)?)?)?")
 
 
@@ -41,8 +46,23 @@ def front_matter(values: Mapping[Any, Any]) -> dict[str, Any]:
         name = str(key).strip().lower().replace("-", "_").replace(" ", "_")[:100]
         kept = plain(value)
         if name and kept not in (None, "", [], {}):
-            fields.setdefault(_NAMES.get(name, name), kept)
+            _add(fields, name, kept)
     return {name: value for name, value in _typed(fields).items() if value not in ("", [])}
+
+
+def _add(fields: dict[str, Any], name: str, value: Any) -> None:
+    """Under our own name; a second field of that name keeps its own, but for tags, which join."""
+    ours = _NAMES.get(name, name)
+    if ours == "tags":
+        fields[ours] = [*fields.get(ours, ()), *tags(value)]
+    elif ours not in fields or name not in fields:
+        fields[name if ours in fields else ours] = value
+    else:
+        _keep_words(fields, str(value))
+
+
+def _keep_words(fields: dict[str, Any], text: str) -> None:
+    fields[UNREAD] = f"{fields.get(UNREAD, '')}\n{text}".strip()
 
 
 def _typed(fields: dict[str, Any]) -> dict[str, Any]:
@@ -52,7 +72,9 @@ def _typed(fields: dict[str, Any]) -> dict[str, Any]:
         fields["author"] = ", ".join(str(name) for name in fields["author"])
     for name in ("created", "modified"):
         if name in fields:
-            fields[name] = iso(fields[name])
+            text, fields[name] = str(fields[name]), iso(fields[name])
+            if not fields[name] and _SAYS.search(text) and not text.startswith("1601"):
+                _keep_words(fields, text)
     return fields
 
 
@@ -72,9 +94,9 @@ def plain(value: Any, depth: int = 0) -> Any:
 
 
 def tags(value: Any) -> list[str]:
-    """Tags of a list, or of a line with commas or semicolons, each once."""
-    items = value if isinstance(value, list) else re.split(r"[,;]", str(value))
-    return list(dict.fromkeys(text for item in items if (text := str(item).strip())))
+    """Tags of a list, or of a line with commas, semicolons or a # before each; each once and without its #."""
+    items = value if isinstance(value, list) else re.split(r"[,;]|\s+(?=#)", str(value))
+    return list(dict.fromkeys(text for item in items if (text := str(item).strip().removeprefix("#"))))
 
 
 def iso(value: Any) -> str:

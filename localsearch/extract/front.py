@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from localsearch.extract.fields import front_matter
+from localsearch.extract.fields import UNREAD, front_matter
 
 _YAML = re.compile(r"\A---[ \t]*\n(.{0,65536}?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.S)
 _TOML = re.compile(r"\A\+\+\+[ \t]*\n(.{0,65536}?)\n\+\+\+[ \t]*(?:\n|\Z)", re.S)
@@ -15,8 +15,6 @@ _FIELD = re.compile(
     r"""(?P<name>"[^"\n]{1,100}"|'[^'\n]{1,100}'|\w[\w ./-]{0,99}?)[ \t]*(?P<mark>[:=])(?:[ \t]+|$)"""
 )
 _QUOTED = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([^,]*))\s*""")
-UNREAD = "unread"
-"""The field that keeps lines of front matter that are no field: they are words of the document all the same."""
 
 
 def read_front(text: str) -> tuple[dict[str, Any], int, tuple[str, ...]]:

@@ -340,9 +340,9 @@ def _under(pattern: str, seen: Seen | None) -> Clause:
 
 def _named(field: str, text: str, seen: Seen | None) -> Clause:
     """Documents whose file, or a copy of it, or member of a container, has a name with this text or ending."""
-    end = text.lower().lstrip(".") if field == "ext" else text.lower()
-    body = "".join(_LIKE.get(character, character) for character in end)
-    like = f"%.{body}" if field == "ext" else f"%{body}%"
+    ends = _folded([text.lstrip(".") if field == "ext" else text])
+    bodies = ["".join(_LIKE.get(character, character) for character in end) for end in ends]
+    like = [f"%.{body}" if field == "ext" else f"%{body}%" for body in bodies]
     own, params = _seen_name_is("d.path", like, seen)
     other, more = _seen_name_is("f.path", like, seen)
     member, last = _seen_name_is("d.member", like, None)
@@ -354,11 +354,11 @@ def _named(field: str, text: str, seen: Seen | None) -> Clause:
     return f"({file} OR {member})", [*params, *more, *last]
 
 
-def _seen_name_is(column: str, like: str, seen: Seen | None) -> Clause:
-    """Whether what follows the last slash is like this; a path out of sight has no name."""
+def _seen_name_is(column: str, like: Sequence[str], seen: Seen | None) -> Clause:
+    """Whether what follows the last slash is like one of these; a path out of sight has no name."""
     name = f"substr({column}, length(rtrim({column}, replace({column}, '/', ''))) + 1)"
-    clauses: list[Clause] = [(f"IFNULL(lower({name}) LIKE ? ESCAPE '\\', 0)", [like])]
-    return _join([*clauses, *([seen(column)] if seen else [])], " AND ")
+    named = _join([(f"IFNULL(lower({name}) LIKE ? ESCAPE '\\', 0)", [one]) for one in like], " OR ")
+    return _join([named, *([seen(column)] if seen else [])], " AND ")
 
 
 def _seen_path_is(pattern: str, column: str, seen: Seen | None) -> Clause:
@@ -368,11 +368,15 @@ def _seen_path_is(pattern: str, column: str, seen: Seen | None) -> Clause:
 
 def _path_is(pattern: str, column: str) -> Clause:
     anchored = pattern.startswith("/") or pattern[1:3] == ":/"
+    front = "" if anchored else "'/' || "
+    test = f"IFNULL({front}replace({column}, '\\', '/') || '/' LIKE ? ESCAPE '\\', 0)"
+    return _join([(test, [_path_like(form, anchored)]) for form in _folded([pattern])], " OR ")
+
+
+def _path_like(pattern: str, anchored: bool) -> str:
     body = "".join(_LIKE.get(character, character) for character in pattern.strip("/"))
     start = "/" if pattern.startswith("/") else "" if anchored else "%/"
-    like = f"{start}{body}/%" if body else "/%"
-    front = "" if anchored else "'/' || "
-    return f"IFNULL({front}replace({column}, '\\', '/') || '/' LIKE ? ESCAPE '\\', 0)", [like]
+    return f"{start}{body}/%" if body else "/%"
 
 
 _LIKE = {"%": "\\%", "_": "\\_", "\\": "\\\\", "*": "%", "?": "_"}

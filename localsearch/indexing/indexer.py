@@ -40,7 +40,7 @@ from localsearch.scan import (
     scan_within,
     secret_head,
 )
-from localsearch.secrets import HEAD
+from localsearch.secrets import beginning as secret_beginning
 from localsearch.settings import Settings
 from localsearch.store import Database, DocumentRow, FileRow, Ledger, NewDocument, key_of
 from localsearch.store.ledger import REREAD
@@ -77,7 +77,8 @@ UNNAMED_RULES = frozenset(
 class IndexJob:
     """What to index and how. `within` limits it to some paths below its one root, judged by the root's rules.
 
-    `roots`, where there are any, are the only folders that a path may lead into, links resolved.
+    `roots`, where there are any, are the only folders that a path may lead into, links resolved. `true` is where its
+    one root must lead, when nobody asks for the run: a root that was replaced by a link is then not read.
     """
 
     paths: tuple[Path, ...]
@@ -88,6 +89,7 @@ class IndexJob:
     dry_run: bool = False
     retry_failed: bool = False
     roots: tuple[Path, ...] = ()
+    true: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,15 +345,16 @@ class Indexer:
         self, run: _IndexRun, rows: list[FileRow], extractor: Extractor, pause: Cancelled
     ) -> None:
         (path,) = run.job.paths
+        true = self.ledger.leads_to(run.job.collection, display(os.fsencode(path)))
         todo = (ScannedFile(row.raw, row.path, row.size, row.mtime_ns, 0) for row in rows)
-        with suppress(RootUnreadable), OpenRoot(path) as root:
+        with suppress(RootUnreadable), OpenRoot(path, true=true) as root:
             for batch in _batches(self._read(run, root, takewhile(lambda _: not pause(), todo), extractor)):
                 self._store(run, path, batch)
 
     def _index_root(self, run: _IndexRun, path: Path, extractor: Extractor | None) -> None:
-        root = OpenRoot(path, run.job.roots)
+        root = OpenRoot(path, run.job.roots, run.job.true)
         with root:
-            compared = self._compare(run, path)
+            compared = self._compare(run, path, root)
             if extractor is None:
                 self._count_dry(run, compared)
                 return
@@ -389,7 +392,7 @@ class Indexer:
         if not within:
             return
         rules = ScanRules.of(self.settings, run.job.include, run.job.exclude)
-        found = [one for one in scan_within(path, within, rules) if one.skip is None]
+        found = [one for one in scan_within(path, within, rules, folder=root.folder) if one.skip is None]
         counts = run.copy()
         for batch in _batches(self._read(run, root, found, extractor)):
             self._store(run, path, batch)
@@ -414,7 +417,7 @@ class Indexer:
 
     # -- compare
 
-    def _compare(self, run: _IndexRun, path: Path) -> _Compared:
+    def _compare(self, run: _IndexRun, path: Path, root: OpenRoot) -> _Compared:
         known: dict[bytes, FileRow] = {}
         for part in run.job.within or (path,):
             known |= self.ledger.under(run.job.collection, os.fsencode(part))
@@ -422,7 +425,7 @@ class Indexer:
         named = self.corpus.names_alone(run.job.collection)
         seen: set[bytes] = set()
         kept: set[bytes] = set()
-        for found in self._scan(run, path, bool(known)):
+        for found in self._scan(run, path, root, bool(known)):
             seen.add(found.raw)
             row = known.get(found.raw)
             if found.skip:
@@ -443,11 +446,15 @@ class Indexer:
             compared.gone.extend(raw for raw in known if raw not in seen and not is_within(raw, kept))
         return compared
 
-    def _scan(self, run: _IndexRun, path: Path, indexed_before: bool) -> Iterator[ScannedFile]:
+    def _scan(
+        self, run: _IndexRun, path: Path, root: OpenRoot, indexed_before: bool
+    ) -> Iterator[ScannedFile]:
         rules = ScanRules.of(self.settings, run.job.include, run.job.exclude)
         within = run.job.within
         walk = (
-            scan_within(path, within, rules) if within else scan(path, rules, indexed_before=indexed_before)
+            scan_within(path, within, rules, folder=root.folder)
+            if within
+            else scan(path, rules, indexed_before=indexed_before, folder=root.folder)
         )
         for found in walk:
             if run.cancelled():
@@ -523,7 +530,7 @@ class Indexer:
         """Raise ExtractionError for a file that holds a secret, unless it was named itself or secrets are wanted."""
         if self.settings.scan.secrets or not root.is_folder:
             return
-        if skip := secret_head(os.pread(descriptor, HEAD, 0)):
+        if skip := secret_head(secret_beginning(descriptor)):
             raise ExtractionError(skip.reason, rule=skip.rule, hint="Name the file itself to index it.")
 
     # -- store

@@ -18,7 +18,8 @@ class OpenRoot:
     Raises RootUnreadable when it is missing, or lies in none of the folders that are allowed.
     """
 
-    def __init__(self, path: Path, allowed: Sequence[Path] = ()) -> None:
+    def __init__(self, path: Path, allowed: Sequence[Path] = (), true: str = "") -> None:
+        """`true` is where it must lead, as the ledger shows paths; empty where that is not known."""
         raw = os.fsencode(path)
         real = os.path.realpath(raw)
         self.is_folder = os.path.isdir(real)
@@ -33,14 +34,28 @@ class OpenRoot:
         if tops and not is_within(self._true, tops):
             os.close(self._folder)
             raise self._unreadable(raw, "leads out of the folders that may be indexed")
+        if true and self.true != true:
+            os.close(self._folder)
+            raise RootUnreadable(
+                f"{display(raw)} leads to {self.true} now, not to {true} as when it was indexed",
+                hint="Index it again yourself if that is meant; nobody else's change makes it be read.",
+                path=display(raw),
+            )
 
     @property
     def true(self) -> str:
         """Where it is, links resolved, as the ledger shows paths."""
         return display(self._true)
 
+    @property
+    def folder(self) -> int | None:
+        """The descriptor of a root that is a folder."""
+        return self._folder if self.is_folder else None
+
     def open(self, raw: bytes) -> int:
         """Open a file that the scan found. Raises FileNotFoundError and ExtractionError as `content_hash` does."""
+        if not self.is_folder and raw != self._true:
+            raise FileNotFoundError(raw)
         return open_below(self._folder, raw[len(self._base) :].lstrip(b"/"), path_of(raw))
 
     def __enter__(self) -> OpenRoot:

@@ -42,17 +42,21 @@ INLINE int between(uint32_t c, uint32_t first, uint32_t last) { return c - first
 
 INLINE uint32_t kind(uint32_t c) {
   if (c < TABLE) return kinds[c];
-  if (between(c, 0x370, 0x52f) || between(c, 0x3040, 0x30ff) || between(c, 0x4e00, 0x9fff)) return OTHER;
-  if (between(c, 0x200b, 0x2011) || c == 0x2019 || c == 0x2027 || between(c, 0x202a, 0x202e) || between(c, 0x2060, 0x2064))
-    return JOINT;
-  if (between(c, 0x3001, 0x3020) || between(c, 0xff01, 0xff0f) || between(c, 0xff1a, 0xff20)) return SIGN;
+  if (between(c, 0x37b, 0x482) || between(c, 0x48a, 0x52f) || between(c, 0x3040, 0x30ff) || between(c, 0x4e00, 0x9fff))
+    return OTHER;
+  if (between(c, 0x200b, 0x2011) || between(c, 0x2018, 0x2019) || c == 0x2027) return JOINT;
+  if (between(c, 0x202a, 0x202e) || between(c, 0x2060, 0x2064)) return JOINT;
+  if (between(c, 0x3001, 0x3004) || between(c, 0x3008, 0x3020) || between(c, 0xff01, 0xff0f) || between(c, 0xff1a, 0xff20))
+    return SIGN;
   if (between(c, 0x2000, 0x205f) || between(c, 0x2190, 0x245f) || between(c, 0x2500, 0x2775) || between(c, 0x2794, 0x2bff))
     return SIGN;
   return ANYTHING;
 }
 
 INLINE int digit(uint32_t kind) { return between(kind, '0', '9'); }
-INLINE int capital(uint32_t c) { return between(c, 'A', 'Z') || between(c, 0xc0, 0xde); }
+
+/* Whether a letter is a capital or, from U+0100 on, may be one. */
+INLINE int capital(uint32_t c) { return between(c, 'A', 'Z') || between(c, 0xc0, 0xde) || between(c, 0x100, TABLE - 1); }
 
 /* Whether a word or a part of one may begin with the letter or digit `c`. */
 INLINE int begins(uint32_t before, uint32_t now, uint32_t c) {

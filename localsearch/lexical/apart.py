@@ -6,7 +6,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator
 
-_CODE = re.compile(r"(?=.*\d)[^\W_]{3,34}")
+_CODE = re.compile(r"(?=.*\d)(?:[^\W_]|(?<=\d)\.(?=\d)){3,34}")
 _CHANGE = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 _GROUPED = 6
 """Digits in a row from which people write them in groups: numbers of telephones, accounts, cards."""

@@ -171,8 +171,10 @@ def _phrase(
 ) -> Phrase | None:
     """The words of a text in their order; None for none."""
     words = analyzer.asked(text)
-    if len(words) == 2 and (option := words[1].whole[0]).startswith("-") and knows(option):
+    if len(words) == 2 and words[1].whole and (option := words[1].whole[0]).startswith("-") and knows(option):
         return Phrase(plain=(option,))
+    if words and not words[0].raw and len({word.whole for word in words}) == 1:
+        words = words[:1]  # one sign several times, as in §§
     plain = words[0].whole if len(words) == 1 else () if " " in text.strip() else (chain(text),)
     plain = tuple(filter(None, plain))
     found = [tuple(analyzer.terms(text, language)) for language in languages]

@@ -53,10 +53,8 @@ def plain_words(chunk: IndexedChunk, terms: Iterable[str], analyzer: Analyzer) -
     A query asks for the stem of each word in the default language, and for the word among the first: whatever language
     the chunk is in, whatever the word is a part of, one of them is there.
     """
-    known = set(terms)
-    parts = (chunk.title, chunk.heading, chunk.body, chunk.path)
-    words = analyzer.words("\n".join(parts))
-    told = {word for word in words if analyzer.stem(word) in known}
+    words = analyzer.words("\n".join((chunk.title, chunk.heading, chunk.body, chunk.path)))
+    told = analyzer.told(words, set(terms))
     return words - told, told
 
 

@@ -25,6 +25,10 @@ from localsearch.platform import seccomp
 LONGEST_REPORT = 4_000_000
 """Bytes that a worker may write to any file, its standard error among them."""
 
+_MOST_OPEN = 256
+"""Descriptors: what stands in pipes and sockets is in no other limit."""
+_CAPABILITY_VERSION, _READ_ANY = 0x20080522, 1 << 2
+"""Version 3 of linux/capability.h; CAP_DAC_READ_SEARCH, for libraries in another user's folder."""
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 22, 2
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
@@ -59,6 +63,7 @@ def confine(room: Room) -> dict[str, str]:
     measures = {"memory": _limit_memory(room), "files": "not confined", "network": "not confined"}
     if sys.platform == "linux":
         _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        measures |= _drop_capabilities()
         measures |= _landlock(_readable(room), room.writable)
         measures |= _seccomp(room.programs)
     return measures
@@ -100,6 +105,7 @@ def _write_file() -> None:
 def _limit_memory(room: Room) -> str:
     """Bound what the process may allocate: private writable memory, and addresses as a second line."""
     set_limit(resource.RLIMIT_CORE, 0)
+    set_limit(resource.RLIMIT_NOFILE, _MOST_OPEN)
     set_limit(resource.RLIMIT_FSIZE, room.longest)
     set_limit(resource.RLIMIT_AS, room.memory + room.mapped + (1 << 30))
     limited = set_limit(resource.RLIMIT_DATA, room.memory)
@@ -138,6 +144,19 @@ def _home_of(library: str) -> Path:
         return Path("/dev/null")
     folder = Path(spec.origin).resolve().parent
     return folder.parent if folder.parent.name in ("site-packages", "dist-packages") else folder
+
+
+def _drop_capabilities() -> dict[str, str]:
+    """Give up what root may do beyond its files, raising limits again among it; capset(2)."""
+    header = ctypes.create_string_buffer(struct.pack("=Ii", _CAPABILITY_VERSION, 0), 8)
+    held = ctypes.create_string_buffer(24)
+    if _LIBC.capget(header, held):
+        return {"capabilities": os.strerror(ctypes.get_errno())}
+    kept = struct.unpack("=6I", held.raw)[1] & _READ_ANY
+    done = _LIBC.capset(header, struct.pack("=6I", kept, kept, 0, 0, 0, 0))
+    return {
+        "capabilities": os.strerror(ctypes.get_errno()) if done else "none but reading" if kept else "none"
+    }
 
 
 def _landlock(readable: Iterable[Path], writable: Path | None) -> dict[str, str]:

@@ -20,10 +20,10 @@ _CALLS = """
     fstat 5 80|newfstatat 262 79|stat 4 -|lstat 6 -|statx 332 291|fstatfs 138 44|statfs 137 43|lseek 8 62
     open 2 -|openat 257 56|openat2 437 437|access 21 -|faccessat 269 48|faccessat2 439 439|readlink 89 -
     readlinkat 267 78|getdents64 217 61|getcwd 79 17|dup 32 23|dup2 33 -|dup3 292 24|pipe 22 -|pipe2 293 59
-    fcntl 72 25|flock 73 32|fsync 74 82|fdatasync 75 83|ftruncate 77 46|poll 7 -|ppoll 271 73|select 23 -
+    flock 73 32|fsync 74 82|fdatasync 75 83|ftruncate 77 46|poll 7 -|ppoll 271 73|select 23 -
     pselect6 270 72|epoll_create1 291 20|epoll_ctl 233 21|epoll_wait 232 -|epoll_pwait 281 22|eventfd2 290 19
     mmap 9 222|munmap 11 215|mprotect 10 226|mremap 25 216|madvise 28 233|brk 12 214|msync 26 227|mincore 27 232
-    memfd_create 319 279|mlock 149 228|munlock 150 229|membarrier 324 283|futex 202 98|set_robust_list 273 99
+    mlock 149 228|munlock 150 229|membarrier 324 283|futex 202 98|set_robust_list 273 99
     get_robust_list 274 100|rseq 334 293|sched_yield 24 124|sched_getaffinity 204 123|sched_getparam 143 121
     sched_getscheduler 145 120|wait4 61 260|waitid 247 95|exit 60 93|exit_group 231 94|set_tid_address 218 96
     gettid 186 178|getpid 39 172|getppid 110 173|getpgid 121 155|getpgrp 111 -|getsid 124 156|getuid 102 174
@@ -38,9 +38,10 @@ _CALLS = """
 """Name, number on x86-64, number on AArch64; - where a machine has none."""
 
 _PROGRAMS = "execve 59 221|execveat 322 281|vfork 58 -"
-_GUARDED = (
-    "clone 56 220|clone3 435 435|ioctl 16 29|prctl 157 167|prlimit64 302 261|tgkill 234 131|socketpair 53 199"
-)
+_GUARDED = """
+    clone 56 220|clone3 435 435|fcntl 72 25|ioctl 16 29|prctl 157 167|prlimit64 302 261|tgkill 234 131
+    socketpair 53 199
+"""
 
 MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 """Column of the table, and the name of the machine in linux/audit.h."""
@@ -54,6 +55,8 @@ _CLONE_NEW = 0x7E020000
 """Flags of linux/sched.h that make namespaces."""
 _TERMINAL = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 """What is asked of a descriptor: is it a terminal, its size, bytes waiting; and non-blocking, close on exec."""
+_DESCRIPTORS = (0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1032)
+"""fcntl: duplicate, read and set flags, locks, the size of a pipe. No owner: its signals would go to any process."""
 _LOCAL = (1,)
 """AF_UNIX: a pair of ends that only this process has; kreuzberg's runtime makes one."""
 _NAMES = (15, 16, 0x53564D41)
@@ -105,6 +108,7 @@ def filter_for(machine: str, pid: int, *, programs: bool) -> bytes:
     lines += [(_EQUAL, 0, 1, guarded["clone3"]), (_RETURN, 0, 0, MISSING)]
     rules: dict[str, _Only | _Flags] = {
         "clone": _Flags(_CLONE_NEW, 0 if programs else _CLONE_THREAD),
+        "fcntl": _Only(1, _DESCRIPTORS),
         "ioctl": _Only(1, _TERMINAL),
         "prctl": _Only(0, _NAMES),
         "prlimit64": _Only(0, (0, pid)),

@@ -10,6 +10,7 @@ import stat
 from collections.abc import Callable, Iterable, Set
 from pathlib import Path
 
+from localsearch.platform.mounts import system_views
 from localsearch.scan.ignore import Pattern, Patterns, parse
 from localsearch.scan.layers import Layers, beginning, decide
 from localsearch.scan.names import display
@@ -85,6 +86,7 @@ class ScanFilter:
         self._include = _globs(rules.include)
         self._exclude = _globs(rules.exclude)
         self._never = _identities(rules.never)
+        self._views = system_views()
 
     @property
     def takes_all(self) -> bool:
@@ -96,7 +98,7 @@ class ScanFilter:
         name, path, rules = entry.name, entry.path, self._rules
         if name in VCS:
             return _VCS
-        if path in SYSTEM:
+        if path in SYSTEM or self._is_view(entry):
             return _SYSTEM
         if self._is_own(entry):
             return _OWN
@@ -125,6 +127,8 @@ class ScanFilter:
         """Judge a file. `included`: an include pattern took a folder above it."""
         if not stat.S_ISREG(state.st_mode):
             return _SPECIAL
+        if state.st_dev in self._views:
+            return _SYSTEM
         name, path, rules = entry.name, entry.path, self._rules
         if name in VCS:
             return _VCS
@@ -142,7 +146,9 @@ class ScanFilter:
         return binary_file(name, lambda: self._beginning(path)) or self._too_large(state)
 
     def named(self, state: os.stat_result) -> Skip | None:
-        """Judge a file that was named as a root: any file is taken that is not too large."""
+        """Judge a file that was named as a root: any file is taken that is one and not too large."""
+        if state.st_dev in self._views:
+            return _SYSTEM
         return self._too_large(state) if stat.S_ISREG(state.st_mode) else _SPECIAL
 
     def is_included(self, entry: Entry, folder: bool) -> bool:
@@ -154,6 +160,13 @@ class ScanFilter:
 
     def _secret_content(self, name: bytes, path: bytes) -> Skip | None:
         return secret_head(self._beginning(path)) if name.endswith(KEY_SUFFIXES) else None
+
+    def _is_view(self, entry: Entry) -> bool:
+        """Whether a folder lies on a file system that shows the running system, wherever that is mounted."""
+        try:
+            return entry.stat().st_dev in self._views
+        except OSError:
+            return False
 
     def _is_own(self, entry: Entry) -> bool:
         if entry.inode() not in self._never:

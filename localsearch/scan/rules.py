@@ -50,28 +50,34 @@ SECRET_PLACES = tuple(
     b"""
     /.config/gcloud /.config/google-chrome /.config/google-chrome-beta /.config/chromium
     /.config/BraveSoftware /.config/microsoft-edge /.config/vivaldi /.config/opera /.config/Bitwarden
+    /.config/rclone /.config/gh /.config/op /.config/sops /.electrum/wallets /.bitcoin/wallets /.ethereum/keystore
     /.local/share/keyrings /.local/share/kwalletd /.pki/nssdb /Library/Keychains
     """.split()
 )
 """Secret by where they stand: a folder called `chromium` elsewhere may hold its documentation."""
-PROFILE_MARKS = frozenset({b"key4.db", b"logins.json", b"Login Data", b"Login Data For Account"})
+PROFILE_MARKS = frozenset(
+    {b"key4.db", b"logins.json", b"cookies.sqlite", b"Login Data", b"Login Data For Account"}
+)
 """A folder that holds one of these is a browser profile, whatever its name."""
 SECRET_NAMES = frozenset(
     b"""
     .env .envrc .netrc _netrc .pgpass pgpass.conf .my.cnf .mylogin.cnf .git-credentials .htpasswd .npmrc .pypirc
     .dockercfg .s3cfg .boto .pass .vault-token .histfile .lesshst .viminfo .sh_history .bash_history .zsh_history
     .python_history .psql_history .mysql_history .sqlite_history .rediscli_history .node_repl_history .irb_history
-    fish_history ConsoleHost_history.txt id_rsa id_dsa id_ecdsa id_ed25519 id_ecdsa_sk id_ed25519_sk
-    key3.db signons.sqlite secring.gpg
+    fish_history consolehost_history.txt id_rsa id_dsa id_ecdsa id_ed25519 id_ecdsa_sk id_ed25519_sk
+    key3.db signons.sqlite secring.gpg wallet.dat .terraformrc credentials.tfrc.json rclone.conf .smbcredentials
+    hs_ed25519_secret_key .vault_pass .esmtprc .msmtprc .fetchmailrc .muttrc_secrets
     """.split()
 )
 SECRET_SUFFIXES = tuple(
     b"""
     .kdbx .kdb .psafe3 .agilekeychain .1pux .1pif .opvault .keychain .keychain-db .keystore .jks .p12 .pfx .ppk
-    .pass .ovpn
+    .pass .ovpn .keytab .kwl .keyring
     """.split()
 )
 PUBLIC_ENV = frozenset({b".env.example", b".env.sample", b".env.template", b".env.dist", b".env.defaults"})
+_COPY = re.compile(rb"(?:~|\.(?:bak|old|orig|save|backup|copy))+\Z")
+"""What editors and people add to the name of a copy."""
 KEY_SUFFIXES = (b".pem", b".key", b".asc")
 """Certificates and slides bear these names too: their first bytes decide."""
 
@@ -168,10 +174,11 @@ def secret_folder(name: bytes, path: bytes) -> Skip | None:
 
 
 def secret_file(name: bytes) -> Skip | None:
-    """A key, a password store or a shell history, by its name."""
-    if name in SECRET_NAMES or name.endswith(SECRET_SUFFIXES):
+    """A key, a password store or a shell history, by its name, in letters of any case, or by that of a copy."""
+    plain = _COPY.sub(b"", name.lower())
+    if plain in SECRET_NAMES or plain.endswith(SECRET_SUFFIXES):
         return _SECRET_FILE
-    if name.startswith(b".env.") and name not in PUBLIC_ENV:
+    if plain.startswith(b".env.") and plain not in PUBLIC_ENV:
         return _SECRET_FILE
     return None
 

@@ -21,15 +21,16 @@ from localsearch.scan.rules import ScannedFile, ScanRules, Skip
 
 
 def scan(
-    root: Path, rules: ScanRules | None = None, *, indexed_before: bool = False
+    root: Path, rules: ScanRules | None = None, *, indexed_before: bool = False, folder: int | None = None
 ) -> Iterator[ScannedFile]:
     """Yield every file below a folder, or the one file, and each folder that is skipped as a whole.
 
     Raises RootUnreadable when the root is missing or unreadable, when it is empty though files were `indexed_before`
     (a disk that is not mounted), or when it is another folder at the end than at the start: then nothing that was
     indexed may be taken for removed. Below a folder skipped as `unreadable` nothing may be taken for removed either.
+    `folder` is the root where the caller holds it open.
     """
-    with Walk(root, rules or ScanRules()) as walk:
+    with Walk(root, rules or ScanRules(), folder) as walk:
         if not walk.is_folder:
             yield walk.single()
             return
@@ -37,13 +38,15 @@ def scan(
         walk.check_same()
 
 
-def scan_within(root: Path, paths: Iterable[Path], rules: ScanRules | None = None) -> Iterator[ScannedFile]:
+def scan_within(
+    root: Path, paths: Iterable[Path], rules: ScanRules | None = None, *, folder: int | None = None
+) -> Iterator[ScannedFile]:
     """Yield what `scan` of the root would yield at and below these paths, listing only the folders on the way.
 
     A path that is gone yields nothing; one in a skipped folder yields that folder. Raises ValueError for a path
     outside the root and RootUnreadable as `scan` does, except that here an empty root is taken for empty.
     """
-    with Walk(root, rules or ScanRules()) as walk:
+    with Walk(root, rules or ScanRules(), folder) as walk:
         if not walk.is_folder:
             yield walk.single()
             return
@@ -117,9 +120,10 @@ class Level:
 class Walk:
     """One root under fixed rules, held open: folders are listed, and files looked into, below it and nowhere else."""
 
-    def __init__(self, root: Path, rules: ScanRules) -> None:
+    def __init__(self, root: Path, rules: ScanRules, folder: int | None = None) -> None:
+        """`folder` is a descriptor of the root that is already open; it stays the caller's."""
         self.root = os.fsencode(os.path.abspath(root))
-        self._state = self._root_state()
+        self._state = self._root_state() if folder is None else os.fstat(folder)
         self.is_folder = stat.S_ISDIR(self._state.st_mode)
         self._real = os.path.realpath(self.root).rstrip(b"/")
         self._judge = ScanFilter(self.root, rules, self._beginning)
@@ -128,7 +132,7 @@ class Walk:
         self._top: int | None = None
         if self.is_folder:
             try:
-                self._top = open_folder(self.root)
+                self._top = open_folder(self.root) if folder is None else os.dup(folder)
             except OSError as error:
                 raise self._unreadable(f"cannot be read: {error.strerror}") from error
             self._state = os.fstat(self._top)

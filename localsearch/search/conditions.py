@@ -122,7 +122,16 @@ class Conditions:
         found = tuple(one for text in texts if (one := self._analyzed(text, leaf.within)) is not None)
         if not found:
             self.notes.append(f"{leaf.text} has no word in it and was ignored.")
+        elif signs := self._signs_beside_words(texts[0]):
+            self.notes.append(f"Signs have no place among words: {signs} was not looked for with them.")
         return found
+
+    def _signs_beside_words(self, text: str) -> str:
+        """The signs of a text of words and signs: a phrase is of words, which alone have positions."""
+        asked = self.analyzer.asked(text)
+        signs = [text[word.start : word.end] for word in asked if not word.raw]
+        found = [sign for sign in dict.fromkeys(signs) if not any(map(str.isalnum, sign))]
+        return " ".join(found) if len(signs) < len(asked) else ""
 
     def _words_like(self, pattern: str) -> Phrase:
         """One of the words that a pattern stands for."""

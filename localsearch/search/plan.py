@@ -125,6 +125,8 @@ class Planner:
         if words.cut:
             context.notes.append(f"Only the first {MOST_TERMS} different words of the query were used.")
         chosen = _all_filters(query, parsed)
+        if not words and chosen is None and not query.like:
+            context.notes.append("There is no word in the query to search for.")
         documents = self._allowed(query, chosen, looked_up)
         wanted = (
             any(wanted for _, wanted in leaves(chosen)) or query.collection is not None or bool(query.within)

@@ -14,6 +14,8 @@ from urllib.parse import quote
 from localsearch.errors import NotFoundError
 from localsearch.extract.kinds import TEXT_TYPES
 from localsearch.platform.beneath import open_true
+from localsearch.scan import secret_head
+from localsearch.secrets import beginning as secret_beginning
 from localsearch.server.headers import COMMON_HEADERS
 from localsearch.server.problems import Headers
 from localsearch.server.responses import FileResponse, Response
@@ -54,25 +56,30 @@ class Pages:
         return Response(body, type=kind, page=True)
 
 
-def open_original(raw: bytes, type: str, roots: Iterable[tuple[bytes, bytes]]) -> FileResponse:
+def open_original(
+    raw: bytes, type: str, roots: Iterable[tuple[bytes, bytes]], *, secrets: bool = False
+) -> FileResponse:
     """Open the file of an indexed document for sending. Raises NotFoundError for all that is not a file in a root.
 
     `roots` are pairs: the path that was indexed, and where it led then, links resolved. The file is opened below the
     latter with no link followed, so that neither it nor a folder on the way, nor the root, can be swapped for one.
+    What holds a secret by now is not sent, unless `secrets` are wanted or the file was itself named to be indexed.
     """
     for root, true in roots:
         for top in (root, true):
             if raw == top or raw.startswith(top.rstrip(b"/") + b"/"):
-                return _opened(true + raw[len(top) :], os.fsdecode(raw), type)
+                return _opened(true + raw[len(top) :], os.fsdecode(raw), type, secrets or raw == top)
     raise _gone()
 
 
-def _opened(true: bytes, path: str, type: str) -> FileResponse:
+def _opened(true: bytes, path: str, type: str, secrets: bool) -> FileResponse:
     try:
         descriptor = open_true(true)
     except (OSError, ValueError):
         raise _gone() from None
     try:
+        if not secrets and secret_head(secret_beginning(descriptor)):
+            raise _gone()
         return FileResponse(descriptor, os.fstat(descriptor).st_size, _headers(path, type))
     except BaseException:
         os.close(descriptor)

@@ -195,6 +195,14 @@ class Ledger:
         """Those that may be read: not the ones that a backup brought and nobody has confirmed."""
         return [root for root in self.roots() if not root[2].get("held")]
 
+    def leads_to(self, collection: str, path: str) -> str:
+        """Where a root, or what lies below one, led when it was indexed, links resolved; empty where not known."""
+        for name, root, how in self.trusted_roots():
+            true = how.get("true")
+            if true and name == collection and (path == root or path.startswith(root.rstrip("/") + "/")):
+                return str(true) + path[len(root) :]
+        return ""
+
 
 def _file_row(row: Sequence[Any]) -> FileRow:
     *columns, inode, notes = row

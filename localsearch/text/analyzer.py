@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from functools import lru_cache, partial
 from typing import NamedTuple, TypeVar
 
@@ -17,7 +17,7 @@ from localsearch.text.plain import Asked, asked, places_of, variants, words_in
 from localsearch.text.stopwords import STOP_WORDS
 
 T = TypeVar("T")
-ANALYSIS = "4"
+ANALYSIS = "5"
 """Changes whenever the same text gives other terms, so that an index made before is rebuilt."""
 
 _MEMO = 200_000
@@ -138,6 +138,11 @@ class Analyzer:
     def stem(self, word: str) -> str:
         """The term of a plain word in the default language: by it every query looks."""
         return self._stems[word][0]
+
+    def told(self, words: Iterable[str], terms: Set[str]) -> set[str]:
+        """Those plain words whose term in the default language is among these."""
+        stems = self._stems
+        return {word for word in words if stems[word][0] in terms}
 
     def is_stop(self, word: str, language: str = "") -> bool:
         """True for a function word of the language; of English when the language is unknown."""

@@ -19,11 +19,12 @@ _MARKS = (
     "\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
 )
 # Written without spaces between words: cut into overlapping pairs. Kana and Han with their iteration marks, Hangul,
-# then Thai, Lao, Myanmar and Khmer without their punctuation and digits.
+# then Thai, Lao, Myanmar, Khmer and Tai scripts without their punctuation and digits.
 _UNSPACED = (
     "\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
     "\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff"
     "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ecf\u0edc-\u0edf\u1000-\u103f\u1050-\u108f\u1780-\u17d3"
+    "\u1950-\u1974\u1980-\u19c9\u1a20-\u1a7c\ua9e0-\ua9ef\ua9fa-\ua9fe\uaa60-\uaac2\uaadb-\uaadf"
 )
 _LOOKS = "\ufe00-\ufe0f\U000e0100-\U000e01ef"
 RUN = re.compile(f"[{_UNSPACED}][{_UNSPACED}{_LOOKS}]*")
@@ -46,6 +47,8 @@ _ELISION = re.compile(
     "^(?:[cdjlmnst]|qu|jusqu|lorsqu|puisqu|dell|all|nell|sull|dall|un|quest)'(?=\\w)", re.IGNORECASE
 )
 _POSSESSIVE = re.compile("'s?$")
+_APOSTROPHES = re.compile("[’ʻʼ]")
+"""The typographic one, and the two that are letters: Hawaiian ʻokina, Ukrainian обʼєкт."""
 
 
 class Piece(NamedTuple):
@@ -81,7 +84,8 @@ def cleaned(raw: str) -> str:
     """Without what nobody sees, with one kind of hyphen and of apostrophe."""
     if raw.isascii():
         return raw
-    word = _HIDDEN.sub("", unicodedata.normalize("NFKC", raw)).replace("‐", "-").replace("’", "'")
+    word = _HIDDEN.sub("", unicodedata.normalize("NFKC", raw)).replace("‐", "-")
+    word = _APOSTROPHES.sub("'", word) if raw.strip("ʻʼ") else word
     return "".join(word.split())
 
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 import string
+import unicodedata
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
 from localsearch.text.candidates import holding_plain
@@ -34,17 +36,19 @@ _SIGNS = (
 )
 _TONES = "\ufe0e\ufe0f\u20e3\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f"
 _FLAG = "[\U0001f1e6-\U0001f1ff]{2}"
-_SIGN = rf"(?!\w)[{_SIGNS}][{_TONES}]*"
+_SIGN = rf"[{_SIGNS}](?<!\w)[{_TONES}]*"
 SIGN = re.compile(f"{_FLAG}|{_SIGN}(?:\u200d{_SIGN})*")
 _ONE_SIGN = re.compile(f"{_FLAG}|[{_SIGNS}]")
-DOTTED = re.compile(r"(?<![\w.])\.[^\W\d_]\w*")
+DOTTED = re.compile(r"\.(?<![\w.]\.)[^\W\d_]\w*")
 """A name that begins with its dot: .NET, .gitignore."""
-DASHED = re.compile(r"(?<![\w−-])[−-]-?[^\W_]\w{0,23}(?!\w)(?:[.,-]\w{1,24}(?!\w)){0,3}")
+DASHED = re.compile(r"[−-](?<![\w−-][−-])-?[^\W_]\w{0,23}(?!\w)(?:[.,-]\w{1,24}(?!\w)){0,3}")
 """What begins with its minus: -rf, --no-embed, -18, -3.5."""
 
 _CUTS = re.compile("[._,'\u200b\u200c-]+")
 _BUT_DOTS = re.compile("[,'\u200b\u200c-]+")
-_UPPER, _LOWER = "A-ZÀ-ÖØ-ÞΑ-ΩА-Я", "a-zß-öø-ÿα-ωа-я"
+_CASED = [(letter, unicodedata.category(letter)) for letter in map(chr, range(0xC0, 0x2000))]
+_UPPER = "A-Z" + "".join(letter for letter, kind in _CASED if kind == "Lu")
+_LOWER = "a-z" + "".join(letter for letter, kind in _CASED if kind == "Ll")
 _HUMP = re.compile(f"(?<=[{_LOWER}])(?=[{_UPPER}])|(?<=[{_UPPER}])(?=[{_UPPER}][{_LOWER}][{_LOWER}])")
 _PLURAL = re.compile("[^\\W_]*[A-Z][A-Z0-9]s")
 _CHANGE = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
@@ -52,14 +56,16 @@ _CHANGE = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 _MOST = 8
 """Pieces of a word up to which those in a row make words too, as in a part number; what has more is data."""
 _UNSEEN = re.compile(f"[{UNSEEN}]+")
-_SMALL_DIGITS = re.compile("([\xb2\xb3\xb9\xbc-\xbe\u2070-\u2089\u2150-\u215f]+)")
+_SMALL_DIGITS = re.compile(
+    "([\xb2\xb3\xb9\xbc-\xbe\u2070-\u2089\u2150-\u215f\u2460-\u249b\u24ea-\u24ff\u2776-\u2793]+)"
+)
 _VERSION = re.compile(r"[^\W\d_]+(\d+(?:\.\d+)+)")
 _FIRST_LETTERS = re.compile(r"[^\W\d_]+(?=\d)")
 
 
-_MIDDLE = re.compile(r"(?<=\w)[:;,·‧](?=\w)")
+_MIDDLE = re.compile(r"[:;,·‧‘](?<=\w.)(?=\w)")
 # Rules WB6 to WB12 of Unicode Standard Annex 29.
-_CHAIN = re.compile(r"\w+(?:(?:(?<=\d)[,;.'’](?=\d)|(?<=[^\W\d_])[:·‧.'’](?=[^\W\d_]))\w+)+")
+_CHAIN = re.compile(r"(?<!\w)\w++(?:(?:(?<=\d)[,;.'’‘](?=\d)|(?<=[^\W\d_])[:·‧.'’‘](?=[^\W\d_]))\w++)+")
 _FIRSTS = {*string.digits, ".", "-"}
 _NO_WORD = re.compile(r"\W+")
 
@@ -110,7 +116,7 @@ def asked(text: str) -> list[Asked]:
         for match in _words_of(text).finditer(text)
     ]
     for match in AMOUNT.finditer(text):
-        found = [_or_amount(word, match) for word in found]
+        _add_amount(found, match)
     if not text.isascii() or "$" in text:
         found += [_sign(match, plain(match[0])) for match in SIGN.finditer(text)]
     if "." in text:
@@ -121,7 +127,7 @@ def asked(text: str) -> list[Asked]:
 
 def words_in(text: str, forms: Callable[[str], Sequence[str]] = variants) -> set[str]:
     """All plain forms of all words of a text; `forms` are those of one word, `variants`."""
-    found = {form for raw in raw_words(text) for form in forms(raw)}
+    found = {form for raw in set(raw_words(text)) for form in forms(raw)}
     found.update(form for form, _, _ in across_words(text))
     found.update(form for form, _, _ in chains(text, 0, len(text)))
     return found
@@ -161,7 +167,7 @@ def across_words(text: str, wanted: Iterable[str] | None = None) -> Iterator[Pla
     if not firsts.isdisjoint(string.digits):
         for match in AMOUNT.finditer(text):
             yield from _at(match, amounts(match[0]))
-    if not text.isascii() or "$" in text:
+    if "$" in text or (not text.isascii() and _ONE_SIGN.search(text)):
         for match in SIGN.finditer(text):
             yield from _at(match, [plain(match[0]), *map(plain, _ONE_SIGN.findall(match[0]))])
     if "." in firsts:
@@ -230,12 +236,16 @@ def _sign(match: re.Match[str], form: str) -> Asked:
     return Asked("", match.start(), match.end(), (form,), ((form,),))
 
 
-def _or_amount(word: Asked, match: re.Match[str]) -> Asked:
-    """The word with the numbers of an amount that it is in as other forms of each of its terms."""
-    if not (match.start() <= word.start and word.end <= match.end()) or match[0] == word.raw:
-        return word
+def _add_amount(found: list[Asked], match: re.Match[str]) -> None:
+    """Add the numbers of an amount as other forms of each term of the words that are in it."""
     others = amounts(match[0])[:2]
-    return word._replace(whole=word.whole + others, terms=tuple(forms + others for forms in word.terms))
+    for at in range(bisect_left(found, match.start(), key=attrgetter("start")), len(found)):
+        word = found[at]
+        if word.end > match.end():
+            return
+        if word.raw != match[0]:
+            terms = tuple(forms + others for forms in word.terms)
+            found[at] = word._replace(whole=word.whole + others, terms=terms)
 
 
 def _other_spellings(word: str) -> list[str]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
+import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from localsearch.settings import Storage
 FORMAT = 2
 """1 has no int12, and is read as before."""
 MANIFEST = "manifest.json"
+_NAME = re.compile(r"[0-9]{1,18}\.(?:graph|rest|ids)")
 _BLOCK = 1 << 22
 _FULL_HINT = "Make room; indexing goes on where it stopped."
 _HINT = "It was set aside; run `localsearch check --repair`, which rebuilds it from the database."
@@ -152,6 +154,8 @@ def read_manifest(folder: Path) -> Generation | None:
         raise DamagedError(f"{folder / MANIFEST} does not parse.", hint=_HINT) from error
     if manifest.check != _check(manifest.generation) or not 1 <= manifest.format <= FORMAT:
         raise DamagedError(f"{folder / MANIFEST} does not match its checksum.", hint=_HINT)
+    if not all(_NAME.fullmatch(entry.name) for entry in manifest.generation.files):
+        raise DamagedError(f"{folder / MANIFEST} names files that are none of an index.", hint=_HINT)
     return manifest.generation
 
 

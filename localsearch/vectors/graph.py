@@ -77,7 +77,7 @@ class Graph:
             else:
                 kept = np.asarray(np.memmap(rest, np.uint8, "r", shape=shape))
                 graph = cls(index, codec, int(index.d), kept if mapped else kept.copy())
-        except (RuntimeError, ValueError, IndexError) as error:
+        except (RuntimeError, ValueError, IndexError, AttributeError) as error:
             raise DamagedError(
                 f"{file} is not a vector index.", hint="Run `localsearch check --repair`."
             ) from error

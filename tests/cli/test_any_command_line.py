@@ -222,7 +222,7 @@ CODING = st.sampled_from(["utf-8", "latin-1", "ascii"])
 
 
 @pytest.mark.parametrize("kind", HOMES)
-@rounds(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@rounds(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(words=command_lines(IN_PROCESS), coding=CODING)
 def test_any_words_with_an_odd_home(here: Path, kind: str, words: list[str], coding: str) -> None:
     home = here.parent / "home"
@@ -239,13 +239,13 @@ def _clear(home: Path) -> None:
         shutil.rmtree(home)
 
 
-@rounds(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@rounds(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(words=command_lines(IN_PROCESS), coding=CODING)
 def test_any_words_with_an_index(indexed: Path, here: Path, words: list[str], coding: str) -> None:
     hold(*call(words, str(indexed), here, coding), words)
 
 
-@rounds(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@rounds(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     words=command_lines(IN_PROCESS),
     home=st.sampled_from([word for word in WORDS if word not in ("", ".", " ")]),
@@ -279,7 +279,7 @@ def end(process: subprocess.Popen[bytes], seconds: float = 120) -> tuple[int, st
     return code, (out + b"\n" + err).decode("utf-8", "replace")
 
 
-@rounds(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@rounds(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     words=command_lines([name for name in LEAVES if name[0] in BLOCKS]).filter(
         lambda words: not any("\0" in word for word in words)
@@ -345,7 +345,7 @@ def frozen(indexed: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(place)], check=True)
 
 
-@rounds(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@rounds(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(words=command_lines(IN_PROCESS))
 def test_any_words_with_an_index_that_cannot_be_written(frozen: Path, here: Path, words: list[str]) -> None:
     hold(*call(words, str(frozen), here, "utf-8"), words)

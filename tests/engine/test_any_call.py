@@ -72,7 +72,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
         yield engine
 
 
-@rounds(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@rounds(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(call=calls())
 def test_any_call_is_answered_or_refused(engine: Engine, call: tuple[str, dict[str, Any]]) -> None:
     method, arguments = call
@@ -86,7 +86,7 @@ def test_any_call_is_answered_or_refused(engine: Engine, call: tuple[str, dict[s
     engine.search("butter", mode="lexical")  # still answers
 
 
-@rounds(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@rounds(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     values=st.dictionaries(
         st.sampled_from([f.name for f in fields(SearchQuery)]), st.sampled_from(ODD), max_size=3

@@ -73,7 +73,9 @@ def test_calls_with_conditions(machine: str, programs: bool) -> None:
     for name, arguments, allowed in [
         ("ioctl", (0, 0x5401), True), ("ioctl", (0, 0x5412), False), ("prctl", (15,), True), ("prctl", (1,), False),
         ("prctl", (4,), False), ("prlimit64", (0,), True), ("prlimit64", (PID,), True), ("prlimit64", (1,), False),
-        ("tgkill", (PID,), True), ("tgkill", (1,), False),
+        ("tgkill", (PID,), True), ("tgkill", (1,), False), ("fcntl", (5, 1030), True), ("fcntl", (5, 4), True),
+        ("fcntl", (5, 8), False), ("fcntl", (5, 10), False), ("fcntl", (5, 15), False), ("fcntl", (5, 1024), False),
+        ("fcntl", (5, 1026), False), ("fcntl", (5, 1031), False),
     ]:  # fmt: skip
         assert (verdict(code, audit, numbers[name], *arguments) == seccomp.ALLOW) is allowed, (
             name,
@@ -92,7 +94,7 @@ TRIED = {
     "personality": 135, "bpf": 321, "perf_event_open": 298, "userfaultfd": 323, "io_uring_setup": 425, "name_to_handle_at": 303,
     "open_by_handle_at": 304, "fanotify_init": 300, "inotify_init1": 294, "mq_open": 240, "timer_create": 222, "fork": 57,
     "vfork": 58, "execve": 59, "execveat": 322, "swapon": 167, "reboot": 169, "init_module": 175, "quotactl": 179, "acct": 163,
-    "a call of a kernel to come": 600,
+    "memfd_create": 319, "memfd_secret": 447, "a call of a kernel to come": 600,
 }  # fmt: skip
 
 
@@ -117,6 +119,38 @@ def test_a_confined_process_is_refused_each_of_these() -> None:
     if found is None:
         pytest.skip("this kernel has no seccomp")
     assert {name: errno.errorcode.get(code) for name, code in found.items()} == dict.fromkeys(TRIED, "EPERM")
+
+
+ESCAPES = """
+import fcntl, json, os, resource, signal
+from localsearch.platform.confine import Room, confine
+found = confine(Room(512 << 20))
+if not found.get("seccomp", "").startswith("no sockets"): print("null"); raise SystemExit
+def tried(act):
+    try: act()
+    except (OSError, ValueError) as error: return type(error).__name__
+    return "possible"
+ours, theirs = os.pipe()
+print(json.dumps({
+    "own signals": tried(lambda: fcntl.fcntl(ours, 8, os.getppid())),
+    "choose them": tried(lambda: fcntl.fcntl(ours, 10, signal.SIGKILL)),
+    "lease": tried(lambda: fcntl.fcntl(ours, 1024, fcntl.F_WRLCK)),
+    "widen a pipe": tried(lambda: fcntl.fcntl(ours, 1031, 1 << 20)),
+    "file in memory": tried(lambda: os.memfd_create("x")),
+    "raise a limit": tried(lambda: resource.setrlimit(resource.RLIMIT_DATA, (1 << 40, 1 << 40))),
+    "capabilities": next(line.split()[1] for line in open("/proc/self/status") if line.startswith("CapEff")),
+    "many descriptors": tried(lambda: [os.dup(0) for _ in range(400)]),
+}))
+"""
+
+
+def test_a_confined_process_signals_nobody_and_hoards_nothing() -> None:
+    done = subprocess.run([sys.executable, "-c", ESCAPES], capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    if found is None:
+        pytest.skip("this kernel has no seccomp")
+    assert int(found.pop("capabilities"), 16) & ~(1 << 2) == 0
+    assert [name for name, outcome in found.items() if outcome == "possible"] == []
 
 
 @pytest.mark.parametrize(

@@ -568,6 +568,14 @@ def test_no_value_and_no_name_reaches_the_sql_text(text: str) -> None:
     assert documents.db.execute("SELECT count(*) FROM documents").fetchone() == (1,)
 
 
+@pytest.mark.parametrize("text", ["Протокол", "протокол", "ПРОТОКОЛ", "ÉTÉ", "été"])
+def test_case_of_names_and_paths_is_ignored_in_every_script(text: str) -> None:
+    paths = ("/a/Протокол Été/Протокол Été.md", "/b/ПРОТОКОЛ ÉTÉ.md", "/a/other.md")
+    documents = Documents([Row(path=path) for path in paths])
+    assert documents.found(parse_filter(f"name:{text}")) == [0, 1]
+    assert documents.found(parse_filter(f"path:/a/*{text}*")) == [0]
+
+
 def test_the_largest_filter_allowed_runs() -> None:
     documents = Documents(ROWS)
     parts = [{"size": {"$gt": n}, "path": f"a*b*c*d*e*f*g*h*{n}", "date": {"$lt": "2024"}} for n in range(50)]

@@ -12,10 +12,12 @@ import pytest
 
 from localsearch.engine import Engine
 from localsearch.errors import NotFoundError, RootUnreadable
+from localsearch.indexing.roots import OpenRoot
 from localsearch.scan import raw_of
 from localsearch.server.files import open_original
 from localsearch.settings import load
 from localsearch.types import Progress
+from localsearch.watch.pending import Changes
 
 Swap = Callable[[Path, Path], None]
 
@@ -113,3 +115,122 @@ def test_allowed_roots_hold_when_the_work_is_done(engine: Engine, places: tuple[
     with pytest.raises(RootUnreadable, match="leads out of the folders"):
         engine.index(shared / "z", embed=False, roots=[shared])
     assert engine.index(shared, embed=False, roots=[shared]).files.new == 600
+
+
+def swap_root(shared: Path, private: Path) -> None:
+    shared.rename(shared.with_name("aside"))
+    shared.symlink_to(private)
+
+
+def swap_root_for_a_link_to_a_link(shared: Path, private: Path) -> None:
+    shared.rename(shared.with_name("aside"))
+    shared.with_name("step").symlink_to(private)
+    shared.symlink_to(shared.with_name("step"))
+
+
+def swap_folder_above(shared: Path, private: Path) -> None:
+    """The folder that holds the root becomes a link to one that holds a folder of the same name."""
+    above = shared.parent
+    above.rename(above.with_name("aside"))
+    (private / shared.name).mkdir()
+    (private / shared.name / "target.txt").write_text("marker of a private file")
+    above.symlink_to(private)
+
+
+@pytest.mark.parametrize("swap", [swap_root, swap_root_for_a_link_to_a_link, swap_folder_above])
+@pytest.mark.parametrize("part", [False, True], ids=["whole", "one path"])
+def test_a_watched_root_that_was_replaced_is_not_read(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swap: Swap, part: bool
+) -> None:
+    """What asks then is a change of files, which anybody who may write there can make."""
+    shared, private = tmp_path / "above" / "shared", tmp_path / "private"
+    shared.mkdir(parents=True)
+    private.mkdir()
+    (shared / "target.txt").write_text("harmless words")
+    (private / "target.txt").write_text("marker of a private file")
+    engine.index(shared, embed=False)
+    before = engine.ledger.roots()
+    updates: list[Callable[[Changes], None]] = []
+
+    class Watching:
+        def __init__(self, roots: list[Path], update: Callable[[Changes], None], **_: object) -> None:
+            updates.append(update)
+
+        def start(self) -> None:
+            pass
+
+    monkeypatch.setattr("localsearch.engine.engine.Watcher", Watching)
+    engine.watch()
+    swap(shared, private)
+    with pytest.raises(RootUnreadable, match="leads to"):
+        updates[0](Changes(shared, (shared / "target.txt",) if part else (), not part))
+    assert engine.ledger.roots() == before
+    assert engine.search("marker private", mode="lexical").total == 0
+    assert engine.search("harmless", mode="lexical").total == 1
+
+
+def test_scans_are_read_later_from_the_root_that_was_indexed(
+    engine: Engine, places: tuple[Path, Path]
+) -> None:
+    shared, private = places
+    engine.index(shared, embed=False)
+    swap_root(shared, private)
+    assert engine.ledger.leads_to("default", str(shared / "z")) == str(shared / "z")
+    for root in (shared, shared / "z"):
+        with pytest.raises(RootUnreadable, match="leads to"):
+            OpenRoot(root, true=engine.ledger.leads_to("default", str(root)))
+
+
+def test_names_are_listed_in_the_folder_that_was_checked(
+    engine: Engine, places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A root that is swapped after it was held against the allowed ones tells no name of another folder."""
+    shared, private = places
+    (private / "marker.so").write_bytes(b"\x7fELF")
+    opened = OpenRoot.__init__
+
+    def swapped(self: OpenRoot, *arguments: object, **options: object) -> None:
+        opened(self, *arguments, **options)  # type: ignore[arg-type]
+        swap_root(shared, private)
+
+    monkeypatch.setattr(OpenRoot, "__init__", swapped)
+    with pytest.raises(RootUnreadable, match="was replaced"):
+        engine.index(shared, embed=False, roots=[shared])
+    assert engine.ledger.at(str(shared / "marker.so")) == engine.ledger.at(str(private / "marker.so")) == []
+
+
+def test_a_named_file_that_becomes_a_link_is_not_read(
+    engine: Engine, places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared, private = places
+    wanted = shared / "z" / "target.txt"
+    opened = OpenRoot.__init__
+
+    def swapped(self: OpenRoot, *arguments: object, **options: object) -> None:
+        opened(self, *arguments, **options)  # type: ignore[arg-type]
+        swap_file(shared, private)
+
+    monkeypatch.setattr(OpenRoot, "__init__", swapped)
+    assert engine.index(wanted, embed=False, roots=[shared]).files.new == 0
+    assert engine.search("marker private", mode="lexical").total == 0
+
+
+@pytest.mark.parametrize("link", [False, True], ids=["rewritten", "hard link"])
+def test_an_original_that_became_a_secret_is_not_served(
+    engine: Engine, places: tuple[Path, Path], link: bool
+) -> None:
+    shared, private = places
+    key = private / "target.txt"
+    key.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n")
+    engine.index(shared, embed=False)
+    wanted = shared / "z" / "target.txt"
+    roots = [(os.fsencode(shared), os.fsencode(shared))]
+    if link:
+        wanted.unlink()
+        os.link(key, wanted)
+    else:
+        wanted.write_bytes(key.read_bytes())
+    with pytest.raises(NotFoundError):
+        open_original(os.fsencode(wanted), "text", roots)
+    os.close(open_original(os.fsencode(wanted), "text", roots, secrets=True).descriptor)
+    os.close(open_original(os.fsencode(wanted), "text", [(os.fsencode(wanted),) * 2]).descriptor)

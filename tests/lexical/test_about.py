@@ -153,6 +153,32 @@ def test_front_matter_that_is_no_perfect_yaml_gives_what_can_be_read_and_a_note(
     assert row.notes == ("its front matter is no valid YAML and was read line by line",)
 
 
+@pytest.mark.parametrize(
+    ("front", "metadata"),
+    [
+        (
+            "tags: [alpha]\nkeywords: orchid, fern\ncategories:\n  - alpha\n  - moss",
+            {"tags": ["alpha", "orchid", "fern", "moss"]},
+        ),
+        ('tags: ["#alpha", "#moss"]', {"tags": ["alpha", "moss"]}),
+        ("title: A: b\ntags: #alpha #moss", {"tags": ["alpha", "moss"]}),
+        ("author: Ada\nby: Grace\ntags: alpha", {"author": "Ada", "by": "Grace"}),
+        ("date: 31/02/2024 springtime\ntags: alpha", {"unread": "31/02/2024 springtime"}),
+        ("date: 2024-05-06\ncreated: autumn\ntags: alpha", {"unread": "autumn"}),
+    ],
+)
+def test_no_value_of_front_matter_is_lost(
+    engine: Engine, tmp_path: Path, front: str, metadata: Mapping[str, Any]
+) -> None:
+    file = tmp_path / "a.md"
+    file.write_text(f"---\n{front}\n---\n\nThe body.\n")
+    engine.index(file, embed=False)
+    (hit,) = engine.search("tag:alpha", mode="lexical").results
+    assert {key: hit.metadata[key] for key in metadata} == metadata
+    words = [word for value in metadata.values() for word in (value if isinstance(value, list) else [value])]
+    assert [word for word in words if found(engine, word) != ["a.md"]] == []
+
+
 def test_prose_between_rules_is_text(engine: Engine, tmp_path: Path) -> None:
     file = tmp_path / "a.md"
     file.write_text("---\nJust prose, and no field\nmore: b: c\n---\n\nThe body.\n")

@@ -174,6 +174,44 @@ def test_a_word_in_pieces_meets_a_condition(engine: Engine) -> None:
     assert ids(ask(engine, "500mg AND dose")) == {"dose"}
 
 
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ('"quartz 漢字"', {"x"}),
+        ('"漢字 quartz"', set()),
+        ("quartz NEAR 漢字", {"x"}),
+        ("漢字 NEAR/2 quartz", {"x"}),
+        ('"§§"', {"x", "y"}),
+        ('-"§§" 漢字', {"z"}),
+    ],
+)
+def test_phrases_of_several_scripts_and_signs(tmp_path: Path, query: str, found: set[str]) -> None:
+    with Engine.open(tmp_path) as engine:
+        engine.add(
+            [
+                Record(text="quartz 漢字 §§ 3", id="x"),
+                Record(text="§ 漢", id="y"),
+                Record(text="漢字", id="z"),
+            ]
+        )
+        assert ids(ask(engine, query)) == found
+
+
+@pytest.mark.parametrize(
+    ("query", "sign"), [('"quartz § 3"', "§"), ("漢字 NEAR €", "€"), ('"→"', ""), ('".NET roses"', "")]
+)
+def test_signs_that_a_phrase_cannot_hold_are_told(engine: Engine, query: str, sign: str) -> None:
+    note = f"Signs have no place among words: {sign} was not looked for with them."
+    assert [text for text in ask(engine, query).notes if text.startswith("Signs")] == ([note] if sign else [])
+
+
+@pytest.mark.parametrize("query", ["*", "--", "()", '""', "+", "| ~"])
+def test_a_query_without_a_word_says_so(engine: Engine, query: str) -> None:
+    answer = ask(engine, query)
+    assert answer.results == ()
+    assert answer.notes == ("There is no word in the query to search for.",)
+
+
 def test_work_is_bounded_whatever_is_asked(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Terms that are looked up, each once, for queries of a hundred thousand words or signs."""
     asked: list[object] = []

@@ -100,6 +100,20 @@ def test_places_of_plain_forms_are_those_of_the_words(analyzer: Analyzer, text: 
         assert all(place[0] == form for place in analyzer.find_plain(text, frozenset({form})))
 
 
+SCRIPTS = [*range(0x80, 0x3400), *range(0xA000, 0xAC00), *range(0xD7B0, 0x10000), *range(0x1F000, 0x1FB00)]
+
+
+def test_no_character_hides_the_words_it_is_in(analyzer: Analyzer) -> None:
+    missed = list[str]()
+    for character in map(chr, SCRIPTS):
+        text = f"{character} a{character}b{character}1"
+        tokens = analyzer.tokens_with_offsets(text, "en")
+        terms = {token.term for token in tokens}
+        missed += [term for term in terms if not analyzer.find(text, frozenset({term}), "en")]
+        missed += [form for form in analyzer.words(text) if not analyzer.find_plain(text, frozenset({form}))]
+    assert missed == []
+
+
 def test_most_texts_without_a_word_are_passed_over(
     analyzer: Analyzer, shared_bench: Callable[[str], Path]
 ) -> None:

@@ -124,6 +124,13 @@ def test_very_long_words_are_cut_and_not_remembered(analyzer: Analyzer) -> None:
     assert len(term) <= 64
 
 
+def test_long_words_and_rows_of_numbers_take_time_that_grows_with_them_alone(analyzer: Analyzer) -> None:
+    # With the square of it, each of these would take an hour.
+    assert {"xy", "a" * 64} <= analyzer.words("x:y " + "a" * 300_000)
+    assert {"12", "1" * 64} <= analyzer.words("1;2 " + "1" * 300_000)
+    assert len(analyzer.asked("100 " * 100_000)) == 100_000
+
+
 def test_threads_share_one_analyser() -> None:
     analyzer = Analyzer()
     words = [f"generalisation{i} running{i} houses{i}" for i in range(300)]

@@ -147,7 +147,7 @@ def original(service: Service, call: Call) -> FileResponse:
         for collection, path, how in ledger.trusted_roots()
         if collection == found.collection
     ]
-    return open_original(files[0].raw, found.type, roots)
+    return open_original(files[0].raw, found.type, roots, secrets=service.engine.settings.scan.secrets)
 
 
 def delete(service: Service, call: Call) -> Deleted:
