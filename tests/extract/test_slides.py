@@ -146,7 +146,10 @@ def test_a_linked_picture_costs_nothing() -> None:
 
 
 def test_old_shows_have_true_slides_and_no_prompts(shared_wild: Callable[[], Path]) -> None:
-    (found,) = read((shared_wild() / "testPPT_skipBadCompressedObject.ppt").read_bytes(), "a.ppt", LIMITS)
+    found, *inside = read(
+        (shared_wild() / "testPPT_skipBadCompressedObject.ppt").read_bytes(), "a.ppt", LIMITS
+    )
+    assert [(one.type, "Regression Statistics" in one.text) for one in inside] == [("xls", True)] * 2
     pages = by_page(found)
     assert list(pages) == [*range(1, 15), None]
     assert pages[4].startswith("Design\n\nManipulations\n3 Scenario Variables")
