@@ -237,7 +237,9 @@ def detect(name: str, head: bytes) -> str:
     if head[257:262] == b"ustar" or (by_name == "tar" and len(head) >= 512):
         return "tar"
     # Some programs write a few lines before the header; a member of an archive or a mail may hold one too.
-    if b"%PDF-" in head[:1024] and by_name in ("", "pdf"):
+    late = head.find(b"%PDF-", 0, 1024)
+    nameless = not by_name and not language_of(name)
+    if late > 0 and (by_name == "pdf" or (nameless and head[late - 1] in b"\r\n")):
         return "pdf"
     if head[60:68] in (b"BOOKMOBI", b"TEXtREAd"):
         return "mobi"

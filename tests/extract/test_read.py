@@ -525,6 +525,9 @@ def test_what_cannot_be_read_says_why(name: str, data: bytes, rule: str) -> None
     [
         ("a.pdf", b"%PDF-1.4", "pdf"),
         ("anything", b"junk\n%PDF-1.4", "pdf"),
+        ("junk.pdf", b"junk %PDF-1.4", "pdf"),
+        ("notes", b"the header %PDF-1.4 of a file\n", "text"),
+        ("write.py", b'"""\n%PDF-1.4\n"""\nHEAD = b"%PDF-1.7"\n', "code"),
         ("a.docx", b"PK\x03\x04", "docx"),
         ("a.odt", b"PK\x03\x04", "odt"),
         ("a.bin", b"PK\x03\x04" + b"x" * 26 + b"mimetypeapplication/epub+zip", "epub"),
