@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 
 from localsearch.caches import QueryLog, ResultCache, VectorCache
 from localsearch.derived import Model, Semantic
 from localsearch.errors import DamagedError, ModelMissingError, ReadOnlyError
 from localsearch.lexical import open_lexical
 from localsearch.models import ModelStore
-from localsearch.platform.disk import make_private
+from localsearch.platform.disk import drop, make_private
 from localsearch.search.cross_encoder import CrossEncoderReranker
 from localsearch.search.reranker import LateInteractionReranker, Reranker
 from localsearch.settings import MB, Settings
@@ -62,7 +61,7 @@ class Opener:
         folder, search = self.settings.home / "lexical", self.settings.search
         if self.read_only:
             return open_lexical("rank-bm25", folder, self.analyzer, about=search.about_weight)
-        shutil.rmtree(folder, ignore_errors=True)
+        drop(folder)
         return open_lexical(search.lexical_engine, folder, self.analyzer, about=search.about_weight)
 
     def semantic(self, version: Version) -> Semantic:

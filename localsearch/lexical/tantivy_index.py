@@ -8,7 +8,6 @@ passages: both become durable together or not at all.
 from __future__ import annotations
 
 import json
-import shutil
 import threading
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -37,6 +36,7 @@ from localsearch.lexical.query import (
 from localsearch.lexical.stream import MARK, about_stream, about_words, plain_stream, plain_words, term_stream
 from localsearch.lexical.suggest import correct
 from localsearch.lexical.wildcards import Vocabulary, literal_start, matches
+from localsearch.platform.disk import drop
 from localsearch.text import Analyzer, normalize
 from localsearch.types import Ids, IndexedChunk, Ranking, Scores
 
@@ -86,7 +86,7 @@ class TantivyIndex:
     @classmethod
     def create(cls, folder: Path, analyzer: Analyzer, *, about: float = 1.0) -> TantivyIndex:
         """Make an empty index in `folder`, dropping what was there; `about` weighs words about a document."""
-        shutil.rmtree(folder, ignore_errors=True)
+        drop(folder)
         folder.mkdir(parents=True, mode=0o700)  # the files in it heed the umask alone
         with guard(folder):
             index = tantivy.Index(_schema(), str(folder), reuse=False)

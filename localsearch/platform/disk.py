@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import shutil
 import stat
 from collections.abc import Iterator
@@ -138,3 +139,20 @@ def folder_bytes(folder: Path, *, without: str = "") -> int:
                 state = os.stat(os.path.join(parent, name))
                 total += state.st_size if stat.S_ISREG(state.st_mode) else 0
     return total
+
+
+def drop(folder: Path) -> None:
+    """Remove a folder that somebody may yet write to: its name is free at once, and any rest goes next time.
+
+    Raises StorageError where the folder around it may not be written.
+    """
+    for remains in folder.parent.glob(f".{folder.name}-dropped-*"):
+        shutil.rmtree(remains, ignore_errors=True)
+    aside = folder.with_name(f".{folder.name}-dropped-{secrets.token_hex(4)}")
+    try:
+        folder.rename(aside)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise write_error(folder.parent, error) from error
+    shutil.rmtree(aside, ignore_errors=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -122,3 +123,23 @@ def test_a_file_that_goes_while_sizes_are_added_counts_nothing(
 
     monkeypatch.setattr(os, "stat", late)
     assert disk.folder_bytes(tmp_path) == 20
+
+
+def test_the_name_of_a_dropped_folder_is_free_although_it_is_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = shutil.rmtree
+
+    def outrun(folder: Path, **options: bool) -> None:
+        real(folder, **options)
+        folder.mkdir()
+        (folder / "meta.lock").touch()  # by another thread, when all else is gone
+
+    folder = tmp_path / "lexical"
+    folder.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", outrun)
+        disk.drop(folder)
+    assert not folder.exists()
+    disk.drop(folder)
+    assert list(tmp_path.iterdir()) == []
