@@ -368,11 +368,13 @@ class Engine:
         """Record whether a document answers a query. Raises NotFoundError for a document that is not there."""
         if not query.strip():
             raise UsageError("A judgement needs the query that was asked.", hint="Give its words.")
+        key = id
         if self.corpus.find(collection, id) is None:
-            id = str(_paths(id)[0])
-        if self.corpus.find(collection, id) is None:
+            with suppress(UsageError):  # too long for a path, say
+                key = str(_paths(id)[0])
+        if self.corpus.find(collection, key) is None:
             raise _no_document(id, collection)
-        self.judgements.put(collection, query, id, relevant)
+        self.judgements.put(collection, query, key, relevant)
 
     @public
     def start_background(self) -> None:
