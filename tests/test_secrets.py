@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localsearch.engine import Engine
+from localsearch.extract.secret import looks_secret
 from localsearch.scan.rules import secret_file
 from localsearch.secrets import HEAD, beginning, secret_content
 from localsearch.settings import load
@@ -138,6 +139,7 @@ def test_databases_as_sqlite_writes_them(tmp_path: Path, page: int, table: str) 
 )  # fmt: skip
 def test_secret_names(name: str) -> None:
     assert secret_file(os.fsencode(name))
+    assert looks_secret(f"backup/{name}", b"words")
 
 
 @pytest.mark.parametrize(
@@ -146,6 +148,15 @@ def test_secret_names(name: str) -> None:
 )
 def test_public_names(name: str) -> None:
     assert secret_file(os.fsencode(name)) is None
+    assert not looks_secret(f"backup/{name}", b"words")
+
+
+@pytest.mark.parametrize(
+    "folder", [".ssh", "home/.gnupg", "home/.config/gcloud", ".local/share/keyrings/old"]
+)
+def test_members_of_secret_folders(folder: str) -> None:
+    assert looks_secret(f"{folder}/notes.txt", b"words")
+    assert not looks_secret(f"{folder.replace('.', '')}/notes.txt", b"words")
 
 
 @given(st.binary(max_size=200) | st.sampled_from(sorted(SECRET.values())).flatmap(

@@ -3,7 +3,9 @@
 The command line, the server and programs hold an `Engine`; nothing below this folder imports it.
 """
 
-from localsearch.engine.engine import Engine, Status, named_path
+from localsearch.engine.engine import Engine
+from localsearch.engine.names import named_path
 from localsearch.engine.parts import part_of
+from localsearch.engine.status import Status
 
 __all__ = ["Engine", "Status", "named_path", "part_of"]

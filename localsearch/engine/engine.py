@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, Unpack
@@ -17,13 +17,15 @@ from localsearch.checked import clean
 from localsearch.derived import Derived, Semantic
 from localsearch.derived.calibrate import calibrate_if_due
 from localsearch.derived.embedder import Embedder, merge_if_needed
-from localsearch.derived.usage import Meter, Usage
+from localsearch.derived.usage import Meter
 from localsearch.engine.audit import AuditLog
 from localsearch.engine.calls import public
 from localsearch.engine.encoders import Encoders, TextKind
 from localsearch.engine.follower import Follower
+from localsearch.engine.names import meanings, named_path, named_paths
 from localsearch.engine.opening import Opener
 from localsearch.engine.reader import WHOLE, Reader
+from localsearch.engine.status import Status
 from localsearch.errors import (
     LocalSearchError,
     NotFoundError,
@@ -35,7 +37,6 @@ from localsearch.indexing.prepare import check_collection
 from localsearch.models import ModelStore
 from localsearch.platform.disk import folder_bytes, open_error
 from localsearch.platform.ownership import Ownership
-from localsearch.release import __version__
 from localsearch.scan import ScanRules, display, path_of, raw_of
 from localsearch.search import Searcher, SearchOptions, SearchQuery
 from localsearch.settings import Settings, load
@@ -63,36 +64,6 @@ from localsearch.upkeep.versions import Comparison, Versions
 from localsearch.watch import Changes, Watcher
 
 _LOG = logging.getLogger("localsearch.engine")
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What is indexed and how fresh: `changed` is when a document was last stored.
-
-    `names` is how many files are known by their names alone, beside the documents; `noted`, how many indexed files
-    could not be read whole. `bytes` is what the home folder takes on disk, models not counted. `cost` is what
-    embedding has taken so far. `kernels` names the vector instructions in use, "" without any. `better_model` knows
-    more of the texts' languages than the model in use; `recommend_model` tells what it costs.
-    """
-
-    documents: int
-    chunks: int
-    embedded_chunks: int
-    semantic_coverage: float
-    files: Mapping[str, int]
-    noted: int
-    names: int
-    version: str | None
-    home: str
-    bytes: int
-    seq: int
-    collections: tuple[str, ...]
-    roots: tuple[str, ...]
-    changed: float | None
-    cost: Usage
-    kernels: str
-    better_model: str | None
-    release: str = __version__
 
 
 class Engine:
@@ -245,7 +216,7 @@ class Engine:
         """
         check_collection(collection)
         job = IndexJob(
-            _paths(paths),
+            named_paths(paths),
             collection=collection,
             include=tuple(include),
             exclude=tuple(exclude),
@@ -304,9 +275,7 @@ class Engine:
             self._purge([id], collection=collection, below=False)
             return
         if not self.indexer.delete([id], collection):
-            raise NotFoundError(
-                f"There is no document {id!r} in {collection}.", hint="Ids are as search gives them."
-            )
+            raise _no_document(id, collection)
 
     def ensure_version(self, report: Report = no_report, cancelled: Cancelled = never) -> Semantic | None:
         """Make the first embedding version once the model is there; later ones are for `versions build`.
@@ -368,11 +337,8 @@ class Engine:
         """Record whether a document answers a query. Raises NotFoundError for a document that is not there."""
         if not query.strip():
             raise UsageError("A judgement needs the query that was asked.", hint="Give its words.")
-        key = id
-        if self.corpus.find(collection, id) is None:
-            with suppress(UsageError):  # too long for a path, say
-                key = str(_paths(id)[0])
-        if self.corpus.find(collection, key) is None:
+        key = next((name for name in meanings(id) if self.corpus.find(collection, name)), None)
+        if key is None:
             raise _no_document(id, collection)
         self.judgements.put(collection, query, key, relevant)
 
@@ -512,7 +478,7 @@ class Engine:
 
         Raises NotFoundError when nothing matches.
         """
-        names = [name for target in targets for name in _meanings(target)]
+        names = [name for target in targets for name in meanings(target)]
         if not self.corpus.matching(names):
             raise NotFoundError(
                 "Nothing to purge: no document has such an id or path.", hint="Ids are as search gives."
@@ -654,7 +620,7 @@ class Engine:
 
         Raises NotFoundError when it was never seen.
         """
-        absolute = _paths(path)[0]
+        absolute = named_path(path)
         places = [absolute, Path(os.path.realpath(absolute)), *absolute.parents]
         for place in places:
             rows = self.ledger.at(display(os.fsencode(place)))
@@ -675,39 +641,6 @@ def _no_document(id: str, collection: str) -> NotFoundError:
     return NotFoundError(
         f"There is no document {id!r} in {collection}.", hint="Ids are as search gives them."
     )
-
-
-def named_path(path: str | os.PathLike[str]) -> Path:
-    """The absolute path of one. Raises UsageError for an empty one, which would be the current folder."""
-    if not (name := os.fspath(path)) or "\0" in name:
-        raise UsageError("A path is empty or no path.", hint="Name a file or folder; `.` is this folder.")
-    try:
-        os.fsencode(path)
-        absolute = Path(os.path.abspath(Path(path).expanduser()))
-        with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
-            absolute.lstat()  # a name may be too long for any file system
-        return absolute
-    except (OSError, RuntimeError, UnicodeEncodeError) as error:
-        raise UsageError(
-            f"{path} cannot be found from here: {error}", hint="Name it from the root."
-        ) from error
-
-
-def _meanings(target: str) -> Iterator[str]:
-    """What is purged under a name: the document with that id, and the file or folder at that path."""
-    if not target:
-        raise UsageError("A name to purge is empty.", hint="Ids are as search gives.")
-    if target.isascii() or clean(target) == target:
-        yield target
-    with suppress(UsageError):  # an id need be no path
-        yield display(os.fsencode(named_path(target)))
-
-
-def _paths(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> tuple[Path, ...]:
-    listed = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-    if not listed or not all(isinstance(path, str | os.PathLike) for path in listed):
-        raise UsageError("Nothing to index.", hint="Name at least one file or folder.")
-    return tuple(map(named_path, listed))
 
 
 def _public(row: DocumentRow) -> dict[str, Any]:

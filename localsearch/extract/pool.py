@@ -97,7 +97,7 @@ class Extractor:
         waiting = 0
         while not cancelled():
             while waiting < 4 * self._count and (path := next(paths, None)) is not None:
-                run.todo.put(path)
+                run.waiting.put(path)
                 waiting += 1
             if not waiting:
                 return
@@ -111,7 +111,7 @@ class Extractor:
             yield done, outcome
 
     def _work(self, run: _Run) -> None:
-        while (file := run.todo.get()) is not None:
+        while (file := run.waiting.get()) is not None:
             path = file.path if isinstance(file, OpenFile) else file
             worker = self._idle.get()
             run.busy.add(worker)
@@ -138,15 +138,15 @@ class _Run:
     """One call of extract_many: what is to be read, what came of it, and which workers are at it."""
 
     def __init__(self) -> None:
-        self.todo: queue.SimpleQueue[Path | OpenFile | None] = queue.SimpleQueue()
+        self.waiting: queue.SimpleQueue[Path | OpenFile | None] = queue.SimpleQueue()
         self.done: queue.SimpleQueue[tuple[Path, Outcome | UnavailableError]] = queue.SimpleQueue()
         self.busy: set[Worker] = set()
 
     def end(self, threads: list[threading.Thread]) -> None:
         """Let the threads finish; after a moment, give up the files that they are still reading."""
-        _drain(self.todo)
+        _drain(self.waiting)
         for _ in threads:
-            self.todo.put(None)
+            self.waiting.put(None)
         deadline = time.monotonic() + PATIENCE_S
         for thread in threads:
             thread.join(max(0, deadline - time.monotonic()))
@@ -156,9 +156,9 @@ class _Run:
             thread.join()
 
 
-def _drain(todo: queue.SimpleQueue[Path | OpenFile | None]) -> None:
+def _drain(waiting: queue.SimpleQueue[Path | OpenFile | None]) -> None:
     try:
         while True:
-            todo.get_nowait()
+            waiting.get_nowait()
     except queue.Empty:
         return

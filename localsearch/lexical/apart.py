@@ -38,15 +38,15 @@ def apart(word: str, known: Callable[[str], bool]) -> list[tuple[str, ...]]:
 def _ways(word: str, known: Callable[[str], bool]) -> Iterator[tuple[str, ...]]:
     """Breadth first, so that fewer pieces come before more."""
     ends = _ends(word)
-    todo: deque[tuple[int, tuple[str, ...]]] = deque([(0, ())])
+    waiting: deque[tuple[int, tuple[str, ...]]] = deque([(0, ())])
     for _ in range(_STEPS):
-        if not todo:
+        if not waiting:
             return
-        at, pieces = todo.popleft()
+        at, pieces = waiting.popleft()
         if at == len(word):
             yield pieces
             continue
-        todo += [
+        waiting += [
             (end, (*pieces, word[at:end]))
             for end in ends
             if end > at and _whole(word, at, end) and known(word[at:end])

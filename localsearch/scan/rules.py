@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from localsearch.scan.content import is_readable, is_recording
+from localsearch.secret_names import is_secret_folder, is_secret_name
 from localsearch.secrets import secret_content
 from localsearch.settings import MB, Settings
 
@@ -41,43 +42,10 @@ CACHE_SIGNATURE = b"Signature: 8a477f597d28d172789f06886806bc55"
 
 SYSTEM = frozenset({b"/proc", b"/sys", b"/dev"})
 
-SECRET_FOLDERS = frozenset(
-    b"""
-    .ssh .gnupg .password-store .pass .aws .azure .kube .docker .mozilla .librewolf .waterfox .tor-browser
-    """.split()
-)
-SECRET_PLACES = tuple(
-    b"""
-    /.config/gcloud /.config/google-chrome /.config/google-chrome-beta /.config/chromium
-    /.config/BraveSoftware /.config/microsoft-edge /.config/vivaldi /.config/opera /.config/Bitwarden
-    /.config/rclone /.config/gh /.config/op /.config/sops /.electrum/wallets /.bitcoin/wallets /.ethereum/keystore
-    /.local/share/keyrings /.local/share/kwalletd /.pki/nssdb /Library/Keychains
-    """.split()
-)
-"""Secret by where they stand: a folder called `chromium` elsewhere may hold its documentation."""
 PROFILE_MARKS = frozenset(
     {b"key4.db", b"logins.json", b"cookies.sqlite", b"Login Data", b"Login Data For Account"}
 )
 """A folder that holds one of these is a browser profile, whatever its name."""
-SECRET_NAMES = frozenset(
-    b"""
-    .env .envrc .netrc _netrc .pgpass pgpass.conf .my.cnf .mylogin.cnf .git-credentials .htpasswd .npmrc .pypirc
-    .dockercfg .s3cfg .boto .pass .vault-token .histfile .lesshst .viminfo .sh_history .bash_history .zsh_history
-    .python_history .psql_history .mysql_history .sqlite_history .rediscli_history .node_repl_history .irb_history
-    fish_history consolehost_history.txt id_rsa id_dsa id_ecdsa id_ed25519 id_ecdsa_sk id_ed25519_sk
-    key3.db signons.sqlite secring.gpg wallet.dat .terraformrc credentials.tfrc.json rclone.conf .smbcredentials
-    hs_ed25519_secret_key .vault_pass .esmtprc .msmtprc .fetchmailrc .muttrc_secrets
-    """.split()
-)
-SECRET_SUFFIXES = tuple(
-    b"""
-    .kdbx .kdb .psafe3 .agilekeychain .1pux .1pif .opvault .keychain .keychain-db .keystore .jks .p12 .pfx .ppk
-    .pass .ovpn .keytab .kwl .keyring
-    """.split()
-)
-PUBLIC_ENV = frozenset({b".env.example", b".env.sample", b".env.template", b".env.dist", b".env.defaults"})
-_COPY = re.compile(rb"(?:~|\.(?:bak|old|orig|save|backup|copy))+\Z")
-"""What editors and people add to the name of a copy."""
 KEY_SUFFIXES = (b".pem", b".key", b".asc")
 """Certificates and slides bear these names too: their first bytes decide."""
 
@@ -170,17 +138,12 @@ _SECRET_FILE = Skip("secret", "looks like a key, a password store or a private h
 
 def secret_folder(name: bytes, path: bytes) -> Skip | None:
     """A folder of keys, passwords or browser data, by its name or by where it stands."""
-    return _SECRET_FOLDER if name in SECRET_FOLDERS or path.endswith(SECRET_PLACES) else None
+    return _SECRET_FOLDER if is_secret_folder(name, path) else None
 
 
 def secret_file(name: bytes) -> Skip | None:
-    """A key, a password store or a shell history, by its name, in letters of any case, or by that of a copy."""
-    plain = _COPY.sub(b"", name.lower())
-    if plain in SECRET_NAMES or plain.endswith(SECRET_SUFFIXES):
-        return _SECRET_FILE
-    if plain.startswith(b".env.") and plain not in PUBLIC_ENV:
-        return _SECRET_FILE
-    return None
+    """A key, a password store or a private history, by its name."""
+    return _SECRET_FILE if is_secret_name(name) else None
 
 
 def secret_head(head: bytes) -> Skip | None:
