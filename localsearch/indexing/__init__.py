@@ -3,6 +3,7 @@
 `indexer` tells it top to bottom. The engine and the watcher call it; it writes through `store` and `derived` alone.
 """
 
-from localsearch.indexing.indexer import SKIPPING_RULES, Added, FileCounts, Indexer, IndexJob, IndexReport
+from localsearch.indexing.indexer import SKIPPING_RULES, Indexer
+from localsearch.indexing.run import Added, FileCounts, IndexJob, IndexReport
 
 __all__ = ["Added", "FileCounts", "IndexReport", "Indexer", "IndexJob", "SKIPPING_RULES"]

@@ -12,9 +12,9 @@ import logging
 import os
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -26,10 +26,19 @@ from localsearch.errors import ExtractionError, LocalSearchError, RootUnreadable
 from localsearch.extract import Extractor, OpenFile, later, patient, recognises
 from localsearch.indexing.prepare import from_extract, from_name, from_record
 from localsearch.indexing.roots import OpenRoot
+from localsearch.indexing.run import (
+    Added,
+    Compared,
+    FileCounts,
+    IndexJob,
+    IndexReport,
+    IndexRun,
+    Opened,
+    ReadFile,
+)
 from localsearch.scan import (
     ScannedFile,
     ScanRules,
-    check_unchanged,
     display,
     is_within,
     open_hash,
@@ -74,147 +83,9 @@ UNNAMED_RULES = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class IndexJob:
-    """What to index and how. `within` limits it to some paths below its one root, judged by the root's rules.
-
-    `roots`, where there are any, are the only folders that a path may lead into, links resolved. `true` is where its
-    one root must lead, when nobody asks for the run: a root that was replaced by a link is then not read.
-    """
-
-    paths: tuple[Path, ...]
-    collection: str = "default"
-    within: tuple[Path, ...] = ()
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    dry_run: bool = False
-    retry_failed: bool = False
-    roots: tuple[Path, ...] = ()
-    true: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class FileCounts:
-    """What became of the files of one run; each file is counted once."""
-
-    new: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    removed: int = 0
-    skipped: int = 0
-    failed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class IndexReport:
-    """How a run ended.
-
-    `notes` tells what went wrong as a whole, such as a root that could not be read; `rules` counts what was skipped or
-    failed by the stable word for the reason.
-    """
-
-    files: FileCounts
-    documents: int
-    chunks: int
-    seconds: float
-    cancelled: bool = False
-    notes: tuple[str, ...] = ()
-    rules: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Added:
-    """Ids of the records stored, in order, and why others were refused, by their place."""
-
-    ids: list[str]
-    refused: Mapping[int, str]
-
-
-@dataclass(frozen=True, slots=True)
 class _Prepared:
     documents: list[NewDocument]
     errors: dict[int, UsageError]
-
-
-@dataclass(frozen=True, slots=True)
-class _Compared:
-    """A root held against the ledger: what to read, what to skip, what is gone."""
-
-    to_read: list[ScannedFile]
-    skipped: list[ScannedFile]
-    gone: list[bytes]
-    unnamed: list[tuple[ScannedFile, FileRow]]
-    inodes: dict[bytes, int]
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """A file after reading: its content's hash and its documents, None when its content is stored already."""
-
-    found: ScannedFile
-    digest: bytes | None
-    outcome: tuple[Extract, ...] | ExtractionError | None
-
-
-class _Opened:
-    """A file that was found and is open until it was read."""
-
-    __slots__ = ("before", "descriptor", "digest", "found")
-
-    def __init__(self, found: ScannedFile, descriptor: int) -> None:
-        self.found = found
-        self.descriptor = descriptor
-        self.before = os.fstat(descriptor)
-        self.digest = b""
-
-    def read(self, path: Path, outcome: tuple[Extract, ...] | ExtractionError) -> _Read:
-        """What came of it; a failure when the file was written to between hashing and reading."""
-        try:
-            check_unchanged(path, self.before, os.fstat(self.descriptor))
-        except ExtractionError as error:
-            return _Read(self.found, None, error)
-        finally:
-            self.close()
-        return _Read(self.found, self.digest, outcome)
-
-    def close(self) -> None:
-        os.close(self.descriptor)
-
-
-@dataclass(slots=True)
-class _IndexRun:
-    """The state of one run."""
-
-    job: IndexJob
-    report: Report
-    cancelled: Cancelled
-    counts: dict[str, int] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    rules: dict[str, int] = field(default_factory=dict)
-    stage: str = "read"
-    scanned: int = 0
-    done: int = 0
-    to_read: int = 0
-    documents: int = 0
-    chunks: int = 0
-    reread: list[FileRow] = field(default_factory=list)
-    again: set[bytes] = field(default_factory=set)
-    """Content that is stored and is read once more, for the text of its scans."""
-
-    def count(self, word: str, by: int = 1) -> None:
-        self.counts[word] = self.counts.get(word, 0) + by
-
-    def copy(self) -> tuple[dict[str, int], dict[str, int], int, int]:
-        """The counts as they are now."""
-        return dict(self.counts), dict(self.rules), self.documents, self.chunks
-
-    def restore(self, counts: tuple[dict[str, int], dict[str, int], int, int]) -> None:
-        """Take back what was counted since `copy`."""
-        self.counts, self.rules, self.documents, self.chunks = counts
-
-    def leave_out(self, word: str, rule: str) -> None:
-        """Count a file that was skipped or failed, and why."""
-        self.count(word)
-        self.rules[rule] = self.rules.get(rule, 0) + 1
 
 
 class Indexer:
@@ -298,7 +169,7 @@ class Indexer:
         is when no root could be read.
         """
         began = time.monotonic()
-        run = _IndexRun(job, report, cancelled)
+        run = IndexRun(job, report, cancelled)
         errors: list[LocalSearchError] = []
         with ExitStack() as stack:
             extractor = None if job.dry_run else self._readers
@@ -335,23 +206,23 @@ class Indexer:
             return FileCounts()
         with Extractor(patient(self.settings.extract)) as extractor:
             for (collection, root), rows in waiting.items():
-                run = _IndexRun(IndexJob((path_of(raw_of(root)),), collection), report, cancelled, counts)
+                run = IndexRun(IndexJob((path_of(raw_of(root)),), collection), report, cancelled, counts)
                 run.to_read, run.stage = len(rows), "recognise"
                 run.again = {row.content_hash for row in rows if row.content_hash}
                 self._recognise_root(run, rows, extractor, pause)
         return FileCounts(**counts)
 
     def _recognise_root(
-        self, run: _IndexRun, rows: list[FileRow], extractor: Extractor, pause: Cancelled
+        self, run: IndexRun, rows: list[FileRow], extractor: Extractor, pause: Cancelled
     ) -> None:
         (path,) = run.job.paths
         true = self.ledger.leads_to(run.job.collection, display(os.fsencode(path)))
-        todo = (ScannedFile(row.raw, row.path, row.size, row.mtime_ns, 0) for row in rows)
+        files = (ScannedFile(row.raw, row.path, row.size, row.mtime_ns, 0) for row in rows)
         with suppress(RootUnreadable), OpenRoot(path, true=true) as root:
-            for batch in _batches(self._read(run, root, takewhile(lambda _: not pause(), todo), extractor)):
+            for batch in _batches(self._read(run, root, takewhile(lambda _: not pause(), files), extractor)):
                 self._store(run, path, batch)
 
-    def _index_root(self, run: _IndexRun, path: Path, extractor: Extractor | None) -> None:
+    def _index_root(self, run: IndexRun, path: Path, extractor: Extractor | None) -> None:
         root = OpenRoot(path, run.job.roots, run.job.true)
         with root:
             compared = self._compare(run, path, root)
@@ -384,7 +255,7 @@ class Indexer:
                         return
         self.ledger.put_root(job.collection, display(os.fsencode(path)), options | {"true": true})
 
-    def _read_again(self, run: _IndexRun, path: Path, root: OpenRoot, extractor: Extractor) -> None:
+    def _read_again(self, run: IndexRun, path: Path, root: OpenRoot, extractor: Extractor) -> None:
         """Read files whose content moved to them from a name that told another type; others wait for their root."""
         top = {os.fsencode(path)}
         within = [path_of(row.raw) for row in run.reread if is_within(row.raw, top)]
@@ -398,7 +269,7 @@ class Indexer:
             self._store(run, path, batch)
         run.restore(counts)
 
-    def _mend(self, run: _IndexRun, compared: _Compared) -> None:
+    def _mend(self, run: IndexRun, compared: Compared) -> None:
         """Give names to what an earlier release left out without one, and note inodes that it did not."""
         with self.db.write():
             for found, row in compared.unnamed:
@@ -417,11 +288,11 @@ class Indexer:
 
     # -- compare
 
-    def _compare(self, run: _IndexRun, path: Path, root: OpenRoot) -> _Compared:
+    def _compare(self, run: IndexRun, path: Path, root: OpenRoot) -> Compared:
         known: dict[bytes, FileRow] = {}
         for part in run.job.within or (path,):
             known |= self.ledger.under(run.job.collection, os.fsencode(part))
-        compared = _Compared([], [], [], [], {})
+        compared = Compared([], [], [], [], {})
         named = self.corpus.names_alone(run.job.collection)
         seen: set[bytes] = set()
         kept: set[bytes] = set()
@@ -446,9 +317,7 @@ class Indexer:
             compared.gone.extend(raw for raw in known if raw not in seen and not is_within(raw, kept))
         return compared
 
-    def _scan(
-        self, run: _IndexRun, path: Path, root: OpenRoot, indexed_before: bool
-    ) -> Iterator[ScannedFile]:
+    def _scan(self, run: IndexRun, path: Path, root: OpenRoot, indexed_before: bool) -> Iterator[ScannedFile]:
         rules = ScanRules.of(self.settings, run.job.include, run.job.exclude)
         within = run.job.within
         walk = (
@@ -464,7 +333,7 @@ class Indexer:
                 run.report(Progress("scan", run.scanned, None, "files", found.path))
             yield found
 
-    def _count_dry(self, run: _IndexRun, compared: _Compared) -> None:
+    def _count_dry(self, run: IndexRun, compared: Compared) -> None:
         for found in compared.to_read:
             row = self.ledger.get(run.job.collection, found.raw)
             run.count("changed" if row and row.content_hash else "new")
@@ -473,26 +342,26 @@ class Indexer:
     # -- read
 
     def _read(
-        self, run: _IndexRun, root: OpenRoot, todo: Iterable[ScannedFile], extractor: Extractor
-    ) -> Iterator[_Read]:
+        self, run: IndexRun, root: OpenRoot, files: Iterable[ScannedFile], extractor: Extractor
+    ) -> Iterator[ReadFile]:
         """Read files in parallel, in whatever order they come; those whose content is stored are not read.
 
         A file is opened once: that descriptor is hashed, and read.
         """
-        waiting: dict[Path, _Opened] = {}
-        known: list[_Read] = []
+        waiting: dict[Path, Opened] = {}
+        known: list[ReadFile] = []
 
         def unread() -> Iterator[OpenFile]:
-            for found in todo:
+            for found in files:
                 if run.cancelled():
                     return
                 path = path_of(found.raw)
                 try:
-                    opened = _Opened(found, root.open(found.raw))
+                    opened = Opened(found, root.open(found.raw))
                 except FileNotFoundError:
                     continue
                 except ExtractionError as error:
-                    known.append(_Read(found, None, error))
+                    known.append(ReadFile(found, None, error))
                     continue
                 try:
                     self._check_secret(root, opened.descriptor)
@@ -501,12 +370,14 @@ class Indexer:
                         waiting[path] = opened
                         yield OpenFile(path, opened.descriptor)
                         continue
-                    known.append(_Read(found, opened.digest, None))
+                    known.append(ReadFile(found, opened.digest, None))
                 except ExtractionError as error:
-                    known.append(_Read(found, None, error))
+                    known.append(ReadFile(found, None, error))
                 except OSError as error:
                     known.append(
-                        _Read(found, None, ExtractionError(f"it cannot be read: {error}", rule="unreadable"))
+                        ReadFile(
+                            found, None, ExtractionError(f"it cannot be read: {error}", rule="unreadable")
+                        )
                     )
                 opened.close()
 
@@ -519,7 +390,7 @@ class Indexer:
             for opened in waiting.values():
                 opened.close()
 
-    def _is_to_be_read(self, run: _IndexRun, found: ScannedFile, digest: bytes) -> bool:
+    def _is_to_be_read(self, run: IndexRun, found: ScannedFile, digest: bytes) -> bool:
         """Whether its content is not known yet, of another type, or read once more."""
         row = self.ledger.get(run.job.collection, found.raw)
         if digest in run.again or (row is not None and row.size == REREAD):
@@ -535,7 +406,7 @@ class Indexer:
 
     # -- store
 
-    def _store(self, run: _IndexRun, root: Path, batch: list[_Read]) -> None:
+    def _store(self, run: IndexRun, root: Path, batch: list[ReadFile]) -> None:
         """Store what was read, up to where the user stops; the rest is read again by the next run."""
         with self.db.write():
             for read in batch:
@@ -546,7 +417,7 @@ class Indexer:
         run.report(Progress(run.stage, run.done, run.to_read, "files", batch[-1].found.path))
         self.derived.catch_up()
 
-    def _store_safely(self, run: _IndexRun, root: Path, read: _Read) -> None:
+    def _store_safely(self, run: IndexRun, root: Path, read: ReadFile) -> None:
         """Store one file, or its failure: an error that nobody foresaw costs this file alone."""
         before = run.copy()
         try:
@@ -562,7 +433,7 @@ class Indexer:
             )
             self._store_one(run, root, replace(read, digest=None, outcome=failed))
 
-    def _store_one(self, run: _IndexRun, root: Path, read: _Read) -> None:
+    def _store_one(self, run: IndexRun, root: Path, read: ReadFile) -> None:
         collection, found = run.job.collection, read.found
         old = self.ledger.get(collection, found.raw)
         old_hash = old.content_hash if old else None
@@ -600,7 +471,7 @@ class Indexer:
             self.ledger.put(replace(row, notes=told))
         run.count("unchanged" if old_hash == read.digest else "changed" if old_hash else "new")
 
-    def _rule(self, collection: str, read: _Read) -> str:
+    def _rule(self, collection: str, read: ReadFile) -> str:
         """The rule `image` for what holds pictures of text that were not read; for known content as before."""
         if isinstance(read.outcome, tuple):
             return "image" if any(extract.scans for extract in read.outcome) else ""
@@ -608,7 +479,7 @@ class Indexer:
         return holders[0].rule if holders else ""
 
     def _take_out(
-        self, run: _IndexRun, row: FileRow, known: Sequence[DocumentRow], notes: Sequence[str]
+        self, run: IndexRun, row: FileRow, known: Sequence[DocumentRow], notes: Sequence[str]
     ) -> None:
         """Make place for the documents of content that was read once more, whatever other files hold it."""
         assert row.content_hash is not None
@@ -617,7 +488,7 @@ class Indexer:
         for holder in self.ledger.holders(row.collection, row.content_hash):
             self.ledger.put(replace(holder, rule=row.rule, notes=tuple(notes)))
 
-    def _notes(self, collection: str, read: _Read) -> tuple[str, ...]:
+    def _notes(self, collection: str, read: ReadFile) -> tuple[str, ...]:
         """What could not be read of a file, with the member it is in; of known content what was noted before."""
         if isinstance(read.outcome, tuple):
             named = ((f"{extract.member}: " if extract.member else "", extract) for extract in read.outcome)
@@ -626,7 +497,7 @@ class Indexer:
         return holders[0].notes if holders else ()
 
     def _store_documents(
-        self, run: _IndexRun, found: ScannedFile, digest: bytes, extracts: Sequence[Extract]
+        self, run: IndexRun, found: ScannedFile, digest: bytes, extracts: Sequence[Extract]
     ) -> list[str]:
         """Store what a file holds; returns what its documents' notes tell."""
         notes: list[str] = []
@@ -647,7 +518,7 @@ class Indexer:
         return notes
 
     def _store_failure(
-        self, run: _IndexRun, row: FileRow, old: FileRow | None, found: ScannedFile, outcome: object
+        self, run: IndexRun, row: FileRow, old: FileRow | None, found: ScannedFile, outcome: object
     ) -> None:
         """A file that could not be read keeps its last good content; one that holds nothing to read does not."""
         error = outcome if isinstance(outcome, ExtractionError) else ExtractionError("could not be read")
@@ -673,7 +544,7 @@ class Indexer:
             self._put_name(row.collection, found, rule, error.message)
         run.leave_out(row.state, rule)
 
-    def _record_skips(self, run: _IndexRun, skipped: list[ScannedFile]) -> None:
+    def _record_skips(self, run: IndexRun, skipped: list[ScannedFile]) -> None:
         with self.db.write():
             for found in skipped:
                 assert found.skip is not None
@@ -698,7 +569,7 @@ class Indexer:
         if skipped:
             self.derived.catch_up()
 
-    def _remove(self, run: _IndexRun, gone: list[bytes]) -> None:
+    def _remove(self, run: IndexRun, gone: list[bytes]) -> None:
         collection = run.job.collection
         with self.db.write():
             rows = [row for raw in gone if (row := self.ledger.get(collection, raw))]
@@ -712,7 +583,7 @@ class Indexer:
         if gone:
             self.derived.catch_up()
 
-    def _release(self, run: _IndexRun, collection: str, digest: bytes) -> None:
+    def _release(self, run: IndexRun, collection: str, digest: bytes) -> None:
         """A path stopped holding this content: give its documents another holder's path, or delete them.
 
         A path whose ending differs may tell another type: its file is read again.
@@ -734,9 +605,9 @@ class Indexer:
                 self.embeddings.expect(self.corpus.rename(document.id, key, path))
 
 
-def _batches(reads: Iterator[_Read]) -> Iterator[list[_Read]]:
+def _batches(reads: Iterator[ReadFile]) -> Iterator[list[ReadFile]]:
     """Group what was read, so that a batch is neither large nor late."""
-    batch: list[_Read] = []
+    batch: list[ReadFile] = []
     began = time.monotonic()
     for read in reads:
         batch.append(read)
@@ -747,7 +618,7 @@ def _batches(reads: Iterator[_Read]) -> Iterator[list[_Read]]:
         yield batch
 
 
-def _drained(known: list[_Read]) -> Iterator[_Read]:
+def _drained(known: list[ReadFile]) -> Iterator[ReadFile]:
     while known:
         yield known.pop()
 
