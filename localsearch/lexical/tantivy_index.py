@@ -34,7 +34,7 @@ from localsearch.lexical.query import (
     inverse_frequency,
     pruned,
 )
-from localsearch.lexical.stream import MARK, about_stream, about_words, plain_stream, plain_words, term_stream
+from localsearch.lexical.stream import MARK, streams
 from localsearch.lexical.suggest import correct
 from localsearch.lexical.wildcards import Vocabulary, literal_start, matches
 from localsearch.platform.disk import drop
@@ -314,12 +314,12 @@ class TantivyIndex:
             known[key] = self._counted(searcher, term)
         return known[key]
 
-    def _missed_by_forms(self, searcher: tantivy.Searcher, term: QueryTerm) -> int:
-        """More than 0 if other words than the forms find the term in a text, or any find it about a document."""
+    def _missed_by_forms(self, searcher: tantivy.Searcher, term: QueryTerm) -> bool:
+        """Whether other words than the forms find the term in a text, or any find it about a document."""
         known, key = self._remembered(searcher), ("missed", term)
         if key not in known:
             known[key] = self._missed(searcher, term) or len(self._about(searcher, term))
-        return known[key]
+        return known[key] > 0
 
     def _counted(self, searcher: tantivy.Searcher, term: QueryTerm) -> int:
         others = sum(self._frequency(searcher, key) for key in _others(term))
@@ -384,13 +384,10 @@ class TantivyIndex:
         document = tantivy.Document()
         document.add_unsigned("chunk_id", chunk.chunk_id)
         document.add_unsigned("document_id", chunk.document_id)
-        terms, marked = term_stream(chunk, self._analyzer), about_stream(chunk, self._analyzer)
-        document.add_text("text", " ".join(terms + marked))
-        plain, told = plain_words(chunk, terms, self._analyzer)
-        words = plain | told | self._analyzer.words(chunk.about)
-        document.add_text("words", " ".join(filter(_worth_suggesting, words)))
-        plain |= about_words(chunk, marked, self._analyzer)
-        document.add_text("plain", " ".join(plain_stream(plain, terms + marked)))
+        held = streams(chunk, self._analyzer)
+        document.add_text("text", " ".join(held.terms))
+        document.add_text("words", " ".join(filter(_worth_suggesting, held.words)))
+        document.add_text("plain", " ".join(held.plain))
         document.add_text("language", chunk.language or "-")
         return document
 

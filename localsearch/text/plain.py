@@ -127,9 +127,13 @@ def asked(text: str) -> list[Asked]:
 
 def words_in(text: str, forms: Callable[[str], Sequence[str]] = variants) -> set[str]:
     """All plain forms of all words of a text; `forms` are those of one word, `variants`."""
-    found = {form for raw in set(raw_words(text)) for form in forms(raw)}
-    found.update(form for form, _, _ in across_words(text))
-    found.update(form for form, _, _ in chains(text, 0, len(text)))
+    return words_across(text).union(*map(forms, set(raw_words(text))))
+
+
+def words_across(text: str) -> set[str]:
+    """The plain forms that no single word of the text has."""
+    found = {form for form, _, _ in across_words(text)}
+    found.update([form for form, _, _ in chains(text, 0, len(text))])
     return found
 
 
