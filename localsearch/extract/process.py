@@ -7,7 +7,6 @@ import os
 import socket
 import stat
 import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from localsearch.checked import clean
 from localsearch.errors import ExtractionError, UnavailableError
 from localsearch.extract import wire
 from localsearch.extract.limits import HINTS, failure
+from localsearch.platform.interpreter import ONE_THREAD, environment, module_command
 from localsearch.settings import MB, ExtractSettings
 from localsearch.types import Extract
 
@@ -95,12 +95,12 @@ class Worker:
 
     def _spawn(self, descriptor: int) -> subprocess.Popen[bytes]:
         limits = msgspec.json.encode(self._settings).decode()
-        command = [sys.executable, "-SP", "-m", "localsearch.extract.worker", str(descriptor), limits]
+        command = module_command("localsearch.extract.worker", str(descriptor), limits)
         try:
             return subprocess.Popen(
                 command,
                 pass_fds=[descriptor],
-                env=_environment(),
+                env=environment("PATH", "TESSDATA_PREFIX") | ONE_THREAD,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self._errors,
@@ -246,21 +246,3 @@ def _open(path: Path) -> int:
         os.close(descriptor)
         raise failure("special", "not a regular file")
     return descriptor
-
-
-def _environment() -> dict[str, str]:
-    """A small environment: where Python finds its modules, one locale, and nothing of the user's."""
-    home = str(Path(__file__).resolve().parents[2])
-    places = [home, *(place for place in sys.path if place and place != home)]
-    kept = {name: os.environ[name] for name in ("PATH", "TESSDATA_PREFIX") if name in os.environ}
-    return kept | {
-        "PYTHONPATH": os.pathsep.join(places),
-        "LANG": "C.UTF-8",
-        "PYTHONUTF8": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "RUST_BACKTRACE": "0",
-        "MALLOC_ARENA_MAX": "2",
-        "RAYON_NUM_THREADS": "1",
-        "TOKIO_WORKER_THREADS": "1",
-    }

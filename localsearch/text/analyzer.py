@@ -99,6 +99,11 @@ class Analyzer:
         self._lock = threading.Lock()
 
     @property
+    def options(self) -> tuple[str, bool]:
+        """The default language, and whether words are stemmed."""
+        return self._default, self._stemming
+
+    @property
     def fingerprint(self) -> str:
         """Equal for two analysers that give the same terms."""
         return (
