@@ -6,7 +6,8 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib import import_module
 
 from localsearch.cli import shell
 from localsearch.cli.console import Console, take_every_letter
@@ -14,6 +15,37 @@ from localsearch.cli.interrupt import INTERRUPTED
 from localsearch.cli.parser import build_parser
 from localsearch.errors import CancelledError, LocalSearchError, UsageError, no_text
 from localsearch.settings import Settings, load
+
+Command = Callable[[argparse.Namespace, Console, Settings], int]
+
+COMMANDS = {
+    "index": "commands.index",
+    "search": "reading.search",
+    "get": "reading.get",
+    "multi-get": "reading.multi_get",
+    "serve": "commands.serve",
+    "mcp": "commands.mcp",
+    "status": "commands.status",
+    "why": "commands.why",
+    "eval": "commands.evaluate",
+    "watch": "commands.watch",
+    "feedback": "commands.feedback",
+    "doctor": "upkeep.doctor",
+    "models": "models.models",
+    "versions": "models.versions",
+    "backup": "upkeep.backup",
+    "restore": "upkeep.restore",
+    "trust": "upkeep.trust",
+    "check": "upkeep.check",
+    "export": "upkeep.export",
+    "import": "upkeep.import_file",
+    "purge": "upkeep.purge",
+    "keys": "upkeep.keys",
+    "bundle": "bundle.bundle",
+    "completion": "shell.completion",
+    "man": "shell.man",
+}
+"""The function of each command, in a module that only it imports: a search need not wait for what makes a bundle."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -102,33 +134,6 @@ def _drop_unwritten() -> None:
 
 def run(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     """Dispatch to the command's function."""
-    from localsearch.cli import bundle, commands, models, reading, upkeep
-
-    table = {
-        "index": commands.index,
-        "search": reading.search,
-        "get": reading.get,
-        "multi-get": reading.multi_get,
-        "serve": commands.serve,
-        "mcp": commands.mcp,
-        "status": commands.status,
-        "why": commands.why,
-        "eval": commands.evaluate,
-        "watch": commands.watch,
-        "feedback": commands.feedback,
-        "doctor": upkeep.doctor,
-        "models": models.models,
-        "versions": models.versions,
-        "backup": upkeep.backup,
-        "restore": upkeep.restore,
-        "trust": upkeep.trust,
-        "check": upkeep.check,
-        "export": upkeep.export,
-        "import": upkeep.import_file,
-        "purge": upkeep.purge,
-        "keys": upkeep.keys,
-        "bundle": bundle.bundle,
-        "completion": shell.completion,
-        "man": shell.man,
-    }
-    return table[args.command](args, console, settings)
+    module, _, function = COMMANDS[args.command].partition(".")
+    command: Command = getattr(import_module(f"localsearch.cli.{module}"), function)
+    return command(args, console, settings)
