@@ -97,7 +97,8 @@ class Endpoint:
             return b""
         check_json(scope["localsearch.content_type"])
         limits = self._service.settings.server.limits
-        return await read_body(receive, scope["localsearch.length"], _most(operation, limits), limits.body_s)
+        declared, received = scope["localsearch.length"], "localsearch.received" in scope
+        return await read_body(receive, declared, _most(operation, limits), limits.body_s, received=received)
 
     def _decode(self, operation: Operation[Service], raw: bytes) -> Any:
         """The body as the operation's type, each field within its limit; None where there is none."""
