@@ -33,6 +33,7 @@ class Endpoint:
 
     def __init__(self, operations: Sequence[Operation[Service]], service: Service) -> None:
         self._service = service
+        self._route = operations[0].template
         self._by_method: Mapping[str, Operation[Service]] = {one.method: one for one in operations}
         self._decoders = {
             one.method: msgspec.json.Decoder(one.received or one.body)
@@ -42,7 +43,7 @@ class Endpoint:
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         operation = self._operation(scope)
-        scope["localsearch.route"] = operation.template
+        scope["localsearch.route"] = self._route
         stranger = scope["localsearch.stranger"]
         authorize(
             scope.get("localsearch.key"),

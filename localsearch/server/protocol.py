@@ -21,6 +21,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from localsearch.platform.peers import Address
 from localsearch.server.connections import Connection, Connections, Doing, owner_of
 from localsearch.server.cycle import Deadline
 from localsearch.server.local_users import LocalUsers
@@ -92,9 +93,12 @@ class LimitedProtocol(HttpToolsProtocol):
         self._answering: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        """uvicorn's, for TCP: the addresses are asked of the transport, and flow is controlled once."""
+        self.connections.add(self)
+        self.transport, self.scheme = transport, "http"
         self.flow = _Flow(transport, lambda: bool(self._unparsed))
-        self._uid = self.shared.users.uid(self.client, self.server)  # type: ignore[arg-type]
+        self.client, self.server = _address(transport, "peername"), _address(transport, "sockname")
+        self._uid = self.shared.users.uid(self.client, self.server)
         self.owner = owner_of(self._uid, self.client[0] if self.client else "")
         if not self.shared.connections.admit(self):
             self._refuse(_full())
@@ -284,6 +288,12 @@ class LimitedProtocol(HttpToolsProtocol):
             if timer:
                 timer.cancel()
                 setattr(self, name, None)
+
+
+def _address(transport: asyncio.Transport, end: str) -> Address | None:
+    """Host and port of one end of a connection; None where it has been cut already."""
+    found = transport.get_extra_info(end)
+    return (str(found[0]), int(found[1])) if found else None
 
 
 def _full() -> Exception:
