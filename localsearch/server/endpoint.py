@@ -44,9 +44,10 @@ class Endpoint:
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         operation = self._operation(scope)
         scope["localsearch.route"] = self._route
-        stranger = scope["localsearch.stranger"]
+        key = scope.get("localsearch.key")
+        stranger = self._stranger(operation, scope, key)
         authorize(
-            scope.get("localsearch.key"),
+            key,
             operation.scope or (operation.strangers if stranger else None),
             required=self._service.keys_required,
             stranger=stranger,
@@ -62,6 +63,11 @@ class Endpoint:
             await send_bytes(send, operation.status, [JSON, *DATA_HEADERS], made)
             return
         await send_response(send, made, self._service.in_thread)
+
+    def _stranger(self, operation: Operation[Service], scope: AsgiScope, key: Key | None) -> bool:
+        """Whether another user of the machine asks; not looked up where nothing depends on it."""
+        depends = operation.strangers if operation.scope is None else key is None
+        return bool(depends) and self._service.local_users.stranger(scope.get("localsearch.peer"))
 
     def _room(self, operation: Operation[Service], scope: AsgiScope) -> AbstractAsyncContextManager[None]:
         """Room for the body among those of all clients, until it is done with; a small one needs none."""

@@ -145,7 +145,6 @@ class ServiceMiddleware:
                 headers=[(b"www-authenticate", b"Bearer")],
             )
         scope["localsearch.key"] = key
-        scope["localsearch.stranger"] = not self._service.local_users.trusted(scope.get("localsearch.uid"))
         scope["localsearch.content_type"] = first.get(b"content-type")
         scope["localsearch.length"] = _length(first.get(b"content-length"))
         return True

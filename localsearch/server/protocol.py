@@ -22,7 +22,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from localsearch.platform.peers import Address
-from localsearch.server.connections import Connection, Connections, Doing, owner_of
+from localsearch.server.connections import Connection, Connections, Doing
 from localsearch.server.cycle import Deadline
 from localsearch.server.local_users import LocalUsers
 from localsearch.server.problems import answer, bad_request, busy
@@ -80,9 +80,7 @@ class LimitedProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.limits = self.shared.limits
-        self.owner: Hashable = None
         self.since = self.loop.time()
-        self._uid: int | None = None
         self._deadline = Deadline(self.loop, self.limits.header_s, self._hang_up)
         self._heading = False
         self._stuck: asyncio.TimerHandle | None = None
@@ -98,8 +96,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self.transport, self.scheme = transport, "http"
         self.flow = _Flow(transport, lambda: bool(self._unparsed))
         self.client, self.server = _address(transport, "peername"), _address(transport, "sockname")
-        self._uid = self.shared.users.uid(self.client, self.server)
-        self.owner = owner_of(self._uid, self.client[0] if self.client else "")
+        self._peer = self.shared.users.peer(self.client, self.server)
         if not self.shared.connections.admit(self):
             self._refuse(_full())
             return
@@ -115,6 +112,10 @@ class LimitedProtocol(HttpToolsProtocol):
             self._answering.disconnected = True
             self._answering.message_event.set()
         super().connection_lost(exc)
+
+    @property
+    def owner(self) -> Hashable:
+        return self._peer.owner
 
     def doing(self) -> Doing:
         """What this connection does now."""
@@ -160,7 +161,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._header_bytes = 0
         self._await_headers()
         super().on_message_begin()
-        self.scope["localsearch.uid"] = self._uid  # type: ignore[typeddict-unknown-key]
+        self.scope["localsearch.peer"] = self._peer  # type: ignore[typeddict-unknown-key]
 
     def on_url(self, url: bytes) -> None:
         self._count(len(url))
