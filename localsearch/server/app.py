@@ -85,7 +85,6 @@ class App(Starlette):
     def __init__(self, service: Service, routes: Sequence[Route], lifespan: Lifespan[Starlette]) -> None:
         super().__init__(routes=routes, lifespan=lifespan)
         self.state.service = service
-        self.router.default = _missing
         self._service = service
         self._fixed: Mapping[str, ASGIApp] = {
             route.path: route.app for route in routes if not route.param_convertors
@@ -103,16 +102,6 @@ class App(Starlette):
             await self.router(scope, receive, send)
 
 
-async def _missing(scope: Scope, receive: Receive, send: Send) -> None:
-    raise _no_route()
-
-
-def _no_route() -> NotFoundError:
-    return NotFoundError(
-        "There is no such route.", hint="The page is at /, the routes are described at /docs."
-    )
-
-
 def _routes(operations: Sequence[Operation[Service]], service: Service) -> Iterator[Route]:
     """One route for each path, in the order given, then one for everything else."""
     for path in dict.fromkeys(operation.path for operation in operations):
@@ -127,7 +116,9 @@ def _pages(settings: Settings) -> tuple[Operation[Service], ...]:
     docs, style = reference.page(description), reference.style()
 
     def missing(service: Service, call: Call) -> Response:
-        raise _no_route()
+        raise NotFoundError(
+            "There is no such route.", hint="The page is at /, the routes are described at /docs."
+        )
 
     return (
         _page("/", "The search page.", lambda service, call: pages.reply("index.html")),
