@@ -67,7 +67,8 @@ class Client:
 
     def batch(self, kind: Kind, count: int) -> tuple[float, float]:
         """Median microseconds of a request, and processor microseconds of the server for one."""
-        message, took = kind.message(self._port), []
+        message = kind.message(self._port)
+        took: list[float] = []
         used = _processor_ns(self._process)
         for _ in range(count):
             began = time.perf_counter()
@@ -150,14 +151,13 @@ def measure(before: Path | None, rounds: int, batch: int) -> dict[str, Any]:
             for kind in KINDS.values():
                 client.batch(kind, WARM)
         found: dict[str, dict[str, list[tuple[float, float]]]] = {
-            kind: {name: [] for name in clients} for kind in KINDS
+            title: {name: [] for name in clients} for title in KINDS
         }
         for number in range(rounds):
-            for kind in KINDS:
-                turn = list(clients) if number % 2 else list(reversed(clients))
-                for name in turn:
-                    found[kind][name].append(clients[name].batch(KINDS[kind], batch))
-    return {kind: _summary(rows) for kind, rows in found.items()}
+            for title, kind in KINDS.items():
+                for name in list(clients)[:: 1 if number % 2 else -1]:
+                    found[title][name].append(clients[name].batch(kind, batch))
+    return {title: _summary(rows) for title, rows in found.items()}
 
 
 def _summary(rows: dict[str, list[tuple[float, float]]]) -> dict[str, Any]:
