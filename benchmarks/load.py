@@ -30,6 +30,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.machine import ROOT
 from localsearch.engine import Engine
 from localsearch.settings import load
 
@@ -141,12 +142,28 @@ async def drive(port: int, clients: int, seconds: float, ask: Callable[[], str],
     await asyncio.gather(*(client() for _ in range(clients)))
 
 
+def interpreter(tree: Path) -> str:
+    """The Python of a working tree: its own .venv, or for this one what runs now."""
+    own = tree / ".venv" / "bin" / "python"
+    return sys.executable if tree == ROOT or not own.exists() else str(own.absolute())
+
+
 @contextmanager
-def server(home: Path) -> Iterator[int]:
-    """The real server as a process of its own; its port. Should it end early, what it said last is told."""
-    command = [sys.executable, "-m", "localsearch", "--home", str(home), "--offline", "serve", "--port", "0"]
+def server(home: Path, tree: Path = ROOT) -> Iterator[int]:
+    """The real server of a tree as a process of its own; its port. Should it end early, what it said last is told."""
+    command = [
+        interpreter(tree),
+        "-m",
+        "localsearch",
+        "--home",
+        str(home.absolute()),
+        "--offline",
+        "serve",
+        "--port",
+        "0",
+    ]
     with tempfile.NamedTemporaryFile("ab") as file:
-        said, process = Path(file.name), subprocess.Popen(command, stderr=file)
+        said, process = Path(file.name), subprocess.Popen(command, stderr=file, cwd=tree)
         try:
             yield _port(process, said)
             if process.poll() is not None:
