@@ -16,9 +16,13 @@ from localsearch.extract.source import Source
 from localsearch.types import Extract
 
 _PICTURE = re.compile(r"[0-9a-fA-F\s]{512,}")
+_AS_PICTURE = bytes(not (chr(sign).isspace() or chr(sign) in "0123456789abcdefABCDEF") for sign in range(256))
+"""Zero for each sign that the bytes of a picture are written in, so that a run of them is told without the expression."""
 _INSIDE = r"(?:[^{}\\]++|\\[^{}])"
-_IGNORABLE = re.compile(rf"\{{\\\*(?!\s*\\fldinst)(?:{_INSIDE}|\{{{_INSIDE}*+\}})*+\}}")
-"""Groups that every reader skips which does not know them; that of a link is looked into."""
+_IGNORABLE = re.compile(
+    rf"\{{\\(?:\*(?!\s*\\fldinst)|(?:stylesheet|colortbl)\b)(?:{_INSIDE}|\{{{_INSIDE}*+\}})*+\}}"
+)
+"""Groups that every reader skips which does not know them, and tables of styles; that of a link is looked into."""
 _INFO = re.compile(r"\{\\(title|author|subject|keywords) ([^{}]{1,500})\}")
 _CODE_PAGE = re.compile(r"\\ansicpg\d+")
 _TIMES = re.compile(r"\{\\(creatim|revtim)\\yr(\d{4})\\mo(\d+)\\dy(\d+)(?:\\hr(\d+)\\min(\d+))?")
@@ -27,7 +31,10 @@ _NAMES = {"keywords": "tags", "creatim": "created", "revtim": "modified"}
 
 def read_rtf(source: Source) -> list[Extract]:
     """Paragraphs of a rich text file."""
-    text = _IGNORABLE.sub("{}", _PICTURE.sub(" ", source.data.decode("latin-1")))
+    text = source.data.decode("latin-1")
+    if bytes(512) in source.data.translate(_AS_PICTURE):
+        text = _PICTURE.sub(" ", text)
+    text = _IGNORABLE.sub("{}", text)
     builder = Builder(source.limits.text)
     for paragraph in _converted(text).replace("|\n", "\n").split("\n"):
         builder.add(paragraph, joint="\n")
