@@ -1,4 +1,4 @@
-"""Letters beyond the 65,536 of one unit in Word 97 files: kreuzberg leaves them out, so others go past it for them.
+"""Where the text of Word 97 files lies; and letters beyond the 65,536 of one unit, which kreuzberg leaves out.
 
 Reference: [MS-DOC] 2.4.1 (retrieving text), 2.9.38 (Clx).
 """
@@ -10,9 +10,9 @@ import re
 import struct
 from collections.abc import Iterator
 
-from localsearch.extract.compound import compound
+from localsearch.extract.compound import Container, compound
 
-_IDENTITY, _TABLE_1 = 0xA5EC, 0x0200
+IDENTITY, _TABLE_1 = 0xA5EC, 0x0200
 _CLX = 0x1A2
 _COMPRESSED = 0x40000000
 _LEADS, _TRAILS = range(0xD800, 0xDC00), range(0xDC00, 0xE000)
@@ -25,9 +25,9 @@ def masked(data: bytes) -> bytes:
     """The file with private letters in place of surrogates; as it is where it has none, or private ones of its own."""
     file = compound(data)
     stream: bytes = file.openstream("WordDocument").read()
-    pieces = list(_pieces(stream, file))
+    wide = [(begins, last - first) for first, last, begins, width in pieces(stream, file) if width == 2]
     changed = bytearray(stream)
-    for begins, length in pieces:
+    for begins, length in wide:
         units = struct.unpack_from(f"<{length}H", stream, begins)
         if any(0xE000 <= unit < 0xE800 for unit in units):
             return data
@@ -41,13 +41,19 @@ def unmasked(text: str) -> str:
     return _MASKED.sub(_letter, text)
 
 
-def _pieces(stream: bytes, file: object) -> Iterator[tuple[int, int]]:
-    """Where text of two bytes each stands, and how many of them; nothing where the tables are damaged."""
-    if len(stream) < _CLX + 8 or struct.unpack_from("<H", stream)[0] != _IDENTITY:
-        return
+def table_of(stream: bytes, file: Container) -> bytes:
+    """The stream in which the tables of a document stand."""
     name = "1Table" if struct.unpack_from("<H", stream, 10)[0] & _TABLE_1 else "0Table"
+    table: bytes = file.openstream(name).read()
+    return table
+
+
+def pieces(stream: bytes, file: Container) -> Iterator[tuple[int, int, int, int]]:
+    """First and last letter of each piece of text, where it begins in the stream, and the bytes of a letter."""
+    if len(stream) < _CLX + 8 or struct.unpack_from("<H", stream)[0] != IDENTITY:
+        return
     at, length = struct.unpack_from("<II", stream, _CLX)
-    table: bytes = file.openstream(name).read()[at : at + length]  # type: ignore[attr-defined]
+    table = table_of(stream, file)[at : at + length]
     at = 0
     while table[at : at + 1] == b"\1":
         at += 3 + struct.unpack_from("<H", table, at + 1)[0]
@@ -55,9 +61,11 @@ def _pieces(stream: bytes, file: object) -> Iterator[tuple[int, int]]:
     places = struct.unpack_from(f"<{count + 1}I", table, at + 5)
     for index in range(count):
         begins = struct.unpack_from("<I", table, at + 5 + 4 * (count + 1) + 8 * index + 2)[0]
-        length = places[index + 1] - places[index]
-        if not begins & _COMPRESSED and length > 0 and begins + 2 * length <= len(stream):
-            yield begins, length
+        narrow = bool(begins & _COMPRESSED)
+        begins, width = ((begins & ~_COMPRESSED) // 2, 1) if narrow else (begins, 2)
+        first, last = places[index : index + 2]
+        if first < last and begins + width * (last - first) <= len(stream):
+            yield first, last, begins, width
 
 
 def _moved(units: tuple[int, ...]) -> Iterator[int]:
