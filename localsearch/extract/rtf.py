@@ -12,7 +12,7 @@ from localsearch.extract.fields import front_matter
 from localsearch.extract.limits import failure
 from localsearch.extract.office import read_office
 from localsearch.extract.packages import own_title
-from localsearch.extract.rtfgroups import divided
+from localsearch.extract.rtfgroups import divided, with_charsets
 from localsearch.extract.source import Source
 from localsearch.types import Extract
 
@@ -35,13 +35,13 @@ def read_rtf(source: Source) -> list[Extract]:
     text = source.data.decode("latin-1")
     if bytes(512) in source.data.translate(_AS_PICTURE):
         text = _PICTURE.sub(" ", text)
-    text, beside = divided(text)
+    text, beside = divided(with_charsets(text))
     text = _IGNORABLE.sub("{}", text)
     builder = Builder(source.limits.text)
     for paragraph in _converted(text).replace("|\n", "\n").split("\n"):
         builder.add(paragraph, joint="\n")
     said = set[str]()
-    for line in _converted(_IGNORABLE.sub("{}", beside)).split("\n") if beside else ():
+    for line in map(str.strip, _converted(_IGNORABLE.sub("{}", beside)).split("\n") if beside else ()):
         builder.add("" if line in said else line, joint="\n")
         said.add(line)
     title, metadata = _information(text)

@@ -9,11 +9,17 @@ import re
 from collections.abc import Iterator
 
 _BESIDE = re.compile(
-    r"(?<!\\)\{\s*\\(?:\*\s*\\)?(footnote|annotation|header[lrf]?|footer[lrf]?|shptxt|dptxbxtext)(?![a-z0-9])"
+    r"(?<!\\)\{\s*\\(?:\*\s*\\)?(footnote|annotation|header[lrf]?|footer[lrf]?|shptxt|dptxbxtext)(?![a-z0-9]) ?"
 )
 _BRACE = re.compile(r"\\[\\{}]|[{}]")
 _AUTHOR = re.compile(r"\{\\\*\\atnauthor ([^{}]{1,200})\}")
-_CODE_PAGE = re.compile(r"\\ansicpg\d+")
+_CODE_PAGE = re.compile(r"\\ansicpg(\d+)")
+_FONT = re.compile(r"\\f\d+")
+_CHARSETS = {
+    "874": 222, "932": 128, "936": 134, "949": 129, "950": 136, "1250": 238, "1251": 204, "1253": 161, "1254": 162,
+    "1255": 177, "1256": 178, "1257": 186, "1258": 163,
+}  # fmt: skip
+"""Numbers of charsets by their code pages; that of Western letters is 0."""
 _DEEPEST = 20
 
 
@@ -27,10 +33,28 @@ def divided(text: str) -> tuple[str, str]:
     kept, groups = _divided(text, 0)
     groups.sort(key=lambda group: group[0].startswith(("header", "footer")))
     page = match.group() if (match := _CODE_PAGE.search(text)) else ""
-    fonts = text.find("{\\fonttbl")
-    table = text[fonts : _end(text, fonts)] if fonts >= 0 else ""
+    begins, ends = _fonts(text)
     body = "".join(f"{{{inner}}}\\par " for _, inner in groups)
-    return kept, f"{{\\rtf1{page}{table}{body}}}"
+    return kept, f"{{\\rtf1{page}{text[begins:ends]}{body}}}"
+
+
+def with_charsets(text: str) -> str:
+    """The text with a charset for each font, else that of the code page: striprtf would take the next one's."""
+    begins, ends = _fonts(text)
+    table = text[begins:ends]
+    if table.count("\\fcharset") >= len(_FONT.findall(table)):
+        return text
+    page = match[1] if (match := _CODE_PAGE.search(text)) else ""
+    told = rf"\g<0>\\fcharset{_CHARSETS.get(page, 0)}"
+    fonts = table.split(";")
+    fonts = [font if "\\fcharset" in font else _FONT.sub(told, font, count=1) for font in fonts]
+    return text[:begins] + ";".join(fonts) + text[ends:]
+
+
+def _fonts(text: str) -> tuple[int, int]:
+    """Where the table of fonts begins and ends."""
+    begins = text.find("{\\fonttbl")
+    return (begins, _end(text, begins)) if begins >= 0 else (0, 0)
 
 
 def _divided(text: str, depth: int) -> tuple[str, list[tuple[str, str]]]:
