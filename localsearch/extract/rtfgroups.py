@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 _BESIDE = re.compile(
-    r"(?<!\\)\{\s*\\(?:\*\s*\\)?(footnote|annotation|header[lrf]?|footer[lrf]?|shptxt|dptxbxtext)(?![a-z0-9]) ?"
+    r"(?<!\\)\{\s*\\(?:\*\s*\\)?(footnote|annotation|header[lrf]?|footer[lrf]?|shptxt|dptxbxtext|result)(?![a-z0-9]) ?"
 )
 _BRACE = re.compile(r"\\[\\{}]|[{}]")
 _AUTHOR = re.compile(r"\{\\\*\\atnauthor ([^{}]{1,200})\}")

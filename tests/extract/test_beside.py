@@ -48,6 +48,13 @@ def test_headers_footers_and_text_boxes_are_told_once() -> None:
     assert text_of(rich) == "Bodytext {\\header\nboxed words\nПривет\nleft foot"
 
 
+def test_the_text_that_stands_for_an_object_is_read() -> None:
+    rich = (
+        rb"{\rtf1 Before {\object\objlink{\*\objclass Word}{\*\objdata 0105}{\result linked \b words}}after}"
+    )
+    assert text_of(rich) == "Before after\nlinked words"
+
+
 def test_a_note_in_a_text_box_and_one_that_is_not_closed_are_read() -> None:
     assert text_of(rb"{\rtf1 One{\shptxt two{\footnote three}}}") == "One\ntwo\nthree"
     assert text_of(rb"{\rtf1 One {\footnote two {\b three}") == "One\ntwo three"
