@@ -7,11 +7,12 @@ is a run of two or more letters or digits, in small letters; recall is the share
 often as it has them in a file, that our text, title and metadata have as often.
 
 What the other reader has of its own is no word of the file:
-- LibreOffice: text that is deleted in a change not yet accepted; who changed or commented, and when; numbers of pages and
-  notes; names that it gives to the rows and columns of a chart without any (Row 1, Column A, AC, NaN). Digits, ordinals and
-  Roman numbers are left out, also where they are glued to a word, as it makes them of lists and fields.
+- LibreOffice: text that is deleted in a change not yet accepted; who changed or commented, and when; the time of now and
+  numbers of pages and notes in fields; names that it gives to the rows and columns of a chart without any (Row 1,
+  Column A, AC, NaN). Digits, ordinals and Roman numbers are left out, also where they are glued to a word, as it makes
+  them of lists and fields.
 - lxml: the titles of an EPUB's pages, which no reader shows. The number of a note that is raised before or behind a word
-  stands apart from it.
+  stands apart from it. A line that stands on a page again counts once, as in navigation.
 
 Of presentations each word counts once, as what masters show stands on every page.
 
@@ -67,7 +68,7 @@ _ODF = {
 } | {"dc": "http://purl.org/dc/elements/1.1/", "math": "http://www.w3.org/1998/Math/MathML"}
 _NOT_OF_THE_FILE = (
     "text:tracked-changes", "dc:creator", "dc:date", "meta:date-string", "meta:creator-initials",
-    "text:note-citation", "text:page-number", "text:page-count", "office:binary-data", "math:annotation",
+    "text:note-citation", "text:page-number", "text:page-count", "text:date", "text:time", "office:binary-data", "math:annotation",
     "office:meta", "office:settings", "office:scripts", "office:font-face-decls", "office:styles",
     "office:automatic-styles", "office:master-styles",
 )  # fmt: skip
@@ -186,6 +187,15 @@ def by_lxml(data: bytes, *untold: str) -> str | None:
     return "".join(parts)
 
 
+def each_once(text: str | None) -> str | None:
+    """The lines of a page, each once."""
+    return (
+        None
+        if text is None
+        else "\n".join(dict.fromkeys(" ".join(line.split()) for line in text.split("\n")))
+    )
+
+
 def _is_utf8(data: bytes) -> bool:
     try:
         data.decode("utf-8")
@@ -255,7 +265,7 @@ _SINGLE: dict[str, Callable[[Path], str | None]] = {
     "pdf": by_pdftotext,
     "epub": by_epub,
     "notebook": by_json,
-    "html": lambda path: by_lxml(path.read_bytes()),
+    "html": lambda path: each_once(by_lxml(path.read_bytes())),
     **dict.fromkeys(_MAIL, by_email),
     **dict.fromkeys(_TEXT, by_bytes),
 }
