@@ -15,7 +15,7 @@ from localsearch.extract.fields import front_matter
 from localsearch.extract.limits import failure
 from localsearch.extract.packages import OLE, own_title, properties
 from localsearch.extract.source import Source
-from localsearch.extract.wordpieces import masked, unmasked
+from localsearch.extract.wordmasks import masked, unmasked
 from localsearch.extract.wordstories import stories
 from localsearch.types import BlockKind, Extract, Place
 

@@ -1,44 +1,20 @@
-"""Where the text of Word 97 files lies; and letters beyond the 65,536 of one unit, which kreuzberg leaves out.
+"""Where the text of Word 97 files lies.
 
 Reference: [MS-DOC] 2.4.1 (retrieving text), 2.9.38 (Clx).
 """
 
 from __future__ import annotations
 
-import io
-import re
 import struct
 from collections.abc import Iterator
 
-from localsearch.extract.compound import Container, compound
+from localsearch.extract.compound import Container
 
 IDENTITY, _TABLE_1 = 0xA5EC, 0x0200
+SHORTEST = 0x200
+"""Bytes of the header, which every such stream begins with."""
 _CLX = 0x1A2
 _COMPRESSED = 0x40000000
-_LEADS, _TRAILS = range(0xD800, 0xDC00), range(0xDC00, 0xE000)
-_SHIFT = 0x0800
-"""From surrogates to the private letters U+E000 to U+E7FF, which stand for nothing that can be read."""
-_MASKED = re.compile("([\ue000-\ue3ff])([\ue400-\ue7ff])")
-
-
-def masked(data: bytes) -> bytes:
-    """The file with private letters in place of surrogates; as it is where it has none, or private ones of its own."""
-    file = compound(data)
-    stream: bytes = file.openstream("WordDocument").read()
-    wide = [(begins, last - first) for first, last, begins, width in pieces(stream, file) if width == 2]
-    changed = bytearray(stream)
-    for begins, length in wide:
-        units = struct.unpack_from(f"<{length}H", stream, begins)
-        if any(0xE000 <= unit < 0xE800 for unit in units):
-            return data
-        if any(0xD800 <= unit < 0xE000 for unit in units):
-            struct.pack_into(f"<{length}H", changed, begins, *_moved(units))
-    return data if changed == stream else _with_stream(data, bytes(changed))
-
-
-def unmasked(text: str) -> str:
-    """Text with the letters that stand behind pairs of private ones."""
-    return _MASKED.sub(_letter, text)
 
 
 def table_of(stream: bytes, file: Container) -> bytes:
@@ -66,24 +42,3 @@ def pieces(stream: bytes, file: Container) -> Iterator[tuple[int, int, int, int]
         first, last = places[index : index + 2]
         if first < last and begins + width * (last - first) <= len(stream):
             yield first, last, begins, width
-
-
-def _moved(units: tuple[int, ...]) -> Iterator[int]:
-    for index, unit in enumerate(units):
-        lead = unit in _LEADS and index + 1 < len(units) and units[index + 1] in _TRAILS
-        trail = unit in _TRAILS and index > 0 and units[index - 1] in _LEADS
-        yield unit + _SHIFT if lead or trail else unit
-
-
-def _with_stream(data: bytes, stream: bytes) -> bytes:
-    import olefile
-
-    buffer = io.BytesIO(data)
-    with olefile.OleFileIO(buffer, write_mode=True) as file:
-        file.write_stream("WordDocument", stream)
-        return buffer.getvalue()
-
-
-def _letter(match: re.Match[str]) -> str:
-    lead, trail = (ord(unit) - _SHIFT for unit in match.groups())
-    return chr(0x10000 + (lead - 0xD800 << 10) + trail - 0xDC00)

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from localsearch.extract.compound import Container, compound
 from localsearch.extract.decode import clean
-from localsearch.extract.wordpieces import IDENTITY, pieces, table_of
+from localsearch.extract.worddeleted import without_deleted
+from localsearch.extract.wordpieces import IDENTITY, SHORTEST, pieces, table_of
 
 _LENGTHS = struct.Struct("<8I")
 _COMMENTS, _COMMENTERS = 0xBA, 0x1BA
@@ -40,8 +41,9 @@ def stories(data: bytes) -> Iterator[str]:
     """Paragraphs of notes, comments, text boxes and headers of a Word 97 file, in this order."""
     file = compound(data)
     stream: bytes = file.openstream("WordDocument").read()
-    if len(stream) < 0x200 or struct.unpack_from("<H", stream)[0] != IDENTITY:
+    if len(stream) < SHORTEST or struct.unpack_from("<H", stream)[0] != IDENTITY:
         return
+    stream = without_deleted(stream, file)
     lengths = _Stories(*_LENGTHS.unpack_from(stream, 76))
     starts = dict(zip(_Stories._fields, _running(lengths), strict=True))
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import olefile
 import pytest
 
-from localsearch.extract.compound import forget
+from localsearch.extract.compound import Container, forget
 from localsearch.extract.limits import Limits
 from localsearch.extract.read import read
+from localsearch.extract.wordmasks import masked
 from localsearch.extract.wordstories import stories
 
 LIMITS = Limits(text=1_000_000, unpacked=10_000_000, members=100, depth=3, ocr=False)
@@ -106,8 +107,8 @@ PARTS = {
 }
 
 
-def _word() -> bytes:
-    """A Word 97 file whose first part is of one byte a letter, the others of two."""
+def _word(deleted: str = "", how: bytes = b"\x36\x08\x01\x00\x08\x81") -> bytes:
+    """A Word 97 file whose first part is of one byte a letter, the others of two; a deleted word has properties."""
     narrow, wide = PARTS["text"], "".join(list(PARTS.values())[1:])
     stream = bytearray(0x400)
     struct.pack_into("<H", stream, 0, 0xA5EC)
@@ -130,6 +131,13 @@ def _word() -> bytes:
     struct.pack_into("<II", stream, 0xBA, len(clx), len(marks))
     struct.pack_into("<II", stream, 0x1BA, len(clx) + len(marks), len(names))
     stream += narrow.encode("cp1252") + wide.encode("utf-16-le")
+    mark = deleted.encode("cp1252" if deleted in narrow else "utf-16-le")
+    at = stream.index(mark, 0x400)
+    page = struct.pack("<4I3BxB", 0x400, at, at + len(mark), len(stream), 0, 100, 0, 0).ljust(200, b"\0")
+    stream[0x200:0x400] = (page + bytes([len(how)]) + how).ljust(511, b"\0") + b"\3"
+    table = struct.pack("<3I", 0x400, len(stream), 1)
+    struct.pack_into("<II", stream, 0xFA, len(clx) + len(marks) + len(names), len(table))
+    names += table
     return _streams({"WordDocument": bytes(stream), "0Table": clx + marks + names})
 
 
@@ -149,6 +157,19 @@ def test_the_parts_of_a_word_file_beside_its_running_text() -> None:
     forget()
 
 
+def test_deleted_text_is_no_part_of_the_document() -> None:
+    whole = list(stories(_word()))
+    assert list(stories(_word("note with a"))) == ["A  link", *whole[1:]]
+    assert list(stories(_word("each page\r"))) == [text.removesuffix(" each page") for text in whole]
+    assert list(stories(_word("note with a", b"\x01\x08\x01"))) == whole, "text that a change has put in"
+    assert list(stories(_word("note with a", b"\x00\x08\x01\x00\x08\x00"))) == whole, "the last word counts"
+    data = _word("text\r")
+    changed = Container(masked(data)).openstream("WordDocument").read()
+    assert changed[0x400 : 0x400 + len(PARTS["text"])] == b"Running \1\1\1\1\r"
+    assert masked(_word()) == _word()
+    forget()
+
+
 @pytest.mark.parametrize(
     ("name", "texts"),
     [
@@ -159,7 +180,8 @@ def test_the_parts_of_a_word_file_beside_its_running_text() -> None:
         (
             "testWORD_2006ml.doc",
             ["And this is the footnote", "This is an endnote", "Comment by Allison, Timothy B.: This is a comment",
-             "This is some serious word art", "First page footer"],
+             "This is some serious word art", "First page footer",
+             "The quick brown fox jumped over the lazy brown dog."],
         ),
         ("testWORD_header_hyperlink.doc", ["ab@example.com", "http://tw-systemhaus.de"]),
         ("testComment.rtf", ["Comment by Michael McCandless: Here is a comment"]),
