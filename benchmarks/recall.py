@@ -9,7 +9,7 @@ often as it has them in a file, that our text, title and metadata have as often.
 What the other reader has of its own is no word of the file:
 - LibreOffice: text that is deleted in a change not yet accepted; who changed or commented, and when; the time of now and
   numbers of pages and notes in fields; names that it gives to the rows and columns of a chart without any (Row 1,
-  Column A, AC, NaN). Digits, ordinals and Roman numbers are left out, also where they are glued to a word, as it makes
+  Column A, AC, NaN), and the cells of a chart's sheet a second time. Digits, ordinals and Roman numbers are left out, also where they are glued to a word, as it makes
   them of lists and fields.
 - lxml: the titles of an EPUB's pages, which no reader shows. The number of a note that is raised before or behind a word
   stands apart from it. A line that stands on a page again counts once, as in navigation.
@@ -65,13 +65,18 @@ _MAIL = ("eml", "emlx", "mbox")
 _TEXT = ("text", "code", "markdown", "rst", "csv", "tsv", "json", "jsonl", "xml")
 _ODF = {
     name: f"urn:oasis:names:tc:opendocument:xmlns:{name}:1.0" for name in ("office", "text", "table", "meta")
-} | {"dc": "http://purl.org/dc/elements/1.1/", "math": "http://www.w3.org/1998/Math/MathML"}
+} | {
+    "draw": "urn:oasis:names:tc:opendocument:xmlns:drawing:1.0",
+    "dc": "http://purl.org/dc/elements/1.1/",
+    "math": "http://www.w3.org/1998/Math/MathML",
+}
 _NOT_OF_THE_FILE = (
     "text:tracked-changes", "dc:creator", "dc:date", "meta:date-string", "meta:creator-initials",
     "text:note-citation", "text:page-number", "text:page-count", "text:date", "text:time", "office:binary-data", "math:annotation",
     "office:meta", "office:settings", "office:scripts", "office:font-face-decls", "office:styles",
     "office:automatic-styles", "office:master-styles",
 )  # fmt: skip
+_REPEATED = ".//office:spreadsheet//table:table[@table:name='local-table'] | .//table:table[@table:name='local-table']//draw:g"
 _MADE_LABEL = re.compile(r"Row \d+|Column [A-Z]+|[A-Z]{1,2}|NaN")
 _BREAKING = re.compile("sup|p|div|br|li|td|th|tr|h[1-6]|dt|dd|pre|section|article|title|option")
 
@@ -133,6 +138,8 @@ def by_paragraphs(path: Path) -> str:
     deleted = set(root.xpath("//text:changed-region[text:deletion]/@text:id", namespaces=_ODF))
     unread = (name.partition(":") for name in _NOT_OF_THE_FILE)
     etree.strip_elements(body, *(f"{{{_ODF[space]}}}{name}" for space, _, name in unread), with_tail=False)
+    for repeated in body.xpath(_REPEATED, namespaces=_ODF):
+        repeated.getparent().remove(repeated)
     for cell in body.xpath(".//table:table[@table:name='local-table']//text:p", namespaces=_ODF):
         if _MADE_LABEL.fullmatch("".join(cell.itertext()).strip()):
             cell.getparent().remove(cell)

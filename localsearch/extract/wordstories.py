@@ -43,8 +43,10 @@ def stories(data: bytes) -> Iterator[str]:
     stream: bytes = file.openstream("WordDocument").read()
     if len(stream) < SHORTEST or struct.unpack_from("<H", stream)[0] != IDENTITY:
         return
-    stream = without_deleted(stream, file)
     lengths = _Stories(*_LENGTHS.unpack_from(stream, 76))
+    if not any(lengths[1:]):
+        return
+    stream = without_deleted(stream, file)
     starts = dict(zip(_Stories._fields, _running(lengths), strict=True))
 
     def text(part: str) -> str:
