@@ -102,7 +102,7 @@ def _drop_unwritten() -> None:
 
 def run(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     """Dispatch to the command's function."""
-    from localsearch.cli import bundle, commands, models, reading, upkeep
+    from localsearch.cli import bundle, commands, folders, models, reading, upkeep
 
     table = {
         "index": commands.index,
@@ -111,6 +111,7 @@ def run(args: argparse.Namespace, console: Console, settings: Settings) -> int:
         "multi-get": reading.multi_get,
         "serve": commands.serve,
         "mcp": commands.mcp,
+        "folders": folders.folders,
         "status": commands.status,
         "why": commands.why,
         "eval": commands.evaluate,

@@ -61,7 +61,7 @@ class Service:
         self.pool = ThreadPoolExecutor(at_once + 2 * OTHER_WORKERS, "localsearch-request")
         self.jobs = Jobs(self.db, job_handlers(engine), limits.queued_jobs)
         self.alerts = Alerts(settings.alerts)
-        self.watching = Watching(engine) if watch else None
+        self.watching = Watching(engine, wanted=watch or engine.folders.watched)
         window = Window()
         self.housekeeping = Housekeeping(
             engine,
@@ -86,8 +86,7 @@ class Service:
         """End background work at its next step. Requests are finished by now."""
         self.stopping.set()
         self.housekeeping.stop()
-        if self.watching:
-            self.watching.close()
+        self.watching.close()
         self.jobs.stop()
         self.pool.shutdown()
         self.local_users.close()

@@ -300,6 +300,14 @@ class Corpus:
         )
         return [from_row(row) for row in found]
 
+    def latest(self, clause: str, params: Sequence[Any], limit: int) -> list[DocumentRow]:
+        """The documents `d` that a WHERE clause matches, those first whose files changed last."""
+        found = self.db.query(
+            f"SELECT {COLUMNS} FROM documents AS d WHERE {clause} ORDER BY d.modified DESC, d.id DESC LIMIT ?",
+            (*params, limit),
+        )
+        return [from_row(row) for row in found]
+
     def any(self, clause: str, params: Sequence[Any]) -> bool:
         """Whether a WHERE clause matches any document `d`."""
         return self.db.one(f"SELECT 1 FROM documents AS d WHERE {clause} LIMIT 1", params) is not None

@@ -32,13 +32,17 @@ JobState = Literal["queued", "running", "held", "done", "failed", "cancelled", "
 
 
 class JobProgress(ResponseSchema, frozen=True, kw_only=True):
-    """The step a job is at. `total` is null while it is not known."""
+    """The step a job is at. `total` is null while it is not known.
+
+    `left_s` is how many seconds the step may take yet at the rate so far, null while that is not known.
+    """
 
     stage: str = ""
     done: int = 0
     total: int | None = None
     unit: str = ""
     detail: str = ""
+    left_s: float | None = None
 
 
 class JobAnswer(ResponseSchema, frozen=True, kw_only=True):
@@ -48,7 +52,7 @@ class JobAnswer(ResponseSchema, frozen=True, kw_only=True):
     """
 
     id: int
-    kind: Literal["index", "documents"]
+    kind: Literal["index", "documents", "forget", "version"]
     state: JobState
     progress: JobProgress
     created: float
