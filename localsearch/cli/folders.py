@@ -124,7 +124,7 @@ def _exclude(args: argparse.Namespace, console: Console, settings: Settings) -> 
 
 
 def _say_left_out(console: Console, path: str, exclude: Sequence[str]) -> None:
-    without = ' '.join(exclude)
+    without = " ".join(exclude)
     console.say(f"{path}: from now on {f'without {without}' if without else 'nothing is left out'}.")
 
 

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from localsearch.engine.names import named_path
+from localsearch.engine.names import meanings
 from localsearch.errors import NotFoundError
 from localsearch.indexing import Indexer
-from localsearch.scan import display, path_of, raw_of
+from localsearch.scan import path_of, raw_of
 from localsearch.store import Corpus, Ledger
 from localsearch.types import Scope
 
@@ -44,7 +44,7 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """A folder that is in the index no more, and how many files of it were dropped."""
+    """A folder that is in the index no more, and how many files that had been read were dropped with it."""
 
     path: str
     collection: str
@@ -74,7 +74,7 @@ class Folders:
             documents=self._corpus.tally("collection", scope).get(collection, 0),
             files=self._ledger.counts(scope),
             noted=self._ledger.noted_count(scope),
-            checked=how.get("checked"),
+            checked=checked if isinstance(checked := how.get("checked"), float) else None,
             changed=self._corpus.changed(scope),
             include=tuple(how.get("include", ())),
             exclude=tuple(how.get("exclude", ())),
@@ -85,9 +85,9 @@ class Folders:
     def find(self, name: str, collection: str) -> str:
         """The path of a folder that was indexed, as the ledger shows it. Raises NotFoundError for any other."""
         known = [path for one, path, _ in self._ledger.roots() if one == collection]
-        for path in (name.rstrip("/") or "/", display(os.fsencode(named_path(name)))):
-            if path in known:
-                return path
+        for path in meanings(name):
+            if (path.rstrip("/") or "/") in known:
+                return path.rstrip("/") or "/"
         raise NotFoundError(
             f"{name} is no folder of {collection} that was indexed by its own name.",
             hint=f"These are: {', '.join(known) or 'none'}.",
@@ -114,11 +114,11 @@ class Folders:
     @property
     def watched(self) -> bool:
         """Whether somebody has asked that servers keep folders current as they change."""
-        return self._ledger.remembered(_WATCHED) == "yes"
+        return self._ledger.remembered(_WATCHED) == "1"
 
     def watch(self, wanted: bool) -> None:
         """Say whether a server keeps folders current from now on."""
-        self._ledger.remember(_WATCHED, "yes" if wanted else "no")
+        self._ledger.remember(_WATCHED, "1" if wanted else "0")
 
 
 def _parts(path: str, within: Scope | None) -> Iterator[str]:

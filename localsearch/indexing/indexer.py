@@ -302,15 +302,16 @@ class Indexer:
         self._put(collection, from_name(found.path, found.size, modified, reason))
 
     def forget(self, path: Path, collection: str) -> int:
-        """Delete what was read from files at or below a path; returns how many files. What other roots hold stays."""
+        """Delete what is known of files at or below a path; returns how many had been read. What other roots hold stays."""
         raw, roots = os.fsencode(path), [root for name, root, _ in self.ledger.roots() if name == collection]
         others = {raw_of(root) for root in roots if raw_of(root) != raw}
-        gone = [one for one in self.ledger.under(collection, raw) if not is_within(one, others)]
+        known = self.ledger.under(collection, raw)
+        gone = [one for one in known if not is_within(one, others)]
         self._remove(IndexRun(IndexJob((path,), collection), no_report, never), gone)
         self.ledger.drop_root(
             collection, display(raw)
         )  # last: what is cut short is listed, and can be asked for again
-        return len(gone)
+        return sum(known[one].content_hash is not None for one in gone)
 
     # -- compare
 

@@ -75,7 +75,8 @@ def job_handlers(engine: Engine) -> Mapping[str, JobHandler]:
             engine.models.pull(request.model, report, cancelled)
         encoder = engine.models.encoder(request.model, request.precision)
         built = engine.versions.build(encoder, report, cancelled)
-        result: dict[str, Any] = msgspec.to_builtins(built)
+        state = next(one for one in engine.versions.states() if one.id == built.id)
+        result: dict[str, Any] = msgspec.to_builtins(state)
         return result | {"cancelled": cancelled()}
 
     return {"index": index, "documents": documents, "forget": forget, "version": version}

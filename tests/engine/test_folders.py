@@ -66,7 +66,7 @@ def test_a_forgotten_folder_is_found_no_more_and_its_files_stay(engine: Engine, 
     engine.index(garden, embed=False)
     engine.index(garden, collection="other", embed=False)
     outcome = engine.folders.forget(str(garden), "default")
-    assert (outcome.path, outcome.files) == (str(garden), 4)
+    assert (outcome.path, outcome.files) == (str(garden), 3)
     assert [folder.collection for folder in engine.folders.list()] == ["other"]
     assert len(engine.search("weeds", mode="lexical")) == 2
     assert not engine.search("weeds", mode="lexical", collection="other").results == ()
@@ -81,7 +81,7 @@ def test_what_another_folder_holds_stays(engine: Engine, garden: Path) -> None:
     engine.index(garden, embed=False)
     engine.index(garden / "sheds", include=["*.txt"], embed=False)
     assert [folder.path for folder in engine.folders.list()] == [str(garden), str(garden / "sheds")]
-    assert engine.folders.forget(str(garden), "default").files == 2
+    assert engine.folders.forget(str(garden), "default").files == 1
     assert words(engine, "weeds OR roses") == ["hoe.txt"]
     engine.index(garden, embed=False)
     assert engine.folders.forget(str(garden / "sheds"), "default").files == 0

@@ -52,7 +52,7 @@ def test_listed_left_out_and_forgotten(tmp_path: Path, garden: Path) -> None:
         assert served.search("weeds")["total"] == 1
         assert served.client.get("/folders").json()["folders"][0]["exclude"] == ["*.log"]
         job = done(served, served.client.post("/folders/forget", json=named))
-        assert (job["kind"], job["result"]["files"]) == ("forget", 4)
+        assert (job["kind"], job["result"]["files"]) == ("forget", 2)
         assert served.client.get("/folders").json()["folders"] == []
         assert served.search("weeds")["total"] == 0
         assert served.client.post("/folders/forget", json=named).status_code == 404
@@ -141,4 +141,7 @@ def test_what_could_not_be_read_comes_with_its_remedy(tmp_path: Path, garden: Pa
     with notes(tmp_path / "home") as served:
         served.engine.index(garden, embed=False)
         (torn,) = served.client.get("/ledger").json()["files"]
-        assert (torn["rule"], torn["remedy"]) == ("damaged", "Try to open it in its own program, and save it again.")
+        assert (torn["rule"], torn["remedy"]) == (
+            "damaged",
+            "Try to open it in its own program, and save it again.",
+        )

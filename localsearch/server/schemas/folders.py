@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
-from localsearch.server.schemas.base import Collection, RequestSchema, ResponseSchema
+from localsearch.server.schemas.base import AbsolutePath, Collection, RequestSchema, ResponseSchema
 
 FolderPath = Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"^[^\x00]*\Z")]
 Patterns = Annotated[list[Annotated[str, Meta(min_length=1, max_length=1000)]], Meta(max_length=100)]
@@ -69,7 +69,7 @@ class WatchingAnswer(ResponseSchema, frozen=True, kw_only=True):
 class ChoiceParameters(RequestSchema, frozen=True, kw_only=True):
     """A folder on the server's machine; without one, where choosing begins."""
 
-    path: FolderPath | None = None
+    path: AbsolutePath | None = None
 
 
 class ChoiceFolder(ResponseSchema, frozen=True, kw_only=True):

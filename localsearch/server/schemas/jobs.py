@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
-from localsearch.server.schemas.base import Collection, RequestSchema, ResponseSchema
+from localsearch.server.schemas.base import AbsolutePath, Collection, RequestSchema, ResponseSchema
 from localsearch.server.schemas.documents import Refused
 
 
@@ -14,12 +14,7 @@ class IndexRequest(RequestSchema, frozen=True, kw_only=True):
     """Files and folders on the server's machine to make searchable."""
 
     paths: Annotated[
-        list[
-            Annotated[
-                str,
-                Meta(min_length=1, max_length=4096, extra_json_schema={"pattern": "^(/|~/)[^\\x00]*$"}),
-            ]
-        ],
+        list[AbsolutePath],
         Meta(min_length=1, max_length=100, examples=[["/home/me/notes"]]),
     ]
     collection: Collection | None = None
