@@ -4,10 +4,11 @@ import { readAddress, title, writeAddress } from "./address.js";
 import { forgetRefusal, get, openOriginal, post } from "./api.js";
 import { watchCoverage } from "./coverage.js";
 import { byId, count, el, plain } from "./dom.js";
-import { folderForm } from "./folder.js";
+import { switchTheme } from "./look.js";
 import { closePreview, previewed, showPreview } from "./preview.js";
 import { learnRoots } from "./place.js";
 import { hitActions, renderChips, renderFacets, renderPages, renderResults } from "./results.js";
+import { showStart, stopStart } from "./start.js";
 import { startStatus, stopStatus } from "./status.js";
 import { t } from "./words.js";
 
@@ -32,6 +33,7 @@ function showState() {
   byId("show-status").setAttribute("aria-pressed", status);
   byId("show-search").setAttribute("aria-pressed", !status);
   document.title = title(state);
+  document.body.classList.toggle("starting", !status && !state.q.trim() && !state.filters.length && !state.like);
   if (status) startStatus(byId("view-status"));
   else stopStatus();
 }
@@ -65,6 +67,7 @@ async function search() {
   const mine = (asking = new AbortController());
   if (!renderChips(state.filters, state.like, drop, unlike, clear)) byId("query").focus();
   const asked = question();
+  stopStart();
   if (state.view !== "search") return;
   if (!asked.query && !asked.like) return void await rest(mine.signal);
   byId("results").setAttribute("aria-busy", "true");
@@ -134,29 +137,21 @@ function nothing() {
     el("p", {}, t(state.filters.length ? "Take away a filter, or try other words." : "Try other words, or fewer of them.")));
 }
 
-// Without a question: an invitation, or the way to a first folder.
+// Without a question: what is here.
 async function rest(signal) {
   for (const id of ["results", "facets", "pages", "summary", "corrections", "suggestions"]) byId(id).replaceChildren();
-  byId("empty").hidden = true;
   state.answer = null;
   state.chosen = -1;
   closePreview(false);
-  const ready = await get("/stats", signal).catch((error) => { if (error.name !== "AbortError") wrong(error); });
+  const act = { ask, open, wrong, done: () => learnRoots().then(search) };
+  const ready = await showStart(byId("empty"), act, signal).catch((error) => { if (error.name !== "AbortError") wrong(error); });
   if (!ready || signal.aborted) return;
   say("");
   byId("empty").hidden = false;
-  byId("empty").replaceChildren(ready.documents ? invitation(ready) : folderForm("Nothing is indexed yet", search));
-  if (ready.documents && ready.version && ready.semantic_coverage < 1) watchCoverage(search);
 }
 
-function invitation(ready) {
-  const hint = (text) => el("button", { type: "button", class: "plain", onclick: () => ask(text) }, text);
-  return el("div", { class: "card welcome" },
-    el("h2", {}, ready.documents === 1 ? t("1 document is ready") : t("{0} documents are ready", count(ready.documents))),
-    el("p", {}, t("Ask in your own words. Narrow with filters, such as:")),
-    el("p", { class: "hints" }, hint("type:email"), hint("type:md"), hint("after:2024-01-01"), hint("lang:de"), hint("size:>1mb"), hint('"an exact phrase"')),
-    ready.better_model ? el("p", {}, t("{0} knows the languages of these texts better than the model in use: “localsearch models recommend” says what it costs.", ready.better_model)) : null);
-}
+// A document that no question led to.
+function open(hit, from) { showPreview(hit, hitActions(hit, { say, like }), () => from.isConnected && from.focus()); }
 
 function judge(hit, relevant, button) {
   post("/feedback", { query: question().query, id: hit.id, relevant, collection: hit.collection })
@@ -246,12 +241,6 @@ function submit(event) {
   Object.assign(state, { q: byId("query").value, view: "search" });
   byId("suggestions").replaceChildren();
   update().then(() => choose(0, true));
-}
-
-function switchTheme() {
-  const dark = getComputedStyle(document.documentElement).getPropertyValue("--scheme").trim() === "dark";
-  document.documentElement.dataset.theme = dark ? "light" : "dark";
-  localStorage.setItem("localsearch-theme", document.documentElement.dataset.theme);
 }
 
 // The page's own texts and labels, where it is looked at in another language.
