@@ -302,7 +302,7 @@ class Indexer:
         self._put(collection, from_name(found.path, found.size, modified, reason))
 
     def forget(self, path: Path, collection: str) -> int:
-        """Delete what is known of files at or below a path; returns how many had been read. What other roots hold stays."""
+        """Delete what is known of files at or below a path, but what other roots hold; returns how many were read."""
         raw, roots = os.fsencode(path), [root for name, root, _ in self.ledger.roots() if name == collection]
         others = {raw_of(root) for root in roots if raw_of(root) != raw}
         known = self.ledger.under(collection, raw)

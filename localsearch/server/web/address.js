@@ -33,6 +33,27 @@ export function writeAddress(state, replace) {
   if (address !== location.pathname + location.search) history[replace ? "replaceState" : "pushState"](null, "", address);
 }
 
+// A link to a place in a document, with the question that led there.
+export function placeLink(hit) {
+  const query = new URLSearchParams(location.search);
+  query.set("open", hit.id);
+  query.set("in", hit.collection || "default");
+  query.set("at", `${hit.location.start}-${hit.location.end}`);
+  if (hit.location.page) query.set("page-at", hit.location.page);
+  return `${location.origin}/?${query}`;
+}
+
+// The place that such a link names, as a hit; null for an address that is none.
+export function linkedPlace() {
+  const query = new URLSearchParams(location.search);
+  const [start, end] = (query.get("at") || "0-0").split("-").map((one) => Math.max(0, Math.floor(Number(one)) || 0));
+  const id = query.get("open");
+  if (!id) return null;
+  const page = Math.floor(Number(query.get("page-at"))) || undefined;
+  const words = (query.get("q") || "").toLowerCase().match(/[\p{L}\p{N}]{3,}/gu) || [];
+  return { id, collection: query.get("in") || "default", title: id.split("/").at(-1), path: id.startsWith("/") ? id.split("!/")[0] : null, location: { start, end, page, member: id.split("!/")[1] }, snippet: "", highlights: [], words, metadata: {} };
+}
+
 // How a document that others should be like is called in a few letters.
 export const likeness = (id) => t("like {0}", id.split("/").at(-1) || id);
 

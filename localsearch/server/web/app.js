@@ -1,13 +1,13 @@
 // The page: what is asked stands in the address, what is answered below it.
 
-import { readAddress, title, writeAddress } from "./address.js";
+import { linkedPlace, readAddress, title, writeAddress } from "./address.js";
 import { forgetRefusal, get, openOriginal, post } from "./api.js";
 import { watchCoverage } from "./coverage.js";
 import { byId, count, el, plain } from "./dom.js";
 import { switchTheme } from "./look.js";
 import { closePreview, previewed, showPreview } from "./preview.js";
 import { learnRoots } from "./place.js";
-import { hitActions, renderChips, renderFacets, renderPages, renderResults } from "./results.js";
+import { previewActions, renderChips, renderFacets, renderPages, renderResults } from "./results.js";
 import { showStart, stopStart } from "./start.js";
 import { startStatus, stopStatus } from "./status.js";
 import { t } from "./words.js";
@@ -150,8 +150,10 @@ async function rest(signal) {
   byId("empty").hidden = false;
 }
 
+const previewButtons = (hit, body) => previewActions(hit, body, { say, like });
+
 // A document that no question led to.
-function open(hit, from) { showPreview(hit, hitActions(hit, { say, like }), () => from.isConnected && from.focus()); }
+function open(hit, from) { showPreview(hit, previewButtons, () => from?.isConnected && from.focus()); }
 
 function judge(hit, relevant, button) {
   post("/feedback", { query: question().query, id: hit.id, relevant, collection: hit.collection })
@@ -181,7 +183,7 @@ function choose(index, preview = false) {
   back();
   item.scrollIntoView({ block: "nearest" });
   const hit = state.answer.results[state.chosen];
-  if (preview || previewed()) showPreview(hit, hitActions(hit, { say, like }), back);
+  if (preview || previewed()) showPreview(hit, previewButtons, back);
 }
 
 function say(text) { const banner = byId("banner"); banner.textContent = text; banner.hidden = !text; }
@@ -265,7 +267,8 @@ function start() {
   window.addEventListener("popstate", () => { clearTimeout(timers.input); settled = true; Object.assign(state, readAddress()); showState(); search(); });
   translate(document.body);
   showState();
-  learnRoots().then(search);
+  const linked = linkedPlace();
+  learnRoots().then(search).then(() => linked && open(linked));
   if (!state.q && state.view === "search") byId("query").focus();
 }
 

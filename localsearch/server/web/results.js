@@ -1,6 +1,6 @@
 // The list of hits, the filters in force, and what the results can be narrowed by.
 
-import { likeness } from "./address.js";
+import { likeness, placeLink } from "./address.js";
 import { openOriginal } from "./api.js";
 import { byId, count, el, marked, plain, size, swap } from "./dom.js";
 import { icon } from "./icons.js";
@@ -59,6 +59,14 @@ export function hitActions(hit, { say, like }) {
   const copy = el("button", { type: "button", class: "plain copy", onclick: () => copyText(copy, hit.path || hit.id) }, t(hit.path ? "Copy path" : "Copy id"));
   const more = el("button", { type: "button", class: "plain like", onclick: () => like(hit) }, t("More like this"));
   return [open, copy, more];
+}
+
+// What can be copied of what is looked at: its text, and a link that leads back to it.
+export function previewActions(hit, body, act) {
+  const text = el("button", { type: "button", class: "plain", onclick: () => copyText(text, (body.querySelector(".passage:not(.box)") || body).innerText) }, t("Copy text"));
+  const link = el("button", { type: "button", class: "plain", onclick: () => copyText(link, placeLink(hit)) }, t("Copy link"));
+  const [open, copy, more] = hitActions(hit, act);
+  return [open, copy, text, link, more];
 }
 
 async function copyText(button, text) {
