@@ -122,11 +122,12 @@ def test_a_server_builds_and_activates_versions(
         engine.index(garden)
         code, told = run(capsys, home, "versions", "build", "--model", "two")
         assert (code, f"The server at {served.url} holds the index" in told) == (0, True), told
-        ready = [state for state in engine.versions.states() if state.model == "two"][0]
+        ready = next(state for state in engine.versions.states() if state.model == "two")
         assert (ready.state, ready.pending) == ("ready", 0)
         assert f"{ready.name} is ready." in told
         assert run(capsys, home, "versions", "activate", str(ready.id))[0] == 0
         active = engine.embeddings.active()
-        assert active is not None and active.model == "two"
+        assert active is not None
+        assert active.model == "two"
         code, told = run(capsys, home, "versions", "build", "--model", "nobody")
         assert (code, "nobody" in told) == (1, True)

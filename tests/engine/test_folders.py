@@ -42,7 +42,9 @@ def test_a_folder_tells_what_is_in_it(engine: Engine, garden: Path) -> None:
     (found,) = engine.folders.list()
     assert (found.path, found.collection, found.documents) == (str(garden), "default", 3)
     assert found.files == {"indexed": 3, "skipped": 0, "failed": 1}
-    assert found.checked is not None and found.changed is not None and found.checked >= found.changed
+    assert found.checked is not None
+    assert found.changed is not None
+    assert found.checked >= found.changed
     assert (found.include, found.exclude, found.held, found.missing) == ((), (), False, False)
     garden.rename(garden.parent / "elsewhere")
     assert engine.folders.list()[0].missing
@@ -69,7 +71,7 @@ def test_a_forgotten_folder_is_found_no_more_and_its_files_stay(engine: Engine, 
     assert (outcome.path, outcome.files) == (str(garden), 3)
     assert [folder.collection for folder in engine.folders.list()] == ["other"]
     assert len(engine.search("weeds", mode="lexical")) == 2
-    assert not engine.search("weeds", mode="lexical", collection="other").results == ()
+    assert engine.search("weeds", mode="lexical", collection="other").results != ()
     assert engine.corpus.tally("collection") == {"other": 3}
     assert engine.ledger.counts(Scope(("default",))) == {"indexed": 0, "skipped": 0, "failed": 0}
     assert (garden / "roses.txt").exists()

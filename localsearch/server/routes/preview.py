@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from localsearch.checked import moment
@@ -14,7 +15,7 @@ from localsearch.extract.drawn import PageImage
 from localsearch.extract.process import OpenFile
 from localsearch.server.operations import Call, Operation
 from localsearch.server.problems import HttpError
-from localsearch.server.rendering import rendered
+from localsearch.server.rendering import headings, rendered
 from localsearch.server.routes.documents import opened
 from localsearch.server.schemas.preview import (
     Heading,
@@ -27,9 +28,10 @@ from localsearch.server.schemas.preview import (
 from localsearch.server.service import Service
 from localsearch.types import Document, Part
 
-MOST_HEADINGS = 500
-MOST_PARTS = 50
+MOST_HEADINGS, MOST_PARTS = 500, 50
 """Headings, and other documents of the same file, that come with a passage."""
+MOST_READ = 400_000
+"""Characters of a Markdown document in which headings are looked for."""
 MOST_PASSAGE = 20_000
 """Characters of a passage that are looked for on a page."""
 _MAIL = {"To": "to", "Cc": "cc", "Reply-To": "reply_to"}
@@ -73,8 +75,15 @@ def _drawn(found: Document, asked: PassageParameters) -> str:
 
 
 def _outline(service: Service, found: Document) -> Iterator[Heading]:
-    """The headings of a document, sheets and chapters too, in order, each with where its first chunk stands."""
+    """The headings of a document, sheets and chapters too, in order, each with where its first chunk stands.
+
+    Of Markdown every heading is told; of other types those at which a chunk begins.
+    """
     row = service.engine.corpus.find(found.collection, found.id)
+    if row and found.type == "markdown":
+        listed = islice(headings(service.engine.corpus.text(row.id, 0, MOST_READ)), MOST_HEADINGS)
+        yield from (Heading(title=a, level=b, start=c, stop=d, page=None) for a, b, c, d in listed)
+        return
     before: tuple[str, ...] = ()
     told = 0
     for start, stop, place in service.engine.corpus.places(row.id) if row else ():
