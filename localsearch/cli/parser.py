@@ -142,6 +142,12 @@ def _search(commands: Sub) -> None:
     parser.add_argument(
         "--time-zone", default="", metavar="NAME", help="whose days dates are, such as Europe/Berlin"
     )
+    parser.add_argument(
+        "--sort",
+        choices=["relevance", "date", "name", "size"],
+        default="relevance",
+        help="by date (the latest first), name or size instead",
+    )
     parser.add_argument("--no-cache", dest="cache", action="store_false", help="compute everything anew")
     _format(parser)
     parser.add_argument(

@@ -31,6 +31,7 @@ from localsearch.search.query import SearchQuery
 from localsearch.search.rank import RankedDocuments, Ranker
 from localsearch.search.relevance import NOTHING, UNJUDGED
 from localsearch.search.reranker import Reranker
+from localsearch.search.sorting import note, ordered, widened
 from localsearch.settings import SearchSettings
 from localsearch.text import Analyzer, normalize
 from localsearch.types import Answer, Ids, Scope
@@ -112,7 +113,8 @@ class Searcher:
             return self._made(context, semantic)
 
     def _made(self, context: QueryContext, semantic: Semantic | None) -> Answer:
-        query = context.query
+        asked = context.query
+        context.query = query = widened(asked)
         with context.stage("parse"):
             plan = self.planner.plan(context)
         counting = self.counter.begin(query, plan)
@@ -120,11 +122,13 @@ class Searcher:
         context.notes.extend(_notes(query, found))
         if not found.documents and plan.filter is not None:
             context.notes.extend(self.planner.unknown_fields(plan.filter, query.within))
-        page = found.documents[query.offset : query.offset + query.limit]
+        page = ordered(self.corpus, found.documents, asked.sort)[asked.offset : asked.offset + asked.limit]
         with context.stage("snippets"):
             hits = self.presenter.hits(plan, page, query.explain, context.notes)
         with context.stage("count"):
             matching = self.counter.matching(query, plan, found, counting)
+        if told := note(matching.total, asked.sort):
+            context.notes.append(told)
         return Answer(
             query=query.query,
             total=matching.total,

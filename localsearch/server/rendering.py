@@ -37,7 +37,11 @@ def headings(text: str) -> Iterator[tuple[str, int, int, int]]:
     starts = [0, *(match.end() for match in re.finditer("\n", text)), len(text)]
     tokens = _MARKDOWN.parse(text)
     found = [
-        ("".join(one.content for one in tokens[at + 1].children or ()), int(token.tag[1]), starts[token.map[0]])
+        (
+            "".join(one.content for one in tokens[at + 1].children or ()),
+            int(token.tag[1]),
+            starts[token.map[0]],
+        )
         for at, token in enumerate(tokens)
         if token.type == "heading_open" and token.map
     ]

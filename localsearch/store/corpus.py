@@ -337,6 +337,13 @@ class Corpus:
             for id, type, has_path, own, *more in rows
         ]
 
+    def facet_dates(self, document_ids: Iterable[int], dated: str, params: Sequence[Any]) -> dict[int, float]:
+        """The date of each of these documents by which it is filtered and counted; those without one are left out."""
+        rows = self.db.query(
+            f"SELECT d.id, {dated} FROM documents AS d WHERE d.id IN ({_list(document_ids)})", params
+        )
+        return {id: date for id, _, date, _ in rows if date is not None}
+
     def paths_where(self, document_ids: Iterable[int], clause: str, params: Sequence[Any]) -> dict[int, str]:
         """A path of each of these documents for which a condition on `f.path` holds, its own if that does."""
         rows = self.db.query(

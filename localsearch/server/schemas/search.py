@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from localsearch.server.request_limits import AtMost, AtMostDeep
 from localsearch.server.schemas.base import Collection, RequestSchema, ResponseSchema, Text
-from localsearch.types import Mode
+from localsearch.types import Mode, Sort
 
 Filters = Annotated[
     dict[str, Any] | str | None,
@@ -68,6 +68,7 @@ class SearchRequest(RequestSchema, frozen=True, kw_only=True):
     min_relevance: MinRelevance | None = None
     like: Like | None = None
     time_zone: TimeZone | None = None
+    sort: Sort | None = None
 
 
 class SearchParameters(RequestSchema, frozen=True, kw_only=True):
@@ -92,6 +93,7 @@ class SearchParameters(RequestSchema, frozen=True, kw_only=True):
     min_relevance: MinRelevance = 0.0
     like: Like | None = None
     time_zone: TimeZone | None = None
+    sort: Sort | None = None
 
 
 class SuggestParameters(RequestSchema, frozen=True, kw_only=True):

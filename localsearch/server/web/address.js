@@ -2,6 +2,7 @@
 
 import { t } from "./words.js";
 
+const SORTS = ["relevance", "date", "name", "size"];
 const MODES = ["hybrid", "lexical", "semantic"];
 
 export function readAddress() {
@@ -12,6 +13,7 @@ export function readAddress() {
     mode: MODES.includes(mode) ? mode : "hybrid",
     rerank: query.get("rerank") === "1",
     wide: query.get("wide") === "1",
+    sort: SORTS.includes(query.get("sort")) ? query.get("sort") : "relevance",
     like: query.get("like") || "",
     filters: query.getAll("f").filter((filter) => filter.trim()),
     page: Math.max(1, Math.floor(Number(query.get("page"))) || 1),
@@ -25,6 +27,7 @@ export function writeAddress(state, replace) {
   if (state.mode !== "hybrid") query.set("mode", state.mode);
   if (state.rerank) query.set("rerank", "1");
   if (state.wide) query.set("wide", "1");
+  if (state.sort !== "relevance") query.set("sort", state.sort);
   if (state.like) query.set("like", state.like);
   for (const filter of state.filters) query.append("f", filter);
   if (state.page > 1) query.set("page", state.page);

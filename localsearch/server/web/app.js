@@ -27,6 +27,7 @@ function showState() {
   if (byId("query").value !== state.q) byId("query").value = state.q;
   byId("mode").value = state.mode;
   byId("rerank").checked = state.rerank;
+  byId("sort").value = state.sort;
   const status = state.view === "status";
   byId("view-status").hidden = !status;
   byId("view-search").hidden = status;
@@ -43,7 +44,7 @@ function question() {
   const filters = state.filters.join(" ");
   return {
     ...(words || filters ? { query: words || filters } : {}), ...(words && filters ? { filters } : {}), ...(state.like ? { like: state.like } : {}),
-    limit: PAGE, offset: (state.page - 1) * PAGE, mode: state.mode, rerank: state.rerank, facets: !state.wide,
+    limit: PAGE, offset: (state.page - 1) * PAGE, mode: state.mode, rerank: state.rerank, facets: !state.wide, ...(state.sort === "relevance" ? {} : { sort: state.sort }),
   };
 }
 
@@ -65,7 +66,7 @@ async function answerTo(asked, signal) {
 async function search() {
   asking.abort();
   const mine = (asking = new AbortController());
-  if (!renderChips(state.filters, state.like, drop, unlike, clear)) byId("query").focus();
+  if (!renderChips(state.filters, state.like, { drop, unlike, clear, change })) byId("query").focus();
   const asked = question();
   stopStart();
   if (state.view !== "search") return;
@@ -98,10 +99,11 @@ function show(answer) {
   byId("empty").hidden = answer.results.length > 0;
   byId("empty").replaceChildren(...(answer.results.length ? [] : [nothing()]));
   byId("summary").textContent = summary(answer);
+  byId("sorting").hidden = answer.total < 2 || answer.nearest || state.wide;
   byId("summary").classList.toggle("doubt", answer.nothing_relevant);
   byId("corrections").replaceChildren(...corrections(answer));
   renderResults(answer, { choose: (index) => choose(index, true), judge: question().query ? judge : null, say, like });
-  renderFacets(answer.facets, state.filters, toggle);
+  renderFacets(answer.facets, state.filters, { toggle, span });
   renderPages(answer, state.page, PAGE, turn);
   byId("pages").append(...wider(answer));
   if (focused) byId("results").focus({ preventScroll: true });
@@ -132,9 +134,19 @@ function corrections(answer) {
   return offers.length ? [t("Did you mean "), ...offers, "?"] : [];
 }
 
+// Nothing was found: what can be done about it, one press each.
 function nothing() {
+  const words = state.q.trim();
+  const step = (label, run) => el("li", {}, el("button", { type: "button", class: "plain", onclick: run }, label));
+  const name = words.split(/\s+/).find((one) => /^[\p{L}\p{N}._-]{2,}$/u.test(one));
+  const steps = [
+    ...state.filters.map((filter) => step(t("Without the filter {0}", plain(filter)), () => drop(filter))),
+    ...(words && state.mode === "lexical" ? [step(t("Search by meaning too"), () => { state.mode = "hybrid"; update(); })] : []),
+    ...(words && state.mode !== "lexical" && !state.wide ? [step(t("Show what is loosely related"), () => { state.wide = true; update(); })] : []),
+    ...(name && !words.includes(":") ? [step(t("Look in names of files: {0}", `name:${name}`), () => { state.filters = []; ask(`name:${name}`); })] : []),
+  ];
   return el("div", { class: "card" }, el("h2", {}, t("Nothing was found")),
-    el("p", {}, t(state.filters.length ? "Take away a filter, or try other words." : "Try other words, or fewer of them.")));
+    el("p", {}, t(state.filters.length ? "Take away a filter, or try other words." : "Try other words, or fewer of them.")), steps.length ? el("ul", { class: "steps-on" }, ...steps) : null);
 }
 
 // Without a question: what is here.
@@ -142,6 +154,7 @@ async function rest(signal) {
   for (const id of ["results", "facets", "pages", "summary", "corrections", "suggestions"]) byId(id).replaceChildren();
   state.answer = null;
   state.chosen = -1;
+  byId("sorting").hidden = true;
   closePreview(false);
   const act = { ask, open, wrong, done: () => learnRoots().then(search) };
   const ready = await showStart(byId("empty"), act, signal).catch((error) => { if (error.name !== "AbortError") wrong(error); });
@@ -165,7 +178,10 @@ function judge(hit, relevant, button) {
 
 function ask(text) { Object.assign(state, { q: text, page: 1, wide: false }); update(); byId("query").focus(); }
 function toggle(filter) { if (state.filters.includes(filter)) drop(filter); else { state.filters = [...state.filters, filter]; state.page = 1; update(); } }
+// Years in place of any that were chosen before.
+function span(filter) { state.filters = [...state.filters.filter((one) => !/^-?year:/.test(one)), filter]; state.page = 1; update(); }
 function drop(filter) { state.filters = state.filters.filter((other) => other !== filter); state.page = 1; update(); }
+function change(filter, to) { state.filters = [...new Set(state.filters.map((other) => (other === filter ? to : other)))].filter(Boolean); state.page = 1; update(); }
 function like(hit) { Object.assign(state, { q: "", like: hit.id, page: 1 }); update(); byId("results").focus(); window.scrollTo(0, 0); }
 function unlike() { state.like = ""; state.page = 1; update(); byId("query").focus(); }
 function clear() { state.filters = []; state.like = ""; state.page = 1; update(); byId("query").focus(); }
@@ -260,6 +276,7 @@ function start() {
   on("search", "submit", submit);
   on("mode", "change", (event) => { state.mode = event.target.value; state.page = 1; update(); });
   on("rerank", "change", (event) => { state.rerank = event.target.checked; state.page = 1; update(); });
+  on("sort", "change", (event) => { state.sort = event.target.value; state.page = 1; update(); });
   on("show-status", "click", () => { state.view = "status"; update(); });
   on("show-search", "click", () => { state.view = "search"; update(); });
   on("brand", "click", (event) => { event.preventDefault(); Object.assign(state, { q: "", like: "", filters: [], page: 1, view: "search" }); update(); byId("query").focus(); });
