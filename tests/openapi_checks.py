@@ -20,7 +20,7 @@ def only_filters_are_refused(ctx: Any, response: Any, case: Any) -> None:
     """Refuse nothing that the description allows, but a filter without meaning."""
     if case.meta is None or not case.meta.generation.mode.is_positive or response.status_code < 400:
         return
-    if response.status_code == 400 and case.operation.path == "/search":
+    if response.status_code == 400 and case.operation.path in ("/search", "/matches"):
         code = response.json()["error"]["code"]
         sent = case.query if case.method == "GET" else case.body
         asks = isinstance(sent, dict) and any(sent.get(name) for name in ("q", "query", "like"))

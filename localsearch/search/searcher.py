@@ -11,7 +11,7 @@ the ranking of an earlier one.
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
@@ -26,6 +26,7 @@ from localsearch.search.count import Counter
 from localsearch.search.executor import SearchExecutor
 from localsearch.search.facets import facets
 from localsearch.search.hits import Presenter
+from localsearch.search.passages import Passages, passages
 from localsearch.search.plan import Planner
 from localsearch.search.query import SearchQuery
 from localsearch.search.rank import RankedDocuments, Ranker
@@ -151,6 +152,11 @@ class Searcher:
 
     def _facets(self, documents: Ids | None, within: Scope | None) -> dict[str, Mapping[str, int]] | None:
         return None if documents is None else facets(self.corpus.facet_rows(documents, *dated_sql(), within))
+
+    def passages(self, query: SearchQuery, names: Sequence[tuple[str, str]]) -> list[Passages]:
+        """All passages of documents, named by collection and id, that hold a word of the query."""
+        with days.in_zone(days.zone(query.time_zone) if query.time_zone else self._zone):
+            return passages(self.derived, self.planner, self.presenter, query, names)
 
     def suggest(self, prefix: str, limit: int, within: Scope | None = None) -> list[str]:
         """Completions of the last word typed, from what may be seen."""

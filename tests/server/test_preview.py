@@ -142,3 +142,33 @@ def test_a_key_sees_pages_of_its_scope_alone(tmp_path: Path, papers: Path) -> No
             headers = {"Authorization": f"Bearer {secret}"}
             path = f"/pages/{quote(str(papers / 'kiln.pdf'), safe='')}"
             assert served.client.get(path, headers=headers).status_code == status
+
+
+def test_all_passages_of_a_document_that_hold_a_word(tmp_path: Path) -> None:
+    filler = "Nothing of it here. " * 120
+    text = f"The kiln is lit at dawn.\n\n{filler}\n\nThe kiln is fed at noon.\n\n{filler}\n\nAt night kilns cool."
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "day.txt").write_text(text)
+    day = str(tmp_path / "notes" / "day.txt")
+    with notes(tmp_path / "home", require_keys=True) as served:
+        served.engine.index(tmp_path / "notes", embed=False)
+        keys = Keys(served.service.db)
+        everything, part = keys.create("all")[1], keys.create("part", "read", Scope((), ("/nowhere",)))[1]
+        served.service.keyring.refresh()
+        body = {"query": "kiln", "documents": [{"id": day}, {"id": "kiln"}, {"id": "nobody"}]}
+
+        def ask_with(key: str) -> list[dict[str, object]]:
+            answer = served.client.post("/matches", json=body, headers={"Authorization": f"Bearer {key}"})
+            assert answer.status_code == 200, answer.text
+            found: list[dict[str, object]] = answer.json()["documents"]
+            return found
+
+        of_day, of_note = ask_with(everything)
+        assert (of_day["id"], of_note["id"], of_day["more"]) == (day, "kiln", False)
+        hits = of_day["hits"]
+        assert isinstance(hits, list)
+        marked = {hit["snippet"][a:b] for hit in hits for a, b in hit["highlights"]}
+        assert len(hits) == 3
+        assert len({hit["location"]["start"] for hit in hits}) == 3
+        assert marked == {"kiln", "kilns"}
+        assert ask_with(part) == []

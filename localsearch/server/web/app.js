@@ -7,7 +7,7 @@ import { byId, count, el, plain } from "./dom.js";
 import { switchTheme } from "./look.js";
 import { closePreview, previewed, showPreview } from "./preview.js";
 import { learnRoots } from "./place.js";
-import { previewActions, renderChips, renderFacets, renderPages, renderResults } from "./results.js";
+import { previewActions, renderChips, renderFacets, renderPages, renderPassages, renderResults } from "./results.js";
 import { showStart, stopStart } from "./start.js";
 import { startStatus, stopStatus } from "./status.js";
 import { t } from "./words.js";
@@ -16,6 +16,7 @@ const PAGE = 10;
 const NOTHING = "Nothing here seems to be about this."; // as the server says it
 const WAIT_MS = 120;
 const ANNOUNCE_MS = 700;
+const PASSAGES_MS = 400;
 const state = { ...readAddress(), answer: null, chosen: -1 };
 const timers = {};
 let asking = new AbortController();
@@ -103,6 +104,7 @@ function show(answer) {
   byId("summary").classList.toggle("doubt", answer.nothing_relevant);
   byId("corrections").replaceChildren(...corrections(answer));
   renderResults(answer, { choose: (index) => choose(index, true), judge: question().query ? judge : null, say, like });
+  later("passages", () => passages(answer), PASSAGES_MS);
   renderFacets(answer.facets, state.filters, { toggle, span });
   renderPages(answer, state.page, PAGE, turn);
   byId("pages").append(...wider(answer));
@@ -110,6 +112,17 @@ function show(answer) {
   if (answer.semantic_coverage < 1 && answer.version) watchCoverage(search);
   later("announce", () => { byId("announce").textContent = answer.nearest || answer.nothing_relevant ? t("Nothing here seems to be about this. What comes nearest:") : found(answer); }, ANNOUNCE_MS);
 }
+
+// What else the documents shown say of it, once the question stands still.
+async function passages(answer) {
+  const query = question().query;
+  if (!query || !answer.results.length || answer !== state.answer) return;
+  const documents = answer.results.map(({ id, collection }) => ({ id, collection }));
+  const more = await post("/matches", { query, documents }, asking.signal).catch(() => null);
+  if (more && answer === state.answer) renderPassages(answer, more.documents, (index, one) => { choose(index); openAt(index, one); });
+}
+
+function openAt(index, hit) { showPreview(hit, previewButtons, () => byId("results").children[index]?.querySelector("summary").focus()); }
 
 function found(answer) {
   if (answer.total === 1) return t("1 document");

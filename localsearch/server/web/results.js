@@ -4,7 +4,7 @@ import { likeness, placeLink } from "./address.js";
 import { openOriginal } from "./api.js";
 import { byId, count, el, marked, plain, size, swap } from "./dom.js";
 import { icon } from "./icons.js";
-import { breadcrumb } from "./place.js";
+import { breadcrumb, within } from "./place.js";
 import { age, closeness, language, t, typeName } from "./words.js";
 
 const NAMES = { type: "Type", folder: "Folder", language: "Language", tag: "Tag", year: "Year" };
@@ -32,6 +32,22 @@ function item(hit, index, act) {
     el("p", { class: "where", title: plain(hit.path || hit.id) }, breadcrumb(hit), about(hit)),
     el("p", { class: "snippet", dir: "auto" }, ...marked(hit.snippet, hit.highlights)),
     el("p", { class: "actions" }, ...hitActions(hit, act), ...(act.judge ? judgements(hit, act.judge) : [])));
+}
+
+// Fold the other passages of each hit below it; `answers` are those of POST /matches.
+export function renderPassages(answer, answers, open) {
+  const items = [...byId("results").children];
+  answer.results.forEach((hit, index) => {
+    const found = answers.find((one) => one.id === hit.id && one.collection === hit.collection);
+    const others = (found?.hits || []).filter((one) => one.location.start !== hit.location.start);
+    if (!others.length || !items[index] || items[index].querySelector(".more-passages")) return;
+    const row = (one) => el("li", {}, el("button", { type: "button", class: "plain", dir: "auto", onclick: () => open(index, one) }, el("span", { class: "about" }, plain(within(one.location)) || "…"), " ", ...marked(one.snippet, one.highlights)));
+    const number = found.more ? t("{0} or more further passages", count(others.length)) : others.length === 1 ? t("1 more passage") : t("{0} more passages", count(others.length));
+    const list = el("ul", { role: "list" });
+    const box = el("details", { class: "more-passages" }, el("summary", {}, number), list);
+    box.addEventListener("toggle", () => { if (!list.children.length) list.append(...others.map(row)); });
+    items[index].querySelector(".actions").before(box);
+  });
 }
 
 function meter(relevance) {
@@ -104,12 +120,14 @@ export function renderChips(filters, like, act) {
   return swap(byId("chips"), ...chips, ...(all ? [all] : []));
 }
 
+// One condition, which a minus turns round as a whole.
+const SIMPLE = /^([^\s"()]+|[^\s"()]*"([^"\\]|\\.)*")$/;
 const remove = (focus, label, run) => el("button", { type: "button", class: "remove", "data-focus": focus, "aria-label": label, title: label, onclick: run }, "×");
 
 function chip(filter, act) {
   const not = filter.startsWith("-");
-  const bare = not ? filter.slice(1) : filter;
-  const turned = not ? bare : `-${filter}`;
+  const bare = not ? filter.slice(1).replace(/^\((.*)\)$/s, "$1") : filter;
+  const turned = not ? bare : SIMPLE.test(filter) ? `-${filter}` : `-(${filter})`;
   const turn = el("button", { type: "button", class: "turn", "data-focus": `turn ${bare}`, "aria-pressed": not, "aria-label": t("Leave out {0}", plain(bare)), title: t(not ? "Left out. Press to ask for it" : "Press to leave it out"), onclick: () => act.change(filter, turned) }, not ? t("not") : "✓");
   const text = el("button", { type: "button", class: "edit", "data-focus": `edit ${bare}`, "aria-label": t("Edit the filter {0}", plain(filter)), title: t("Edit"), onclick: () => edit() }, plain(bare));
   const box = el("span", { class: not ? "chip not" : "chip" }, turn, text, remove(filter, t("Remove the filter {0}", filter), () => act.drop(filter)));

@@ -187,4 +187,7 @@ export const german = {
   "date": "Datum",
   "name": "Name",
   "size": "Größe",
+  "{0} or more further passages": "{0} weitere Stellen oder mehr",
+  "1 more passage": "1 weitere Stelle",
+  "{0} more passages": "{0} weitere Stellen",
 };
