@@ -23,7 +23,10 @@ def only_filters_are_refused(ctx: Any, response: Any, case: Any) -> None:
     if response.status_code == 400 and case.operation.path in ("/search", "/matches"):
         code = response.json()["error"]["code"]
         sent = case.query if case.method == "GET" else case.body
-        asks = isinstance(sent, dict) and any(sent.get(name) for name in ("q", "query", "like"))
+        asked = [sent.get(name) for name in ("q", "query", "like")] if isinstance(sent, dict) else []
+        if any(isinstance(text, str) and text and not text.strip() for text in asked):
+            return  # \x1c to \x1f are white space for Python and not for JSON Schema
+        asks = any(asked)
         assert code == "bad_filter" or (code == "bad_query" and not asks)
         return
     if response.status_code == 400 and case.operation.path == "/documents/{id}":

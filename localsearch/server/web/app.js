@@ -122,7 +122,7 @@ async function passages(answer) {
   if (more && answer === state.answer) renderPassages(answer, more.documents, (index, one) => { choose(index); openAt(index, one); });
 }
 
-function openAt(index, hit) { showPreview(hit, previewButtons, () => byId("results").children[index]?.querySelector("summary").focus()); }
+function openAt(index, hit) { showPreview(hit, previewButtons, () => byId("results").children[index]?.querySelector(".more").focus()); }
 
 function found(answer) {
   if (answer.total === 1) return t("1 document");
