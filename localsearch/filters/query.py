@@ -114,8 +114,9 @@ def parse_query(
 def is_typed(text: str, most: int) -> bool:
     """Whether a text is a query that somebody typed, of so many words or with operators all over, and not pasted."""
     words = text.split()
-    operators = sum(word.strip("()").partition("/")[0] in _OPERATORS for word in words)
-    return len(words) <= most or operators * _SHARE >= len(words)
+    if len(words) <= most:
+        return True
+    return sum(word.strip("()").partition("/")[0] in _OPERATORS for word in words) * _SHARE >= len(words)
 
 
 def parse_filter(text: str) -> Filter | None:

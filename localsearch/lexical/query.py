@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +26,7 @@ _SHARE = 0.02
 _MOST_LANGUAGES = 4
 
 
-@dataclass(frozen=True, slots=True)
-class QueryTerm:
+class QueryTerm(NamedTuple):
     """One word of the query. `forms` are its stems in the languages of the index; the best of them counts.
 
     Where a chunk holds none of them others will do: `stems` in the default language, `plain` words that it has in
@@ -153,7 +153,7 @@ def _terms(
         for own, stems, plain in analyzer.forms(word, languages):
             target[QueryTerm(own, 1.0, stems, plain, pieces)] += 1
     chosen = counts or stops
-    return tuple(term if n == 1 else replace(term, weight=float(n)) for term, n in chosen.items())
+    return tuple([term if n == 1 else term._replace(weight=float(n)) for term, n in chosen.items()])
 
 
 def _apart(
@@ -187,10 +187,10 @@ def _phrase(
 
 def pruned(query: LexicalQuery, misses: Callable[[QueryTerm], bool]) -> LexicalQuery:
     """The query without stems and plain words of those terms whose forms miss nothing that these would find."""
-    kept = (
-        term if len(term.forms) > 1 or misses(term) else QueryTerm(term.forms, term.weight, apart=term.apart)
+    kept = [
+        term if len(term.forms) > 1 or misses(term) else term._replace(stems=(), plain=())
         for term in query.terms
-    )
+    ]
     return replace(query, terms=tuple(kept))
 
 

@@ -12,6 +12,7 @@ import threading
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -278,10 +279,7 @@ class TantivyIndex:
 
     def pruned(self, query: LexicalQuery) -> LexicalQuery:
         """The query without what would find nothing more: found out once, it is asked for several times."""
-        searcher = self._searcher
-        return pruned(
-            query, lambda term: self._missed(searcher, term) > 0 or bool(self._about(searcher, term))
-        )
+        return pruned(query, partial(self._missed_by_forms, self._searcher))
 
     def knows(self, word: str) -> bool:
         """Whether some chunk holds the plain word."""
@@ -314,6 +312,13 @@ class TantivyIndex:
         known, key = self._remembered(searcher), (term.forms, term.stems, term.plain)
         if key not in known:
             known[key] = self._counted(searcher, term)
+        return known[key]
+
+    def _missed_by_forms(self, searcher: tantivy.Searcher, term: QueryTerm) -> int:
+        """More than 0 if other words than the forms find the term in a text, or any find it about a document."""
+        known, key = self._remembered(searcher), ("missed", term)
+        if key not in known:
+            known[key] = self._missed(searcher, term) or len(self._about(searcher, term))
         return known[key]
 
     def _counted(self, searcher: tantivy.Searcher, term: QueryTerm) -> int:

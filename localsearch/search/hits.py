@@ -20,7 +20,7 @@ from localsearch.search.readable import readable
 from localsearch.search.snippets import Excerpt, snippet, snippet_terms, snippet_words
 from localsearch.store import ChunkRow, Corpus, DocumentRow, at_path, file_name, paths_seen
 from localsearch.text import Analyzer
-from localsearch.types import Hit, Place
+from localsearch.types import Hit
 
 NO_FORMS: frozenset[str] = frozenset()
 _LOG = logging.getLogger("localsearch.search")
@@ -41,7 +41,9 @@ class Presenter:
         documents = self._seen(self.corpus.documents(ranked.document_id for ranked in page), plan)
         chunks = self.corpus.chunk_rows(ranked.chunk_id for ranked in page)
         paths = self._asked_for(documents, plan)
-        copies = self.corpus.other_paths(documents, plan.within)
+        copies = self.corpus.other_paths(
+            [id for id, document in documents.items() if document.path], plan.within
+        )
         terms = snippet_terms(
             [words for term in plan.words.terms for words in (term.forms, term.stems, *term.apart)]
         )
@@ -102,7 +104,7 @@ class Presenter:
 
 
 def _hit(ranked: Ranked, document: DocumentRow, chunk: ChunkRow, cut: Excerpt, with_scores: bool) -> Hit:
-    place = {name: value for name, value in msgspec.to_builtins(_place(chunk, cut)).items() if value}
+    place = _place(chunk, cut)
     if document.member:
         place["member"] = document.member
     shown, marks = readable(cut.text, cut.highlights, document.type)
@@ -122,12 +124,12 @@ def _hit(ranked: Ranked, document: DocumentRow, chunk: ChunkRow, cut: Excerpt, w
     )
 
 
-def _place(chunk: ChunkRow, cut: Excerpt) -> Place:
+def _place(chunk: ChunkRow, cut: Excerpt) -> dict[str, Any]:
     """Where the chunk stands; in text with lines, the line of what matched rather than the chunk's first."""
-    place = chunk.place
-    if place.line is None or place.row is not None:
-        return place
-    return replace(place, line=place.line + chunk.text.count("\n", 0, cut.anchor))
+    place = {name: value for name, value in msgspec.to_builtins(chunk.place).items() if value}
+    if "line" in place and "row" not in place:
+        place["line"] += chunk.text.count("\n", 0, cut.anchor)
+    return place
 
 
 def metadata_of(document: DocumentRow) -> dict[str, Any]:

@@ -205,7 +205,7 @@ class Planner:
         if not (begun := self.visible(query.within).known(lexical.complete(last, COMPLETIONS))):
             return words, {}
         stems = tuple(dict.fromkeys(map(self.analyzer.stem, begun)))
-        whole = replace(term, stems=stems, plain=tuple(begun))
+        whole = term._replace(stems=stems, plain=tuple(begun))
         return replace(words, terms=(*words.terms[:-1], whole)), {last: begun}
 
     def _liked(self, key: str, query: SearchQuery) -> DocumentRow:

@@ -147,7 +147,8 @@ def _render(chunk: str, start: int, end: int, places: list[tuple[int, int]]) -> 
     mark = _ELLIPSIS if start > 0 else ""
     start += len(chunk[start:end]) - len(chunk[start:end].lstrip())
     window = chunk[start:end].rstrip()
-    text = " ".join(window.split())
+    single = window.isprintable() and "  " not in window  # of all white space only the blank is printable
+    text = window if single else " ".join(window.split())
     runs = [match.span() for match in _RUN.finditer(window)] if len(text) < len(window) else []
     highlights = _moved(places, runs, len(mark) - start, start)
     return mark + text + (_ELLIPSIS if end < len(chunk) else ""), highlights

@@ -127,6 +127,8 @@ class Database:
         """All rows of a reading statement in which `{}` stands for a list of ids, before all parameters. A page's worth
         of them is bound, so that the statement is prepared once for all pages of that size."""
         listed = [int(i) for i in ids]
+        if not listed:
+            return []
         if len(listed) <= _BOUND:
             return self.query(sql.format(",".join("?" * len(listed))), [*listed, *params])
         return self.query(sql.format(",".join(map(str, listed))), params)
