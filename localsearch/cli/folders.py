@@ -31,7 +31,7 @@ def folders(args: argparse.Namespace, console: Console, settings: Settings) -> i
 
 def _list(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     with Engine.open(settings=settings, read_only=True) as engine:
-        found = engine.folders.list()
+        found = engine.folders.listed()
     if console.json:
         console.result({"folders": found})
         return 0
@@ -80,7 +80,7 @@ def _scan(args: argparse.Namespace, console: Console, settings: Settings) -> int
     with Engine.open(settings=settings, read_only=True) as engine:
         known = [
             folder
-            for folder in engine.folders.list()
+            for folder in engine.folders.listed()
             if folder.collection == args.collection and not folder.held
         ]
         named = [engine.folders.find(path, args.collection) for path in args.paths]
@@ -104,7 +104,7 @@ def _exclude(args: argparse.Namespace, console: Console, settings: Settings) -> 
         raise UsageError("Nothing to leave out.", hint="Name a pattern such as '*.log', or use --clear.")
     with Engine.open(settings=settings, read_only=True) as engine:
         path = engine.folders.find(args.path, args.collection)
-        listed = engine.folders.list()
+        listed = engine.folders.listed()
     now = next(one for one in listed if (one.collection, one.path) == (args.collection, path))
     exclude = list(dict.fromkeys([*(() if args.clear else now.exclude), *args.patterns]))
     try:

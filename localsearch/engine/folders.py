@@ -57,7 +57,7 @@ class Folders:
     def __init__(self, corpus: Corpus, ledger: Ledger, indexer: Indexer) -> None:
         self._corpus, self._ledger, self._indexer = corpus, ledger, indexer
 
-    def list(self, within: Scope | None = None) -> list[Folder]:
+    def listed(self, within: Scope | None = None) -> list[Folder]:
         """Every folder by path; of one that is seen in part, the parts that are."""
         return [
             self._folder(collection, part, how)

@@ -39,7 +39,7 @@ def words(engine: Engine, query: str) -> list[str]:
 
 def test_a_folder_tells_what_is_in_it(engine: Engine, garden: Path) -> None:
     engine.index(garden, embed=False)
-    (found,) = engine.folders.list()
+    (found,) = engine.folders.listed()
     assert (found.path, found.collection, found.documents) == (str(garden), "default", 3)
     assert found.files == {"indexed": 3, "skipped": 0, "failed": 1}
     assert found.checked is not None
@@ -47,7 +47,7 @@ def test_a_folder_tells_what_is_in_it(engine: Engine, garden: Path) -> None:
     assert found.checked >= found.changed
     assert (found.include, found.exclude, found.held, found.missing) == ((), (), False, False)
     garden.rename(garden.parent / "elsewhere")
-    assert engine.folders.list()[0].missing
+    assert engine.folders.listed()[0].missing
 
 
 def test_what_is_left_out_stays_left_out(engine: Engine, garden: Path) -> None:
@@ -55,7 +55,7 @@ def test_what_is_left_out_stays_left_out(engine: Engine, garden: Path) -> None:
     assert words(engine, "weeds") == ["hoe.txt"]
     engine.index(garden, embed=False)
     assert words(engine, "weeds") == ["hoe.txt"]
-    assert engine.folders.list()[0].exclude == ("*.log",)
+    assert engine.folders.listed()[0].exclude == ("*.log",)
     engine.folders.set_patterns(str(garden), "default", include=[], exclude=["hoe*"])
     engine.index(garden, embed=False)
     assert words(engine, "weeds") == ["draft.log"]
@@ -69,7 +69,7 @@ def test_a_forgotten_folder_is_found_no_more_and_its_files_stay(engine: Engine, 
     engine.index(garden, collection="other", embed=False)
     outcome = engine.folders.forget(str(garden), "default")
     assert (outcome.path, outcome.files) == (str(garden), 3)
-    assert [folder.collection for folder in engine.folders.list()] == ["other"]
+    assert [folder.collection for folder in engine.folders.listed()] == ["other"]
     assert len(engine.search("weeds", mode="lexical")) == 2
     assert engine.search("weeds", mode="lexical", collection="other").results != ()
     assert engine.corpus.tally("collection") == {"other": 3}
@@ -82,7 +82,7 @@ def test_a_forgotten_folder_is_found_no_more_and_its_files_stay(engine: Engine, 
 def test_what_another_folder_holds_stays(engine: Engine, garden: Path) -> None:
     engine.index(garden, embed=False)
     engine.index(garden / "sheds", include=["*.txt"], embed=False)
-    assert [folder.path for folder in engine.folders.list()] == [str(garden), str(garden / "sheds")]
+    assert [folder.path for folder in engine.folders.listed()] == [str(garden), str(garden / "sheds")]
     assert engine.folders.forget(str(garden), "default").files == 1
     assert words(engine, "weeds OR roses") == ["hoe.txt"]
     engine.index(garden, embed=False)
@@ -94,11 +94,11 @@ def test_a_scope_shows_the_part_of_a_folder_that_it_may_see(engine: Engine, gard
     (garden / "copy.txt").write_text("A hoe for weeds.")
     engine.index(garden, embed=False)
     sheds = str(garden / "sheds")
-    (part,) = engine.folders.list(Scope((), (sheds,)))
+    (part,) = engine.folders.listed(Scope((), (sheds,)))
     assert (part.path, part.documents, part.files["indexed"], part.files["failed"]) == (sheds, 2, 2, 0)
-    assert [one.path for one in engine.folders.list(Scope((), (str(garden.parent),)))] == [str(garden)]
-    assert engine.folders.list(Scope(("other",))) == []
-    assert engine.folders.list(Scope((), (f"{garden}en",))) == []
+    assert [one.path for one in engine.folders.listed(Scope((), (str(garden.parent),)))] == [str(garden)]
+    assert engine.folders.listed(Scope(("other",))) == []
+    assert engine.folders.listed(Scope((), (f"{garden}en",))) == []
     seen = engine.reader.recent(10, within=Scope((), (sheds,)))
     assert sorted(row.path or "" for row in seen) == [f"{sheds}/draft.log", f"{sheds}/hoe.txt"]
 

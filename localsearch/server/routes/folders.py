@@ -37,7 +37,7 @@ MOST_CHOICES = 500
 
 def listed(service: Service, call: Call) -> FoldersAnswer:
     """Every folder, as far as it may be seen."""
-    folders = service.engine.folders.list(call.within)
+    folders = service.engine.folders.listed(call.within)
     return FoldersAnswer(
         folders=[msgspec.convert(folder, FolderAnswer, from_attributes=True) for folder in folders],
         watching=service.watching.on,
