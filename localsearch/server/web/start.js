@@ -9,7 +9,7 @@ import { breadcrumb } from "./place.js";
 import { currentTheme, setTheme } from "./look.js";
 import { age, t } from "./words.js";
 
-const EVERY_MS = 2000;
+const [BUSY_MS, IDLE_MS] = [2000, 15_000]; // counting a large index costs the server: seldom while nothing goes on
 const HINTS = ["type:email", "type:md", "after:2024-01-01", "lang:de", "size:>1mb", '"an exact phrase"'];
 const PARTS = ["welcome", "work", "folders", "recent", "failed", "choices"];
 let timer = null;
@@ -19,18 +19,24 @@ export async function showStart(box, act, signal) {
   stopStart();
   const parts = Object.fromEntries(PARTS.map((name) => [name, { box: el("section", { class: `part ${name}` }), last: "" }]));
   const refresh = async () => {
-    const now = await look(signal);
-    if (!signal.aborted) draw(parts, now, { ...act, again: refresh });
+    stopStart();
+    const now = await look(signal).catch((error) => { if (!signal.aborted) later(IDLE_MS); throw error; });
+    if (signal.aborted) return now;
+    draw(parts, now, { ...act, again: refresh });
+    later(now.jobs.length || (now.stats?.version && now.stats.semantic_coverage < 1) ? BUSY_MS : IDLE_MS);
     return now;
+  };
+  const later = (ms) => {
+    stopStart();
+    timer = setTimeout(() => (document.hidden ? later(ms) : refresh().catch(() => null)), ms);
   };
   const first = await refresh();
   if (signal.aborted) return null;
   box.replaceChildren(el("div", { class: "start" }, ...PARTS.map((name) => parts[name].box)));
-  timer = setInterval(() => { if (!document.hidden) refresh().catch(() => null); }, EVERY_MS);
   return first;
 }
 
-export function stopStart() { clearInterval(timer); timer = null; }
+export function stopStart() { clearTimeout(timer); timer = null; }
 
 // What may be seen: a key with limits is not told of the whole.
 async function look(signal) {
