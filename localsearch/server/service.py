@@ -13,7 +13,10 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from localsearch.caches.memory import MemoryCache
 from localsearch.engine import Engine
+from localsearch.extract.drawn import PageImage
+from localsearch.extract.pageimage import PageImages
 from localsearch.platform.cores import cores
 from localsearch.search import SearchQuery
 from localsearch.server.addresses import client_is_local, is_loopback
@@ -32,6 +35,8 @@ from localsearch.server.problems import Headers
 from localsearch.server.watching import Watching
 from localsearch.settings import MB, Settings
 
+PAGES_BYTES, PAGES_S = 32 << 20, 600.0
+"""Bytes of pictures of pages that are remembered, and for how many seconds."""
 OTHER_WORKERS = 4
 """Threads beyond those for searches: for the other routes, bodies and files."""
 
@@ -61,7 +66,7 @@ class Service:
         self.pool = ThreadPoolExecutor(at_once + 2 * OTHER_WORKERS, "localsearch-request")
         self.jobs = Jobs(self.db, job_handlers(engine), limits.queued_jobs)
         self.alerts = Alerts(settings.alerts)
-        self.watching = Watching(engine) if watch else None
+        self.watching = Watching(engine, wanted=watch or engine.folders.watched)
         window = Window()
         self.housekeeping = Housekeeping(
             engine,
@@ -71,6 +76,8 @@ class Service:
             keyring=self.keyring,
             watching=self.watching,
         )
+        self.pages = PageImages(settings.extract)
+        self.page_images = MemoryCache[PageImage](PAGES_BYTES, PAGES_S, lambda image: len(image.png))
         self.metrics = Metrics(self.housekeeping.snapshot, window)
         self.streams = 0
         self.started = time.time()
@@ -86,15 +93,16 @@ class Service:
         """End background work at its next step. Requests are finished by now."""
         self.stopping.set()
         self.housekeeping.stop()
-        if self.watching:
-            self.watching.close()
+        self.watching.close()
         self.jobs.stop()
+        self.pages.close()
         self.pool.shutdown()
         self.local_users.close()
         self.db.close()
 
     def clear_caches(self) -> dict[str, int]:
         """Forget everything cached; how many entries each held."""
+        self.page_images.clear()
         return {
             "answers": self.engine.answers.clear(),
             "query_vectors": self.engine.query_vectors.clear(),
