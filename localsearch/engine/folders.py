@@ -14,10 +14,12 @@ from localsearch.engine.names import meanings
 from localsearch.errors import NotFoundError
 from localsearch.indexing import Indexer
 from localsearch.scan import path_of, raw_of
-from localsearch.store import Corpus, Ledger
+from localsearch.store import Corpus, DocumentRow, Ledger, Names
 from localsearch.types import Scope
 
 _WATCHED = "watched"
+_MOST_KEPT = 1000
+"""Folders whose counts are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,36 +53,75 @@ class Forgotten:
     files: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """What of a folder is counted, each a walk over the index."""
+
+    documents: int
+    files: Mapping[str, int]
+    noted: int
+    changed: float | None
+
+
 class Folders:
     """Lists and changes the roots of an index. Safe to share between threads."""
 
     def __init__(self, corpus: Corpus, ledger: Ledger, indexer: Indexer) -> None:
         self._corpus, self._ledger, self._indexer = corpus, ledger, indexer
+        self._names = Names(corpus.db, corpus)
+        self._counted: tuple[int | None, dict[Scope, _Counts]] = (None, {})
 
     def listed(self, within: Scope | None = None) -> list[Folder]:
         """Every folder by path; of one that is seen in part, the parts that are."""
-        return [
-            self._folder(collection, part, how)
-            for collection, path, how in self._ledger.roots()
-            if not (within and within.collections) or collection in within.collections
-            for part in _parts(path, within)
-        ]
+        return [self._folder(*one) for one in self._seen(within)]
+
+    def _seen(self, within: Scope | None) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+        """Collection, path and options of every folder, or of the parts of it that may be seen."""
+        for collection, path, how in self._ledger.roots():
+            if not (within and within.collections) or collection in within.collections:
+                yield from ((collection, part, how) for part in _parts(path, within))
+
+    def named(self, typed: str, limit: int, within: Scope | None = None) -> list[tuple[str, str]]:
+        """Collection and path of folders in the index, at any depth, whose name holds what was typed."""
+        tops = [(collection, path) for collection, path, _ in self._seen(within)]
+        return self._names.folders(typed, limit, tops)
+
+    def documents_named(self, typed: str, limit: int, within: Scope | None = None) -> list[DocumentRow]:
+        """Documents whose file's name or own title holds every word that was typed, whole names first."""
+        return self._names.documents(typed, limit, within)
 
     def _folder(self, collection: str, path: str, how: Mapping[str, Any]) -> Folder:
-        scope = Scope((collection,), (path,))
+        counts = self._counts(Scope((collection,), (path,)))
         return Folder(
             path=path,
             collection=collection,
-            documents=self._corpus.tally("collection", scope).get(collection, 0),
-            files=self._ledger.counts(scope),
-            noted=self._ledger.noted_count(scope),
+            documents=counts.documents,
+            files=counts.files,
+            noted=counts.noted,
             checked=checked if isinstance(checked := how.get("checked"), float) else None,
-            changed=self._corpus.changed(scope),
+            changed=counts.changed,
             include=tuple(how.get("include", ())),
             exclude=tuple(how.get("exclude", ())),
             held=bool(how.get("held")),
             missing=not os.path.exists(path_of(raw_of(path))),
         )
+
+    def _counts(self, scope: Scope) -> _Counts:
+        """What a scope holds, counted once for each state of the index."""
+        state = self._corpus.db.state
+        if state is None or self._counted[0] != state:
+            self._counted = (state, {})
+        kept = self._counted[1]
+        if (counts := kept.get(scope)) is None:
+            counts = _Counts(
+                documents=sum(self._corpus.tally("collection", scope).values()),
+                files=self._ledger.counts(scope),
+                noted=self._ledger.noted_count(scope),
+                changed=self._corpus.changed(scope),
+            )
+            if len(kept) < _MOST_KEPT:
+                kept[scope] = counts
+        return counts
 
     def find(self, name: str, collection: str) -> str:
         """The path of a folder that was indexed, as the ledger shows it. Raises NotFoundError for any other."""

@@ -19,6 +19,8 @@ TOP = 12
 def facets(rows: Iterable[FacetRow]) -> dict[str, Mapping[str, int]]:
     """Count each facet's values. A folder counts what is in it and below it, as a filter on its path does.
 
+    Where all documents are of one year, its months are counted too.
+
     >>> facets([FacetRow("pdf", ("/a/b/c.pdf",), "de", "[]", None, 0.0, 0)])["year"]
     {'1970': 1}
     """
@@ -33,7 +35,17 @@ def facets(rows: Iterable[FacetRow]) -> dict[str, Mapping[str, int]]:
         if year := _year(row):
             counters["year"][year] += 1
     counters["folder"] = _folders(row.paths for row in rows if row.paths)
-    return {name: _top(counter) for name, counter in counters.items()}
+    counted: dict[str, Mapping[str, int]] = {name: _top(counter) for name, counter in counters.items()}
+    if len(counters["year"]) == 1:
+        counted["month"] = _months(rows, next(iter(counters["year"])))
+    return counted
+
+
+def _months(rows: Iterable[FacetRow], year: str) -> dict[str, int]:
+    """Documents of each month of a year, as `date:2024-05` finds them; those that tell only a year have none."""
+    dates = ((moment(row.date), row.floating) for row in rows)
+    months = (f"{date if floating else days.shown(date):%Y-%m}" for date, floating in dates if date)
+    return dict(sorted(Counter(month for month in months if month.startswith(f"{year}-")).items()))
 
 
 def _year(row: FacetRow) -> str:

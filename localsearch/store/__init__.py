@@ -10,6 +10,7 @@ from localsearch.store.documents import DocumentRow, NewDocument, at_path, file_
 from localsearch.store.embeddings import Embeddings, Version
 from localsearch.store.feedback import Feedback, Judgement
 from localsearch.store.ledger import FileRow, Ledger
+from localsearch.store.names import Names
 from localsearch.store.scope import path_scope_sql, paths_seen, scope_sql
 from localsearch.store.tokens import TokenBits
 
@@ -23,6 +24,7 @@ __all__ = [
     "FileRow",
     "Judgement",
     "Ledger",
+    "Names",
     "NewDocument",
     "ChunkRow",
     "TokenBits",

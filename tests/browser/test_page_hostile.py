@@ -153,7 +153,7 @@ def foreign(page: Page) -> list[str]:
     found: list[str] = page.evaluate(
         """() => {
           const brought = "iframe, base, style, meta[http-equiv], main :is(script, img, svg, a, form, [autofocus])";
-          const drawn = (one) => one.matches(".hit > h2 > svg.icon") && one.innerHTML.replace(/^<path d="[^"<>]+"><\\/path>$/, "") === "";
+          const drawn = (one) => one.matches(".hit > h2 > svg.icon, #suggestions .named > svg.icon") && one.innerHTML.replace(/^<path d="[^"<>]+"><\\/path>$/, "") === "";
           const script = (one) => one.name === "href" && one.value.trim().toLowerCase().startsWith("javascript:");
           const runs = (one) => one.name.startsWith("on") || script(one);
           return [...document.querySelectorAll("*")]

@@ -114,3 +114,17 @@ def test_the_latest_change_comes_first(engine: Engine, garden: Path) -> None:
         (f"{garden}/sheds/hoe.txt", 1_700_000_002.0),
         (f"{garden}/roses.txt", 1_700_000_001.0),
     ]
+
+
+def test_counts_are_of_now_and_taken_once_for_each_state(engine: Engine, garden: Path) -> None:
+    engine.index(garden, embed=False)
+    asked: list[str] = []
+    engine.db.reader.set_trace_callback(lambda sql: asked.append(sql) if "count(*)" in sql else None)
+    first = engine.folders.listed()
+    counted = len(asked)
+    assert counted > 0
+    assert engine.folders.listed() == first
+    assert len(asked) == counted
+    (garden / "sheds" / "spade.txt").write_text("A spade.")
+    engine.index(garden, embed=False)
+    assert engine.folders.listed()[0].documents == first[0].documents + 1

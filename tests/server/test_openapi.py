@@ -97,6 +97,7 @@ def test_every_route_is_described(document: dict[str, Any]) -> None:
         ("GET", "/jobs/{id}"),
         ("GET", "/jobs/{id}/events"),
         ("DELETE", "/jobs/{id}"),
+        ("GET", "/names"),
         ("GET", "/suggest"),
         ("POST", "/feedback"),
         ("GET", "/health"),

@@ -511,3 +511,15 @@ def test_a_name_that_is_not_utf8_can_be_opened(tmp_path: Path) -> None:
             answer = served.client.get(f"/originals/{quote(hit['id'], safe='')}")
             assert answer.content == b"Coffee and marmalade.\n"
             assert served.client.get(f"/documents/{quote(hit['id'], safe='')}").json()["id"] == hit["id"]
+
+
+def test_documents_are_found_by_a_part_of_their_name(served: Served) -> None:
+    answer = served.client.get("/names", params={"q": "kil"})
+    assert answer.json() == {
+        "query": "kil",
+        "documents": [
+            {"id": "kiln", "collection": "default", "title": "Kiln", "path": None, "type": "text"},
+        ],
+        "folders": [],
+    }
+    assert served.client.get("/names", params={"q": "kil", "limit": 0}).status_code == 400

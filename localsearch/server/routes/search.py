@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import msgspec
 
+from localsearch.checked import clean
 from localsearch.search import SearchQuery
 from localsearch.server.encoding import encode
 from localsearch.server.job_handlers import DEFAULT_COLLECTION
@@ -19,6 +20,10 @@ from localsearch.server.schemas.search import (
     MatchesAnswer,
     MatchesOf,
     MatchesRequest,
+    NamedFile,
+    NamedFolder,
+    NamesAnswer,
+    NamesParameters,
     SearchParameters,
     SearchRequest,
     SuggestAnswer,
@@ -92,6 +97,23 @@ def suggest(service: Service, call: Call) -> SuggestAnswer:
     return SuggestAnswer(query=parameters.q, suggestions=words)
 
 
+def names(service: Service, call: Call) -> NamesAnswer:
+    """Documents and folders by a part of their names."""
+    asked: NamesParameters = call.query
+    typed, folders = clean(asked.q), service.engine.folders
+    return NamesAnswer(
+        query=asked.q,
+        documents=[
+            NamedFile(id=row.key, collection=row.collection, title=row.title, path=row.path, type=row.type)
+            for row in folders.documents_named(typed, asked.limit, call.within)
+        ],
+        folders=[
+            NamedFolder(path=path, collection=collection)
+            for collection, path in folders.named(typed, asked.limit, call.within)
+        ],
+    )
+
+
 def matches(service: Service, call: Call) -> MatchesAnswer:
     """All passages of some documents that hold a word of a question."""
     request: MatchesRequest = call.body
@@ -154,6 +176,15 @@ OPERATIONS = (
         suggest,
         query=SuggestParameters,
         answer=SuggestAnswer,
+        limited=True,
+    ),
+    Operation(
+        "GET",
+        "/names",
+        "Documents and folders by a part of their names, whole names first.",
+        names,
+        query=NamesParameters,
+        answer=NamesAnswer,
         limited=True,
     ),
     Operation(

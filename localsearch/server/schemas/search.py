@@ -139,6 +139,38 @@ class SuggestAnswer(ResponseSchema, frozen=True, kw_only=True):
     suggestions: list[str]
 
 
+class NamesParameters(RequestSchema, frozen=True, kw_only=True):
+    """A part of a name."""
+
+    q: Annotated[str, Meta(max_length=1000)]
+    limit: Annotated[int, Meta(ge=1, le=20, description="Documents, and as many folders.")] = 5
+
+
+class NamedFile(ResponseSchema, frozen=True, kw_only=True):
+    """A document by its name."""
+
+    id: str
+    collection: str
+    title: str
+    path: str | None
+    type: str
+
+
+class NamedFolder(ResponseSchema, frozen=True, kw_only=True):
+    """A folder in the index."""
+
+    path: str
+    collection: str
+
+
+class NamesAnswer(ResponseSchema, frozen=True, kw_only=True):
+    """Documents and folders whose names hold what was typed: whole names first."""
+
+    query: str
+    documents: list[NamedFile]
+    folders: list[NamedFolder]
+
+
 class FeedbackRequest(RequestSchema, frozen=True, kw_only=True):
     """A judgement: whether this document answers this question."""
 

@@ -7,9 +7,11 @@ import { byId, count, el, plain } from "./dom.js";
 import { switchTheme } from "./look.js";
 import { closePreview, previewed, showPreview } from "./preview.js";
 import { learnRoots } from "./place.js";
-import { previewActions, renderChips, renderFacets, renderPages, renderPassages, renderResults } from "./results.js";
+import { FILTERS, previewActions, renderChips, renderFacets, renderPages, renderPassages, renderResults } from "./results.js";
+import { remember } from "./recent.js";
 import { showStart, stopStart } from "./start.js";
 import { startStatus, stopStatus } from "./status.js";
+import { clearSuggestions, suggest } from "./suggest.js";
 import { t } from "./words.js";
 
 const PAGE = 10;
@@ -189,10 +191,12 @@ function judge(hit, relevant, button) {
     }, wrong);
 }
 
-function ask(text) { Object.assign(state, { q: text, page: 1, wide: false }); update(); byId("query").focus(); }
+function ask(text) { remember(text); clearSuggestions(); Object.assign(state, { q: text, page: 1, wide: false }); update(); byId("query").focus(); }
 function toggle(filter) { if (state.filters.includes(filter)) drop(filter); else { state.filters = [...state.filters, filter]; state.page = 1; update(); } }
-// Years in place of any that were chosen before.
-function span(filter) { state.filters = [...state.filters.filter((one) => !/^-?year:/.test(one)), filter]; state.page = 1; update(); }
+// Years or months in place of any that were chosen before.
+function span(field, filter) { state.filters = [...state.filters.filter((one) => !one.replace(/^-/, "").startsWith(`${field}:`)), filter]; state.page = 1; update(); }
+// A folder in place of what was typed of its name.
+function below(path) { Object.assign(state, { q: "", filters: [...new Set([...state.filters, FILTERS.folder(path)])], page: 1, wide: false }); clearSuggestions(); update(); byId("query").focus(); }
 function drop(filter) { state.filters = state.filters.filter((other) => other !== filter); state.page = 1; update(); }
 function change(filter, to) { state.filters = [...new Set(state.filters.map((other) => (other === filter ? to : other)))].filter(Boolean); state.page = 1; update(); }
 function like(hit) { Object.assign(state, { q: "", like: hit.id, page: 1 }); update(); byId("results").focus(); window.scrollTo(0, 0); }
@@ -212,6 +216,7 @@ function choose(index, preview = false) {
   back();
   item.scrollIntoView({ block: "nearest" });
   const hit = state.answer.results[state.chosen];
+  if (preview) remember(state.q);
   if (preview || previewed()) showPreview(hit, previewButtons, back);
 }
 
@@ -254,23 +259,20 @@ function onInput() {
     settled = false;
     showState();
     search();
-    suggest();
+    complete();
   }, WAIT_MS);
 }
 
-// Completions stand in a line of their own: a list that drops down would hide the results and take the arrow keys.
-async function suggest() {
-  const q = byId("query").value;
-  const answer = q.trim().length < 2 ? null : await get(`/suggest?${new URLSearchParams({ q, limit: 6 })}`).catch(() => null);
-  if (q !== byId("query").value || settled) return;
-  const others = (answer?.suggestions || []).filter((text) => text.trim() !== q.trim());
-  byId("suggestions").replaceChildren(...others.map((text) => el("button", { type: "button", class: "plain", onclick: () => ask(text) }, plain(text))));
+function complete() {
+  const typed = byId("query").value;
+  return suggest(typed, { ask, open, below, current: () => typed === byId("query").value && !settled });
 }
 
 function submit(event) {
   event.preventDefault();
   Object.assign(state, { q: byId("query").value, view: "search" });
-  byId("suggestions").replaceChildren();
+  clearSuggestions();
+  remember(state.q);
   update().then(() => choose(0, true));
 }
 

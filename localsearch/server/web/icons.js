@@ -14,11 +14,12 @@ const SHAPES = {
   book: "M8 4c-1.5-1-3.5-1.200-5.5-1v9.5c2-.2 4 0 5.5 1 1.5-1 3.5-1.200 5.5-1v-9.5c-2-.2-4 0-5.5 1z M8 4v9.5",
   image: "M2.5 3.5h11v9h-11z M2.5 11l3.5-3.5 2.5 2.5 2-2 3 3 M10.5 6a.5.5 0 1 0 .01 0",
   media: "M6 12.5v-8l6-1.5v8 M6 12.5a1.5 1.5 0 1 1-3 0 1.5 1.5 0 0 1 3 0z M12 11a1.5 1.5 0 1 1-3 0 1.5 1.5 0 0 1 3 0z",
+  folder: "M1.5 3.5h4.5l1.5 2h7v7.5h-13z",
   box: "M2.5 5.5h11v8h-11z M2.5 5.5l1.5-3h8l1.5 3 M6.5 8h3",
 };
 const KINDS = {
   pdf: "pdf postscript djvu", word: "docx doc odt rtf", sheet: "xlsx xls ods csv tsv parquet sqlite", slides: "pptx ppt odp", mail: "eml emlx mbox msg pst",
-  web: "html zim chm", code: "code notebook json jsonl xml", book: "epub mobi", image: "image", media: "media", box: "zip tar 7z rar gzip",
+  web: "html zim chm", code: "code notebook json jsonl xml", book: "epub mobi", image: "image", media: "media", folder: "folder", box: "zip tar 7z rar gzip",
 };
 const SHAPE = Object.fromEntries(Object.entries(KINDS).flatMap(([shape, types]) => types.split(" ").map((type) => [type, shape])));
 

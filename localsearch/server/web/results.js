@@ -7,13 +7,14 @@ import { icon } from "./icons.js";
 import { breadcrumb, within } from "./place.js";
 import { age, closeness, language, t, typeName } from "./words.js";
 
-const NAMES = { type: "Type", folder: "Folder", language: "Language", tag: "Tag", year: "Year" };
-const FILTERS = {
+const NAMES = { type: "Type", folder: "Folder", language: "Language", tag: "Tag", year: "Year", month: "Month" };
+export const FILTERS = {
   type: (value) => `type:${quoted(value)}`,
   folder: (value) => `path:${quoted(`${value.replace(/\/$/, "")}/`)}`,
   language: (value) => `lang:${quoted(value)}`,
   tag: (value) => `tag:${quoted(value)}`,
   year: (value) => `year:${value}`,
+  month: (value) => `date:${value}`,
 };
 const folded = new Map();
 const languages = new Intl.DisplayNames([language], { type: "language", fallback: "code" });
@@ -159,7 +160,7 @@ export function renderFacets(facets, active, act) {
 function group(name, values, active, act) {
   const open = folded.get(name) ?? window.innerWidth > 760;
   const rows = name === "folder" ? tree(values, active, act.toggle) : list(ordered(name, values).map(([value, number]) => choice(name, value, shown(name, value), number, active, act.toggle)));
-  const bars = name === "year" && Object.keys(values).length > 2 ? histogram(values, act.span) : null;
+  const bars = Object.keys(values).length > 2 && PERIODS[name] ? histogram(values, PERIODS[name], act.span) : null;
   const box = el("details", { open }, el("summary", { "data-focus": `group ${name}` }, t(NAMES[name] || name)), bars, rows);
   box.addEventListener("toggle", () => folded.set(name, box.open));
   return box;
@@ -185,37 +186,45 @@ function tree(values, active, toggle) {
   return below(undefined);
 }
 
-// A bar for each year; dragging over some chooses them. Whoever uses the keyboard has the years below.
-function histogram(values, span) {
-  const years = Object.keys(values).map(Number).filter(Number.isInteger).sort((a, b) => a - b);
-  const [first, last] = [Math.max(years[0], years.at(-1) - 59), years.at(-1)];
+// How the periods of a histogram are numbered, written, and asked for; no more than `most` of them are drawn.
+const PERIODS = {
+  year: { number: Number, name: String, field: "year", most: 60, title: "Drag over years to choose them" },
+  month: { number: (month) => Number(month.slice(0, 4)) * 12 + Number(month.slice(5)) - 1, name: (at) => `${Math.floor(at / 12)}-${String((at % 12) + 1).padStart(2, "0")}`, field: "date", most: 12, title: "Drag over months to choose them" },
+};
+
+// A bar for each year or month; dragging over some chooses them. Whoever uses the keyboard has them listed below.
+function histogram(values, period, span) {
+  const numbers = Object.keys(values).map(period.number).filter(Number.isInteger).sort((a, b) => a - b);
+  const [first, last] = [Math.max(numbers[0], numbers.at(-1) - period.most + 1), numbers.at(-1)];
   const most = Math.max(...Object.values(values));
-  const box = el("div", { class: "histogram", "aria-hidden": "true", title: t("Drag over years to choose them") });
+  const box = el("div", { class: "histogram", "aria-hidden": "true", title: t(period.title) });
   let from = null;
-  const paint = (to) => { for (const bar of box.children) bar.classList.toggle("within", from !== null && Number(bar.dataset.year) >= Math.min(from, to) && Number(bar.dataset.year) <= Math.max(from, to)); };
-  const yearAt = (event) => Math.min(last, Math.max(first, first + Math.floor(((event.clientX - box.getBoundingClientRect().left) / box.clientWidth) * (last - first + 1))));
-  for (let year = first; year <= last; year += 1) {
-    const bar = el("span", { title: `${year}: ${count(values[year] || 0)}` });
-    bar.dataset.year = year;
-    bar.style.height = `${values[year] ? Math.max(8, (values[year] / most) * 100) : 0}%`;
+  const paint = (to) => { [...box.children].forEach((bar, at) => bar.classList.toggle("within", from !== null && first + at >= Math.min(from, to) && first + at <= Math.max(from, to))); };
+  const under = (event) => Math.min(last, Math.max(first, first + Math.floor(((event.clientX - box.getBoundingClientRect().left) / box.clientWidth) * (last - first + 1))));
+  for (let at = first; at <= last; at += 1) {
+    const number = values[period.name(at)] || 0;
+    const bar = el("span", { title: `${shown(period.field === "date" ? "month" : "year", period.name(at))}: ${count(number)}` });
+    bar.style.height = `${number ? Math.max(8, (number / most) * 100) : 0}%`;
     box.append(bar);
   }
-  box.addEventListener("pointerdown", (event) => { from = yearAt(event); box.setPointerCapture(event.pointerId); paint(from); event.preventDefault(); });
-  box.addEventListener("pointermove", (event) => { if (from !== null) paint(yearAt(event)); });
+  box.addEventListener("pointerdown", (event) => { from = under(event); box.setPointerCapture(event.pointerId); paint(from); event.preventDefault(); });
+  box.addEventListener("pointermove", (event) => { if (from !== null) paint(under(event)); });
   box.addEventListener("pointercancel", () => { from = null; paint(0); });
   box.addEventListener("pointerup", (event) => {
     if (from === null) return;
-    const [a, b] = [Math.min(from, yearAt(event)), Math.max(from, yearAt(event))];
+    const [a, b] = [Math.min(from, under(event)), Math.max(from, under(event))].map(period.name);
     from = null;
-    span(a === b ? `year:${a}` : `year:${a}..${b}`);
+    span(period.field, a === b ? `${period.field}:${a}` : `${period.field}:${a}..${b}`);
   });
   return box;
 }
 
-const shown = (name, value) => (name === "language" ? spoken(value) : name === "type" ? typeName(value) : value);
+const shown = (name, value) => (name === "language" ? spoken(value) : name === "type" ? typeName(value) : name === "month" ? monthName(value) : value);
 
-// Years as on a calendar, the latest first; all else commonest first, as it came.
-const ordered = (name, values) => (name === "year" ? Object.entries(values).sort(([a], [b]) => b - a) : Object.entries(values));
+const monthName = (month) => new Date(`${month}-15T12:00`).toLocaleDateString(language, { month: "long" });
+
+// Years and months as on a calendar, the latest first; all else commonest first, as it came.
+const ordered = (name, values) => (PERIODS[name] ? Object.entries(values).sort(([a], [b]) => PERIODS[name].number(b) - PERIODS[name].number(a)) : Object.entries(values));
 
 function spoken(code) {
   try { return languages.of(code); } catch { return code; }

@@ -6,12 +6,13 @@ import { addFolder, folderList } from "./folders.js";
 import { tell } from "./folder.js";
 import { icon } from "./icons.js";
 import { breadcrumb } from "./place.js";
+import { forgetSearches, recentSearches, remembering, setRemembering } from "./recent.js";
 import { currentTheme, setTheme } from "./look.js";
 import { age, t } from "./words.js";
 
 const [BUSY_MS, IDLE_MS] = [2000, 15_000]; // counting a large index costs the server: seldom while nothing goes on
 const HINTS = ["type:email", "type:md", "after:2024-01-01", "lang:de", "size:>1mb", '"an exact phrase"'];
-const PARTS = ["welcome", "work", "folders", "recent", "failed", "choices"];
+const PARTS = ["welcome", "work", "asked", "folders", "recent", "failed", "choices"];
 let timer = null;
 
 // Draw it and keep it current; `act` has `ask` (a question), `open` (a document) and `say` (what went wrong).
@@ -52,10 +53,11 @@ function draw(parts, now, act) {
   const first = !now.documents && !now.folders.length;
   redraw(parts.welcome, [now.documents, now.stats?.better_model, first, now.may_manage], () => (first ? firstSteps(now, act) : [welcome(now, act)]));
   redraw(parts.work, [now.jobs, now.stats?.semantic_coverage, now.stats?.background_error], () => work(now, act));
+  redraw(parts.asked, recentSearches(), () => asked(act));
   redraw(parts.folders, [now.folders, now.may_manage, now.watching, Math.floor(Date.now() / 60_000)], () => (first ? [] : folderList(now, act)));
   redraw(parts.recent, now.recent, () => recent(now.recent, act));
   redraw(parts.failed, [now.ledger?.files, now.ledger?.counts], () => failed(now.ledger));
-  redraw(parts.choices, [now.watching, now.may_manage, first], () => (first ? [] : choices(now, act)));
+  redraw(parts.choices, [now.watching, now.may_manage, first, remembering()], () => (first ? [] : choices(now, act)));
 }
 
 function welcome(now, act) {
@@ -97,6 +99,15 @@ function job(one, act) {
   return el("div", { class: "job" }, el("div", { class: "row" }, bar, state, stop), one.progress.detail ? el("small", { dir: "auto" }, plain(one.progress.detail)) : null);
 }
 
+// Searches made before on this device.
+function asked(act) {
+  const searches = recentSearches();
+  if (!searches.length) return [];
+  const one = (text) => el("li", {}, el("button", { type: "button", class: "plain", dir: "auto", "data-focus": `asked ${text}`, onclick: () => act.ask(text) }, plain(text)));
+  const clear = el("button", { type: "button", class: "plain", "data-focus": "forget searches", onclick: () => { forgetSearches(); act.again(); } }, t("Clear"));
+  return [el("div", { class: "row" }, el("h3", {}, t("Asked before")), clear), el("ul", { class: "asked-list", role: "list" }, ...searches.map(one))];
+}
+
 function recent(documents, act) {
   if (!documents.length) return [];
   const rows = documents.map((one) => {
@@ -124,6 +135,8 @@ function choices(now, act) {
   const theme = el("select", { id: "theme-choice", "data-focus": "theme", onchange: (event) => setTheme(event.target.value) },
     ...[["system", t("as the system")], ["light", t("light")], ["dark", t("dark")]].map(([value, label]) => el("option", { value, selected: value === currentTheme() }, label)));
   rows.push(choice(theme, "theme-choice", t("Colours"), t("Of this page, on this device.")));
+  const kept = el("input", { type: "checkbox", id: "remembering", checked: remembering(), "data-focus": "remembering", onchange: (event) => { setRemembering(event.target.checked); act.again(); } });
+  rows.push(choice(kept, "remembering", t("Remember searches"), t("On this device, in this browser alone. Switched off, those that were kept are forgotten.")));
   return [el("h3", {}, t("Settings")), ...rows, el("p", { class: "about" }, t("Everything else is in settings.toml in the index folder; docs/SETTINGS.md tells what it does."))];
 }
 
