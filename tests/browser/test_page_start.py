@@ -226,3 +226,44 @@ def test_other_passages_of_a_document_unfold(browser: Browser, tmp_path: Path) -
         wanted = rows.first.locator("mark").inner_text()
         rows.first.click()
         expect(page.locator("#preview .passage mark").first).to_have_text(wanted)
+
+
+def test_a_presentation_is_shown_slide_by_slide(browser: Browser, tmp_path: Path) -> None:
+    pptx = pytest.importorskip("pptx")
+    deck = pptx.Presentation()
+    for title, body in (
+        ("Weather", "It rains."),
+        ("Herons", "A heron waits\nin the reeds."),
+        ("Ends", "Thank you."),
+    ):
+        slide = deck.slides.add_slide(deck.slide_layouts[1])
+        slide.shapes.title.text, slide.placeholders[1].text = title, body
+    (tmp_path / "talks").mkdir()
+    deck.save(str(tmp_path / "talks" / "marsh.pptx"))
+    with notes(tmp_path / "home") as served, visiting(browser, served) as visit:
+        served.engine.index(tmp_path / "talks", embed=False)
+        page = visit.page
+        page.goto("/?q=reeds")
+        page.locator(".hit .title").first.click()
+        slide = page.locator("#preview .slide")
+        expect(slide.locator("h3")).to_have_text("Herons")
+        expect(slide.locator("mark")).to_have_text("reeds")
+        expect(page.locator("#preview .pager")).to_contain_text("Slide 2 of 3")
+        assert barriers(report(page)) == []
+        page.get_by_role("button", name="Next slide").click()
+        expect(slide.locator("h3")).to_have_text("Ends")
+        expect(slide.locator("pre")).to_have_text("Thank you.")
+        expect(page.get_by_role("button", name="Next slide")).to_be_disabled()
+        page.get_by_role("button", name="Previous slide").click()
+        page.get_by_role("button", name="Previous slide").click()
+        expect(slide.locator("h3")).to_have_text("Weather")
+
+
+def test_code_has_colours_line_numbers_and_marks(page: Page) -> None:
+    page.goto("/?q=token+bucket+refill&f=type%3Acode")
+    page.locator(".hit .title").first.click()
+    code = page.locator("#preview .context.code")
+    expect(code.locator(".gutter")).to_contain_text("1")
+    assert {"class", "def", "return"} <= set(code.locator(".c-keyword").all_inner_texts())
+    expect(code.locator(".passage mark").first).to_be_visible()
+    assert barriers(report(page)) == []

@@ -13,7 +13,9 @@ from localsearch.server.operations import Call, Operation
 from localsearch.server.problems import HttpError
 from localsearch.server.responses import Response
 from localsearch.server.routes.documents import started
+from localsearch.server.reveal import can_reveal
 from localsearch.server.routes.jobs import allowed_path
+from localsearch.server.routes.preview import may_reveal
 from localsearch.server.schemas.folders import (
     ChoiceFolder,
     ChoiceParameters,
@@ -42,6 +44,7 @@ def listed(service: Service, call: Call) -> FoldersAnswer:
         folders=[msgspec.convert(folder, FolderAnswer, from_attributes=True) for folder in folders],
         watching=service.watching.on,
         may_manage=call.key is None or (call.key.may("admin") and not call.within),
+        may_reveal=may_reveal(service, call) and can_reveal(),
     )
 
 

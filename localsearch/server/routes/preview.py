@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Iterator
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 
 from localsearch.checked import moment
@@ -13,8 +13,11 @@ from localsearch.errors import ExtractionError, NotFoundError
 from localsearch.extract import wire
 from localsearch.extract.drawn import PageImage
 from localsearch.extract.process import OpenFile
+from localsearch.server.addresses import is_loopback
+from localsearch.server.highlighting import highlighted
 from localsearch.server.operations import Call, Operation
 from localsearch.server.problems import HttpError
+from localsearch.server.reveal import reveal
 from localsearch.server.rendering import headings, rendered
 from localsearch.server.routes.documents import opened
 from localsearch.server.schemas.preview import (
@@ -24,7 +27,10 @@ from localsearch.server.schemas.preview import (
     PartAnswer,
     PassageAnswer,
     PassageParameters,
+    RevealAnswer,
+    Slide,
 )
+from localsearch.server.schemas.documents import InCollection
 from localsearch.server.service import Service
 from localsearch.types import Document, Part
 
@@ -32,6 +38,9 @@ MOST_HEADINGS, MOST_PARTS = 500, 50
 """Headings, and other documents of the same file, that come with a passage."""
 MOST_READ = 400_000
 """Characters of a Markdown document in which headings are looked for."""
+MOST_TITLE = 120
+"""Characters of a slide's title."""
+_SHOWS = ("pptx", "ppt", "odp")
 MOST_PASSAGE = 20_000
 """Characters of a passage that are looked for on a page."""
 _MAIL = {"To": "to", "Cc": "cc", "Reply-To": "reply_to"}
@@ -58,6 +67,10 @@ def passage(service: Service, call: Call) -> PassageAnswer:
         outline=list(_outline(service, found)) if asked.rendered else [],
         head=_head(found) if asked.rendered else {},
         parts=list(_parts(service, call, found)) if asked.rendered else [],
+        slides=list(_slides(service, found)) if asked.rendered and found.type in _SHOWS else [],
+        colours=list(highlighted(found.text, found.path or found.id))
+        if asked.rendered and found.type == "code"
+        else [],
     )
 
 
@@ -110,6 +123,25 @@ def _head(found: Document) -> dict[str, str]:
         "Date": date,
     }
     return {name: value for name, value in lines.items() if isinstance(value, str) and value}
+
+
+def _slides(service: Service, found: Document) -> Iterator[Slide]:
+    """The slides of a presentation in order, each with its heading, else its first line."""
+    corpus = service.engine.corpus
+    row = corpus.find(found.collection, found.id)
+    numbered = [one for one in corpus.places(row.id) if one[2].page] if row else []
+    by_page = groupby(numbered, lambda one: one[2].page or 0)
+    for page, group in islice(by_page, MOST_HEADINGS):
+        chunks = list(group)
+        start, stop = chunks[0][0], max(end for _, end, _ in chunks)
+        heading = chunks[0][2].heading
+        first = corpus.text(row.id, start, min(stop, start + MOST_TITLE)) if row else ""
+        yield Slide(
+            page=page,
+            title=heading[-1] if heading else first.strip().partition("\n")[0],
+            start=start,
+            stop=stop,
+        )
 
 
 def _parts(service: Service, call: Call, found: Document) -> Iterator[PartAnswer]:
@@ -171,6 +203,31 @@ def _image(service: Service, found: Document, content: bytes, wanted: wire.Page)
         os.close(file.descriptor)
 
 
+def may_reveal(service: Service, call: Call) -> bool:
+    """Whether who asks sits at this machine as the user who runs the server, by system or by the address it printed."""
+    server = service.settings.server
+    own = call.key is None or service.keyring.is_token(call.key)
+    return own and is_loopback(server.host) and not server.trust_local_users
+
+
+def show(service: Service, call: Call) -> RevealAnswer:
+    """Show the file of a document in its folder."""
+    if not may_reveal(service, call):
+        raise HttpError(
+            403,
+            "not_here",
+            "Files are shown in their folder to the user who runs the server, on its own machine alone.",
+            hint="GET /originals/{id} gives the file.",
+        )
+    asked: InCollection = call.query
+    found = service.engine.read(
+        call.path["id"], Part(most=0), collection=asked.collection, within=call.within
+    )
+    os.close(opened(service, found).descriptor)  # it is there, and one that may be read
+    reveal(found.path or "")
+    return RevealAnswer()
+
+
 OPERATIONS = (
     Operation(
         "GET",
@@ -190,6 +247,16 @@ OPERATIONS = (
         query=PageParameters,
         answer=PageAnswer,
         limited=True,
+        tag="documents",
+    ),
+    Operation(
+        "POST",
+        "/reveal/{id:id}",
+        "Show the file of a document in the file manager of the server's own machine, for the user who runs it.",
+        show,
+        query=InCollection,
+        answer=RevealAnswer,
+        scope="admin",
         tag="documents",
     ),
 )

@@ -33,11 +33,12 @@ class FolderAnswer(ResponseSchema, frozen=True, kw_only=True):
 
 
 class FoldersAnswer(ResponseSchema, frozen=True, kw_only=True):
-    """Every folder, whether they are kept current, and whether whoever asks may change them."""
+    """Every folder, whether they are kept current, and whether who asks may change them, or be shown files in theirs."""
 
     folders: list[FolderAnswer]
     watching: bool
     may_manage: bool
+    may_reveal: bool = False
 
 
 class FolderRequest(RequestSchema, frozen=True, kw_only=True):

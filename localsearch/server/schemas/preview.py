@@ -33,6 +33,15 @@ class Heading(ResponseSchema, frozen=True, kw_only=True):
     page: int | None
 
 
+class Slide(ResponseSchema, frozen=True, kw_only=True):
+    """A slide of a presentation, its number from 1, and its characters in the text."""
+
+    page: int
+    title: str
+    start: int
+    stop: int
+
+
 class PartAnswer(ResponseSchema, frozen=True, kw_only=True):
     """Another document of the same file."""
 
@@ -45,7 +54,8 @@ class PassageAnswer(ResponseSchema, frozen=True, kw_only=True):
     """Part of a document's text: the characters from `start` up to `stop`; it begins in the line number `line`.
 
     The document has `length` characters; `more` is whether text follows. What comes with `rendered` alone: `html`, the
-    `outline`, the `head` of a mail, and the `parts`: other documents of the same file, as attachments are.
+    `outline`, the `head` of a mail, the `slides` of a presentation, the `parts`: other documents of the same file, as
+    attachments are; and of code the `colours`: start and stop within `text`, and comment, keyword, name, number or string.
     """
 
     id: str
@@ -63,6 +73,8 @@ class PassageAnswer(ResponseSchema, frozen=True, kw_only=True):
     outline: list[Heading] = field(default_factory=list)
     head: dict[str, str] = field(default_factory=dict)
     parts: list[PartAnswer] = field(default_factory=list)
+    slides: list[Slide] = field(default_factory=list)
+    colours: list[tuple[int, int, str]] = field(default_factory=list)
 
 
 class PageParameters(InCollection, frozen=True, kw_only=True):
@@ -85,3 +97,9 @@ class PageAnswer(ResponseSchema, frozen=True, kw_only=True):
     png: str
     passage: list[tuple[float, float, float, float]]
     words: list[tuple[float, float, float, float]]
+
+
+class RevealAnswer(ResponseSchema, frozen=True, kw_only=True):
+    """The file manager shows it."""
+
+    shown: bool = True

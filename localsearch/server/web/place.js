@@ -5,10 +5,14 @@ import { el, plain } from "./dom.js";
 import { t } from "./words.js";
 
 let roots = [];
+let reveals = false;
+
+// Whether files can be shown in the folder that they are in.
+export const mayReveal = () => reveals;
 
 // The folders that were added; without them paths are shown whole.
 export async function learnRoots() {
-  roots = await get("/folders").then((now) => now.folders.map((folder) => folder.path), () => roots);
+  roots = await get("/folders").then((now) => { reveals = now.may_reveal; return now.folders.map((folder) => folder.path); }, () => roots);
 }
 
 export function within(place) {

@@ -4,7 +4,8 @@ import { address, get } from "./api.js";
 import { byId, el, marked, plain } from "./dom.js";
 import { showPage } from "./pages.js";
 import { breadcrumb } from "./place.js";
-import { fromHtml, fromRows, gutter, markWords } from "./rendered.js";
+import { coloured, fromHtml, fromRows, gutter, markWords } from "./rendered.js";
+import { showSlides } from "./slides.js";
 import { t } from "./words.js";
 
 const AROUND = 6000;
@@ -49,6 +50,7 @@ export async function showPreview(hit, actions, closed) {
     beside.replaceChildren(...[head(part), members(part, go), outline(part, hit, go)].filter(Boolean));
     const asText = () => fill(body, part, hit);
     if (part.type === "pdf" && hit.path && !hit.location.member) showPage(body, beside, hit, wordsOf(hit), asText, () => mine === wanted);
+    else if (part.slides.length) showSlides(body, beside, hit, part, (text) => matches(text, hit), () => mine === wanted);
     else asText();
   } catch (error) {
     if (mine === wanted) body.textContent = error.text || error.message;
@@ -88,8 +90,10 @@ function fill(body, part, hit) {
     markWords(drawn, (text) => matches(text, hit), marked);
     body.replaceChildren(part.start > 0 ? "… " : "", drawn, part.more ? " …" : "");
   } else {
-    const passage = el("span", { class: "passage" }, ...marked(cut(from, to), matches(cut(from, to), hit)));
-    const text = el("pre", { dir: part.type === "code" ? "ltr" : "auto" }, part.start > 0 ? "… " : "", cut(0, from), passage, cut(to), part.more ? " …" : "");
+    const passage = part.colours.length ? el("span", { class: "passage" }, ...coloured(points, from, to, part.colours)) : el("span", { class: "passage" }, ...marked(cut(from, to), matches(cut(from, to), hit)));
+    const [before, after] = part.colours.length ? [coloured(points, 0, from, part.colours), coloured(points, to, points.length, part.colours)] : [[cut(0, from)], [cut(to)]];
+    const text = el("pre", { dir: part.type === "code" ? "ltr" : "auto" }, part.start > 0 ? "… " : "", ...before, passage, ...after, part.more ? " …" : "");
+    if (part.colours.length) markWords(text, (one) => matches(one, hit), marked);
     body.classList.toggle("code", part.type === "code");
     body.replaceChildren(...(part.type === "code" ? [gutter(part.text, part.line)] : []), text);
   }

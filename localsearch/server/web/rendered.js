@@ -47,6 +47,19 @@ export function fromRows(text, from, to) {
   return el("div", { class: "rendered" }, el("table", {}, el("thead", {}, head), el("tbody", {}, ...body)));
 }
 
+// Part of a text, in code points, with the kinds of code that stand in it: [start, stop, kind] each, in order.
+export function coloured(points, from, to, colours) {
+  const parts = [];
+  let at = from;
+  for (const [start, stop, kind] of colours) {
+    const [a, b] = [Math.max(start, at), Math.min(stop, to)];
+    if (a >= b) continue;
+    parts.push(points.slice(at, a).join(""), el("span", { class: `c-${kind}` }, points.slice(a, b).join("")));
+    at = b;
+  }
+  return [...parts, points.slice(at, to).join("")];
+}
+
 // The numbers of lines beside code.
 export function gutter(text, first) {
   const lines = text.split("\n").length;

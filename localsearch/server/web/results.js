@@ -1,10 +1,10 @@
 // The list of hits, the filters in force, and what the results can be narrowed by.
 
 import { likeness, placeLink } from "./address.js";
-import { openOriginal } from "./api.js";
+import { address, openOriginal, post } from "./api.js";
 import { byId, count, el, marked, plain, size, swap } from "./dom.js";
 import { icon } from "./icons.js";
-import { breadcrumb, within } from "./place.js";
+import { breadcrumb, mayReveal, within } from "./place.js";
 import { age, closeness, language, t, typeName } from "./words.js";
 
 const NAMES = { type: "Type", folder: "Folder", language: "Language", tag: "Tag", year: "Year", month: "Month" };
@@ -87,7 +87,8 @@ export function previewActions(hit, body, act) {
   const text = el("button", { type: "button", class: "plain", onclick: () => copyText(text, (body.querySelector(".passage:not(.box)") || body).innerText) }, t("Copy text"));
   const link = el("button", { type: "button", class: "plain", onclick: () => copyText(link, placeLink(hit)) }, t("Copy link"));
   const [open, copy, more] = hitActions(hit, act);
-  return [open, copy, text, link, more];
+  const show = hit.path && mayReveal() ? el("button", { type: "button", class: "plain", onclick: () => post(address(hit, "reveal")).catch((error) => act.say(error.text || error.message)) }, t("Show in folder")) : null;
+  return [open, show, copy, text, link, more];
 }
 
 async function copyText(button, text) {
