@@ -304,6 +304,12 @@ class Engine:
         return self.derived.semantic
 
     @public
+    def take(self, settings: Settings) -> None:
+        """Go on with other choices of how files are read and which model is first; all else counts from the start."""
+        self.settings = self.indexer.settings = settings
+        self._wake.set()
+
+    @public
     def first_model(self) -> tuple[str, str]:
         """The model that embeds, and why it is not that of the settings, which `model.languages` may ask for; else "".
 

@@ -119,6 +119,7 @@ def test_a_key_that_sees_a_part_is_shown_that_part(browser: Browser, tmp_path: P
         assert page.get_by_role("button", name="Forget …").count() == 0
         assert page.locator(".adding").count() == 0
         assert page.get_by_label("Keep folders current").count() == 0
+        assert page.locator(".settings").count() == 0
         assert "torn" not in page.locator("main").first.inner_text()
         assert "roses" not in page.locator("main").first.inner_text()
 
@@ -267,3 +268,21 @@ def test_code_has_colours_line_numbers_and_marks(page: Page) -> None:
     assert {"class", "def", "return"} <= set(code.locator(".c-keyword").all_inner_texts())
     expect(code.locator(".passage mark").first).to_be_visible()
     assert barriers(report(page)) == []
+
+
+def test_settings_are_changed_each_with_its_consequence(started: tuple[Visit, Served]) -> None:
+    visit, served = started
+    page = visit.page
+    page.get_by_label("Read text in scans and pictures").select_option("off")
+    rows = page.locator(".settings")
+    expect(rows.get_by_role("status")).to_have_text("Kept, and in force from now on.")
+    expect(rows).to_contain_text("found by their names alone")
+    expect(page.get_by_label("Read text in scans and pictures")).to_be_focused()
+    page.get_by_label("Memory of each reader").select_option("512")
+    expect(rows.get_by_role("status")).to_have_text("Kept. It counts when the server starts next.")
+    assert (
+        served.engine.settings.home / "settings.toml"
+    ).read_text() == '[extract]\nocr = "off"\nmemory_mb = 512\n'
+    assert barriers(report(page)) == []
+    page.reload()
+    expect(page.get_by_label("Memory of each reader")).to_have_value("512")

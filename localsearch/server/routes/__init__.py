@@ -7,7 +7,7 @@ may not. Routes know the service; nothing below the app knows the routes.
 from __future__ import annotations
 
 from localsearch.server.operations import Operation
-from localsearch.server.routes import documents, embeddings, folders, jobs, preview, search, system
+from localsearch.server.routes import choices, documents, embeddings, folders, jobs, preview, search, system
 from localsearch.server.service import Service
 
 ALL: tuple[Operation[Service], ...] = (
@@ -16,6 +16,7 @@ ALL: tuple[Operation[Service], ...] = (
     *preview.OPERATIONS,
     *jobs.OPERATIONS,
     *folders.OPERATIONS,
+    *choices.OPERATIONS,
     *embeddings.OPERATIONS,
     *system.OPERATIONS,
 )

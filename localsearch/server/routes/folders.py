@@ -12,8 +12,8 @@ from localsearch.scan import display, path_of, raw_of
 from localsearch.server.operations import Call, Operation
 from localsearch.server.problems import HttpError
 from localsearch.server.responses import Response
-from localsearch.server.routes.documents import started
 from localsearch.server.reveal import can_reveal
+from localsearch.server.routes.documents import started
 from localsearch.server.routes.jobs import allowed_path
 from localsearch.server.routes.preview import may_reveal
 from localsearch.server.schemas.folders import (

@@ -17,9 +17,10 @@ from localsearch.server.addresses import is_loopback
 from localsearch.server.highlighting import highlighted
 from localsearch.server.operations import Call, Operation
 from localsearch.server.problems import HttpError
-from localsearch.server.reveal import reveal
 from localsearch.server.rendering import headings, rendered
+from localsearch.server.reveal import reveal
 from localsearch.server.routes.documents import opened
+from localsearch.server.schemas.documents import InCollection
 from localsearch.server.schemas.preview import (
     Heading,
     PageAnswer,
@@ -30,7 +31,6 @@ from localsearch.server.schemas.preview import (
     RevealAnswer,
     Slide,
 )
-from localsearch.server.schemas.documents import InCollection
 from localsearch.server.service import Service
 from localsearch.types import Document, Part
 

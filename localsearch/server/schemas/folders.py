@@ -33,7 +33,7 @@ class FolderAnswer(ResponseSchema, frozen=True, kw_only=True):
 
 
 class FoldersAnswer(ResponseSchema, frozen=True, kw_only=True):
-    """Every folder, whether they are kept current, and whether who asks may change them, or be shown files in theirs."""
+    """Every folder, whether they are kept current, and whether who asks may change them or be shown files in them."""
 
     folders: list[FolderAnswer]
     watching: bool

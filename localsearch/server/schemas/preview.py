@@ -55,7 +55,8 @@ class PassageAnswer(ResponseSchema, frozen=True, kw_only=True):
 
     The document has `length` characters; `more` is whether text follows. What comes with `rendered` alone: `html`, the
     `outline`, the `head` of a mail, the `slides` of a presentation, the `parts`: other documents of the same file, as
-    attachments are; and of code the `colours`: start and stop within `text`, and comment, keyword, name, number or string.
+    attachments are; and of code the `colours`: start and stop within `text`, and comment, keyword, name, number or
+    string.
     """
 
     id: str

@@ -8,6 +8,7 @@ import { icon } from "./icons.js";
 import { breadcrumb } from "./place.js";
 import { forgetSearches, recentSearches, remembering, setRemembering } from "./recent.js";
 import { currentTheme, setTheme } from "./look.js";
+import { settingsRows } from "./settings.js";
 import { age, t } from "./words.js";
 
 const [BUSY_MS, IDLE_MS] = [2000, 15_000]; // counting a large index costs the server: seldom while nothing goes on
@@ -132,6 +133,7 @@ function choices(now, act) {
     const watch = el("input", { type: "checkbox", id: "watching", checked: now.watching, "data-focus": "watching", onchange: (event) => post("/watching", { on: event.target.checked }).then(act.again, act.wrong) });
     rows.push(choice(watch, "watching", t("Keep folders current"), t("What changes in a folder is found seconds later. Costs a little memory, and reading what changed.")));
   }
+  if (now.may_manage) rows.push(settingsRows(choice, act.wrong));
   const theme = el("select", { id: "theme-choice", "data-focus": "theme", onchange: (event) => setTheme(event.target.value) },
     ...[["system", t("as the system")], ["light", t("light")], ["dark", t("dark")]].map(([value, label]) => el("option", { value, selected: value === currentTheme() }, label)));
   rows.push(choice(theme, "theme-choice", t("Colours"), t("Of this page, on this device.")));
