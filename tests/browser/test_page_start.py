@@ -273,6 +273,7 @@ def test_code_has_colours_line_numbers_and_marks(page: Page) -> None:
 def test_settings_are_changed_each_with_its_consequence(started: tuple[Visit, Served]) -> None:
     visit, served = started
     page = visit.page
+    page.get_by_label("Read text in scans and pictures").focus()
     page.get_by_label("Read text in scans and pictures").select_option("off")
     rows = page.locator(".settings")
     expect(rows.get_by_role("status")).to_have_text("Kept, and in force from now on.")
