@@ -68,7 +68,7 @@ def test_a_slow_server_leaves_the_page_usable(browser: Browser, tmp_path: Path) 
         page = visit.page
         page.goto("/")
         search(page, "bread")
-        page.route("**/search", held.append)
+        page.route("**/search", lambda route: held.append(route))
         page.locator("#query").fill("kiln")
         expect(page.locator("#results")).to_have_attribute("aria-busy", "true")
         assert texts(page, ".hit .title") == ["Bread"]
