@@ -4,6 +4,7 @@ import { get } from "./api.js";
 import { el, plain } from "./dom.js";
 import { t } from "./words.js";
 
+const SHOWS = new Set(["pptx", "ppt", "odp"]);
 let roots = [];
 let reveals = false;
 
@@ -15,8 +16,8 @@ export async function learnRoots() {
   roots = await get("/folders").then((now) => { reveals = now.may_reveal; return now.folders.map((folder) => folder.path); }, () => roots);
 }
 
-export function within(place) {
-  if (place.page) return t("page {0}", place.page);
+export function within(place, type) {
+  if (place.page) return t(SHOWS.has(type) ? "slide {0}" : "page {0}", place.page);
   if (place.sheet) return `${place.sheet}${place.row ? ` ${t("row {0}", place.row)}` : ""}`;
   if (place.message) return t("message {0}", place.message);
   if (place.chapter) return String(place.chapter);
@@ -35,6 +36,6 @@ export function steps(hit) {
 export function breadcrumb(hit) {
   const names = steps(hit);
   const parts = names.map((name, at) => el("span", { class: at === names.length - 1 ? "file" : "", dir: "auto" }, plain(name)));
-  const place = within(hit.location);
+  const place = within(hit.location, hit.metadata?.type);
   return el("span", { class: "crumbs" }, ...parts.flatMap((part, at) => (at ? [" › ", part] : [part])), place ? `, ${plain(place)}` : "");
 }

@@ -42,7 +42,7 @@ export function renderPassages(answer, answers, open) {
     const found = answers.find((one) => one.id === hit.id && one.collection === hit.collection);
     const others = (found?.hits || []).filter((one) => one.location.start !== hit.location.start);
     if (!others.length || !items[index] || items[index].querySelector(".more")) return;
-    const row = (one) => el("li", {}, el("button", { type: "button", class: "plain", dir: "auto", onclick: () => open(index, one) }, el("span", { class: "about" }, plain(within(one.location)) || "…"), " ", ...marked(one.snippet, one.highlights)));
+    const row = (one) => el("li", {}, el("button", { type: "button", class: "plain", dir: "auto", onclick: () => open(index, one) }, el("span", { class: "about" }, plain(within(one.location, hit.metadata.type)) || "…"), " ", ...marked(one.snippet, one.highlights)));
     const number = found.more ? t("{0} or more further passages", count(others.length)) : others.length === 1 ? t("1 more passage") : t("{0} more passages", count(others.length));
     const list = el("ul", { class: "more-passages", role: "list" });
     const more = el("button", { type: "button", class: "plain more", "aria-expanded": "false", onclick: () => {
