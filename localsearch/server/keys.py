@@ -12,7 +12,7 @@ import hmac
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -98,17 +98,30 @@ class Keys:
         return {row[1]: (row[0], _key(row[1:])) for row in rows}
 
 
+@dataclass(frozen=True, slots=True)
+class RunToken:
+    """The key of one run of the server, for which nothing is stored."""
+
+    id: str
+    secret: str = field(repr=False)
+
+    @classmethod
+    def new(cls) -> RunToken:
+        return cls(secrets.token_hex(4), secrets.token_urlsafe(32))
+
+
 class KeyRing:
     """The valid keys in memory. `refresh` reads them again when the file has changed."""
 
-    def __init__(self, db: ServiceDatabase) -> None:
+    def __init__(self, db: ServiceDatabase, token: RunToken | None = None) -> None:
+        """`token` is that of the run, where several processes have it in common."""
         self._db, self._keys = db, Keys(db)
         self._valid: Mapping[str, tuple[bytes, Key]] = {}
         self._seen: tuple[int, int] | None = None
-        secret = secrets.token_urlsafe(32)
-        self._token = Key(secrets.token_hex(4), "the address that serve printed", "admin", time.time())
-        self._token_hash = _hash(secret)
-        self.token = f"ls_{self._token.id}_{secret}"
+        token = token or RunToken.new()
+        self._token = Key(token.id, "the address that serve printed", "admin", time.time())
+        self._token_hash = _hash(token.secret)
+        self.token = f"ls_{token.id}_{token.secret}"
         """A key for this run of the server alone, which is written down nowhere but in its lock file."""
         self.refresh()
 

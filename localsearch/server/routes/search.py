@@ -35,7 +35,7 @@ def question(call: Call) -> SearchQuery:
 def cached(service: Service, call: Call) -> bytes | None:
     """The answer to this very question while nothing has changed; read from memory only."""
     query = question(call)
-    answer = service.engine.searcher.cached(query, call.started)
+    answer = service.engine.cached(query, call.started)
     if answer is None:
         return None
     service.record_query(query)
