@@ -125,7 +125,9 @@ class Engine:
         if not self.read_only:
             clear_restored(self.settings.home)
         self.db = Database.open(
-            self.settings.home, read_only=self.read_only, commits=self._counts and self._counts.commits
+            self.settings.home,
+            read_only=self.read_only,
+            commits=self._counts.commits if self._counts else None,
         )
         self.corpus = Corpus(self.db)
         self.embeddings = Embeddings(self.db)
@@ -510,14 +512,13 @@ class Engine:
     @public
     def forget_queries(self) -> None:
         """Clear every cache, the log of queries, and what the audit log tells of documents."""
+        if self._counts and not self.read_only:
+            self._counts.clear()  # first, so that what readers tell from now on is known to be of before
         self.answers.clear()
         self.query_vectors.clear()
         self.query_log.clear()
-        if self.read_only:
-            return
-        self.audit.forget()
-        if self._counts:
-            self._counts.clear()
+        if not self.read_only:
+            self.audit.forget()
 
     def _check_open(self) -> None:
         if self._closed:

@@ -33,7 +33,8 @@ class Follower:
     ) -> None:
         """`forget` clears what this reader has cached, when the writer clears what it has."""
         self._derived, self._opener, self._counts, self._forget = derived, opener, counts, forget
-        self._cleared = counts.clears.value if counts else 0
+        self.cleared = counts.clears.value if counts else 0
+        """How many clearings of the writer this reader has followed."""
         self._followed = -1
         self._db, self._embeddings = derived.corpus.db, derived.embeddings
         self._lock = threading.Lock()
@@ -73,9 +74,9 @@ class Follower:
         return not self._db.changed_elsewhere() and self._derived.lexical.seq >= self._derived.seq
 
     def _clear_if_told(self) -> None:
-        if self._counts and (clears := self._counts.clears.value) != self._cleared:
+        if self._counts and (clears := self._counts.clears.value) != self.cleared:
             self._forget()
-            self._cleared = clears
+            self.cleared = clears
 
     def _wait_for_words(self) -> None:
         until = time.monotonic() + WAIT_S

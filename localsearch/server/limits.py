@@ -61,6 +61,9 @@ class TokenBuckets:
         bucket.tokens -= 1
         return _headers(bucket, allowance)
 
+    def close(self) -> None:
+        """Nothing to let go of."""
+
     def __len__(self) -> int:
         return len(self._buckets)
 

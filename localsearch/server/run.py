@@ -52,34 +52,55 @@ def serve(
     this machine and there is no key, UnavailableError when it is taken. A socket that the service manager hands on
     is taken with its address, whatever the settings say.
     """
+    settings, listener = listening(settings)
+    handler = logs.set_up(settings.server)
+    try:
+        app = create_app(engine, settings, watch=watch)
+        service: Service = app.state.service
+        begin(engine, service, paths)
+
+        def tell() -> None:
+            for line in address_lines(service):
+                say(line)
+
+        Server(app, service, settings, tell).run(sockets=[listener])
+    finally:
+        listener.close()
+        logs.tear_down(handler)
+
+
+def listening(settings: Settings) -> tuple[Settings, socket.socket]:
+    """The socket to serve on, handed on or made, and the settings with its address. Raises what `serve` does."""
     handed = inherited(settings.server.inherited)
     if handed:
         settings = replace(settings, server=replace(settings.server, host=handed.getsockname()[0]))
     _check_keys(settings)
     listener = handed or listen(settings.server.host, settings.server.port)
     port = int(listener.getsockname()[1])
-    settings = replace(settings, server=replace(settings.server, port=port))
-    handler = logs.set_up(settings.server)
-    try:
-        app = create_app(engine, settings, watch=watch)
-        service: Service = app.state.service
-        url = f"http://{with_port(settings.server.host, port)}"
-        if engine.ownership:
-            engine.ownership.announce(url, service.keyring.token)
-        if paths:
-            service.jobs.submit("index", IndexRequest(paths=[str(path.absolute()) for path in paths]))
-        Server(app, service, settings, lambda: _tell(service, url, say)).run(sockets=[listener])
-    finally:
-        listener.close()
-        logs.tear_down(handler)
+    return replace(settings, server=replace(settings.server, port=port)), listener
 
 
-def _tell(service: Service, url: str, say: Callable[[str], None]) -> None:
-    """Say where it serves, and the address for whoever is not, or cannot be seen to be, its own user."""
-    say(f"serving on {url}")
+def begin(engine: Engine, service: Service, paths: Sequence[Path]) -> None:
+    """Write into the lock file where the index is served, and queue the indexing of `paths`."""
+    if engine.ownership:
+        engine.ownership.announce(_url(service), service.keyring.token)
+    if paths:
+        service.jobs.submit("index", IndexRequest(paths=[str(path.absolute()) for path in paths]))
+
+
+def address_lines(service: Service) -> list[str]:
+    """Where it serves, and the address for whoever is not, or cannot be seen to be, its own user."""
+    url = _url(service)
+    lines = [f"serving on {url}"]
     if service.local_users.asked:
         who = "for another user or a proxy" if service.local_users.known else "for this user"
-        say(f"with a key for this run, {who}: {url}/?token={service.keyring.token}")
+        lines.append(f"with a key for this run, {who}: {url}/?token={service.keyring.token}")
+    return lines
+
+
+def _url(service: Service) -> str:
+    server = service.settings.server
+    return f"http://{with_port(server.host, server.port)}"
 
 
 def _check_keys(settings: Settings) -> None:

@@ -181,6 +181,7 @@ OPERATIONS = (
         query=DocumentParameters,
         answer=Document,
         limited=True,
+        anywhere=True,
         tag="documents",
     ),
     Operation(
@@ -191,6 +192,7 @@ OPERATIONS = (
         body=ReadRequest,
         answer=Documents,
         limited=True,
+        anywhere=True,
         tag="documents",
     ),
     Operation(
@@ -211,6 +213,7 @@ OPERATIONS = (
         query=PassageParameters,
         answer=PassageAnswer,
         limited=True,
+        anywhere=True,
         tag="documents",
     ),
     Operation(
@@ -221,6 +224,7 @@ OPERATIONS = (
         query=InCollection,
         produces="application/octet-stream",
         limited=True,
+        anywhere=True,
         tag="documents",
     ),
 )

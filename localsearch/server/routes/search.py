@@ -81,6 +81,7 @@ OPERATIONS = (
         queue="search",
         from_memory=cached,
         limited=True,
+        anywhere=True,
     ),
     Operation(
         "GET",
@@ -92,6 +93,7 @@ OPERATIONS = (
         queue="search",
         from_memory=cached,
         limited=True,
+        anywhere=True,
     ),
     Operation(
         "GET",
@@ -101,6 +103,7 @@ OPERATIONS = (
         query=SuggestParameters,
         answer=SuggestAnswer,
         limited=True,
+        anywhere=True,
     ),
     Operation(
         "POST",

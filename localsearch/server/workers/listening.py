@@ -1,0 +1,59 @@
+"""The server of one of several processes: it takes its share of the connections that all wait for."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from types import FrameType
+
+from starlette.applications import Starlette
+
+from localsearch.server.run import Server
+from localsearch.server.service import Service
+from localsearch.server.shared.accepting import Acceptor
+from localsearch.settings import Settings
+
+
+class WorkerServer(Server):
+    """As `Server`, on one socket that other processes listen on too."""
+
+    def __init__(
+        self,
+        app: Starlette,
+        service: Service,
+        settings: Settings,
+        ready: Callable[[], None],
+        stopped: Callable[[], None],
+    ) -> None:
+        """`stopped` is called when a signal asks this process to stop."""
+        super().__init__(app, service, settings, ready)
+        assert service.board
+        assert service.plan
+        self._board, self._place, self._stopped = service.board, service.plan.place, stopped
+        self._acceptor: Acceptor | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        assert sockets
+        self._acceptor = Acceptor(sockets[0], self._protocol, self._has_most)
+        await super().startup([])
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._acceptor:
+            self._acceptor.close()
+        await super().shutdown([])
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if not self.should_exit:
+            self._stopped()
+        super().handle_exit(sig, frame)
+
+    def _protocol(self) -> asyncio.Protocol:
+        protocol: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol
+
+    def _has_most(self) -> bool:
+        self._board.hold(self._place, len(self.server_state.connections))
+        return self._board.has_most(self._place)
