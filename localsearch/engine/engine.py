@@ -65,6 +65,8 @@ from localsearch.upkeep.versions import Comparison, Versions
 from localsearch.watch import Changes, Watcher
 
 _LOG = logging.getLogger("localsearch.engine")
+_TRIES = 3
+"""How often a question is answered while documents change under it, so that an answer is from one state of them."""
 
 
 class Engine:
@@ -541,9 +543,19 @@ class Engine:
         self._check_open()
         if not isinstance(query, SearchQuery):
             raise UsageError(f"query is {query!r:.100}.", hint="It is a SearchQuery.")
-        note = self.refresh()
-        answer = self.searcher.search(query)
-        return replace(answer, notes=(*answer.notes, note)) if note else answer
+        for _ in range(_TRIES):
+            note = self.refresh()
+            state, seq = self.db.state, self.derived.seq
+            answer = self.searcher.search(query)
+            if self._unchanged(state, seq):
+                return replace(answer, notes=(*answer.notes, note)) if note else answer
+        return replace(answer, notes=(*answer.notes, "Documents changed while this was answered."))
+
+    def _unchanged(self, state: int | None, seq: int) -> bool:
+        """Whether what began at this state and change of the documents was answered from them alone."""
+        if state is not None and self.db.state == state:
+            return True
+        return self.corpus.seq == seq == self.derived.seq
 
     def cached(self, query: SearchQuery, began: float) -> Answer | None:
         """The answer to this question if it is kept and still right; reads memory alone, for a caller who asks

@@ -57,20 +57,19 @@ def test_a_document_in_place_of_another_is_all_that_is_read(three: Crew) -> None
 
 
 def test_while_one_writes_others_read_one_state(three: Crew) -> None:
-    """Two documents are always replaced in one request: no answer has one of the new and one of the old."""
-    stop, wrong = threading.Event(), []
+    """Two documents are always replaced in one request: no answer has one of the new and one of the old, or a hit
+    without its text, but for one that says so."""
+    stop, wrong, right = threading.Event(), [], []
 
     def ask() -> None:
         with httpx.Client(base_url=three.url, timeout=60) as client:
             while not stop.is_set():
                 answer = client.post("/search", json={"query": "wombats", "mode": "lexical", "cache": False})
-                texts = {
-                    re.findall(r"round\d+", hit["text"])[0]
-                    for hit in answer.json()["results"]
-                    if hit["id"] in ("pair-a", "pair-b")
-                }
-                if len(texts) > 1:
-                    wrong.append(texts)
+                found = answer.json()
+                pair = [hit["text"] for hit in found["results"] if hit["id"] in ("pair-a", "pair-b")]
+                rounds = {word for text in pair for word in re.findall(r"round\d+", text) or [""]}
+                if "Documents changed while this was answered." not in found["notes"]:
+                    (wrong if len(rounds) > 1 or "" in rounds else right).append(rounds)
 
     askers = [threading.Thread(target=ask) for _ in range(4)]
     for asker in askers:
@@ -82,53 +81,44 @@ def test_while_one_writes_others_read_one_state(three: Crew) -> None:
     for asker in askers:
         asker.join(60)
     assert wrong == []
+    assert len({word for rounds in right for word in rounds}) > 5, "hardly an answer was seen while they changed"
 
 
-def test_a_key_has_one_bucket_for_all_processes(three: Crew) -> None:
-    """The bucket holds 100 and fills by one in 1,000 seconds."""
+def test_a_key_has_one_bucket_and_is_known_and_revoked_everywhere(three: Crew) -> None:
+    """The bucket holds 100 and fills by one in 1,000 seconds: 100 are answered, whoever asks where and when."""
     db = ServiceDatabase(three.home)
     key, text = Keys(db).create("program")
     headers = {"Authorization": f"Bearer {text}"}
-    try:
-        for _ in range(3 * WORKERS):  # a refused key takes from the client's bucket, which has no limit here
-            until("a new key is known", lambda: three.request("GET", "/jobs", headers=headers).status_code != 401)
-        answers = [three.request("GET", "/jobs", headers=headers) for _ in range(130)]
-        spent = {a.headers["x-request-id"].partition("-")[0] for a in answers if a.status_code == 200}
-        assert len(spent) == WORKERS
-        least = three.request("GET", "/jobs", headers=headers)
-        assert (least.status_code, least.json()["error"]["code"]) == (429, "too_many_requests")
-        # All that this key ever got, as the metrics of all processes have it.
-        assert 100 - 30 <= sum(a.status_code == 200 for a in answers) <= 100
-        assert all(a.status_code == 429 for a in answers[100:])
-    finally:
-        Keys(db).revoke(key.id)
-        db.close()
-    for _ in range(3 * WORKERS):
-        until("a revoked key is refused", lambda: three.request("GET", "/jobs", headers=headers).status_code == 401)
-
-
-def test_exactly_as_many_as_the_bucket_holds(three: Crew) -> None:
-    db = ServiceDatabase(three.home)
-    key, text = Keys(db).create("exact")
-    headers = {"Authorization": f"Bearer {text}"}
     got: Counter[int] = Counter()
+    who: set[str] = set()
     lock = threading.Lock()
 
     def ask() -> None:
-        for _ in range(40):
-            status = three.request("GET", "/health", headers=headers).status_code
+        refused = 0
+        while refused < 40:  # 401: of a process that has not read the new key yet
+            answer = three.request("GET", "/health", headers=headers)
             with lock:
-                got[status] += 1
+                got[answer.status_code] += 1
+                if answer.status_code == 200:
+                    who.add(answer.headers["x-request-id"].partition("-")[0])
+            refused = refused + 1 if answer.status_code == 429 else 0
 
     askers = [threading.Thread(target=ask) for _ in range(4)]
     for asker in askers:
         asker.start()
     for asker in askers:
         asker.join(120)
+    assert got[200] == 100
+    assert set(got) <= {200, 401, 429}
+    assert len(who) == WORKERS
     Keys(db).revoke(key.id)
     db.close()
-    assert got[200] == 100
-    assert got[200] + got[429] + got[401] == 160  # 401: of a process that had not read the new key yet
+
+    def refused_by_all() -> bool:
+        answers = [three.request("GET", "/health", headers=headers) for _ in range(20)]
+        return {answer.status_code for answer in answers} == {401}
+
+    until("the revoked key is refused by all", refused_by_all)
 
 
 def counted(crew: Crew, name: str) -> float:
@@ -170,7 +160,8 @@ def test_clearing_the_caches_clears_those_of_all(three: Crew) -> None:
     for _ in range(20):
         three.search("pika hay", mode="lexical")
     assert any(three.search("pika hay", mode="lexical")["cached"] for _ in range(12))
-    assert three.request("POST", "/cache/clear", json={}).status_code in (200, 415)
+    cleared = three.request("POST", "/cache/clear")
+    assert (cleared.status_code, set(cleared.json()["cleared"])) == (200, {"answers", "query_vectors"})
     seen: Counter[str] = Counter()
     for _ in range(24):
         answer = three.request("POST", "/search", json={"query": "pika hay", "mode": "lexical"})
