@@ -190,7 +190,9 @@ def test_an_index_that_another_holds_is_refused_as_by_one_process(tmp_path: Path
     command = [sys.executable, "-m", "localsearch", "--home", str(home), "--offline", "serve", "--port", "0"]
     with Engine.open(settings=Settings(home=home, models=tmp_path / "none")):
         said = [
-            subprocess.run([*command, "--workers", count], capture_output=True, text=True, timeout=120, check=False)
+            subprocess.run(
+                [*command, "--workers", count], capture_output=True, text=True, timeout=120, check=False
+            )
             for count in ("1", "2")
         ]
     assert [one.returncode for one in said] == [3, 3]

@@ -81,7 +81,9 @@ def test_while_one_writes_others_read_one_state(three: Crew) -> None:
     for asker in askers:
         asker.join(60)
     assert wrong == []
-    assert len({word for rounds in right for word in rounds}) > 5, "hardly an answer was seen while they changed"
+    assert len({word for rounds in right for word in rounds}) > 5, (
+        "hardly an answer was seen while they changed"
+    )
 
 
 def test_a_key_has_one_bucket_and_is_known_and_revoked_everywhere(three: Crew) -> None:
