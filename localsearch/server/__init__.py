@@ -4,6 +4,7 @@
 
 A request passes protocol (time and size) → middleware (host, origin, key, rate) → endpoint (decode, check) → handler in
 a worker thread. The event loop does none of the engine's work; it sends answers that are in memory already.
+`serve_workers` does the same with several processes.
 """
 
 from __future__ import annotations
