@@ -8,7 +8,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -150,40 +149,6 @@ def _tell_better_model(console: Console, status: Status) -> None:
             f"{status.better_model} knows the languages of these texts better than the model in use:"
             " `localsearch models recommend` says what it costs."
         )
-
-
-def serve(args: argparse.Namespace, console: Console, settings: Settings) -> int:
-    """`localsearch serve`"""
-    from localsearch.server import Work, serve_workers, worker_count
-    from localsearch.server import serve as run_server
-
-    server = replace(
-        settings.server,
-        host=args.host or settings.server.host,
-        port=settings.server.port if args.port is None else args.port,
-        workers=settings.server.workers if args.workers is None else args.workers,
-    )
-    settings = replace(settings, server=server)
-    paths, workers = [named_path(path) for path in args.paths], worker_count(server)
-    if workers > 1:
-        prepare = partial(_prepare, json=console.json, verbosity=console.verbosity)
-        serve_workers(settings, workers, Work(paths, args.watch, prepare), console.say)
-        return 0
-    with Engine.open(settings=settings) as engine:
-        fetch_model(engine, console)
-        run_server(
-            engine,
-            settings,
-            paths=paths,
-            watch=args.watch,
-            say=console.say,
-        )
-    return 0
-
-
-def _prepare(engine: Engine, *, json: bool, verbosity: int) -> None:
-    """In the process that writes, what `serve` does with the index before it answers."""
-    fetch_model(engine, Console(json=json, verbosity=verbosity))
 
 
 def mcp(args: argparse.Namespace, console: Console, settings: Settings) -> int:

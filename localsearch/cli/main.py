@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from localsearch.cli import shell
 from localsearch.cli.console import Console, take_every_letter
@@ -100,35 +101,24 @@ def _drop_unwritten() -> None:
             os.close(null)
 
 
+_MODULES = {
+    "commands": ("index", "mcp", "status", "why", "eval", "watch", "feedback"),
+    "reading": ("search", "get", "multi-get"),
+    "serving": ("serve",),
+    "models": ("models", "versions"),
+    "upkeep": ("doctor", "backup", "restore", "trust", "check", "export", "import", "purge", "keys"),
+    "bundle": ("bundle",),
+    "shell": ("completion", "man"),
+}
+"""Commands by the module of this folder that has them; it is loaded when one of them is called."""
+_FUNCTIONS = {"eval": "evaluate", "import": "import_file", "multi-get": "multi_get"}
+"""Functions that have not the name of their command."""
+
+
 def run(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     """Dispatch to the command's function."""
-    from localsearch.cli import bundle, commands, models, reading, upkeep
-
-    table = {
-        "index": commands.index,
-        "search": reading.search,
-        "get": reading.get,
-        "multi-get": reading.multi_get,
-        "serve": commands.serve,
-        "mcp": commands.mcp,
-        "status": commands.status,
-        "why": commands.why,
-        "eval": commands.evaluate,
-        "watch": commands.watch,
-        "feedback": commands.feedback,
-        "doctor": upkeep.doctor,
-        "models": models.models,
-        "versions": models.versions,
-        "backup": upkeep.backup,
-        "restore": upkeep.restore,
-        "trust": upkeep.trust,
-        "check": upkeep.check,
-        "export": upkeep.export,
-        "import": upkeep.import_file,
-        "purge": upkeep.purge,
-        "keys": upkeep.keys,
-        "bundle": bundle.bundle,
-        "completion": shell.completion,
-        "man": shell.man,
-    }
-    return table[args.command](args, console, settings)
+    name: str = args.command
+    module = next(module for module, names in _MODULES.items() if name in names)
+    function = getattr(import_module(f"localsearch.cli.{module}"), _FUNCTIONS.get(name, name))
+    code: int = function(args, console, settings)
+    return code

@@ -12,13 +12,14 @@ import hmac
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import msgspec
 
 from localsearch.errors import NotFoundError, UsageError
 from localsearch.server.database import ServiceDatabase
+from localsearch.server.run_token import RunToken
 from localsearch.types import EVERYTHING
 from localsearch.types import Scope as Limits
 
@@ -96,18 +97,6 @@ class Keys:
             "SELECT hash, id, name, scope, created, revoked, within FROM keys WHERE revoked IS NULL"
         )
         return {row[1]: (row[0], _key(row[1:])) for row in rows}
-
-
-@dataclass(frozen=True, slots=True)
-class RunToken:
-    """The key of one run of the server, for which nothing is stored."""
-
-    id: str
-    secret: str = field(repr=False)
-
-    @classmethod
-    def new(cls) -> RunToken:
-        return cls(secrets.token_hex(4), secrets.token_urlsafe(32))
 
 
 class KeyRing:

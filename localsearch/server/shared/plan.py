@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from localsearch.server.keys import RunToken
+from localsearch.server.run_token import RunToken
 
 PRIMARY = 0
 """The place of the process that writes; the others, which read, count from 1."""

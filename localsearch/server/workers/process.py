@@ -11,7 +11,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localsearch.errors import LocalSearchError
@@ -29,7 +28,7 @@ Prepare = Callable[["Engine"], Any]
 class Work:
     """What the process that writes does: `prepare` before it serves, index `paths`, `watch`."""
 
-    paths: Sequence[Path] = ()
+    paths: Sequence[str] = ()
     watch: bool = False
     prepare: Prepare | None = None
 
@@ -82,16 +81,17 @@ def _serve(
     told: Connection,
     work: Work,
 ) -> None:
-    from localsearch.engine import Engine
+    from localsearch.engine import Engine, named_path
     from localsearch.server import logs
     from localsearch.server.app import create_app
-    from localsearch.server.run import address_lines, begin
+    from localsearch.server.run import address_lines, begin, check_keys
     from localsearch.server.shared.board import Board
     from localsearch.server.workers.listening import WorkerServer
 
     board = Board(plan.board, plan.workers)
     board.enter(plan.place)
     if plan.primary:
+        check_keys(settings)
         board.counts.commits.add()  # the one before may have died between a commit and its count
     with Engine.open(settings=settings, read_only=not plan.primary, counts=board.counts) as engine:
         if plan.primary and work.prepare:
@@ -103,7 +103,7 @@ def _serve(
             )
             service = app.state.service
             if plan.primary:
-                begin(engine, service, work.paths)
+                begin(engine, service, [named_path(path) for path in work.paths])
             lines = address_lines(service) if plan.primary else ()
 
             def tell(message: Ready | Stopping) -> None:
@@ -120,7 +120,7 @@ def _serve(
 
 
 def _share(settings: Settings, plan: Plan) -> Settings:
-    """The settings of one of several processes: its part of the cores and of what a server does at once.
+    """The settings of one of several processes: its part of the cores, of memory for caches, of what is done at once.
 
     The one that writes encodes documents on all cores, in threads that give way to searches.
     """
@@ -131,8 +131,14 @@ def _share(settings: Settings, plan: Plan) -> Settings:
         concurrent=max(2, -(-(limits.concurrent or cores() + 1) // workers)),
         connections=-(-limits.connections // workers),
     )
+    caches = replace(
+        settings.caches,
+        results_mb=-(-settings.caches.results_mb // workers),
+        query_vectors_mb=-(-settings.caches.query_vectors_mb // workers),
+    )
     model = settings.model if plan.primary else replace(settings.model, threads=settings.model.threads or own)
-    return replace(settings, cores=own, model=model, server=replace(settings.server, limits=limits))
+    server = replace(settings.server, limits=limits)
+    return replace(settings, cores=own, model=model, caches=caches, server=server)
 
 
 def _end_with_supervisor() -> None:

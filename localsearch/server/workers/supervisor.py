@@ -1,4 +1,6 @@
-"""The process that starts the others, replaces those that die, and ends them in order. It opens no index.
+"""The process that starts the others, replaces those that die, and ends them in order.
+
+It opens no index and loads next to nothing: what it holds in memory, the others cannot use.
 
 It holds the sockets: what clients and readers have sent to a process that dies before taking it waits for the next.
 """
@@ -24,7 +26,9 @@ from types import FrameType
 
 from localsearch.errors import UnavailableError
 from localsearch.platform.cores import cores
-from localsearch.server.keys import RunToken
+from localsearch.server import logs
+from localsearch.server.listener import listening
+from localsearch.server.run_token import RunToken
 from localsearch.server.shared.board import Board
 from localsearch.server.shared.plan import PRIMARY, Plan
 from localsearch.server.workers.process import Failed, Ready, Stopping, Work, run
@@ -261,9 +265,6 @@ def serve_workers(
 
     Raises what `serve` raises, and what opening the index does.
     """
-    from localsearch.server import logs
-    from localsearch.server.run import listening
-
     settings, listener = listening(settings)
     handler = logs.set_up(settings.server)
     try:
