@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import threading
@@ -71,6 +72,10 @@ def run(
     except LocalSearchError as error:
         told.send(Failed(type(error), error.message, error.hint))
         raise SystemExit(1) from error
+    finally:
+        supervisor = parent_process()
+        if plan.primary and supervisor and not supervisor.is_alive():
+            shutil.rmtree(plan.folder, ignore_errors=True)  # nobody else will
 
 
 def _serve(

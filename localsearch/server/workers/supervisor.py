@@ -7,6 +7,7 @@ It holds the sockets: what clients and readers have sent to a process that dies 
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import multiprocessing
 import os
@@ -42,6 +43,8 @@ BACKLOG = 2048
 _STEADY_S = 10.0
 """Seconds of life after which a process that dies is replaced at once."""
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0
+_LONGEST_PLACE = 70
+"""Bytes of a folder's name."""
 _MORE_S = 15.0
 """Seconds more than requests may take, after which a process that does not end is killed."""
 
@@ -78,7 +81,8 @@ class Supervisor:
         say: Callable[[str], None],
     ) -> None:
         self._settings, self._listener, self._work, self._say = settings, listener, work, say
-        self._folder = Path(tempfile.mkdtemp(prefix="localsearch-"))
+        self._folder = _private_folder()
+        self._hold = _held(self._folder)
         self._private = socket.socket(socket.AF_UNIX)
         self._plan = Plan(self._folder, workers, PRIMARY, secrets.token_bytes(32), RunToken.new())
         self._plan.metrics.mkdir(mode=0o700)
@@ -105,6 +109,7 @@ class Supervisor:
             self._kill()
             self._private.close()
             shutil.rmtree(self._folder, ignore_errors=True)
+            os.close(self._hold)
         if self._failed:
             raise self._failed.kind(self._failed.message, hint=self._failed.hint)
 
@@ -256,6 +261,22 @@ class Supervisor:
                 signal.signal(number, handler)
             os.close(reading)
             os.close(writing)
+
+
+def _private_folder() -> Path:
+    """A new folder of this user's alone, with a name that leaves room for a socket's : 104 bytes on BSD."""
+    for place in (tempfile.gettempdir(), "/tmp", "/var/tmp"):
+        if len(os.fsencode(place)) <= _LONGEST_PLACE:
+            with suppress(OSError):
+                return Path(tempfile.mkdtemp(prefix="localsearch-", dir=place))
+    raise UnavailableError("There is no folder for temporary files.", hint="Set TMPDIR, or --workers 1.")
+
+
+def _held(folder: Path) -> int:
+    """A lock on a folder, by which systemd-tmpfiles(8) knows that it is in use, however old."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return descriptor
 
 
 def serve_workers(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +31,8 @@ class Crew:
     url: str
     home: Path
     log: Path
+    temporary: Path
+    """Where it puts what its processes share."""
 
     @property
     def port(self) -> int:
@@ -98,7 +102,9 @@ def crew(home: Path, workers: int, *words: str, settings: str = "", port: int = 
     log = home.parent / f"{home.name}.log"
     command = [sys.executable, "-m", "localsearch", "--home", str(home), "serve"]
     command += ["--port", str(port), "--workers", str(workers), *words]
+    temporary = Path(tempfile.mkdtemp(dir="/tmp"))
     env = {name: value for name, value in os.environ.items() if not name.startswith("LOCALSEARCH_")}
+    env["TMPDIR"] = str(temporary)
     with open(log, "a") as file:
         before = file.tell()
         popen = subprocess.Popen(command, stdout=file, stderr=file, text=True, env=env)
@@ -110,7 +116,7 @@ def crew(home: Path, workers: int, *words: str, settings: str = "", port: int = 
         until(f"it serves: {log.read_text()[before:]}", lambda: bool(said()) or popen.poll() is not None)
         found = said()
         assert found, log.read_text()
-        one = Crew(popen, found[1], home, log)
+        one = Crew(popen, found[1], home, log, temporary)
         until("all processes are there", lambda: len(one.pids()) == workers)
         until("all processes answer", lambda: len(one.everybody()) == workers)
         yield one
@@ -122,3 +128,4 @@ def crew(home: Path, workers: int, *words: str, settings: str = "", port: int = 
             except subprocess.TimeoutExpired:
                 popen.kill()
                 popen.wait(10)
+        shutil.rmtree(temporary, ignore_errors=True)

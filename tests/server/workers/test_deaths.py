@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +17,8 @@ from pathlib import Path
 import httpx
 
 from localsearch.engine import Engine
+from localsearch.server.shared.link import Reported, Request, Told, packed
+from localsearch.server.shared.reports import Report
 from localsearch.settings import Settings
 
 from .crews import Crew, crew, until
@@ -181,6 +183,7 @@ def test_without_their_supervisor_all_end_in_order(tmp_path: Path) -> None:
         server.popen.kill()
         server.popen.wait(30)
         until("all have ended", lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+        assert list(server.temporary.iterdir()) == []
     with Engine.open(settings=Settings(home=server.home, models=tmp_path / "none")) as engine:
         assert [hit.id for hit in engine.search("kept", mode="lexical")] == ["kept"]
 
@@ -200,19 +203,35 @@ def test_an_index_that_another_holds_is_refused_as_by_one_process(tmp_path: Path
     assert f"is held by process {os.getpid()}" in said[1].stderr
 
 
-def test_nothing_is_left_in_the_temporary_folder(tmp_path: Path) -> None:
-    temporary = tmp_path / "tmp"
-    temporary.mkdir()
-    before = os.environ.get("TMPDIR")
-    os.environ["TMPDIR"] = str(temporary)
-    try:
-        with crew(tmp_path / "home", 2) as server:
-            (folder,) = temporary.glob("localsearch-*")
-            assert folder.stat().st_mode & 0o777 == 0o700
-            assert (folder / "primary.sock").stat().st_mode & 0o777 == 0o600
-            began = time.monotonic()
-            assert server.end() == 0
-            assert time.monotonic() - began < 60
-            assert list(temporary.glob("localsearch-*")) == []
-    finally:
-        os.environ.pop("TMPDIR") if before is None else os.environ.update(TMPDIR=before)
+def test_what_they_share_is_this_users_alone_and_goes_with_the_server(tmp_path: Path) -> None:
+    with crew(tmp_path / "home", 2) as server:
+        (folder,) = server.temporary.iterdir()
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert (folder / "primary.sock").stat().st_mode & 0o777 == 0o600
+        assert stat.S_IMODE((folder / "board").stat().st_mode) == 0o600
+        assert server.end() == 0
+        assert list(server.temporary.iterdir()) == []
+
+
+def test_the_private_socket_answers_nobody_without_the_secret(tmp_path: Path) -> None:
+    with crew(tmp_path / "home", 2) as server:
+        (folder,) = server.temporary.iterdir()
+        report = Reported(b"guessed", Report(place=1, pid=1, clears=0, warm=True))
+        request = Request(
+            secret=b"", method="GET", path="/stats", query_string=b"", headers=[], client=None, key=None,
+            stranger=False, content_type=None, length=None, id="x", body=b"",
+        )  # fmt: skip
+        for sent in (
+            packed(report),
+            packed(request),
+            packed(Told()),
+            b"\xff\xff\xff\xff",
+            b"GET / HTTP/1.1\r\n\r\n",
+        ):
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(30)
+                connection.connect(str(folder / "primary.sock"))
+                connection.sendall(sent)
+                connection.shutdown(socket.SHUT_WR)
+                assert connection.recv(100) == b""
+        assert server.request("GET", "/stats").status_code == 200

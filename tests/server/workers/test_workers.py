@@ -206,3 +206,16 @@ def test_pages_of_other_sites_and_other_names_are_refused_by_all(three: Crew) ->
         assert (evil.status_code, evil.json()["error"]["code"]) == (403, "bad_origin")
         other = three.request("GET", "/stats", headers={"Host": "evil.example"})
         assert other.json()["error"]["code"] == "bad_host"
+
+
+def test_what_is_purged_is_forgotten_by_all(three: Crew) -> None:
+    three.add("secretive", "The axolotlsecret is here.")
+    for _ in range(20):
+        assert three.search("axolotlsecret", mode="lexical")["total"] == 1
+    assert three.request("DELETE", "/documents/secretive?purge=true").status_code == 200
+    for _ in range(12):
+        assert three.search("smiles", mode="lexical", limit=1)["total"] > 0
+        assert three.request("GET", "/documents/secretive").status_code == 404
+    for file in three.home.rglob("*"):
+        if file.is_file():
+            assert b"axolotlsecret" not in file.read_bytes(), file
