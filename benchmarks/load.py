@@ -31,6 +31,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.machine import ROOT
 from localsearch.engine import Engine
 from localsearch.settings import load
 
@@ -142,20 +143,37 @@ async def drive(port: int, clients: int, seconds: float, ask: Callable[[], str],
     await asyncio.gather(*(client() for _ in range(clients)))
 
 
+def interpreter(tree: Path) -> str:
+    """The Python of a working tree: its own .venv, or for this one what runs now."""
+    own = tree / ".venv" / "bin" / "python"
+    return sys.executable if tree == ROOT or not own.exists() else str(own.absolute())
+
+
 @contextmanager
-def server(home: Path, workers: int = 1) -> Iterator[int]:
-    """The real server, of so many processes; its port. Should it end early, what it said last is told."""
-    with process(home, workers) as (port, _):
+def server(home: Path, tree: Path = ROOT, workers: int = 1) -> Iterator[int]:
+    """The real server of a tree, of so many processes; its port. Should it end early, what it said last is told."""
+    with process(home, tree, workers) as (port, _):
         yield port
 
 
 @contextmanager
-def process(home: Path, workers: int = 1) -> Iterator[tuple[int, int]]:
+def process(home: Path, tree: Path = ROOT, workers: int = 1) -> Iterator[tuple[int, int]]:
     """As `server`; its port and the id of the process that was started."""
-    command = [sys.executable, "-m", "localsearch", "--home", str(home), "--offline", "serve", "--port", "0"]
-    command += ["--workers", str(workers)]
+    command = [
+        interpreter(tree),
+        "-m",
+        "localsearch",
+        "--home",
+        str(home.absolute()),
+        "--offline",
+        "serve",
+        "--port",
+        "0",
+    ]
+    if (tree / "localsearch" / "server" / "workers").exists():  # a former state has one process
+        command += ["--workers", str(workers)]
     with tempfile.NamedTemporaryFile("ab") as file:
-        said, popen = Path(file.name), subprocess.Popen(command, stderr=file)
+        said, popen = Path(file.name), subprocess.Popen(command, stderr=file, cwd=tree)
         try:
             yield _port(popen, said), popen.pid
             if popen.poll() is not None:
@@ -274,7 +292,7 @@ def main() -> int:
     state = load(arguments.home)
     with Engine.open(settings=state, read_only=True) as engine:
         status = engine.status()
-    with server(arguments.home, arguments.workers) as port:
+    with server(arguments.home, workers=arguments.workers) as port:
         report = asyncio.run(run(arguments, port))
     report |= {"workers": arguments.workers, "passages": status.chunks, "embedded": status.embedded_chunks}
     text = json.dumps(report, indent=1)

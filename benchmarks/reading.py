@@ -87,7 +87,7 @@ def files(folders: Iterable[Path], most: int) -> Iterator[Path]:
             yield from paths[:: max(1, len(paths) // most)][:most]
 
 
-def measure(paths: list[Path], before: Path | None) -> dict[str, Any]:
+def measure(paths: list[Path], before: Path | None, rounds: int = ROUNDS) -> dict[str, Any]:
     """For each type: files, pages, megabytes of text, seconds by either tree, and their ratio."""
     trees = {"now": ROOT, **({"before": before} if before else {})}
     readers = {name: Reader(tree) for name, tree in trees.items()}
@@ -95,7 +95,7 @@ def measure(paths: list[Path], before: Path | None) -> dict[str, Any]:
     for path in paths:
         row: dict[str, Any] = {"file": path.name}
         found = {name: [reader.read(path)] for name, reader in readers.items()}
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             for name, reader in readers.items():
                 found[name].append(reader.read(path))
         for name, readings in found.items():
@@ -147,9 +147,12 @@ def main() -> int:
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--before", type=Path, metavar="TREE")
     parser.add_argument("--most", type=int, default=60, help="files of each ending in each folder")
+    parser.add_argument(
+        "--rounds", type=int, default=ROUNDS, help="timed readings of each file; more on a busy machine"
+    )
     parser.add_argument("--out", type=Path, metavar="JSON")
     arguments = parser.parse_args()
-    report = measure(list(files(arguments.folders, arguments.most)), arguments.before)
+    report = measure(list(files(arguments.folders, arguments.most)), arguments.before, arguments.rounds)
     print(json.dumps(report, indent=1, ensure_ascii=False))
     if arguments.out:
         arguments.out.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", "utf-8")

@@ -1,14 +1,20 @@
 """Words of real files beside those that an independent reader finds: python -m benchmarks.recall FOLDER ...
 
-Office files are held against what LibreOffice writes as text (of spreadsheets as CSV, of presentations the paragraphs of its
-flat XML, as a PDF's lines break words), PDF against pdftotext, HTML and EPUB against lxml's text without scripts and styles, mail against Python's email,
-notebooks against their own JSON, text and source against their own bytes. A word is a run of two or more letters
-or digits, in small letters; recall is the share of the other reader's words, counted as often as it has them in a file,
-that our text, title and metadata have as often.
+Office files are held against what LibreOffice reads of them: the paragraphs of the flat OpenDocument that it writes, of
+spreadsheets the cells as shown, as CSV. PDF is held against pdftotext, HTML and EPUB against lxml's text without scripts
+and styles, mail against Python's email, notebooks against their own JSON, text and source against their own bytes. A word
+is a run of two or more letters or digits, in small letters; recall is the share of the other reader's words, counted as
+often as it has them in a file, that our text, title and metadata have as often.
+
+What the other reader has of its own is no word of the file:
+- LibreOffice: text that is deleted in a change not yet accepted; who changed or commented, and when; the time of now and
+  numbers of pages and notes in fields; names that it gives to the rows and columns of a chart without any (Row 1,
+  Column A, AC, NaN), and the cells of a chart's sheet a second time. Digits, ordinals and Roman numbers are left out, also where they are glued to a word, as it makes
+  them of lists and fields.
+- lxml: the titles of an EPUB's pages, which no reader shows. The number of a note that is raised before or behind a word
+  stands apart from it. A line that stands on a page again counts once, as in navigation.
 
 Of presentations each word counts once, as what masters show stands on every page.
-Numbers that a program makes of lists, fields, notes and pages are no words of the file: where the other reader is
-LibreOffice, digits, ordinals and Roman numbers are left out, also where they are glued to a word.
 
 Files below a type's goal are listed with the words that are missing and with why. Where none is missing everywhere, they are
 only repeated less often: what navigation repeats is told once. For others the reason is looked up in
@@ -57,7 +63,22 @@ _SHEETS = ("xlsx", "xls", "ods")
 _CONTAINERS = (".zip", ".gz", ".bz2", ".xz", ".tar", ".tgz", ".pages", ".key", ".numbers")
 _MAIL = ("eml", "emlx", "mbox")
 _TEXT = ("text", "code", "markdown", "rst", "csv", "tsv", "json", "jsonl", "xml")
-_BREAKING = re.compile("p|div|br|li|td|th|tr|h[1-6]|dt|dd|pre|section|article|title|option")
+_ODF = {
+    name: f"urn:oasis:names:tc:opendocument:xmlns:{name}:1.0" for name in ("office", "text", "table", "meta")
+} | {
+    "draw": "urn:oasis:names:tc:opendocument:xmlns:drawing:1.0",
+    "dc": "http://purl.org/dc/elements/1.1/",
+    "math": "http://www.w3.org/1998/Math/MathML",
+}
+_NOT_OF_THE_FILE = (
+    "text:tracked-changes", "dc:creator", "dc:date", "meta:date-string", "meta:creator-initials",
+    "text:note-citation", "text:page-number", "text:page-count", "text:date", "text:time", "office:binary-data", "math:annotation",
+    "office:meta", "office:settings", "office:scripts", "office:font-face-decls", "office:styles",
+    "office:automatic-styles", "office:master-styles",
+)  # fmt: skip
+_REPEATED = ".//office:spreadsheet//table:table[@table:name='local-table'] | .//table:table[@table:name='local-table']//draw:g"
+_MADE_LABEL = re.compile(r"Row \d+|Column [A-Z]+|[A-Z]{1,2}|NaN")
+_BREAKING = re.compile("sup|p|div|br|li|td|th|tr|h[1-6]|dt|dd|pre|section|article|title|option")
 
 
 def words(text: str, numbers: bool = True) -> Counter[str]:
@@ -102,23 +123,45 @@ class Office:
         """What came of a file: the text, all sheets or slides of it; None where nothing came."""
         found = sorted((self._folder / "out").glob(f"{self._copies[path].stem}[.-]*"))
         texts = [
-            by_paragraphs(one) if one.suffix == ".fodp" else one.read_text("utf-8-sig", "replace")
+            one.read_text("utf-8-sig", "replace") if one.suffix == ".csv" else by_paragraphs(one)
             for one in found
         ]
         return "\n".join(texts) if texts else None
 
 
 def by_paragraphs(path: Path) -> str:
-    """Text of each paragraph in the body of flat OpenDocument, those that a shape holds once."""
-    space = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
+    """Text of each paragraph in the body of flat OpenDocument; what stands in another one is a paragraph of its own."""
     root = etree.parse(path, etree.XMLParser(huge_tree=True)).getroot()
-    body = root.find("{urn:oasis:names:tc:opendocument:xmlns:office:1.0}body")
-    lines: list[str] = []
-    for paragraph in body.iter(f"{space}p", f"{space}h") if body is not None else ():
-        for apart in paragraph.iter(f"{space}line-break", f"{space}tab", f"{space}s"):
-            apart.tail = " " + (apart.tail or "")
-        lines.append("".join(paragraph.itertext()))
-    return "\n".join(lines)
+    body = root.find(f"{{{_ODF['office']}}}body")
+    if body is None:
+        return ""
+    deleted = set(root.xpath("//text:changed-region[text:deletion]/@text:id", namespaces=_ODF))
+    unread = (name.partition(":") for name in _NOT_OF_THE_FILE)
+    etree.strip_elements(body, *(f"{{{_ODF[space]}}}{name}" for space, _, name in unread), with_tail=False)
+    for repeated in body.xpath(_REPEATED, namespaces=_ODF):
+        repeated.getparent().remove(repeated)
+    for cell in body.xpath(".//table:table[@table:name='local-table']//text:p", namespaces=_ODF):
+        if _MADE_LABEL.fullmatch("".join(cell.itertext()).strip()):
+            cell.getparent().remove(cell)
+    paragraphs = body.xpath(".//text:p | .//text:h", namespaces=_ODF)
+    gone: set[str] = set()
+    return "\n".join("".join(_own_text(paragraph, deleted, gone)) for paragraph in paragraphs)
+
+
+def _own_text(element: etree._Element, deleted: set[str], gone: set[str]) -> Iterator[str]:
+    """Text of a paragraph but for the paragraphs in it; `gone` are the deletions that have begun and not ended."""
+    yield "" if gone else element.text or ""
+    for child in element:
+        name = etree.QName(child).localname if isinstance(child.tag, str) else ""
+        if name in ("change-start", "change-end"):
+            change = {child.get(f"{{{_ODF['text']}}}change-id", "")} & deleted
+            gone.update(change) if name == "change-start" else gone.difference_update(change)
+        elif name in ("p", "h", "line-break", "tab", "s"):
+            yield " "
+        elif name and name not in ("annotation", "note"):
+            yield " " if name == "ruby-text" else ""
+            yield from _own_text(child, deleted, gone)
+        yield "" if gone else child.tail or ""
 
 
 def by_pdftotext(path: Path) -> str | None:
@@ -127,8 +170,8 @@ def by_pdftotext(path: Path) -> str | None:
     return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
 
 
-def by_lxml(data: bytes) -> str | None:
-    """Text of a page without scripts and styles."""
+def by_lxml(data: bytes, *untold: str) -> str | None:
+    """Text of a page without scripts and styles, and without the elements named."""
     try:
         parser = lxml_html.HTMLParser(encoding="utf-8" if _is_utf8(data) else None)
         root = lxml_html.document_fromstring(data, parser=parser)
@@ -141,6 +184,7 @@ def by_lxml(data: bytes) -> str | None:
             "style",
             "template",
             "noscript",
+            *untold,
         )
         breaks = isinstance(element.tag, str) and _BREAKING.fullmatch(element.tag) is not None
         if event == "start":
@@ -148,6 +192,15 @@ def by_lxml(data: bytes) -> str | None:
         else:
             parts += ["\n" if breaks else "", element.tail or ""]
     return "".join(parts)
+
+
+def each_once(text: str | None) -> str | None:
+    """The lines of a page, each once."""
+    return (
+        None
+        if text is None
+        else "\n".join(dict.fromkeys(" ".join(line.split()) for line in text.split("\n")))
+    )
 
 
 def _is_utf8(data: bytes) -> bool:
@@ -162,7 +215,7 @@ def by_epub(path: Path) -> str | None:
     """All pages in the package."""
     with zipfile.ZipFile(path) as package:
         pages = [name for name in package.namelist() if name.lower().endswith((".xhtml", ".html", ".htm"))]
-        return "\n".join(by_lxml(package.read(page)) or "" for page in pages)
+        return "\n".join(by_lxml(package.read(page), "title") or "" for page in pages)
 
 
 def by_email(path: Path) -> str | None:
@@ -219,7 +272,7 @@ _SINGLE: dict[str, Callable[[Path], str | None]] = {
     "pdf": by_pdftotext,
     "epub": by_epub,
     "notebook": by_json,
-    "html": lambda path: by_lxml(path.read_bytes()),
+    "html": lambda path: each_once(by_lxml(path.read_bytes())),
     **dict.fromkeys(_MAIL, by_email),
     **dict.fromkeys(_TEXT, by_bytes),
 }
@@ -231,9 +284,9 @@ def references(paths: dict[Path, str], folder: Path) -> Iterator[tuple[Path, str
     if office and shutil.which("soffice"):
         by_office = Office(list(office), folder)
         for target, kinds in (
-            ("txt:Text (encoded):UTF8", _OFFICE),
+            ("fodt", _OFFICE),
             ("fodp", _SLIDES),
-            ("csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1", _SHEETS),
+            ("csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,true,false,false,-1", _SHEETS),
         ):
             by_office.convert(target, [path for path, kind in office.items() if kind in kinds])
         yield from ((path, text) for path in office if (text := by_office.text(path)) is not None)

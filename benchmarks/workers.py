@@ -74,7 +74,7 @@ def compare(home: Path, workers: int, clients: int, seconds: float, rounds: int)
 
 
 def _measure(home: Path, workers: int, clients: int, seconds: float, seed: int) -> dict[str, Any]:
-    with process(home, workers) as (port, pid):
+    with process(home, workers=workers) as (port, pid):
         asyncio.run(distinct(port, home, _WARM_S, clients, seed + 100))
         time.sleep(1.0)
         before = cpu_s(pid)

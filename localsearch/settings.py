@@ -136,8 +136,8 @@ class ExtractSettings:
         "what recognises it: the extra [ocr], or the program tesseract; auto: the first that is installed",
     )
     workers: int = _constant(0, "processes that read; 0: by the cores")
-    memory_mb: int = _setting(1024, "memory of one of them, megabytes")
-    cpu_s: int = _setting(60, "processor seconds for one file")
+    memory_mb: int = _setting(1024, "memory of one of them with the programs that it starts, megabytes")
+    cpu_s: int = _setting(60, "processor seconds for one file, those of such programs among them")
     wall_s: int = _setting(120, "seconds for one file")
     recognise: Literal["now", "later"] = _constant(
         "now", "whether a reader recognises text itself, or tells what waits for it"

@@ -6,7 +6,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from localsearch.cli import shell
@@ -15,6 +15,37 @@ from localsearch.cli.interrupt import INTERRUPTED
 from localsearch.cli.parser import build_parser
 from localsearch.errors import CancelledError, LocalSearchError, UsageError, no_text
 from localsearch.settings import Settings, load
+
+Command = Callable[[argparse.Namespace, Console, Settings], int]
+
+COMMANDS = {
+    "index": "commands.index",
+    "search": "reading.search",
+    "get": "reading.get",
+    "multi-get": "reading.multi_get",
+    "serve": "serving.serve",
+    "mcp": "commands.mcp",
+    "status": "commands.status",
+    "why": "commands.why",
+    "eval": "commands.evaluate",
+    "watch": "commands.watch",
+    "feedback": "commands.feedback",
+    "doctor": "upkeep.doctor",
+    "models": "models.models",
+    "versions": "models.versions",
+    "backup": "upkeep.backup",
+    "restore": "upkeep.restore",
+    "trust": "upkeep.trust",
+    "check": "upkeep.check",
+    "export": "upkeep.export",
+    "import": "upkeep.import_file",
+    "purge": "upkeep.purge",
+    "keys": "upkeep.keys",
+    "bundle": "bundle.bundle",
+    "completion": "shell.completion",
+    "man": "shell.man",
+}
+"""The function of each command, in a module that only it imports: a search need not wait for what makes a bundle."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -101,24 +132,8 @@ def _drop_unwritten() -> None:
             os.close(null)
 
 
-_MODULES = {
-    "commands": ("index", "mcp", "status", "why", "eval", "watch", "feedback"),
-    "reading": ("search", "get", "multi-get"),
-    "serving": ("serve",),
-    "models": ("models", "versions"),
-    "upkeep": ("doctor", "backup", "restore", "trust", "check", "export", "import", "purge", "keys"),
-    "bundle": ("bundle",),
-    "shell": ("completion", "man"),
-}
-"""Commands by the module of this folder that has them; it is loaded when one of them is called."""
-_FUNCTIONS = {"eval": "evaluate", "import": "import_file", "multi-get": "multi_get"}
-"""Functions that have not the name of their command."""
-
-
 def run(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     """Dispatch to the command's function."""
-    name: str = args.command
-    module = next(module for module, names in _MODULES.items() if name in names)
-    function = getattr(import_module(f"localsearch.cli.{module}"), _FUNCTIONS.get(name, name))
-    code: int = function(args, console, settings)
-    return code
+    module, _, function = COMMANDS[args.command].partition(".")
+    command: Command = getattr(import_module(f"localsearch.cli.{module}"), function)
+    return command(args, console, settings)

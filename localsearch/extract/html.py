@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from html import escape
+from html import escape, unescape
 from typing import TYPE_CHECKING, Any
 
 from localsearch.extract.builder import NOWHERE, Builder
@@ -39,6 +39,8 @@ ENOUGH = 200
 
 _XML = re.compile(r"\s*<\?xml\b|[^>]{0,2000}?<html[^>]*\sxmlns\s*=", re.I)
 _VOID = "area|base|br|col|embed|hr|img|input|link|meta|param|source|track|wbr"
+_FRAME = re.compile(r"""<iframe\b[^>]*?\bsrcdoc\s*=\s*(?:"([^"]*)"|'([^']*)')[^>]*>""", re.I)
+_SHADOW = re.compile(r"<template\b[^>]*\bshadowrootmode\b[^>]*>", re.I)
 _EMPTY = re.compile(rf"<(?!(?:{_VOID})\b)([A-Za-z][\w:.-]*)((?:\s[^<>]*)?)/>", re.I)
 _CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.S)
 _VERBATIM = re.compile(r"<(script|style)\b.*?</\1\s*>", re.S | re.I)
@@ -172,7 +174,17 @@ def _new(rest: list[Piece], main: list[Piece]) -> list[Piece]:
 
 
 def _as_html(source: str) -> str:
-    """XHTML as a parser of HTML reads it rightly: no element closed in its own tag, no CDATA sections."""
+    """A page as a parser of HTML reads all that it shows.
+
+    XHTML loses CDATA sections and elements closed in their own tag; frames and shadow trees that are written out in the
+    page become parts of it.
+    """
+    if "srcdoc" in source:
+        source = _FRAME.sub(
+            lambda frame: f"<div>{unescape(frame[1] or frame[2] or '')}</div>{frame[0]}", source
+        )
+    if "shadowrootmode" in source:
+        source = _SHADOW.sub("<div>", source)
     if not _XML.match(source):
         return source
     if "<![CDATA[" in source:

@@ -185,7 +185,7 @@ class Walker:
             return
         style = self._style
         if not source.isascii():
-            source = _set_apart(source)
+            source = _set_apart(source.replace("\xad", ""))
         text = source.replace(_BREAK, "\n") if style.keeps_lines else _flowing(source)
         if text.strip():
             self._found.append(Piece(style.kind, style.mark + text, style.level, style.joint, self._part))

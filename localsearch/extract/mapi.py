@@ -198,26 +198,41 @@ def _unpacked(data: bytes, size: int) -> bytes:
     out = bytearray(_WINDOW) + _RTF_START
     begins = len(out)
     at, end = 0, begins + size
-    while at < len(data) and len(out) < end:
-        flags = data[at]
+    last = len(data) - 2
+    while at < len(data) and (here := len(out)) < end:
+        letters, after = _RUNS[data[at]]
         at += 1
-        if not flags:
-            out += data[at : at + 8]
-            at += 8
-            continue
-        for bit in range(8):
-            if not flags >> bit & 1:
-                out += data[at : at + 1]
-                at += 1
-                continue
-            at += 2
-            if at > len(data):
+        for count in letters:
+            if count:
+                out += data[at : at + count]
+                at += count
+                here += count
+            if at > last:
                 return bytes(out[begins:end])
-            pair = data[at - 2] << 8 | data[at - 1]
-            here, length = len(out), (pair & 15) + 2
+            pair = data[at] << 8 | data[at + 1]
+            at += 2
+            length = (pair & 15) + 2
             back = (here - (pair >> 4)) % _WINDOW
             if not back:
                 return bytes(out[begins:end])
             run = out[here - back : here - back + length]
             out += run if back >= length else (run * length)[:length]
+            here += length
+        out += data[at : at + after]
+        at += after
     return bytes(out[begins:end])
+
+
+def _runs(flags: int) -> tuple[tuple[int, ...], int]:
+    """How many plain bytes stand before each reference of eight tokens, and after the last."""
+    letters, count = list[int](), 0
+    for bit in range(8):
+        if flags >> bit & 1:
+            letters.append(count)
+            count = 0
+        else:
+            count += 1
+    return tuple(letters), count
+
+
+_RUNS = tuple(map(_runs, range(256)))

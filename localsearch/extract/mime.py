@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -19,6 +20,8 @@ from localsearch.extract.versions import add_extract, add_versions
 from localsearch.types import Extract, Place
 
 _MESSAGES = frozenset(["message/rfc822", "message/global", "message/news"])
+_SOFT_END = re.compile(rb"(?<!\n--) \r?\n(?!>)")
+"""Where a line goes on in the next one, in text that is sent with DelSp=yes (RFC 3676 4.1): without a space."""
 _SIGNATURES = frozenset(
     ["application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"]
 )
@@ -157,7 +160,8 @@ class _Tree:
         elif kind in ("application/pkcs7-mime", "application/x-pkcs7-mime"):
             self._sealed(data)
         elif kind.startswith(("text/", "multipart/")) and self._is_body(part, name):
-            self._text(data, kind, part.get_content_charset() or "")
+            deleted = str(part.get_param("delsp", "")).lower() == "yes"
+            self._text(_SOFT_END.sub(b"", data) if deleted else data, kind, part.get_content_charset() or "")
         elif kind not in _LOOKS:
             self.files.append((name or f"part {self._count}{_SUFFIXES.get(kind, '')}", data))
         self._begun = True

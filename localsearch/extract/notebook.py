@@ -84,9 +84,12 @@ def _add_markdown(builder: Builder, text: str, place: Place) -> None:
 def _add_output(builder: Builder, output: dict[str, Any], place: Place) -> None:
     """What a cell printed, an error with where it arose, or the form of a result that says most."""
     if output.get("output_type") in ("error", "pyerr"):
-        trace = output.get("traceback") or [f"{output.get('ename', '')}: {output.get('evalue', '')}"]
-        lines = [str(line) for line in trace] if isinstance(trace, list) else [str(trace)]
-        builder.add(_plain("\n".join(lines)), "code", place)
+        trace = output.get("traceback") or []
+        text = _plain("\n".join(map(str, trace)) if isinstance(trace, list) else str(trace))
+        value = _plain(str(output.get("evalue", "")))
+        builder.add(
+            text if value in text and text else f"{text}\n{output.get('ename', '')}: {value}", "code", place
+        )
         return
     if "text" in output and "data" not in output:
         builder.add(_plain(_joined(output["text"])), "code", place)

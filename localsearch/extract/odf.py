@@ -54,6 +54,7 @@ _HEADERS = frozenset(
 )
 _APART = frozenset([f"{TEXT}note", f"{OFFICE}annotation", f"{TEXT}ruby-text", f"{TEXT}p", f"{TEXT}h"])
 _PARAGRAPHS = frozenset([_P, _H, f"{TEXT}ruby-text"])
+_BARE_SHAPE = re.compile(rb"<draw:custom-shape\b[^>]*><text:p/></draw:custom-shape>")
 _STYLES_ROOT = re.compile(rb"<office:document-styles\b[^>]*>")
 _BLANKS = re.compile("[ \\t\\r\\n]+")
 _MANY_SPACES = 1000
@@ -347,7 +348,7 @@ def _masters(styles: bytes) -> bytes:
     masters = styles.find(b"<office:master-styles")
     if root is None or masters < root.end():
         return styles
-    return styles[: root.end()] + _without_outlines(styles[masters:])
+    return styles[: root.end()] + _BARE_SHAPE.sub(b"", _without_outlines(styles[masters:]))
 
 
 def _without_outlines(shapes: bytes) -> bytes:

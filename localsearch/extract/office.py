@@ -15,7 +15,8 @@ from localsearch.extract.fields import front_matter
 from localsearch.extract.limits import failure
 from localsearch.extract.packages import OLE, own_title, properties
 from localsearch.extract.source import Source
-from localsearch.extract.wordpieces import masked, unmasked
+from localsearch.extract.wordmasks import masked, unmasked
+from localsearch.extract.wordstories import stories
 from localsearch.types import BlockKind, Extract, Place
 
 MIME = {"doc": "application/msword", "rtf": "application/rtf"}
@@ -35,6 +36,8 @@ _FIELD_CODE = re.compile(
     r"\b(?:HYPERLINK|PAGEREF|INCLUDEPICTURE|TOC|EMBED|MERGEFIELD|SEQ|NOTEREF)\b"
     r"(?:[ \t]+(?:\\\S+|\"[^\"\n]*\"|_\w+|[A-Z]\w*\.[\w.]+))+"
 )
+_DAMAGE = (OSError, ValueError, TypeError, LookupError, struct.error, RecursionError)
+"""What reading the tables of a damaged file may raise."""
 _EMPHASIS = re.compile(r"(\*\*|(?<!\w)_)(\S(?:.*?\S)?)\1")
 
 
@@ -51,6 +54,8 @@ def read_office(source: Source, kind: str) -> list[Extract]:
     builder.leave_headings()
     for node in [n for n in nodes if n.get("content_layer") in layers]:
         _add(builder, node["content"], Place(), told)
+    if kind == "doc":
+        _add_stories(builder, source.data)
     inside = embedded_in_ole(source, builder.notes) if source.data.startswith(OLE) else []
     return [_finish(builder, result, kind, source.data, inside), *inside]
 
@@ -73,15 +78,19 @@ def convert(data: bytes, kind: str) -> Any:
 def _masked(data: bytes) -> bytes:
     try:
         return masked(data)
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-        LookupError,
-        struct.error,
-        RecursionError,
-    ):  # kreuzberg tells what is wrong with the file
+    except _DAMAGE:  # kreuzberg tells what is wrong with the file
         return data
+
+
+def _add_stories(builder: Builder, data: bytes) -> None:
+    """What stands beside the running text, unless it was read with it."""
+    said = set(builder.text.split("\n"))
+    try:
+        for text in stories(data):
+            builder.add("" if text in said else text)
+            said.add(text)
+    except _DAMAGE as error:
+        builder.notes.append(f"notes, comments and headers could not be read: {error}")
 
 
 def refused(message: str) -> Exception:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import lzma
 import re
 import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from typing import Any
 from xml.etree import ElementTree
 
@@ -39,6 +41,8 @@ _FIELDS = {
 _SUMMARY = "\x05SummaryInformation"
 _SUMMARY_FIELDS = {"title": 2, "author": 4, "created": 12, "modified": 13, "tags": 5, "subject": 3}
 """Numbers of properties in that stream ([MS-OLEPS] 3.1)."""
+_SHORT, _STRINGS, _WIDE, _TIME = 2, (8, 30), 31, 64
+"""Types of properties ([MS-OLEPS] 2.15)."""
 _JUNK_TITLE = re.compile(
     r"untitled.*|document\d*|slide ?1?|powerpoint[- ]pr.*|presentation\d*"
     r"|.*\.(?:docx?|tex|dvi|indd|pptx?|xlsx?|rtf|odt|qxp)",
@@ -112,11 +116,33 @@ def _ole(data: bytes) -> Iterator[tuple[str, Any]]:
     file = compound(data)
     if not file.exists(_SUMMARY):
         return
-    own = file.getproperties(_SUMMARY, convert_time=True)
+    own = dict(_property_set(file.openstream(_SUMMARY).read()))
     page = own.get(1) or 1252
     for field, id in _SUMMARY_FIELDS.items():
         if value := own.get(id):
-            yield field, _in_code_page(value, page) if isinstance(value, bytes) else value
+            yield field, _in_code_page(value, int(page)) if isinstance(value, bytes) else value
+
+
+def _property_set(stream: bytes) -> Iterator[tuple[int, Any]]:
+    """Numbers, strings as bytes, and times of a property set's first section ([MS-OLEPS] 2.21) by their identifiers.
+
+    olefile parses every property there, which takes half of the time for a short document.
+    """
+    section = stream[struct.unpack_from("<I", stream, 44)[0] :]
+    count = min(struct.unpack_from("<I", section, 4)[0], (len(section) - 8) // 8)
+    for id, at in struct.iter_unpack("<II", section[8 : 8 + 8 * count]):
+        kind = int.from_bytes(section[at : at + 4], "little")
+        first = int.from_bytes(section[at + 4 : at + 8], "little")
+        if kind == _SHORT:
+            yield id, first & 0xFFFF
+        elif kind in _STRINGS:
+            yield id, section[at + 8 : at + 8 + first]
+        elif kind == _WIDE:
+            yield id, section[at + 8 : at + 8 + 2 * first].decode("utf-16-le", "replace").partition("\0")[0]
+        elif kind == _TIME:
+            ticks = int.from_bytes(section[at + 4 : at + 12], "little")
+            with contextlib.suppress(OverflowError):
+                yield id, datetime(1601, 1, 1) + timedelta(microseconds=ticks // 10)
 
 
 def _in_code_page(value: bytes, page: int) -> str:
@@ -128,7 +154,7 @@ def _in_code_page(value: bytes, page: int) -> str:
         text = value.decode(name, "replace")
     except LookupError:
         text = value.decode("cp1252", "replace")
-    return text.rstrip("\0")
+    return text.replace("\0", "")
 
 
 def asks_for_password(data: bytes) -> bool:

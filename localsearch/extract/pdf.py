@@ -83,6 +83,7 @@ class _Reader:
         self._builder = Builder(source.limits.text)
         self._files: list[tuple[str, bytes]] = []
         self._annotated = not only_links(source.data)
+        self._title, self._metadata = _metadata(document)
 
     def read(self) -> list[Extract]:
         """The document, then the files in it."""
@@ -99,9 +100,7 @@ class _Reader:
             if builder.scans:
                 raise failure("image", f"{_without_text(len(document))}; {builder.notes[-1]}")
             raise failure("no-text", _without_text(len(document)))
-        title, metadata = _metadata(document)
-        title = title or _largest_words(document)
-        return [builder.extract("pdf", title=title or None, metadata=metadata), *inside]
+        return [builder.extract("pdf", title=self._title or None, metadata=self._metadata), *inside]
 
     def _add_pages(self) -> list[int]:
         """Add all pages; the numbers of those that are scans."""
@@ -147,7 +146,7 @@ class _Reader:
         except pdfium.PdfiumError:
             return None
         try:
-            text = _text(page)
+            text = self._text(page, first=index == 0)
             bare = not text.strip() and not beside.texts
             scan = len(text) < FEW and _is_picture(page, bare=bare)
         except pdfium.PdfiumError:
@@ -155,6 +154,17 @@ class _Reader:
         finally:
             page.close()
         return _Page(text, unsaid(beside.texts, text), beside.files, scan, bare and not scan)
+
+    def _text(self, page: pdfium.PdfPage, *, first: bool) -> str:
+        """A page's text; the first one's largest words are the title of a document that has none."""
+        textpage = page.get_textpage()
+        try:
+            if first and not self._title:
+                self._title = _largest_words(textpage)
+            text: str = textpage.get_text_range()
+        finally:
+            textpage.close()
+        return clean(_JOINED.sub("", text.replace("\r\n", "\n")))
 
     def _members(self) -> Iterator[Extract]:
         """The documents in attached files; what is beyond a limit is told in a note."""
@@ -176,13 +186,6 @@ def _without_text(pages: int) -> str:
     return f"{pages} page{'s' if pages != 1 else ''} without text: images or drawings only, or blank"
 
 
-def _text(page: pdfium.PdfPage) -> str:
-    textpage = page.get_textpage()
-    text: str = textpage.get_text_range()
-    textpage.close()
-    return clean(_JOINED.sub("", text.replace("\r\n", "\n")))
-
-
 def _is_picture(page: pdfium.PdfPage, *, bare: bool) -> bool:
     """Whether a page on which nothing is written shows anything, or one with few words is covered by a picture."""
     from pypdfium2 import raw
@@ -198,18 +201,13 @@ def _is_picture(page: pdfium.PdfPage, *, bare: bool) -> bool:
     return False
 
 
-def _largest_words(document: pdfium.PdfDocument) -> str:
-    """The words in the largest type at the head of the first page, if they stand out: its title to a reader."""
-    import pypdfium2 as pdfium
+def _largest_words(page: pdfium.PdfTextPage) -> str:
+    """The words in the largest type at the head of a page, if they stand out: its title to a reader."""
     from pypdfium2 import raw
 
-    try:
-        page = document[0].get_textpage()
-        count = min(page.count_chars(), HEAD)
-        text = page.get_text_range(0, count) if count > 0 else ""
-        sizes = [raw.FPDFText_GetFontSize(page, index) for index in range(len(text))]
-    except pdfium.PdfiumError:
-        return ""
+    count = min(page.count_chars(), HEAD)
+    text = page.get_text_range(0, count) if count > 0 else ""
+    sizes = [raw.FPDFText_GetFontSize(page, index) for index in range(len(text))]
     solid = sorted(size for size, sign in zip(sizes, text) if not sign.isspace())
     if not solid or solid[-1] < STANDS_OUT * solid[len(solid) // 2]:
         return ""

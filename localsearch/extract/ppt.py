@@ -35,6 +35,7 @@ _OBJECT = 0x1011
 _DEEPEST = 100
 _PIECE = 512
 _HEAD = struct.Struct("<HHI")
+_KIND = struct.Struct("<H")
 
 
 class _Record(NamedTuple):
@@ -68,11 +69,11 @@ def read_ppt(source: Source) -> list[Extract]:
             shown.setdefault(text)
     for text in shown:
         builder.add(text)
+    title, metadata = properties(source.data, "ppt")
     inside = objects(source, show.objects(), show.notes)
     builder.notes += show.notes
     if builder.empty and not any(extract.text for extract in inside):
         raise failure("no-text", "its slides hold no text: pictures or embedded objects only, or nothing")
-    title, metadata = properties(source.data, "ppt")
     metadata["slides"] = len(show.lists.get(0, []))
     return [builder.extract("ppt", title=own_title(title), metadata=metadata), *inside]
 
@@ -288,7 +289,12 @@ class _Show:
         return None if offset is None else self._record(offset)
 
     def _below(self, record: _Record, kind: int, depth: int = 0) -> Iterator[_Record]:
-        """Records of one kind at any depth below a container, none inside another of its kind."""
+        """Records of one kind at any depth below a container, none inside another of its kind.
+
+        A container in whose bytes the number of the kind does not stand is not walked.
+        """
+        if self._data.find(_KIND.pack(kind), record.start, record.end) < 0:
+            return
         for found in self._inside(record):
             if found.kind == kind:
                 yield found

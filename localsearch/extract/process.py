@@ -7,7 +7,6 @@ import os
 import socket
 import stat
 import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -20,6 +19,9 @@ from localsearch.checked import clean
 from localsearch.errors import ExtractionError, UnavailableError
 from localsearch.extract import wire
 from localsearch.extract.limits import HINTS, failure
+from localsearch.platform import group
+from localsearch.platform.confine import NO_PROGRAMS
+from localsearch.platform.interpreter import ONE_THREAD, environment, module_command
 from localsearch.settings import MB, ExtractSettings
 from localsearch.types import Extract
 
@@ -35,6 +37,8 @@ class OpenFile:
 Outcome = tuple[Extract, ...] | ExtractionError
 START_S = 60
 """Seconds a worker may take to start on a busy machine."""
+MOST_PROCESSES = 16
+"""Processes of one reader at once, itself among them; tesseract is one."""
 DYING_S = 5
 """Seconds a worker that has closed its connection may take to end."""
 
@@ -95,12 +99,12 @@ class Worker:
 
     def _spawn(self, descriptor: int) -> subprocess.Popen[bytes]:
         limits = msgspec.json.encode(self._settings).decode()
-        command = [sys.executable, "-SP", "-m", "localsearch.extract.worker", str(descriptor), limits]
+        command = module_command("localsearch.extract.worker", str(descriptor), limits)
         try:
             return subprocess.Popen(
                 command,
                 pass_fds=[descriptor],
-                env=_environment(),
+                env=environment("PATH", "TESSDATA_PREFIX") | ONE_THREAD,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self._errors,
@@ -127,7 +131,10 @@ class Worker:
             self._kill(self._process)
 
     def _kill(self, process: subprocess.Popen[bytes]) -> None:
-        """Kill the process and any program that it has started; all are one group."""
+        """Kill the process and any program that it has started."""
+        if NO_PROGRAMS not in self.confinement.get("seccomp", ""):
+            group.kill(process.pid)
+            return
         try:
             os.killpg(process.pid, SIGKILL)
         except (ProcessLookupError, PermissionError):
@@ -142,28 +149,55 @@ class Worker:
         assert self._connection is not None
         job = msgspec.msgpack.encode(wire.Job(os.fsencode(name).decode("utf-8", "replace")))
         deadline = time.monotonic() + self._settings.wall_s
+        watch = self._watch()
         self._errors.truncate(0)
         try:
             self._connection.settimeout(self._settings.wall_s)
             socket.send_fds(self._connection, [job], [descriptor])
-            reply = self._receive(deadline)
+            reply = self._receive(deadline, watch)
             if not 0 <= reply.count <= wire.MOST_EXTRACTS or (reply.rule and reply.rule not in HINTS):
                 raise msgspec.ValidationError("a reply that no reader gives")
-            found = tuple(wire.unpack(wire.receive(self._connection, deadline)) for _ in range(reply.count))
+            found = tuple(
+                wire.unpack(wire.receive(self._connection, deadline, watch)) for _ in range(reply.count)
+            )
+        except group.Exceeded as error:
+            self.stop()
+            raise self._together(error.what) from None
         except (EOFError, OSError) as error:
             raise self._end(error) from None
         except (msgspec.DecodeError, ValueError, RecursionError, MemoryError) as error:
             self.stop()  # it is not to be trusted with another file
             raise failure("crash", f"its reader answered nonsense: {error}") from None
-        if reply.leaving:
+        if reply.leaving or (watch and watch.has_children()):
             self.stop()
         if reply.rule:
             raise failure(reply.rule, clean(reply.reason))
         return found
 
-    def _receive(self, deadline: float) -> wire.Reply:
+    def _receive(self, deadline: float, watch: group.GroupWatch | None = None) -> wire.Reply:
         assert self._connection is not None
-        return msgspec.msgpack.decode(wire.receive(self._connection, deadline), type=wire.Reply)
+        return msgspec.msgpack.decode(wire.receive(self._connection, deadline, watch), type=wire.Reply)
+
+    def _watch(self) -> group.GroupWatch | None:
+        """What holds the process and its programs to one bound; None for one that can start none."""
+        assert self._process is not None
+        if NO_PROGRAMS in self.confinement.get("seccomp", ""):
+            return None
+        settings = self._settings
+        bound = group.Bound(settings.memory_mb * MB, settings.cpu_s, MOST_PROCESSES)
+        return group.GroupWatch(self._process.pid, bound)
+
+    def _together(self, what: str) -> ExtractionError:
+        """Which bound the process and its programs have met together."""
+        if what == "memory":
+            limit = f"{self._settings.memory_mb} MB of memory"
+            return failure(
+                "memory", f"reading it takes more than {limit}, with the programs that this starts"
+            )
+        if what == "cpu_s":
+            limit = f"{self._settings.cpu_s} s of processor time"
+            return failure("cpu", f"reading it took more than {limit}, with the programs that this starts")
+        return failure("crash", f"its reader started more than {MOST_PROCESSES} programs at once")
 
     def _end(self, error: Exception) -> ExtractionError:
         """Clear away a worker that died or hangs, and say which of the limits it met."""
@@ -246,21 +280,3 @@ def _open(path: Path) -> int:
         os.close(descriptor)
         raise failure("special", "not a regular file")
     return descriptor
-
-
-def _environment() -> dict[str, str]:
-    """A small environment: where Python finds its modules, one locale, and nothing of the user's."""
-    home = str(Path(__file__).resolve().parents[2])
-    places = [home, *(place for place in sys.path if place and place != home)]
-    kept = {name: os.environ[name] for name in ("PATH", "TESSDATA_PREFIX") if name in os.environ}
-    return kept | {
-        "PYTHONPATH": os.pathsep.join(places),
-        "LANG": "C.UTF-8",
-        "PYTHONUTF8": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "RUST_BACKTRACE": "0",
-        "MALLOC_ARENA_MAX": "2",
-        "RAYON_NUM_THREADS": "1",
-        "TOKIO_WORKER_THREADS": "1",
-    }

@@ -12,13 +12,18 @@ from localsearch.extract.fields import front_matter
 from localsearch.extract.limits import failure
 from localsearch.extract.office import read_office
 from localsearch.extract.packages import own_title
+from localsearch.extract.rtfgroups import divided, with_charsets
 from localsearch.extract.source import Source
 from localsearch.types import Extract
 
 _PICTURE = re.compile(r"[0-9a-fA-F\s]{512,}")
+_AS_PICTURE = bytes(not (chr(sign).isspace() or chr(sign) in "0123456789abcdefABCDEF") for sign in range(256))
+"""Zero for each sign that the bytes of a picture are written in, so that a run of them is found quickly."""
 _INSIDE = r"(?:[^{}\\]++|\\[^{}])"
-_IGNORABLE = re.compile(rf"\{{\\\*(?!\s*\\fldinst)(?:{_INSIDE}|\{{{_INSIDE}*+\}})*+\}}")
-"""Groups that every reader skips which does not know them; that of a link is looked into."""
+_IGNORABLE = re.compile(
+    rf"\{{\\(?:\*(?!\s*\\fldinst)|(?:stylesheet|colortbl)\b)(?:{_INSIDE}|\{{{_INSIDE}*+\}})*+\}}"
+)
+"""Groups that every reader skips which does not know them, and tables of styles; that of a link is looked into."""
 _INFO = re.compile(r"\{\\(title|author|subject|keywords) ([^{}]{1,500})\}")
 _CODE_PAGE = re.compile(r"\\ansicpg\d+")
 _TIMES = re.compile(r"\{\\(creatim|revtim)\\yr(\d{4})\\mo(\d+)\\dy(\d+)(?:\\hr(\d+)\\min(\d+))?")
@@ -26,11 +31,19 @@ _NAMES = {"keywords": "tags", "creatim": "created", "revtim": "modified"}
 
 
 def read_rtf(source: Source) -> list[Extract]:
-    """Paragraphs of a rich text file."""
-    text = _IGNORABLE.sub("{}", _PICTURE.sub(" ", source.data.decode("latin-1")))
+    """Paragraphs of a rich text file, then its notes, comments, text boxes and what is on each page, each line once."""
+    text = source.data.decode("latin-1")
+    if bytes(512) in source.data.translate(_AS_PICTURE):
+        text = _PICTURE.sub(" ", text)
+    text, beside = divided(with_charsets(text))
+    text = _IGNORABLE.sub("{}", text)
     builder = Builder(source.limits.text)
     for paragraph in _converted(text).replace("|\n", "\n").split("\n"):
         builder.add(paragraph, joint="\n")
+    said = set[str]()
+    for line in map(str.strip, _converted(_IGNORABLE.sub("{}", beside)).split("\n") if beside else ()):
+        builder.add("" if line in said else line, joint="\n")
+        said.add(line)
     title, metadata = _information(text)
     if builder.empty:
         return _otherwise(source)

@@ -59,9 +59,16 @@ def read_pptx(source: Source) -> list[Extract]:
 def _slides(package: Package, main: str) -> list[str]:
     """Parts of the slides in the order of the show, "" for one that is missing."""
     relations = package.relations(main)
-    listed = package.tree(main).iter(f"{P}sldId")
+    listed = package.tree(main, _without_styles).iter(f"{P}sldId")
     found = [relations.get(slide.get(f"{RELATION_ID}id", "")) for slide in listed]
     return [relation.target if relation and not relation.external else "" for relation in found]
+
+
+def _without_styles(presentation: bytes) -> bytes:
+    """A presentation's main part without the styles of its text, which are most of it."""
+    head, _, rest = presentation.partition(b"<p:defaultTextStyle>")
+    _, ends, tail = rest.partition(b"</p:defaultTextStyle>")
+    return head + tail if ends else presentation
 
 
 def _add_slide(

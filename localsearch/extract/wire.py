@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from localsearch.platform.group import LOOK_S, GroupWatch
 from localsearch.types import Block, BlockKind, Extract, Place
 
 _LENGTH = struct.Struct("<I")
@@ -115,22 +116,37 @@ def send(connection: socket.socket, *messages: object) -> None:
     connection.sendall(waiting)
 
 
-def receive(connection: socket.socket, deadline: float | None = None) -> bytearray:
-    """The next frame; EOFError when the other side is gone, TimeoutError when time.monotonic() passes the deadline."""
-    (length,) = _LENGTH.unpack(_exactly(connection, _LENGTH.size, deadline))
+def receive(
+    connection: socket.socket, deadline: float | None = None, watch: GroupWatch | None = None
+) -> bytearray:
+    """The next frame; EOFError when the other side is gone, TimeoutError when time.monotonic() passes the deadline.
+
+    With `watch` whoever sends is looked at meanwhile, which may raise Exceeded; it needs a deadline.
+    """
+    (length,) = _LENGTH.unpack(_exactly(connection, _LENGTH.size, deadline, watch))
     if length > LARGEST:
         raise EOFError(f"a frame of {length} bytes")
-    return _exactly(connection, length, deadline)
+    return _exactly(connection, length, deadline, watch)
 
 
-def _exactly(connection: socket.socket, length: int, deadline: float | None) -> bytearray:
+def _exactly(
+    connection: socket.socket, length: int, deadline: float | None, watch: GroupWatch | None
+) -> bytearray:
     data = bytearray(length)
     view = memoryview(data)
     at = 0
     while at < length:
-        if deadline is not None:
-            connection.settimeout(max(0.001, deadline - time.monotonic()))
-        count = connection.recv_into(view[at:])
+        left = None if deadline is None else max(0.001, deadline - time.monotonic())
+        if left is not None:
+            connection.settimeout(min(left, LOOK_S) if watch else left)
+        if watch:
+            watch.look()
+        try:
+            count = connection.recv_into(view[at:])
+        except TimeoutError:
+            if watch is None or left is None or left <= LOOK_S:
+                raise
+            continue
         if not count:
             raise EOFError("the other side has closed")
         at += count

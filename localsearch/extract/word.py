@@ -6,9 +6,7 @@ out; inserted and hidden text is read.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
-from html import unescape
 
 from localsearch.errors import ExtractionError
 from localsearch.extract.builder import Builder
@@ -16,10 +14,12 @@ from localsearch.extract.decode import clean, decode
 from localsearch.extract.drawing import COMPATIBILITY, MATH, A, alternative, graphics, inline, replacements
 from localsearch.extract.embedded import embedded
 from localsearch.extract.limits import failure
+from localsearch.extract.numbering import BULLET, Numbering
 from localsearch.extract.opc import RELATION_ID, Element, Package
 from localsearch.extract.packages import OLE, own_title, properties_of
 from localsearch.extract.source import Source
 from localsearch.extract.symbols import symbol
+from localsearch.extract.wordstyles import Styles
 from localsearch.types import Extract
 
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
@@ -45,9 +45,6 @@ _SIGNS = {
     f"{W}cr": "\n",
     f"{W}noBreakHyphen": "-",
 }
-_STYLE_BEGINS = re.compile(r"""<(?:\w+:)?style\s[^>]*?\bstyleId\s*=\s*["']([^"'>]*)["'][^>]*(?<!/)>""")
-_STYLE_ENDS = re.compile(r"</(?:\w+:)?style\s*>")
-_STYLE_SAYS = re.compile(r"""<(?:\w+:)?(name|basedOn|outlineLvl)\s[^>]*?\bval\s*=\s*["']([^"'>]*)["']""")
 _WRAPPERS = frozenset(
     f"{W}{name}" for name in ["sdt", "sdtContent", "customXml", "smartTag", "ins", "moveTo"]
 )
@@ -77,45 +74,14 @@ def read_docx(source: Source) -> list[Extract]:
     return [builder.extract("docx", title=own_title(title), metadata=metadata), *inside]
 
 
-class _Styles:
-    """What a paragraph's style makes of it: the level of a heading. The part is large and little of it is needed."""
-
-    def __init__(self, data: bytes) -> None:
-        self._by_id: dict[str, str] = {}
-        self._levels: dict[str, int] = {}
-        for piece in _STYLE_ENDS.split(_decoded(data)):
-            if begin := _STYLE_BEGINS.search(piece):
-                self._by_id[unescape(begin[1])] = piece[begin.end() :]
-
-    def level(self, id: str) -> int:
-        """Level of the heading that this style is for, 0 for none."""
-        if id not in self._levels:
-            self._levels[id] = self._level(id)
-        return self._levels[id]
-
-    def _level(self, id: str) -> int:
-        for _ in range(12):
-            style = self._by_id.get(id, "")
-            said = dict(reversed(_STYLE_SAYS.findall(style)))
-            name = said.get("name", "").lower()
-            if name == "title":
-                return 1
-            if name.startswith("heading ") and name[8:].isdigit():
-                return min(int(name[8:]), 9)
-            outline = said.get("outlineLvl", "")
-            if outline.isdigit():
-                return int(outline) + 1 if int(outline) < 9 else 0
-            id = unescape(said.get("basedOn", ""))
-        return 0
-
-
 class _Reader:
     """Walks the stories of a document: body, notes, comments, headers."""
 
     def __init__(self, source: Source, package: Package, main: str, builder: Builder) -> None:
         self._source, self._package, self._main, self._builder = source, package, main, builder
         self._part = main
-        self._styles: _Styles | None = None
+        self._styles: Styles | None = None
+        self._numbering: Numbering | None = None
         self._notes: dict[str, dict[str, Element]] = {}
         self._seen: set[tuple[str, str]] = set()
         self._after: list[Callable[[], None]] = []
@@ -156,11 +122,13 @@ class _Reader:
 
     def _paragraph(self, element: Element) -> None:
         text = self._text(element)
-        level, listed = self._role(element.find(_P_PR))
+        properties = element.find(_P_PR)
+        level, label = self._level(properties), self._label(properties)
         if level and text.strip() and len(text) < 1000:
-            self._builder.heading(level, text.strip())
-        elif listed:
-            self._builder.add(f"- {text.strip()}" if text.strip() else "", "list", joint="\n")
+            shown = text.strip() if label in ("", BULLET) else f"{label} {text.strip()}"
+            self._builder.heading(level, text.strip(), show=shown)
+        elif label:
+            self._builder.add(f"{label} {text.strip()}" if text.strip() else "", "list", joint="\n")
         else:
             self._builder.add(text)
         self._finish()
@@ -176,22 +144,40 @@ class _Reader:
         for read in waiting:
             read()
 
-    def _role(self, properties: Element | None) -> tuple[int, bool]:
-        """Level of a heading, 0 for none; whether the paragraph is an item of a list."""
+    def _level(self, properties: Element | None) -> int:
+        """Level of a heading, 0 for none."""
         if properties is None:
-            return 0, False
-        style = _value(properties.find(f"{W}pStyle"))
-        number = properties.find(f"{W}numPr/{W}numId")
-        listed = number is not None and _value(number) != "0"
+            return 0
         outline = _value(properties.find(f"{W}outlineLvl"))
         if outline.isdigit():
-            return (int(outline) + 1 if int(outline) < 9 else 0), listed
-        if not style:
-            return 0, listed
+            return int(outline) + 1 if int(outline) < 9 else 0
+        style = _value(properties.find(f"{W}pStyle"))
+        return self._styles_part().level(style) if style else 0
+
+    def _label(self, properties: Element | None) -> str:
+        """What stands before an item of a list, its number or a bullet; "" for other paragraphs."""
+        if properties is None:
+            return ""
+        number = properties.find(f"{W}numPr")
+        own = None if number is None else number.find(f"{W}numId")
+        level = "" if number is None else _value(number.find(f"{W}ilvl"))
+        style = _value(properties.find(f"{W}pStyle"))
+        id, of_style, named = self._styles_part().numbering(style) if style else ("", "", "")
+        if own is not None:
+            id, of_style = _value(own), level or "0"
+        if not id or id == "0":
+            return ""
+        if self._numbering is None:
+            parts = self._package.related(self._main, "numbering")
+            self._numbering = Numbering(_decoded(self._package.optional_bytes(parts[0])) if parts else "")
+        label = self._numbering.label(id, level or of_style, named)
+        return label or (BULLET if own is not None else "")
+
+    def _styles_part(self) -> Styles:
         if self._styles is None:
             parts = self._package.related(self._main, "styles")
-            self._styles = _Styles(self._package.optional_bytes(parts[0]) if parts else b"")
-        return self._styles.level(style), listed
+            self._styles = Styles(_decoded(self._package.optional_bytes(parts[0])) if parts else "")
+        return self._styles
 
     def _inline(self, element: Element, parts: list[str]) -> None:
         for child in element:
@@ -292,6 +278,8 @@ class _Reader:
     def _cell(self, cell: Element) -> str:
         parts: list[str] = []
         for block in _blocks_of(cell):
+            label = self._label(block.find(_P_PR))
+            parts.append(f"{label} " if label not in ("", BULLET) else "")
             self._inline(block, parts)
             parts.append(" ")
         return clean("".join(parts))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from localsearch.errors import ExtractionError
 from localsearch.extract.drawing import graphics, paragraphs, replacements
@@ -18,7 +19,8 @@ from localsearch.extract.opc import RELATION_ID, Element, Package, parse
 S = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 DRAWING = "{http://schemas.openxmlformats.org/drawingml/2006/spreadsheetDrawing}"
 _PLAIN = ("general", "@", "")
-_CELL = re.compile(rb"<(?:\w+:)?c\s([^>]*)")
+_CELL = re.compile(rb'<(?:\w+:)?c\s(?:r="([A-Z]{1,3})(\d{1,7})")?(?: s="(\d+)")?([^>]*)')
+"""A cell's column, row and style where they stand as most programs write them, and its other attributes."""
 _ROW = re.compile(rb"<(?:\w+:)?row\s([^>]*)")
 _PLACE = re.compile(rb"""\br\s*=\s*["']([A-Za-z]{1,3})(\d{1,7})["']""")
 _ROW_NUMBER = re.compile(rb"""\br\s*=\s*["'](\d{1,7})["']""")
@@ -26,6 +28,10 @@ _STYLE = re.compile(rb"""\bs\s*=\s*["'](\d+)["']""")
 _DATA_BEGINS = re.compile(rb"<(?:\w+:)?sheetData\b[^>]*>")
 _DATA_ENDS = re.compile(rb"</(?:\w+:)?sheetData\s*>")
 _HEADER_CODE = re.compile(r'&(?:"[^"]*"|K[0-9A-F]{6}|K\d\d[+-]\d{3}|\d+|[LCRPNDTFAGZBIUSXYEOH])', re.I)
+_AROUND_SAYS = re.compile(rb"Header|Footer|dataValidation|<!|\0")
+"""What is read of the XML around cells; other encodings than UTF-8 and declarations are parsed in any case."""
+_STYLES_ROOT = re.compile(rb"<styleSheet\b[^>]*[^/]>")
+_STYLES_KEPT = re.compile(rb"<(numFmts|cellXfs)\b[^>]*[^/]>.*?</\1>", re.S)
 _PIECE = 4_000_000
 
 
@@ -82,16 +88,14 @@ class Workbook:
     def texts(self, sheet: Sheet) -> Iterator[tuple[str, int | None]]:
         """What a sheet shows beside its cells, with the row where it belongs to one."""
         yield from self._comments(sheet)
-        root = self._around(sheet)
-        if root is None:
-            return
         for part in self.package.related(sheet.part, "drawing"):
             drawn = self.package.optional(part)
             if drawn is not None:
                 yield from ((text, None) for text in self._drawn(part, drawn))
         for part in self.package.related(sheet.part, "vmlDrawing"):
             yield from ((text, None) for text in self._controls(part))
-        for element in root.iter():
+        root = self._around(sheet)
+        for element in root.iter() if root is not None else ():
             word = element.tag.rpartition("}")[2]
             if word in _HEADERS and element.text:
                 text = " ".join(
@@ -102,8 +106,9 @@ class Workbook:
                 yield from ((element.get(name, ""), None) for name in ("promptTitle", "prompt"))
 
     def _around(self, sheet: Sheet) -> Element | None:
+        """What stands around a sheet's cells as XML; None where nothing of it is text."""
         try:
-            return parse(sheet.around, sheet.part)[0] if sheet.around else None
+            return parse(sheet.around, sheet.part)[0] if _AROUND_SAYS.search(sheet.around) else None
         except ExtractionError as error:
             self.package.notes.append(f"what stands around the cells of {sheet.name} was not read: {error}")
             return None
@@ -146,7 +151,10 @@ class Workbook:
     def _controls(self, part: str) -> Iterator[str]:
         """Text of buttons, boxes and labels drawn in VML; the boxes of comments are left out."""
         try:
-            root, _ = parse(self.package.read(part).replace(b"<br>", b"<br/>"), part)
+            data = self.package.read(part)
+            if data.count(b"ObjectType=") == data.count(b'ObjectType="Note"'):
+                return
+            root, _ = parse(data.replace(b"<br>", b"<br/>"), part)
         except (KeyError, ExtractionError):
             return
         for shape in root:
@@ -161,13 +169,22 @@ class Workbook:
         """Format codes that change what is shown, by the number of the cell style as it stands in a sheet."""
         if self._codes is None:
             parts = self.package.related(self.main, "styles")
-            root = self.package.optional(parts[0]) if parts else None
+            root = self.package.optional(parts[0], _formats) if parts else None
             self._codes = dict(_codes_of(root)) if root is not None else {}
         return self._codes
 
 
 _SPOKEN = (f"{S}rPh", f"{S}phoneticPr")
 _HEADERS = frozenset(f"{which}{side}" for which in ("odd", "even", "first") for side in ("Header", "Footer"))
+
+
+def _formats(styles: bytes) -> bytes:
+    """A part of styles without all but the formats of numbers and what refers to them."""
+    root = _STYLES_ROOT.search(styles)
+    kept = [found.group() for found in _STYLES_KEPT.finditer(styles)]
+    if root is None or b"<cellXfs" not in styles or not kept or b"<!" in styles:
+        return styles
+    return styles[: root.end()] + b"".join(kept) + b"</styleSheet>"
 
 
 def _codes_of(styles: Element) -> Iterator[tuple[bytes, str]]:
@@ -185,22 +202,25 @@ def _codes_of(styles: Element) -> Iterator[tuple[bytes, str]]:
 
 def _scan_cells(sheet: Sheet, piece: bytes, codes: dict[bytes, str]) -> None:
     """Extent and formats from the cells of a piece of a sheet; a cell without a place follows the one before."""
-    for attributes in _CELL.findall(piece):
+    for letters, digits, style, attributes in _CELL.findall(piece):
         sheet.cells += 1
-        place = _PLACE.search(attributes)
-        if place is None:
+        if not letters and (place := _PLACE.search(attributes)):
+            letters, digits = place.groups()
+        if not letters:
             continue
-        column, row = column_number(place.group(1)), int(place.group(2))
+        column, row = column_number(letters), int(digits)
         sheet.rows, sheet.columns = max(sheet.rows, row), max(sheet.columns, column)
-        style = _STYLE.search(attributes)
-        if style is not None and style.group(1) in codes:
-            sheet.formats[row, column] = codes[style.group(1)]
+        if not style and (found := _STYLE.search(attributes)):
+            style = found.group(1)
+        if style in codes:
+            sheet.formats[row, column] = codes[style]
     for attributes in _ROW.findall(piece):
         number = _ROW_NUMBER.search(attributes)
         if number is not None:
             sheet.rows = max(sheet.rows, int(number.group(1)))
 
 
+@lru_cache(maxsize=16_384)
 def column_number(letters: bytes) -> int:
     """The number of a column from its letters: A is 1, XFD is 16384."""
     number = 0

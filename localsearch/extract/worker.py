@@ -20,6 +20,7 @@ from localsearch.extract.limits import Limits, failure
 from localsearch.extract.ocr import engine
 from localsearch.extract.read import read
 from localsearch.platform.confine import Room, confine, probe
+from localsearch.platform.group import adopt
 from localsearch.settings import MB, ExtractSettings
 from localsearch.types import Extract
 
@@ -42,6 +43,8 @@ def main(arguments: list[str]) -> None:
     settings = msgspec.json.decode(arguments[1], type=ExtractSettings)
     os.nice(settings.niceness)
     programs = settings.recognise == "now" and engine(Limits.of(settings)) == "tesseract"
+    if programs:
+        adopt()
     measures = confine(Room(settings.memory_mb * MB, LIBRARIES, programs))
     wire.send(connection, wire.Reply(confinement=measures | probe()))
     while serve(connection, settings):

@@ -11,25 +11,19 @@ import struct
 import zipfile
 import zlib
 from functools import cached_property
-from typing import IO, NamedTuple
+from typing import IO, Final
 
 _END = struct.Struct("<4s4H2LH")
 _CENTRAL = struct.Struct("<4s4x2H4x3L3H8xL")
 _LOCAL = struct.Struct("<4s22x2H")
 _STORED, _DEFLATED = 0, 8
+_SIZE: Final = 4
 _SIZES = 0xFFFFFFFF
 _UTF8, _PLAIN = 0x800, 0x80E
 """Flags: the name is UTF-8; those that change nothing in how a plain member is read."""
 
-
-class _Member(NamedTuple):
-    flags: int
-    method: int
-    check: int
-    packed: int
-    size: int
-    at: int
-    name: bytes
+_Member = tuple[int, int, int, int, int, int, bytes]
+"""Flags, method, checksum, packed size, size, place and name, as the directory has them; a class would take longer."""
 
 
 class Zipped:
@@ -56,7 +50,7 @@ class Zipped:
     def size(self, name: str) -> int:
         """Bytes that a member unpacks to by its own account; KeyError if it is not there."""
         member = self._members.get(name)
-        return self.archive.getinfo(name).file_size if member is None else member.size
+        return self.archive.getinfo(name).file_size if member is None else member[_SIZE]
 
     def open(self, name: str) -> IO[bytes]:
         """A member to be read in pieces."""
@@ -73,7 +67,7 @@ class Zipped:
     def whole(self, name: str, most: int) -> bytes | None:
         """A plain member of at most so many bytes; None for any other."""
         member = self._members.get(name)
-        return None if member is None or member.size > most else _unpacked(self._data, member)
+        return None if member is None or member[_SIZE] > most else _unpacked(self._data, member)
 
 
 def _listed(data: bytes) -> dict[str, _Member] | None:
@@ -95,27 +89,28 @@ def _listed(data: bytes) -> dict[str, _Member] | None:
         if mark != b"PK\1\2" or _SIZES in (packed, size, place) or b"\0" in raw:
             return None
         try:
-            name = raw.decode("utf-8" if flags & _UTF8 else "cp437")
+            name = raw.decode("utf-8" if flags & _UTF8 or raw.isascii() else "cp437")
         except UnicodeDecodeError:
             return None
-        members[name] = _Member(flags, method, check, packed, size, place, raw)
+        members[name] = (flags, method, check, packed, size, place, raw)
         at += named + extra + remark
     return members if at == begins and len(members) == count else None
 
 
 def _unpacked(data: bytes, member: _Member) -> bytes | None:
     """The bytes of a plain member that is as its entry tells; None for any other."""
-    if member.flags & ~_PLAIN or member.method not in (_STORED, _DEFLATED) or member.at + 30 > len(data):
+    flags, method, check, length, size, at, name = member
+    if flags & ~_PLAIN or method not in (_STORED, _DEFLATED) or at + _LOCAL.size > len(data):
         return None
-    mark, named, extra = _LOCAL.unpack_from(data, member.at)
-    begins = member.at + _LOCAL.size + named + extra
-    if mark != b"PK\3\4" or data[member.at + _LOCAL.size : member.at + _LOCAL.size + named] != member.name:
+    mark, named, extra = _LOCAL.unpack_from(data, at)
+    at += _LOCAL.size
+    if mark != b"PK\3\4" or data[at : at + named] != name:
         return None
-    packed = data[begins : begins + member.packed]
-    if member.method == _DEFLATED:
-        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    at += named + extra
+    packed = data[at : at + length]
+    if method == _DEFLATED:
         try:
-            packed = inflater.decompress(packed, member.size + 1)
+            packed = zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, size + 1)
         except zlib.error:
             return None
-    return packed if len(packed) == member.size and zlib.crc32(packed) == member.check else None
+    return packed if len(packed) == size and zlib.crc32(packed) == check else None

@@ -117,7 +117,7 @@ def chunk(extract: Extract, settings: ChunkSettings) -> tuple[Chunk, ...]:
     found: list[Chunk] = []
     for heading, units in _groups(sections, limit):
         for start, end in _pack(units, limit, overlap):
-            place = replace(lines.place(units[start]), heading=heading)
+            place = lines.place(units[start], heading)
             found.append(Chunk(units[start].start, units[end - 1].end, place))
     return tuple(found)
 
@@ -263,9 +263,13 @@ def _split_long(text: str, start: int, end: int, block: Block, limit: int) -> It
     opens = True
     for span in _few_words(text, start, end):
         cost = estimate(text[slice(*span)])
-        for a, b in [span] if cost <= limit else _by_word(text, *span, limit):
-            yield _Unit(a, b, estimate(text[a:b]), block, opens)
-            opens = False
+        if cost <= limit:
+            yield _Unit(*span, cost, block, opens)
+        else:
+            for a, b in _by_word(text, *span, limit):
+                yield _Unit(a, b, estimate(text[a:b]), block, opens)
+                opens = False
+        opens = False
 
 
 def _few_words(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -320,16 +324,17 @@ class _Lines:
         self._at = 0
         self._passed = 0
 
-    def place(self, unit: _Unit) -> Place:
-        """The unit's place, with the line or row that it starts on where its block is counted in them."""
+    def place(self, unit: _Unit, heading: tuple[str, ...]) -> Place:
+        """The unit's place under a heading, with the line or row that it starts on where its block has them."""
         block, place = unit.block, unit.block.place
         by_row = place.row is not None and block.kind == "table"
         if not by_row and (place.line is None or place.row is not None):
-            return place  # a row that is no table stands on one line, however many its text has
+            # A row that is no table stands on one line, however many its text has.
+            return place if place.heading == heading else replace(place, heading=heading)
         if block is not self._block:
             self._block, self._at, self._passed = block, block.start, 0
         self._passed += self._text.count("\n", self._at, unit.start)
         self._at = unit.start
         line = None if place.line is None else place.line + self._passed
         row = place.row + self._passed if by_row and place.row is not None else place.row
-        return replace(place, line=line, row=row)
+        return replace(place, heading=heading, line=line, row=row)

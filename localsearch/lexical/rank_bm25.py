@@ -23,11 +23,7 @@ from localsearch.lexical.stream import (
     FILLER,
     K1,
     B,
-    about_stream,
-    about_words,
-    plain_stream,
-    plain_words,
-    term_stream,
+    streams,
 )
 from localsearch.lexical.wildcards import matches
 from localsearch.text import Analyzer
@@ -63,13 +59,9 @@ class RankBM25Index:
 
     def add(self, chunks: Sequence[IndexedChunk]) -> None:
         for chunk in chunks:
-            terms, marked = term_stream(chunk, self._analyzer), about_stream(chunk, self._analyzer)
-            words, told = plain_words(chunk, terms, self._analyzer)
-            words = words | about_words(chunk, marked, self._analyzer)
-            told = told | set(self._analyzer.words(chunk.about))
-            terms += marked
-            plain = plain_stream(words, terms)
-            row = (chunk.document_id, chunk.language, terms, plain, frozenset(told))
+            held = streams(chunk, self._analyzer)
+            told = frozenset(held.words.difference(held.plain))
+            row = (chunk.document_id, chunk.language, held.terms, held.plain, told)
             self._passages[chunk.chunk_id] = row
 
     def remove(self, document_ids: Sequence[int]) -> None:

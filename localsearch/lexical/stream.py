@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from localsearch.text import Analyzer
 from localsearch.types import IndexedChunk
@@ -29,35 +29,42 @@ def term_stream(chunk: IndexedChunk, analyzer: Analyzer) -> list[str]:
     return [term for part in parts if part for term in analyzer.terms(part, language)]
 
 
-def about_stream(chunk: IndexedChunk, analyzer: Analyzer) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """What an index holds of a chunk.
+
+    `terms` are those of title, heading path, body and file name, then marked ones about the document. `plain` are the
+    words that these do not tell, marked where they are about the document, with fillers: a stream as long as the terms,
+    so that BM25 takes the chunk to be as long in both. `words` is everything by which a word can be asked for, folded.
+    """
+
+    terms: list[str]
+    plain: list[str]
+    words: set[str]
+
+
+def streams(chunk: IndexedChunk, analyzer: Analyzer) -> Streams:
+    """Take a chunk apart, as `term_stream` does, and what it is about."""
+    parts = (chunk.title, chunk.heading, chunk.body, chunk.path)
+    text = analyzer.entries("\n".join(parts), chunk.language)
+    terms, plain, words = list(text.terms), set(text.plain), set(text.told).union(text.plain)
+    if chunk.about:
+        marked, about = _about_stream(chunk, analyzer), analyzer.words(chunk.about)
+        terms += marked
+        plain |= _about_words(about, set(marked), analyzer)
+        words |= about
+    return Streams(terms, sorted(plain) + [FILLER] * (len(terms) - len(plain)), words)
+
+
+def _about_stream(chunk: IndexedChunk, analyzer: Analyzer) -> list[str]:
     """Marked terms of the words about the document, in order, with a gap between values that no phrase reaches over."""
     values = [analyzer.terms(line, chunk.language) for line in chunk.about.split("\n") if line]
     return [term for terms in values for term in (*map(MARK.__add__, terms), FILLER)]
 
 
-def about_words(chunk: IndexedChunk, marked: Iterable[str], analyzer: Analyzer) -> set[str]:
-    """The plain words about the document, marked, without those whose stem is among the marked terms.
+def _about_words(words: set[str], marked: set[str], analyzer: Analyzer) -> set[str]:
+    """The words about the document, marked, without those whose stem is among the marked terms.
 
     The mark itself is one of them, so that an index can tell at once how many chunks have any.
     """
-    if not chunk.about:
-        return set()
-    known = set(marked)
-    words = analyzer.words(chunk.about)
-    return {MARK, *(MARK + word for word in words if MARK + analyzer.stem(word) not in known)}
-
-
-def plain_words(chunk: IndexedChunk, terms: Iterable[str], analyzer: Analyzer) -> tuple[set[str], set[str]]:
-    """Everything by which a word of these can be asked for, folded: what the terms do not tell, then what they do.
-
-    A query asks for the stem of each word in the default language, and for the word among the first: whatever language
-    the chunk is in, whatever the word is a part of, one of them is there.
-    """
-    words = analyzer.words("\n".join((chunk.title, chunk.heading, chunk.body, chunk.path)))
-    told = analyzer.told(words, set(terms))
-    return words - told, told
-
-
-def plain_stream(plain: set[str], terms: Sequence[str]) -> list[str]:
-    """Plain words as a stream as long as that of the terms, so that BM25 takes the chunk to be as long in both."""
-    return sorted(plain) + [FILLER] * (len(terms) - len(plain))
+    return {MARK, *(MARK + word for word in words if MARK + analyzer.stem(word) not in marked)}

@@ -21,8 +21,10 @@ import tantivy
 from numpy.typing import NDArray
 
 from localsearch.errors import DamagedError, ReadOnlyError
+from localsearch.lexical.analysis_pool import AnalysisPool
 from localsearch.lexical.borrowed import Borrowed, borrow
 from localsearch.lexical.failures import REBUILD, guard
+from localsearch.lexical.fields import Fields, worth_suggesting
 from localsearch.lexical.holders import Holders, Term
 from localsearch.lexical.integrity import problems
 from localsearch.lexical.query import (
@@ -34,7 +36,7 @@ from localsearch.lexical.query import (
     inverse_frequency,
     pruned,
 )
-from localsearch.lexical.stream import MARK, about_stream, about_words, plain_stream, plain_words, term_stream
+from localsearch.lexical.stream import MARK
 from localsearch.lexical.suggest import correct
 from localsearch.lexical.wildcards import Vocabulary, literal_start, matches
 from localsearch.platform.disk import drop
@@ -79,6 +81,7 @@ class TantivyIndex:
         self._writable = writable
         self._about_weight = about
         self._writer: tantivy.IndexWriter | None = None
+        self._pool = AnalysisPool(analyzer)
         self._lock = threading.Lock()
         self._holders = Holders(index.schema)
         self._vocabulary: tuple[tantivy.Searcher | None, Vocabulary | None] = (None, None)
@@ -132,8 +135,8 @@ class TantivyIndex:
         """Take chunks in; they are searchable after `commit`."""
         with self._lock, guard(self._folder, self._forget_writer):
             writer = self._writing()
-            for chunk in chunks:
-                writer.add_document(self._document(chunk))
+            for chunk, held in zip(chunks, self._pool.fields(chunks), strict=True):
+                writer.add_document(_document(chunk, held))
 
     def remove(self, document_ids: Sequence[int]) -> None:
         """Drop all chunks of these documents added so far; takes effect at `commit`."""
@@ -185,6 +188,7 @@ class TantivyIndex:
                 writer, self._writer = self._writer, None
                 writer.rollback()
                 writer.wait_merging_threads()
+            self._pool.close()
             if self._borrowed:
                 self._borrowed.close()
 
@@ -314,12 +318,12 @@ class TantivyIndex:
             known[key] = self._counted(searcher, term)
         return known[key]
 
-    def _missed_by_forms(self, searcher: tantivy.Searcher, term: QueryTerm) -> int:
-        """More than 0 if other words than the forms find the term in a text, or any find it about a document."""
+    def _missed_by_forms(self, searcher: tantivy.Searcher, term: QueryTerm) -> bool:
+        """Whether other words than the forms find the term in a text, or any find it about a document."""
         known, key = self._remembered(searcher), ("missed", term)
         if key not in known:
             known[key] = self._missed(searcher, term) or len(self._about(searcher, term))
-        return known[key]
+        return known[key] > 0
 
     def _counted(self, searcher: tantivy.Searcher, term: QueryTerm) -> int:
         others = sum(self._frequency(searcher, key) for key in _others(term))
@@ -379,20 +383,6 @@ class TantivyIndex:
             lambda candidate: searcher.doc_freq("words", candidate),
             lambda prefix: searcher.terms_with_prefix("words", prefix),
         )
-
-    def _document(self, chunk: IndexedChunk) -> tantivy.Document:
-        document = tantivy.Document()
-        document.add_unsigned("chunk_id", chunk.chunk_id)
-        document.add_unsigned("document_id", chunk.document_id)
-        terms, marked = term_stream(chunk, self._analyzer), about_stream(chunk, self._analyzer)
-        document.add_text("text", " ".join(terms + marked))
-        plain, told = plain_words(chunk, terms, self._analyzer)
-        words = plain | told | self._analyzer.words(chunk.about)
-        document.add_text("words", " ".join(filter(_worth_suggesting, words)))
-        plain |= about_words(chunk, marked, self._analyzer)
-        document.add_text("plain", " ".join(plain_stream(plain, terms + marked)))
-        document.add_text("language", chunk.language or "-")
-        return document
 
     def _writing(self) -> tantivy.IndexWriter:
         if not self._writable:
@@ -475,7 +465,7 @@ class TantivyIndex:
             for words in phrase.alternatives
         ]
         queries += [tantivy.Query.term_query(self._schema, "plain", word, "basic") for word in phrase.plain]
-        short = [word for word in phrase.words if not _worth_suggesting(word)]
+        short = [word for word in phrase.words if not worth_suggesting(word)]
         for name, words in (("words", list(phrase.words)), ("plain", short), ("text", short)):
             if words:
                 queries.append(tantivy.Query.term_set_query(self._schema, name, words))
@@ -517,6 +507,16 @@ def _fingerprint(analyzer: Analyzer) -> str:
     return f"{_FORMAT}/{analyzer.fingerprint}"
 
 
+def _document(chunk: IndexedChunk, held: Fields) -> tantivy.Document:
+    document = tantivy.Document()
+    document.add_unsigned("chunk_id", chunk.chunk_id)
+    document.add_unsigned("document_id", chunk.document_id)
+    for name, text in zip(Fields._fields, held):
+        document.add_text(name, text)
+    document.add_text("language", chunk.language or "-")
+    return document
+
+
 def _read_state(schema: tantivy.Schema, searcher: tantivy.Searcher) -> dict[str, Any]:
     query = tantivy.Query.term_query(schema, "marker", "state", "basic")
     hits = searcher.search(query, 1, count=False).hits
@@ -544,12 +544,8 @@ def _words_with(searcher: tantivy.Searcher, prefix: str) -> list[tuple[str, int]
     are no stems of others, so `text` and `plain` tell them."""
     counts = Counter(dict(searcher.terms_with_prefix("text", prefix)))
     counts.update(dict(searcher.terms_with_prefix("plain", prefix)))
-    short = [(word, n) for word, n in counts.items() if not _worth_suggesting(word)]
+    short = [(word, n) for word, n in counts.items() if not worth_suggesting(word)]
     return short + searcher.terms_with_prefix("words", prefix)
-
-
-def _worth_suggesting(word: str) -> bool:
-    return 3 <= len(word) <= 40 and not word.isdigit()
 
 
 def _run(searcher: tantivy.Searcher, query: tantivy.Query, k: int) -> Ranking:

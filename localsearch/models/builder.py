@@ -11,7 +11,6 @@ import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from signal import SIGKILL, SIGXCPU, Signals
@@ -23,6 +22,7 @@ from localsearch.errors import ModelDamagedError, ModelError, ModelFormatError, 
 from localsearch.models.bert import unusable
 from localsearch.models.cards import CALIBRATION, Card
 from localsearch.platform.confine import Room, confine, set_limit
+from localsearch.platform.interpreter import environment
 
 _MODULE = "localsearch.models.builder"
 LIBRARIES = ("numpy", "msgspec", "onnx", "onnxruntime", "tokenizers", "google.protobuf")
@@ -61,7 +61,7 @@ def build(card: Card, folder: Path) -> Card:
                 input=msgspec.json.encode(card),
                 stdout=replies,
                 stderr=errors,
-                env=_environment(),
+                env=environment("PATH"),
                 timeout=seconds,
             ).returncode
         except subprocess.TimeoutExpired:
@@ -150,14 +150,6 @@ def _extra_seconds(folder: Path) -> int:
 def _given(folder: Path) -> int:
     """Bytes of the model's files, of which weights are most, however they are packed."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def _environment() -> Mapping[str, str]:
-    """Where Python finds its modules, one locale, and nothing of the user's."""
-    home = str(Path(__file__).resolve().parents[2])
-    places = [home, *(place for place in sys.path if place and place != home)]
-    fixed = {"LANG": "C.UTF-8", "PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1", "RUST_BACKTRACE": "0"}
-    return {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": os.pathsep.join(places), **fixed}
 
 
 if __name__ == "__main__":

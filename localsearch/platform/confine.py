@@ -25,6 +25,8 @@ from localsearch.platform import seccomp
 LONGEST_REPORT = 4_000_000
 """Bytes that a worker may write to any file, its standard error among them."""
 
+NO_PROGRAMS = "no other programs"
+"""In the words of `confine` for seccomp, where a process can start no other."""
 _MOST_OPEN = 256
 """Descriptors: what stands in pipes and sockets is in no other limit."""
 _CAPABILITY_VERSION, _READ_ANY = 0x20080522, 1 << 2
@@ -209,5 +211,5 @@ def _seccomp(programs: bool) -> dict[str, str]:
     program = struct.pack("@HxxxxxxP", len(code) // 8, ctypes.addressof(buffer))
     if _LIBC.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, program, 0, 0):
         return {"seccomp": os.strerror(ctypes.get_errno())}
-    runs = "runs other programs" if programs else "no other programs"
+    runs = "runs other programs" if programs else NO_PROGRAMS
     return {"seccomp": f"no sockets, {runs}", "network": "no sockets of any kind"}

@@ -6,15 +6,15 @@ The only place that puts the parts together. `create_app` runs before the event 
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import get_args
+from typing import cast, get_args
 
 import msgspec
 from starlette.applications import Starlette
 from starlette.convertors import Convertor, register_url_convertor
-from starlette.middleware import Middleware
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from localsearch.engine import Engine
 from localsearch.errors import NotFoundError
@@ -92,16 +92,36 @@ def create_app(
             service.stop()
 
     operations = (*ALL, *_pages(settings))
-    app = Starlette(
-        routes=[Route(ROUTE, mcp), *_routes(operations, service)],
-        middleware=[Middleware(ServiceMiddleware, service=service)],
-        lifespan=lifespan,
-    )
-    app.state.service = service
-    return app
+    return App(service, [Route(ROUTE, mcp), *_routes(operations, service)], lifespan)
 
 
-def _routes(operations: Sequence[Operation[Service]], service: Service) -> Iterator[BaseRoute]:
+class App(Starlette):
+    """Starlette's routes and lifespan behind one middleware, which answers errors as well.
+
+    A path without parameters is looked up; Starlette would try the pattern of every route before it.
+    """
+
+    def __init__(self, service: Service, routes: Sequence[Route], lifespan: Lifespan[Starlette]) -> None:
+        super().__init__(routes=routes, lifespan=lifespan)
+        self.state.service = service
+        self._service = service
+        self._fixed: Mapping[str, ASGIApp] = {
+            route.path: route.app for route in routes if not route.param_convertors
+        }
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return cast(ASGIApp, ServiceMiddleware(self._routed, self._service))
+
+    async def _routed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        fixed = scope["type"] == "http" and not scope.get("root_path") and self._fixed.get(scope["path"])
+        if fixed:
+            scope["path_params"] = {}
+            await fixed(scope, receive, send)
+        else:
+            await self.router(scope, receive, send)
+
+
+def _routes(operations: Sequence[Operation[Service]], service: Service) -> Iterator[Route]:
     """One route for each path, in the order given, then one for everything else."""
     for path in dict.fromkeys(operation.path for operation in operations):
         yield Route(path, Endpoint([one for one in operations if one.path == path], service), name=path)

@@ -96,10 +96,17 @@ class ClientGone(Exception):
     """The client left before the end of its request; there is nobody to answer."""
 
 
-async def read_body(receive: Receive, declared: int | None, most: int, seconds: float) -> bytes:
-    """The whole body. Raises 413 beyond `most` bytes and 408 when it takes longer than `seconds`."""
+async def read_body(
+    receive: Receive, declared: int | None, most: int, seconds: float, *, received: bool = False
+) -> bytes:
+    """The whole body. Raises 413 beyond `most` bytes and 408 when it takes longer than `seconds`.
+
+    One that is `received` already needs no clock.
+    """
     if declared is not None and declared > most:
         raise _too_large(most)
+    if received:
+        return await _read(receive, most)
     try:
         async with asyncio.timeout(seconds):
             return await _read(receive, most)

@@ -31,8 +31,11 @@ class Doing(IntEnum):
 class Connection(Protocol):
     """What is asked of a connection. `since` is of the clock of `Connections`, which the event loop shares."""
 
-    owner: Hashable
     since: float
+
+    @property
+    def owner(self) -> Hashable:
+        """Whose it is; asked for when places become scarce, and always the same."""
 
     def doing(self) -> Doing: ...
 
@@ -48,6 +51,7 @@ class Connections:
         if descriptors != resource.RLIM_INFINITY:
             most = min(most, max(8, descriptors // 2))
         self._most, self._clock = most, clock
+        self._unsorted: dict[Connection, None] = {}
         self._of: dict[Hashable, dict[Connection, None]] = {}
         self._count = 0
 
@@ -56,10 +60,11 @@ class Connections:
 
     def admit(self, connection: Connection) -> bool:
         """Take it in, at the cost of another if need be. False when it must go itself."""
-        self._of.setdefault(connection.owner, {})[connection] = None
+        self._unsorted[connection] = None
         self._count += 1
         if self._count <= self._most:
             return True
+        self._sort()
         victim = self._victim(connection)
         if victim is None:
             self.remove(connection)
@@ -70,12 +75,21 @@ class Connections:
 
     def remove(self, connection: Connection) -> None:
         """Forget it, if it is not forgotten already."""
+        if connection in self._unsorted:
+            del self._unsorted[connection]
+            self._count -= 1
+            return
         group = self._of.get(connection.owner, {})
         if connection in group:
             del group[connection]
             self._count -= 1
             if not group:
                 del self._of[connection.owner]
+
+    def _sort(self) -> None:
+        for connection in self._unsorted:
+            self._of.setdefault(connection.owner, {})[connection] = None
+        self._unsorted.clear()
 
     def _victim(self, newcomer: Connection) -> Connection | None:
         """One of the client with the most, of those of one moment the first; of the newcomer's own only what is not

@@ -34,6 +34,7 @@ class Endpoint:
 
     def __init__(self, operations: Sequence[Operation[Service]], service: Service) -> None:
         self._service = service
+        self._route = operations[0].template
         self._by_method: Mapping[str, Operation[Service]] = {one.method: one for one in operations}
         self._decoders = {
             one.method: msgspec.json.Decoder(one.received or one.body)
@@ -43,10 +44,11 @@ class Endpoint:
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         operation = self._operation(scope)
-        scope["localsearch.route"] = operation.template
-        stranger = scope["localsearch.stranger"]
+        scope["localsearch.route"] = self._route
+        key = scope.get("localsearch.key")
+        stranger = self._stranger(operation, scope, key)
         authorize(
-            scope.get("localsearch.key"),
+            key,
             operation.scope or (operation.strangers if stranger else None),
             required=self._service.keys_required,
             stranger=stranger,
@@ -67,6 +69,11 @@ class Endpoint:
             await send_bytes(send, operation.status, [JSON, *DATA_HEADERS], made)
             return
         await send_response(send, made, self._service.in_thread)
+
+    def _stranger(self, operation: Operation[Service], scope: AsgiScope, key: Key | None) -> bool:
+        """Whether another user of the machine asks; not looked up where nothing depends on it."""
+        depends = operation.strangers if operation.scope is None else key is None
+        return bool(depends) and self._service.local_users.stranger(scope.get("localsearch.peer"))
 
     def _room(self, operation: Operation[Service], scope: AsgiScope) -> AbstractAsyncContextManager[None]:
         """Room for the body among those of all clients, until it is done with; a small one needs none."""
@@ -103,7 +110,8 @@ class Endpoint:
             return b""
         check_json(scope["localsearch.content_type"])
         limits = self._service.settings.server.limits
-        return await read_body(receive, scope["localsearch.length"], _most(operation, limits), limits.body_s)
+        declared, received = scope["localsearch.length"], "localsearch.received" in scope
+        return await read_body(receive, declared, _most(operation, limits), limits.body_s, received=received)
 
     def _decode(self, operation: Operation[Service], raw: bytes) -> Any:
         """The body as the operation's type, each field within its limit; None where there is none."""

@@ -9,6 +9,7 @@ import logging
 import sys
 import time
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any, TextIO
 
 import msgspec
@@ -66,13 +67,17 @@ class HumanLines(logging.Formatter):
     """Time, level, message, and the fields as name=value. Control characters are shown, not obeyed."""
 
     def format(self, record: logging.LogRecord) -> str:
-        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
-        parts = [clock, record.levelname.lower(), _printable(record.getMessage())]
+        parts = [_clock(int(record.created)), record.levelname.lower(), _printable(record.getMessage())]
         parts += [f"{name}={_printable(str(value))}" for name, value in getattr(record, "fields", {}).items()]
         if id := request_id.get():
             parts.append(f"request_id={id}")
         line = " ".join(parts)
         return line + "\n" + printable(self.formatException(record.exc_info)) if record.exc_info else line
+
+
+@lru_cache(maxsize=1)
+def _clock(second: int) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(second))
 
 
 def _utc(seconds: float) -> str:

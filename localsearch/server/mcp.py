@@ -40,11 +40,12 @@ class McpEndpoint:
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         service = self._service
         scope["localsearch.route"] = ROUTE
+        key = scope.get("localsearch.key")
         authorize(
-            scope.get("localsearch.key"),
+            key,
             "read",
             required=service.keys_required,
-            stranger=scope["localsearch.stranger"],
+            stranger=key is None and service.local_users.stranger(scope.get("localsearch.peer")),
             limited=True,
         )
         if scope["method"] != "POST":

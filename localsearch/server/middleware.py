@@ -14,13 +14,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from localsearch.server.bodies import ClientGone
+from localsearch.server.cycle import send_whole
 from localsearch.server.headers import DATA_HEADERS
 from localsearch.server.keys import KEY_PREFIX, Key
 from localsearch.server.logs import request_id
 from localsearch.server.problems import OPENAI_ROUTES, Headers, HttpError, answer
-from localsearch.server.responses import Receive, Send, send_bytes
+from localsearch.server.responses import WHOLE, Receive, Send, send_bytes
 from localsearch.server.service import Service
 
 access = logging.getLogger("localsearch.access")
@@ -46,10 +48,14 @@ _ONCE = frozenset(
 
 @dataclass(slots=True)
 class _Exchange:
-    """One request under way. `first` holds the headers that matter, `added` those that every answer gets."""
+    """One request under way. `first` holds the headers that matter, `added` those that every answer gets.
+
+    `cycle` is uvicorn's, behind our protocol; None behind another server.
+    """
 
     scope: dict[str, Any]
     send: Send
+    cycle: RequestResponseCycle | None
     hosts: list[bytes] = field(default_factory=list)
     first: dict[bytes, bytes] = field(default_factory=dict)
     added: Headers = field(default_factory=list)
@@ -64,10 +70,17 @@ class _Exchange:
 
     async def sending(self, message: dict[str, Any]) -> None:
         """Send, with what every answer carries."""
-        if message["type"] == "http.response.start":
+        kind = message["type"]
+        if kind in (WHOLE, "http.response.start"):
             self.status = message["status"]
             message["headers"] = [*message["headers"], *self.added]
-        await self.send(message)
+        if kind != WHOLE:
+            await self.send(message)
+        elif self.cycle is not None:
+            await send_whole(self.cycle, self.status, message["headers"], message["body"])
+        else:
+            await self.send({**message, "type": "http.response.start"})
+            await self.send({"type": "http.response.body", "body": message["body"]})
 
 
 class ServiceMiddleware:
@@ -84,7 +97,8 @@ class ServiceMiddleware:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        exchange = _Exchange(scope, send)
+        # Taken out of the scope, which the cycle refers to: a ring is freed late.
+        exchange = _Exchange(scope, send, scope.pop("localsearch.cycle", None))
         exchange.read_headers()
         id = self._id(exchange.first.get(b"x-request-id"))
         exchange.added.append((b"x-request-id", id))
@@ -131,7 +145,6 @@ class ServiceMiddleware:
                 headers=[(b"www-authenticate", b"Bearer")],
             )
         scope["localsearch.key"] = key
-        scope["localsearch.stranger"] = not self._service.local_users.trusted(scope.get("localsearch.uid"))
         scope["localsearch.content_type"] = first.get(b"content-type")
         scope["localsearch.length"] = _length(first.get(b"content-length"))
         return True
@@ -186,7 +199,10 @@ class ServiceMiddleware:
             }
             if access.isEnabledFor(logging.DEBUG):
                 fields["query_string"] = scope["query_string"].decode("latin-1")
-            access.log(level, "request", extra={"fields": fields})
+            # Not access.log, which looks up the line of code that this is.
+            line = access.makeRecord(access.name, level, __file__, 0, "request", (), None)
+            line.fields = fields
+            access.handle(line)
 
 
 def _given(first: dict[bytes, bytes]) -> bytes:

@@ -15,12 +15,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from localsearch.server.connections import Connection, Connections, Doing, owner_of
+from localsearch.platform.peers import Address
+from localsearch.server.connections import Connection, Connections, Doing
+from localsearch.server.cycle import Deadline
 from localsearch.server.local_users import LocalUsers
 from localsearch.server.problems import answer, bad_request, busy
 from localsearch.settings import LimitSettings
@@ -77,10 +80,9 @@ class LimitedProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.limits = self.shared.limits
-        self.owner: Hashable = None
         self.since = self.loop.time()
-        self._uid: int | None = None
-        self._late: asyncio.TimerHandle | None = None
+        self._deadline = Deadline(self.loop, self.limits.header_s, self._hang_up)
+        self._heading = False
         self._stuck: asyncio.TimerHandle | None = None
         self._turn: asyncio.TimerHandle | None = None
         self._drained = self._unsent = 0
@@ -89,10 +91,12 @@ class LimitedProtocol(HttpToolsProtocol):
         self._answering: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        """uvicorn's, for TCP: the addresses are asked of the transport, and flow is controlled once."""
+        self.connections.add(self)
+        self.transport, self.scheme = transport, "http"
         self.flow = _Flow(transport, lambda: bool(self._unparsed))
-        self._uid = self.shared.users.uid(self.client, self.server)  # type: ignore[arg-type]
-        self.owner = owner_of(self._uid, self.client[0] if self.client else "")
+        self.client, self.server = _address(transport, "peername"), _address(transport, "sockname")
+        self._peer = self.shared.users.peer(self.client, self.server)
         if not self.shared.connections.admit(self):
             self._refuse(_full())
             return
@@ -102,11 +106,16 @@ class LimitedProtocol(HttpToolsProtocol):
         self.shared.connections.remove(self)
         self.shared.ahead.discard(self)
         self._unparsed = b""
-        self._cancel("_late", "_stuck", "_turn", "timeout_keep_alive_task")
+        self._deadline.end()
+        self._cancel("_stuck", "_turn")
         if self._answering is not None:  # uvicorn tells the last request alone that its client has gone
             self._answering.disconnected = True
             self._answering.message_event.set()
         super().connection_lost(exc)
+
+    @property
+    def owner(self) -> Hashable:
+        return self._peer.owner
 
     def doing(self) -> Doing:
         """What this connection does now."""
@@ -150,10 +159,9 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._header_bytes = 0
-        super()._unset_keepalive_if_required()
         self._await_headers()
         super().on_message_begin()
-        self.scope["localsearch.uid"] = self._uid  # type: ignore[typeddict-unknown-key]
+        self.scope["localsearch.peer"] = self._peer  # type: ignore[typeddict-unknown-key]
 
     def on_url(self, url: bytes) -> None:
         self._count(len(url))
@@ -164,10 +172,8 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        if self._late:
-            self._late.cancel()
-            self._late = None
-        super()._unset_keepalive_if_required()
+        self._heading = False
+        self._deadline.clear()
         if self.transport.is_closing():
             return
         self.since = self.loop.time()
@@ -178,11 +184,20 @@ class LimitedProtocol(HttpToolsProtocol):
         if not self.pipeline:
             self._answering = self.cycle
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        cycle.scope["localsearch.cycle"] = cycle  # type: ignore[typeddict-unknown-key]
+        super()._start_asgi_task(cycle, app)
+
     def on_response_complete(self) -> None:
-        if self.pipeline:
-            self._answering = self.pipeline[-1][0]
-        super()._unset_keepalive_if_required()
-        super().on_response_complete()
+        """uvicorn's, without its timer for each answer."""
+        self.server_state.total_requests += 1
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            if self.pipeline:
+                self._answering, app = self.pipeline.pop()
+                self._start_asgi_task(self._answering, app)
+            else:
+                self._linger(self.limits.idle_s)
         self.since = self.loop.time()
         if self.cycle.response_complete and (self.cycle.more_body or self.transport.is_closing()):
             self._linger(self.limits.header_s)
@@ -197,20 +212,15 @@ class LimitedProtocol(HttpToolsProtocol):
         self.flow.resume_reading()
 
     def on_message_complete(self) -> None:
+        self.scope["localsearch.received"] = True  # type: ignore[typeddict-unknown-key]
         super().on_message_complete()
         if self.cycle.response_complete:
             self._linger(self.limits.idle_s)
 
     def _linger(self, seconds: float) -> None:
-        """Wait so long for the next request."""
-        super()._unset_keepalive_if_required()
-        self.timeout_keep_alive_task = self.loop.call_later(seconds, self._hang_up)
-
-    def _unset_keepalive_if_required(self) -> None:
-        """Leave the timer alone, which uvicorn would end with any byte: of a body that goes on, or an empty line."""
-
-    def timeout_keep_alive_handler(self) -> None:
-        self._hang_up()
+        """Wait so long for the next request; once that has begun, its own time holds."""
+        if not self._heading:
+            self._deadline.set(seconds)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -238,12 +248,12 @@ class LimitedProtocol(HttpToolsProtocol):
         self._refuse(bad_request(msg, "This server speaks HTTP/1.1."))
 
     def _await_headers(self) -> None:
-        if self._late is None:
-            self._late = self.loop.call_later(self.limits.header_s, self._hang_up)
+        if not self._heading:
+            self._heading = True
+            self._deadline.set(self.limits.header_s)
 
     def _hang_up(self) -> None:
         """End the connection; at once when what was sent is not even taken, or closing would wait for that."""
-        self._late = None
         if self.transport.get_write_buffer_size():
             self._abort()
         else:
@@ -279,6 +289,12 @@ class LimitedProtocol(HttpToolsProtocol):
             if timer:
                 timer.cancel()
                 setattr(self, name, None)
+
+
+def _address(transport: asyncio.Transport, end: str) -> Address | None:
+    """Host and port of one end of a connection; None where it has been cut already."""
+    found = transport.get_extra_info(end)
+    return (str(found[0]), int(found[1])) if found else None
 
 
 def _full() -> Exception:

@@ -20,6 +20,8 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 InThread = Callable[..., Awaitable[Any]]
 """Runs a function with its arguments in a worker thread."""
+WHOLE = "localsearch.answer"
+"""The type of a message that is a whole answer: status, headers, body."""
 FILE_PIECE = 256 * 1024
 """Bytes of a file that are read and sent at a time."""
 
@@ -56,10 +58,9 @@ async def send_response(send: Send, reply: Response | FileResponse, in_thread: I
 
 
 async def send_bytes(send: Send, status: int, headers: Headers, body: bytes) -> None:
-    """One whole answer."""
-    length = (b"content-length", str(len(body)).encode())
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
-    await send({"type": "http.response.body", "body": body})
+    """One whole answer, as one message; the middleware writes it at once, or as the two that ASGI has for it."""
+    length = (b"content-length", b"%d" % len(body))
+    await send({"type": WHOLE, "status": status, "headers": [*headers, length], "body": body})
 
 
 async def _send_file(send: Send, reply: FileResponse, in_thread: InThread) -> None:

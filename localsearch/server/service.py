@@ -150,11 +150,11 @@ class Service:
         address = client[0] if client else ""
         return self.buckets.take(address, self.local if client_is_local(address) else self.remote)
 
-    def record_query(self, query: SearchQuery) -> None:
+    def record_query(self, canonical: SearchQuery) -> None:
         """Remember a question for warming and for the quality of the index; it is written down by housekeeping."""
-        if query.query:
-            (self.reporting or self.housekeeping.recall).record(query.query)
-        self.engine.query_log.record(query.canonical)
+        if canonical.query:
+            (self.reporting or self.housekeeping.recall).record(canonical.query)
+        self.engine.query_log.record(canonical)
 
     async def in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
         """Run in a worker thread with this request's context, so that its log lines carry the request id."""

@@ -16,8 +16,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import sqlite_utils
-
 from localsearch.errors import DamagedError, ReadOnlyError, StorageError, no_text
 from localsearch.platform.counts import Count
 from localsearch.platform.disk import disk_full, free_bytes, is_full
@@ -265,6 +263,8 @@ class Database:
 
     def shrink(self) -> None:
         """Rewrite the file without free space; nothing deleted remains in it or in the log."""
+        import sqlite_utils
+
         with self._lock:
             self._check_writable()
             with self._noting_failure(), _explained(self.file):

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import sqlite3
 import time
-
-import sqlite_utils
+from typing import TYPE_CHECKING
 
 from localsearch.errors import FormatError
 from localsearch.store.schema import MIGRATIONS
+
+if TYPE_CHECKING:
+    import sqlite_utils
 
 
 def migrate(connection: sqlite3.Connection) -> list[str]:
@@ -28,11 +30,10 @@ def migrate(connection: sqlite3.Connection) -> list[str]:
 
 def check_format(connection: sqlite3.Connection) -> None:
     """Raise FormatError when the database holds a migration that this release does not know."""
-    record = _record(connection)
-    if not record.exists():
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'migrations'").fetchone():
         return
     known = {name for name, _ in MIGRATIONS}
-    newer = [row["name"] for row in record.rows if row["name"] not in known]
+    newer = [name for (name,) in connection.execute("SELECT name FROM migrations") if name not in known]
     if newer:
         raise FormatError(
             f"This index was written by a newer release (it has {newer[0]}).",
@@ -47,7 +48,12 @@ def run_script(connection: sqlite3.Connection, script: str) -> None:
 
 
 def _record(connection: sqlite3.Connection) -> sqlite_utils.db.Table:
-    """The table of what has run. No plugin of sqlite-utils that happens to be installed is loaded."""
+    """The table of what has run. No plugin of sqlite-utils that happens to be installed is loaded.
+
+    Imported by whoever writes: it takes a sixth of the time that a search on the command line does.
+    """
+    import sqlite_utils
+
     return sqlite_utils.Database(connection, execute_plugins=False).table("migrations")
 
 

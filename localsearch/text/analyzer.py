@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import lru_cache, partial
 from typing import NamedTuple, TypeVar
 
@@ -13,10 +13,10 @@ import snowballstemmer
 from localsearch.text.candidates import holding
 from localsearch.text.folding import normalize
 from localsearch.text.pieces import LONGEST, PLAIN_WORD, RUN, SPECIAL, WORD, inflected, pairs, pieces
-from localsearch.text.plain import Asked, asked, places_of, variants, words_in
+from localsearch.text.plain import Asked, asked, places_of, raw_words, variants, words_across, words_in
 from localsearch.text.stopwords import STOP_WORDS
 
-T = TypeVar("T")
+V = TypeVar("V")
 ANALYSIS = "5"
 """Changes whenever the same text gives other terms, so that an index made before is rebuilt."""
 
@@ -63,6 +63,16 @@ class Forms(NamedTuple):
     plain: tuple[str, ...]
 
 
+class Entries(NamedTuple):
+    """What an index holds of a text or of one word: its terms in reading order; and everything by which a word of it
+    can be asked for, folded: `told` by the term in the default language, which is among the terms, `plain` not."""
+
+    terms: Sequence[str]
+    told: Collection[str]
+    plain: Collection[str]
+
+
+Terms = tuple[str, ...]
 Found = tuple[str, int, int]
 """What a `Token` says without its names, which take time to give."""
 
@@ -79,12 +89,19 @@ class Analyzer:
     def __init__(self, default_language: str = "en", *, stemming: bool = True) -> None:
         self._default = default_language
         self._stemming = stemming
-        self._memos: dict[str, _Memo[str]] = {}
-        self._stretches: dict[str, _Memo[Found]] = {}
+        self._memos: dict[str, _Memo[Terms]] = {}
+        self._stretches: dict[str, _Memo[list[Found]]] = {}
+        self._entries: dict[str, _Memo[Entries]] = {}
+        self._stemmers: dict[str, _Memo[str]] = {}
         self._plain = _Memo(variants)
         self._stems = _Memo(partial(_stem_of, stem=self._stem_for(default_language)))
         self._forms = lru_cache(10_000)(self._forms_of)
         self._lock = threading.Lock()
+
+    @property
+    def options(self) -> tuple[str, bool]:
+        """The default language, and whether words are stemmed."""
+        return self._default, self._stemming
 
     @property
     def fingerprint(self) -> str:
@@ -139,10 +156,23 @@ class Analyzer:
         """The term of a plain word in the default language: by it every query looks."""
         return self._stems[word][0]
 
-    def told(self, words: Iterable[str], terms: Set[str]) -> set[str]:
-        """Those plain words whose term in the default language is among these."""
-        stems = self._stems
-        return {word for word in words if stems[word][0] in terms}
+    def entries(self, text: str, language: str = "") -> Entries:
+        """What an index holds of a text: `terms` and `words` at once, in less than half of their time.
+
+        A query asks for the term of each word in the default language, and for the word among the plain ones: whatever
+        language the text is in, whatever the word is a part of, one of them is there.
+        """
+        memo, stems = self._entries_of(language), self._stems
+        raws = raw_words(text)
+        terms = [term for raw in raws for term in memo[raw].terms]
+        each = [memo[raw] for raw in set(raws)]
+        told = set().union(*[entry.told for entry in each])
+        rest = words_across(text).union(*[entry.plain for entry in each if entry.plain])
+        if rest:
+            known = set(terms)
+            told.update([word for word in rest if stems[word][0] in known])
+            rest -= told
+        return Entries(terms, told, rest)
 
     def is_stop(self, word: str, language: str = "") -> bool:
         """True for a function word of the language; of English when the language is unknown."""
@@ -162,7 +192,7 @@ class Analyzer:
             for terms, words in zip(own, plain)
         )
 
-    def _memo(self, language: str) -> _Memo[str]:
+    def _memo(self, language: str) -> _Memo[Terms]:
         memo = self._memos.get(language)
         if memo is None:
             with self._lock:
@@ -171,7 +201,18 @@ class Analyzer:
                 )
         return memo
 
-    def _stretches_of(self, language: str) -> _Memo[Found]:
+    def _entries_of(self, language: str) -> _Memo[Entries]:
+        if language not in self._entries:
+            self._entries[language] = _Memo(partial(self._entry, memo=self._memo(language)))
+        return self._entries[language]
+
+    def _entry(self, raw: str, memo: _Memo[Terms]) -> Entries:
+        """What an index holds of one word, or of a run of an unspaced script."""
+        terms, forms, stems = _word_terms(raw, memo), variants(raw), self._stems
+        told = tuple([form for form in forms if stems[form][0] in terms])
+        return Entries(terms, told, () if len(told) == len(forms) else tuple(set(forms).difference(told)))
+
+    def _stretches_of(self, language: str) -> _Memo[list[Found]]:
         """The terms of what stands between white space, punctuation and all, with their places in it."""
         if language not in self._stretches:
             self._stretches[language] = _Memo(partial(_found, memo=self._memo(language)))
@@ -180,7 +221,9 @@ class Analyzer:
     def _stem_for(self, language: str) -> Callable[[str], str]:
         if not self._stemming:
             return _unstemmed
-        return _Stemmers(self._latin(language), language).stem
+        if language not in self._stemmers:
+            self._stemmers[language] = _Memo(_Stemmers(self._latin(language), language).stem)
+        return self._stemmers[language].__getitem__
 
     def _latin(self, language: str) -> str:
         """The language by which words of the Latin alphabet are stemmed."""
@@ -206,7 +249,9 @@ class _Stemmers:
             return word
         with self._lock:
             if language not in self._stemmers:
-                self._stemmers[language] = snowballstemmer.stemmer(_STEMMERS[language]).stemWord
+                stemmer = snowballstemmer.stemmer(_STEMMERS[language])
+                stemmer.maxCacheSize = 0  # words are remembered here, and its own memory is slow to make room
+                self._stemmers[language] = stemmer.stemWord
             return self._stemmers[language](word)
 
     def _language_of(self, word: str) -> str:
@@ -219,20 +264,20 @@ class _Stemmers:
         return ""
 
 
-class _Memo(dict[str, tuple[T, ...]]):
-    """Word to terms, computed once: text repeats its words, and stemming in Python is slow."""
+class _Memo(dict[str, V]):
+    """What is made of a word, computed once: text repeats its words, and stemming in Python is slow."""
 
-    def __init__(self, compute: Callable[[str], Sequence[T]]) -> None:
+    def __init__(self, compute: Callable[[str], V]) -> None:
         super().__init__()
         self._compute = compute
 
-    def __missing__(self, raw: str) -> tuple[T, ...]:
-        terms = tuple(self._compute(raw))
+    def __missing__(self, raw: str) -> V:
+        made = self._compute(raw)
         if len(raw) <= LONGEST:
             if len(self) >= _MEMO:
                 self.clear()
-            self[raw] = terms
-        return terms
+            self[raw] = made
+        return made
 
 
 def _analyze(raw: str, stem: Callable[[str], str]) -> tuple[str, ...]:
@@ -257,11 +302,11 @@ def _folded(part: str) -> str:
     return normalize(part[:LONGEST]) or part
 
 
-def _word_terms(raw: str, memo: _Memo[str]) -> tuple[str, ...]:
+def _word_terms(raw: str, memo: _Memo[Terms]) -> tuple[str, ...]:
     return tuple(pair for pair, _, _ in pairs(raw)) if RUN.match(raw) else memo[raw]
 
 
-def _found(text: str, memo: _Memo[str]) -> list[Found]:
+def _found(text: str, memo: _Memo[Terms]) -> list[Found]:
     """All terms of a text, each with where its word stands."""
     if text.isascii() or SPECIAL.search(text) is None:
         words = PLAIN_WORD.finditer(text)
@@ -269,7 +314,7 @@ def _found(text: str, memo: _Memo[str]) -> list[Found]:
     return [found for match in WORD.finditer(text) for found in _found_in(match, memo)]
 
 
-def _found_in(match: re.Match[str], memo: _Memo[str]) -> Iterator[Found]:
+def _found_in(match: re.Match[str], memo: _Memo[Terms]) -> Iterator[Found]:
     raw, start = match.group(), match.start()
     if RUN.match(raw):
         for pair, low, high in pairs(raw):

@@ -45,6 +45,7 @@ DASHED = re.compile(r"[−-](?<![\w−-][−-])-?[^\W_]\w{0,23}(?!\w)(?:[.,-]\w{
 """What begins with its minus: -rf, --no-embed, -18, -3.5."""
 
 _CUTS = re.compile("[._,'\u200b\u200c-]+")
+_SIGNS_BUT_DOTS = re.compile("[_,'-]")
 _BUT_DOTS = re.compile("[,'\u200b\u200c-]+")
 _CASED = [(letter, unicodedata.category(letter)) for letter in map(chr, range(0xC0, 0x2000))]
 _UPPER = "A-Z" + "".join(letter for letter, kind in _CASED if kind == "Lu")
@@ -99,7 +100,7 @@ def variants(raw: str) -> tuple[str, ...]:
     parts = [part for part in _CUTS.split(word) if part]
     found += parts
     found += [part for piece in parts if not piece.islower() for part in _HUMP.split(piece)]
-    found += _in_a_row([chunk for part in re.split("[_,'-]", word) for chunk in _CHANGE.split(part)])
+    found += _in_a_row([chunk for part in _SIGNS_BUT_DOTS.split(word) for chunk in _CHANGE.split(part)])
     for dotted in _BUT_DOTS.split(word):
         found += _versions(dotted)
     found += amounts(word)
@@ -127,9 +128,13 @@ def asked(text: str) -> list[Asked]:
 
 def words_in(text: str, forms: Callable[[str], Sequence[str]] = variants) -> set[str]:
     """All plain forms of all words of a text; `forms` are those of one word, `variants`."""
-    found = {form for raw in set(raw_words(text)) for form in forms(raw)}
-    found.update(form for form, _, _ in across_words(text))
-    found.update(form for form, _, _ in chains(text, 0, len(text)))
+    return words_across(text).union(*map(forms, set(raw_words(text))))
+
+
+def words_across(text: str) -> set[str]:
+    """The plain forms that no single word of the text has."""
+    found = {form for form, _, _ in across_words(text)}
+    found.update([form for form, _, _ in chains(text, 0, len(text))])
     return found
 
 

@@ -99,7 +99,7 @@ def test_a_link_with_a_question_is_refused(foreign: Page, served: Served) -> Non
 def test_the_key_in_the_address_opens_the_page_to_others(
     browser: Browser, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(LocalUsers, "trusted", lambda *_: False)
+    monkeypatch.setattr(LocalUsers, "stranger", lambda *_: True)
     with visiting(browser, served) as visit:
         visit.page.goto(f"/?token={served.service.keyring.token}&q=kiln")
         visit.page.locator("#results li").first.wait_for()

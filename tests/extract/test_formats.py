@@ -53,6 +53,16 @@ def test_a_notebook_with_errors_tables_and_equations() -> None:
     assert texts == ["kept", "f()", "KeyError: 'x'", "oats | 4", "$\\alpha$", "<Chart>"]
 
 
+@pytest.mark.parametrize(
+    ("trace", "text"), [([], "\nKeyError: tea"), (["at line 3"], "at line 3\nKeyError: tea")]
+)
+def test_a_notebooks_error_says_what_went_wrong_whatever_its_trace_says(trace: list[str], text: str) -> None:
+    output = {"output_type": "error", "ename": "KeyError", "evalue": "tea", "traceback": trace}
+    cells = [{"cell_type": "code", "source": "f()", "outputs": [output]}]
+    extract = only("a.ipynb", json.dumps({"cells": cells, "metadata": {}, "nbformat": 4}))
+    assert extract.text == f"f()\n\n{text.strip()}"
+
+
 def test_an_old_notebook() -> None:
     cells = [
         {"cell_type": "heading", "level": 2, "source": ["Oats"]},

@@ -34,6 +34,8 @@ def text_of(body: str) -> str:
         ("<img alt=altz><input value=valuez><input placeholder=holdz><textarea>areaz</textarea>", ["altz", "valuez", "holdz", "areaz"]),
         ("<select><optgroup><option>onez<option>twoz</select><button>pressz</button><dialog>askz</dialog>", ["onez", "twoz", "pressz", "askz"]),
         ("<svg><title>chartz</title><text>axisz</text><text>scalez</text></svg><object>insteadz</object>", ["chartz", "axisz", "scalez", "insteadz"]),
+        ("<iframe srcdoc='<p>frame onez &amp;amp; twoz</p>'></iframe>endz", ["onez", "&", "twoz", "endz"]),
+        ("<x-a><template shadowrootmode=open><p>shadowz<slot></slot></p></template>lightz</x-a>", ["shadowz", "lightz"]),
         ('<abbr title="as soon as possiblez">asapz</abbr><noscript>plainz</noscript>', ["possiblez", "asapz", "plainz"]),
     ],
 )  # fmt: skip
@@ -174,6 +176,17 @@ def test_a_book_keeps_all_its_pages() -> None:
     assert "plain markup" in texts[8]
     assert texts[-1] == "note at the end"
     assert book.notes == ()
+
+
+def test_optional_hyphens_cut_no_word() -> None:
+    assert (
+        text_of("<h1>Donau&shy;dampf</h1><table><tr><td>Schiff&#173;fahrt</table><p>a\xadb")
+        == "Donaudampf\nSchifffahrt\n\nab"
+    )
+
+
+def test_a_template_that_no_element_wears_is_not_shown() -> None:
+    assert text_of("<p>seen</p><template><p>unseen</p></template>") == "seen"
 
 
 def test_protected_chapters_are_told() -> None:

@@ -172,6 +172,19 @@ CONTAINERS = ["mixed", "alternative", "related", "parallel", "signed", "report",
 LEAVES = ["text/plain", "text/html", "text/calendar", "text/csv", "text/enriched", "text/x-odd"]
 
 
+@pytest.mark.parametrize(
+    ("how", "text"),
+    [
+        ("format=flowed; delsp=yes", "Donaudampfschiff und\nmehr\n-- \nAnn\n> quoted \n> text"),
+        ("format=flowed", "Donaudampf \nschiff und\nmehr\n-- \nAnn\n> quoted \n> text"),
+    ],
+)
+def test_lines_that_go_on_without_a_space_are_joined(how: str, text: str) -> None:
+    source = f"{HEAD}Content-Type: text/plain; charset=utf-8; {how}\n\nDonaudampf \nschiff und\nmehr\n-- \nAnn\n> quoted \n> text"
+    (found,) = read(source.encode(), "a.eml", LIMITS)
+    assert found.text.partition("+0000\n\n")[2] == text
+
+
 @st.composite
 def trees(draw: st.DrawFn, depth: int = 3) -> tuple[str, list[str]]:
     """A part as it stands in a message, and the words in it."""

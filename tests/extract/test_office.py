@@ -76,7 +76,7 @@ def test_docx() -> None:
         ("Green tea", ("Green tea",)),
         ("Water at eighty degrees.", ("Green tea",)),
         ("Leaves", ("Green tea", "Leaves")),
-        ("Sencha", ("Green tea", "Leaves")),
+        ("- Sencha", ("Green tea", "Leaves")),
         ("leaf | minutes\nsencha | two", ("Green tea", "Leaves")),
         ("The tea house", ()),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -219,7 +220,7 @@ def test_workers_that_cannot_start_are_no_fault_of_the_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = write(tmp_path, "good.txt", "good")
-    monkeypatch.setattr(processes.sys, "executable", "/usr/bin/false")
+    monkeypatch.setattr(sys, "executable", "/usr/bin/false")
     with Extractor(SETTINGS) as extractor, pytest.raises(UnavailableError, match="cannot be started"):
         list(extractor.extract_many([file] * 10))
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from localsearch.errors import ExtractionError
 from localsearch.extract import Extractor, process, wire
+from localsearch.platform.group import GroupWatch
 from localsearch.settings import ExtractSettings
 from localsearch.types import Extract
 
@@ -71,12 +72,14 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], None]:
     def set_up(data: bytes) -> None:
         worker_receive = process.Worker._receive
 
-        def asked(self: process.Worker, deadline: float) -> wire.Reply:
+        def asked(self: process.Worker, deadline: float, watch: GroupWatch | None = None) -> wire.Reply:
             if not self.confinement:
-                return worker_receive(self, deadline)
+                return worker_receive(self, deadline, watch)
             left = memoryview(data)
 
-            def take(connection: socket.socket, deadline: float | None = None) -> bytearray:
+            def take(
+                connection: socket.socket, deadline: float | None = None, watch: GroupWatch | None = None
+            ) -> bytearray:
                 nonlocal left
                 if (
                     len(left) < 4
@@ -88,7 +91,7 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], None]:
                 return body
 
             monkeypatch.setattr(wire, "receive", take)
-            return worker_receive(self, deadline)
+            return worker_receive(self, deadline, watch)
 
         monkeypatch.setattr(process.Worker, "_receive", asked)
 

@@ -14,6 +14,7 @@ import xlwt
 from localsearch.errors import ExtractionError
 from localsearch.extract import storage
 from localsearch.extract.limits import Limits
+from localsearch.extract.packages import properties
 from localsearch.extract.read import read
 from localsearch.extract.storage import MOST, as_file
 
@@ -239,3 +240,47 @@ def test_a_damaged_container_costs_no_crash(at: int) -> None:
         read(bytes(data), "a.ppt", LIMITS)
     except ExtractionError as error:
         assert error.data["rule"] in ("damaged", "no-text", "unsupported", "encrypted")
+
+
+def property_set(*properties: tuple[int, int, bytes]) -> bytes:
+    """A stream with identifier, type and value of each property."""
+    places, values = b"", b""
+    for id, kind, value in properties:
+        places += struct.pack("<II", id, 8 + 8 * len(properties) + len(values))
+        values += struct.pack("<I", kind) + value.ljust(-(-len(value) // 4) * 4, b"\0")
+    section = struct.pack("<II", 8 + len(places) + len(values), len(properties)) + places + values
+    return struct.pack("<HHI16sI16sI", 0xFFFE, 0, 0, b"", 1, b"", 48) + section
+
+
+def narrow(data: bytes) -> bytes:
+    return struct.pack("<I", len(data)) + data
+
+
+def wide(text: str) -> bytes:
+    return struct.pack("<I", len(text) + 1) + text.encode("utf-16-le") + b"\0\0"
+
+
+@pytest.mark.parametrize(
+    ("page", "author"),
+    [
+        (1251, (4, 30, narrow("Анна Чай\0".encode("cp1251")))),
+        (65001, (4, 30, narrow("Анна Чай\0\0\0".encode()))),
+        (1200, (4, 30, narrow("Анна Чай\0".encode("utf-16-le")))),
+        (1252, (4, 31, wide("Анна Чай"))),
+    ],
+)
+def test_who_made_a_file_and_when_is_told_in_any_form_of_string(
+    page: int, author: tuple[int, int, bytes]
+) -> None:
+    seconds = struct.pack("<Q", 10_000_000 * (11_644_473_600 + 86_400))
+    stream = property_set(
+        (1, 2, struct.pack("<H", page)), author, (12, 64, seconds), (13, 64, b"\xff" * 8), (14, 3, b"\1")
+    )
+    _, found = properties(container({"\5SummaryInformation": stream}), "doc")
+    assert found == {"author": "Анна Чай", "created": "1970-01-02T00:00:00"}
+
+
+@pytest.mark.parametrize("length", [0, 30, 47, 50, 60, 75])
+def test_properties_that_break_off_cost_only_themselves(length: int) -> None:
+    stream = property_set((1, 2, struct.pack("<H", 1252)), (4, 30, narrow(b"Ann\0")))[:length]
+    assert properties(container({"\5SummaryInformation": stream}), "doc") == ("", {})

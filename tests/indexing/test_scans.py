@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import time
 from pathlib import Path
 
@@ -63,9 +64,10 @@ def test_words_first_then_scans(tmp_path: Path, folder: Path) -> None:
 
         def report(progress: object) -> None:
             stage = getattr(progress, "stage", "")
-            if stage == "read":
-                why = engine.why(folder / "mixed.pdf")[0]
-                seen.append((why.rule, list(why.notes), ",".join(found(engine, "lanterns"))))
+            if stage == "read" and (
+                row := engine.indexer.ledger.get("default", os.fsencode(folder / "mixed.pdf"))
+            ):
+                seen.append((row.rule, list(row.notes), ",".join(found(engine, "lanterns"))))
 
         outcome = engine.index(folder, embed=False, report=report)
         assert seen[-1] in [("", [], ""), ("image", [f"pages 2-3 are scans: {WAITING}"], "")]

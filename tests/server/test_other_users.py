@@ -17,7 +17,7 @@ from serving import Served, error_of, notes
 
 from localsearch.cli.remote import Remote
 from localsearch.errors import LockedError
-from localsearch.server.local_users import LocalUsers
+from localsearch.server.local_users import LocalUsers, Peer
 from localsearch.server.problems import OPENAI_ROUTES
 from localsearch.settings import ServerSettings
 
@@ -152,7 +152,7 @@ def test_the_servers_own_user_asks_as_ever(own: Served) -> None:
 def test_who_cannot_be_told_is_asked_for_a_key_and_the_command_line_has_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(LocalUsers, "uid", lambda *_: None)
+    monkeypatch.setattr(Peer, "uid", None)
     with notes(tmp_path / "home") as served:
         refused = served.client.get("/search?q=kiln")
         assert (refused.status_code, error_of(refused)["code"]) == (401, "key_required")

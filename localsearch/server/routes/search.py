@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
+from functools import lru_cache
 
 import msgspec
 
@@ -20,34 +22,60 @@ from localsearch.server.schemas.search import (
     SuggestParameters,
 )
 from localsearch.server.service import Service
-from localsearch.types import Answer
+from localsearch.types import Answer, Scope
+
+_SHORT = 200
+"""Characters of a question that is kept."""
+_Sent = SearchRequest | SearchParameters
 
 
-def question(call: Call) -> SearchQuery:
-    """The same question, however it was sent; what was left out is at its default."""
-    sent: SearchRequest | SearchParameters = call.query if call.body is None else call.body
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What was asked, and the same in the spelling that is remembered."""
+
+    query: SearchQuery
+    canonical: SearchQuery
+
+
+def question(call: Call) -> _Question:
+    """The same question, however it was sent; what was left out is at its default.
+
+    Short ones are kept as they were checked: the same ones come again and again.
+    """
+    sent: _Sent = call.query if call.body is None else call.body
+    text = sent.q if isinstance(sent, SearchParameters) else sent.query
+    if len(text) > _SHORT or sent.like or sent.filters is not None:  # which may have no hash, or be long
+        return _question(sent, call.within)
+    return _kept(sent, call.within)
+
+
+def _question(sent: _Sent, within: Scope | None) -> _Question:
     options = {name: value for name, value in msgspec.structs.asdict(sent).items() if value is not None}
     if "q" in options:
         options["query"] = options.pop("q")
-    return SearchQuery(**options, within=call.within)
+    query = SearchQuery(**options, within=within)
+    return _Question(query, query.canonical)
+
+
+_kept = lru_cache(maxsize=512)(_question)
 
 
 def cached(service: Service, call: Call) -> bytes | None:
     """The answer to this very question while nothing has changed; read from memory only."""
-    query = question(call)
-    answer = service.engine.cached(query, call.started)
+    asked = question(call)
+    answer = service.engine.cached(asked.query, call.started)
     if answer is None:
         return None
-    service.record_query(query)
+    service.record_query(asked.canonical)
     service.metrics.search(time.perf_counter() - call.started, cached=True)
     return encode(answer)
 
 
 def search(service: Service, call: Call) -> Response:
     """Answer a question."""
-    query = question(call)
-    answer = service.engine.answer(query)
-    service.record_query(query)
+    asked = question(call)
+    answer = service.engine.answer(asked.query)
+    service.record_query(asked.canonical)
     service.metrics.search(time.perf_counter() - call.started, answer.cached)
     if not answer.cached:
         service.metrics.stages(answer.stages)

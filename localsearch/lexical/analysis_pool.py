@@ -1,0 +1,161 @@
+"""Chunks taken apart into words on all cores, in processes of their own: one of Python uses one core."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from multiprocessing.connection import Connection
+
+import msgspec
+
+from localsearch.lexical.fields import Fields, fields
+from localsearch.platform.cores import cores
+from localsearch.platform.interpreter import ONE_THREAD, environment, module_command
+from localsearch.text import Analyzer
+from localsearch.types import IndexedChunk
+
+MANY = 500
+"""Chunks from which a process is worth its start."""
+_TOGETHER = 64
+"""Chunks of one message."""
+_MOST = 8
+_START_S, _ANSWER_S = 60.0, 300.0
+"""Seconds until a process is given up that does not start, and one that does not answer: a chunk takes less than one
+thousandth."""
+_IDLE_S = 30.0
+"""Seconds after which processes that nobody asks are ended: their memory of words is for a run of indexing."""
+_LOG = logging.getLogger("localsearch.lexical")
+_FIELDS = msgspec.msgpack.Decoder(list[Fields])
+
+
+class AnalysisPool:
+    """Processes for as many cores as there are, started when there is much to do and ended a while after.
+
+    Whatever becomes of them, every chunk is taken apart: by this process where one of them fails. Safe to share between
+    threads; close it when done.
+    """
+
+    def __init__(self, analyzer: Analyzer, count: int | None = None) -> None:
+        self._analyzer = analyzer
+        self._count = min(count or cores(), _MOST)
+        self._idle: queue.SimpleQueue[_Process] = queue.SimpleQueue()
+        for _ in range(self._count):
+            self._idle.put(_Process(analyzer))
+        self._threads: ThreadPoolExecutor | None = None
+        self._rest: threading.Timer | None = None
+        self._lock = threading.Lock()
+
+    def fields(self, chunks: Sequence[IndexedChunk]) -> Iterator[Fields]:
+        """What the index is given of each chunk, in order."""
+        if len(chunks) < MANY or self._count < 2:
+            return (fields(chunk, self._analyzer) for chunk in chunks)
+        parts = [chunks[start : start + _TOGETHER] for start in range(0, len(chunks), _TOGETHER)]
+        return (made for part in self._start(parts) for made in part)
+
+    def _start(self, parts: Sequence[Sequence[IndexedChunk]]) -> Iterator[list[Fields]]:
+        """Have all parts taken apart; the processes are ended when nobody has asked for a while."""
+        with self._lock:
+            if self._rest is not None:
+                self._rest.cancel()
+            self._rest = threading.Timer(_IDLE_S, self.close)
+            self._rest.daemon = True
+            self._rest.start()
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(self._count, "localsearch-words")
+            return self._threads.map(self._made, parts)
+
+    def _made(self, chunks: Sequence[IndexedChunk]) -> list[Fields]:
+        process = self._idle.get()
+        try:
+            made = process.ask(chunks)
+        except (OSError, EOFError, msgspec.DecodeError, ValueError) as error:
+            _LOG.warning("a process for words has failed (%s); its chunks are taken apart in this one", error)
+            process.stop()
+            made = [fields(chunk, self._analyzer) for chunk in chunks]
+        finally:
+            self._idle.put(process)
+        return made
+
+    def close(self) -> None:
+        """End the processes; those that are asked now answer before."""
+        with self._lock:
+            if self._rest is not None:
+                self._rest.cancel()
+            self._rest = None
+            threads, self._threads = self._threads, None
+        if threads is not None:
+            threads.shutdown(wait=True)
+        for process in [self._idle.get() for _ in range(self._count)]:
+            process.stop()
+            self._idle.put(process)
+
+
+class _Process:
+    """One process, started when it is asked and not there."""
+
+    def __init__(self, analyzer: Analyzer) -> None:
+        self._analyzer = analyzer
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+
+    def ask(self, chunks: Sequence[IndexedChunk]) -> list[Fields]:
+        """What comes of these chunks. Raises OSError, EOFError, DecodeError or ValueError when it fails."""
+        message = msgspec.msgpack.encode(chunks)
+        try:
+            found = self._asked(message)
+        except (OSError, EOFError):  # it has died since it was asked last
+            self.stop()
+            found = self._asked(message)
+        if len(found) != len(chunks):
+            raise ValueError(f"{len(found)} answers to {len(chunks)} chunks")
+        return found
+
+    def _asked(self, message: bytes) -> list[Fields]:
+        if self._connection is None:
+            self._start()
+        assert self._connection is not None
+        self._connection.send_bytes(message)
+        return _FIELDS.decode(self._received(_ANSWER_S))
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        language, stemming = self._analyzer.options
+        command = module_command(
+            "localsearch.lexical.analysis_worker", str(theirs.fileno()), language, str(int(stemming))
+        )
+        with theirs:
+            self._connection = Connection(ours.detach())
+            self._process = subprocess.Popen(
+                command,
+                pass_fds=[theirs.fileno()],
+                env=environment() | ONE_THREAD,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                cwd="/",
+            )
+        if (told := self._received(_START_S).decode()) != self._analyzer.fingerprint:
+            raise ValueError(f"its analyser is {told}")
+
+    def _received(self, seconds: float) -> bytes:
+        assert self._connection is not None
+        if not self._connection.poll(seconds):
+            raise OSError(f"no answer within {seconds:g} s")
+        return self._connection.recv_bytes()
+
+    def stop(self) -> None:
+        """End the process, whatever it does."""
+        if self._connection is not None:
+            self._connection.close()
+        if self._process is not None:
+            with suppress(OSError):
+                self._process.kill()
+            self._process.wait()
+        self._process = self._connection = None

@@ -1,0 +1,177 @@
+"""Chunks taken apart in other processes: the same as in this one, and none lost when such a process is."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from localsearch.lexical import analysis_pool
+from localsearch.lexical.analysis_pool import MANY, AnalysisPool
+from localsearch.lexical.fields import fields
+from localsearch.platform.interpreter import ONE_THREAD, environment, module_command
+from localsearch.text import Analyzer
+from localsearch.types import IndexedChunk
+
+TEXTS = (
+    "The KT-INS114 reads 1,234.56 volts at -18 degrees in readFile_v2.",
+    "Die Krankenversicherung zahlt für Größe und Straße.",
+    "東京都の天気 and a cafe\u0301 in the U.S.A. €5",
+    "x" * 300,
+    "",
+)
+
+
+def chunks(count: int) -> list[IndexedChunk]:
+    return [
+        IndexedChunk(
+            n,
+            n,
+            f"title{n}",
+            "",
+            TEXTS[n % 5],
+            f"file{n}.txt",
+            ("en", "de", "ja", "", "zz")[n % 5],
+            "red\nblue",
+        )
+        for n in range(count)
+    ]
+
+
+@pytest.fixture
+def pool() -> Iterator[AnalysisPool]:
+    made = AnalysisPool(Analyzer(), 2)
+    yield made
+    made.close()
+
+
+def processes(pool: AnalysisPool) -> list[subprocess.Popen[bytes]]:
+    held = [pool._idle.get() for _ in range(pool._count)]
+    for one in held:
+        pool._idle.put(one)
+    return [one._process for one in held if one._process is not None]
+
+
+def pids(pool: AnalysisPool) -> list[int]:
+    return [process.pid for process in processes(pool)]
+
+
+def alone(given: list[IndexedChunk]) -> list[tuple[str, str, set[str]]]:
+    return [
+        (made.text, made.plain, set(made.words.split())) for made in (fields(c, Analyzer()) for c in given)
+    ]
+
+
+def told(pool: AnalysisPool, given: list[IndexedChunk]) -> list[tuple[str, str, set[str]]]:
+    return [(made.text, made.plain, set(made.words.split())) for made in pool.fields(given)]
+
+
+def test_many_chunks_come_back_in_order_as_one_process_takes_them_apart(pool: AnalysisPool) -> None:
+    given = chunks(MANY + 77)
+    assert told(pool, given) == alone(given)
+    assert pids(pool), "no process was started"
+
+
+def test_few_chunks_start_no_process(pool: AnalysisPool) -> None:
+    given = chunks(MANY - 1)
+    assert told(pool, given) == alone(given)
+    assert pids(pool) == []
+
+
+@pytest.mark.parametrize(("language", "stemming"), [("de", True), ("en", False)])
+def test_the_processes_work_by_the_same_analyser(language: str, stemming: bool) -> None:
+    analyzer = Analyzer(language, stemming=stemming)
+    pool = AnalysisPool(analyzer, 2)
+    try:
+        given = chunks(MANY)
+        assert [made.text for made in pool.fields(given)] == [fields(c, analyzer).text for c in given]
+        assert pids(pool)
+    finally:
+        pool.close()
+
+
+def test_a_process_that_is_killed_loses_no_chunk_and_is_replaced(pool: AnalysisPool) -> None:
+    given = chunks(4 * MANY)
+    expected = alone(given)
+    list(pool.fields(given))
+    before = pids(pool)
+    killer = threading.Timer(0.05, lambda: [os.kill(pid, signal.SIGKILL) for pid in before])
+    killer.start()
+    assert told(pool, given) == expected
+    killer.join()
+    assert told(pool, given) == expected
+    assert not set(before) & set(pids(pool))
+
+
+def test_without_processes_everything_is_taken_apart_here(
+    pool: AnalysisPool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(analysis_pool, "module_command", lambda *_: ["/nowhere/to/be/found"])
+    given = chunks(MANY)
+    assert told(pool, given) == alone(given)
+    assert "taken apart in this one" in caplog.text
+
+
+def test_a_process_of_another_analyser_is_not_asked(
+    pool: AnalysisPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Analyzer, "options", ("de", True))
+    given = chunks(MANY)
+    assert told(pool, given) == alone(given)
+    assert pids(pool) == []
+
+
+def test_closing_ends_the_processes_and_closing_twice_is_no_error(pool: AnalysisPool) -> None:
+    list(pool.fields(chunks(MANY)))
+    started = pids(pool)
+    pool.close()
+    pool.close()
+    for pid in started:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_the_processes_are_ended_when_nobody_asks(
+    pool: AnalysisPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(analysis_pool, "_IDLE_S", 0.01)
+    given = chunks(MANY)
+    assert told(pool, given) == alone(given)
+    assert pool._rest is None or pool._rest.join(60) is None
+    assert pids(pool) == []
+    assert told(pool, given) == alone(given)
+
+
+def test_a_process_ends_when_the_other_side_is_gone() -> None:
+    ours, theirs = socket.socketpair()
+    command = module_command("localsearch.lexical.analysis_worker", str(theirs.fileno()), "en", "1")
+    with subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment()) as process, theirs:
+        theirs.close()
+        assert ours.recv(4)
+        ours.close()
+        assert process.wait(60) == 0
+
+
+def test_a_pool_goes_on_after_its_processes_have_died(pool: AnalysisPool) -> None:
+    given = chunks(MANY)
+    list(pool.fields(given))
+    for process in processes(pool):
+        process.terminate()
+        process.wait()
+    assert told(pool, given) == alone(given)
+    assert pids(pool)
+
+
+def test_the_environment_of_a_process_holds_nothing_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    monkeypatch.setenv("PATH", "/usr/bin")
+    assert environment("PATH")["PATH"] == "/usr/bin"
+    assert "AWS_SECRET_ACCESS_KEY" not in environment("PATH")
+    assert "PATH" not in environment()
+    assert set(ONE_THREAD.values()) <= {"1", "2"}
+    assert module_command("a.b", "c")[1:] == ["-SP", "-m", "a.b", "c"]
