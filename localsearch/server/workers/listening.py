@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 from collections.abc import Callable
 from types import FrameType
@@ -32,6 +33,7 @@ class WorkerServer(Server):
         assert service.plan
         self._board, self._place, self._stopped = service.board, service.plan.place, stopped
         self._acceptor: Acceptor | None = None
+        self._told = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         assert sockets
@@ -44,9 +46,12 @@ class WorkerServer(Server):
         await super().shutdown([])
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if not self.should_exit:
+        if not self._told:
+            self._told = True  # first of all: a signal may come while another is handled
             self._stopped()
-        super().handle_exit(sig, frame)
+            super().handle_exit(sig, frame)
+        elif sig == signal.SIGINT:
+            super().handle_exit(sig, frame)
 
     def _protocol(self) -> asyncio.Protocol:
         protocol: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]

@@ -219,7 +219,7 @@ def test_the_private_socket_answers_nobody_without_the_secret(tmp_path: Path) ->
         report = Reported(b"guessed", Report(place=1, pid=1, clears=0, warm=True))
         request = Request(
             secret=b"", method="GET", path="/stats", query_string=b"", headers=[], client=None, key=None,
-            stranger=False, content_type=None, length=None, id="x", body=b"",
+            content_type=None, length=None, id="x", body=b"",
         )  # fmt: skip
         for sent in (
             packed(report),
