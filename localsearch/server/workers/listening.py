@@ -28,7 +28,8 @@ class WorkerServer(Server):
         stopped: Callable[[], None],
     ) -> None:
         """`stopped` is called when a signal asks this process to stop."""
-        super().__init__(app, service, settings, ready)
+        super().__init__(app, service, settings, self._begun)
+        self._ready_to_tell = ready
         assert service.board
         assert service.plan
         self._board, self._place, self._stopped = service.board, service.plan.place, stopped
@@ -37,8 +38,13 @@ class WorkerServer(Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         assert sockets
-        self._acceptor = Acceptor(sockets[0], self._protocol, self._has_most)
+        self._listener = sockets[0]
         await super().startup([])
+
+    def _begun(self) -> None:
+        """The lifespan has begun: connections are taken from now on."""
+        self._acceptor = Acceptor(self._listener, self._protocol, self._has_most)
+        self._ready_to_tell()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._acceptor:

@@ -58,7 +58,10 @@ def load(crew: Crew, query: str, expected: set[str]) -> Iterator[Load]:
                     with lock:
                         seen.broken += 1
                     client = open_.enter_context(httpx.Client(base_url=crew.url, timeout=60))
-                    ask(client)  # the second try has to be answered
+                    try:
+                        ask(client)
+                    except httpx.TransportError as error:  # the second try has to be answered
+                        seen.wrong.append(f"again: {error!r} after {seen.answered}")
 
     threads = [threading.Thread(target=run) for _ in range(CLIENTS)]
     for thread in threads:
