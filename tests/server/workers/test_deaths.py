@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import pytest
 
 from localsearch.engine import Engine
 from localsearch.server.shared.link import Reported, Request, Told, packed
@@ -23,6 +24,7 @@ from localsearch.settings import Settings
 
 from .crews import Crew, crew, until
 
+pytestmark = pytest.mark.slow
 CLIENTS = 8
 
 

@@ -16,6 +16,7 @@ from localsearch.server.keys import Keys
 
 from .crews import Crew, crew, until
 
+pytestmark = pytest.mark.slow
 WORKERS = 3
 
 
