@@ -180,6 +180,7 @@ OPERATIONS = (
         query=PassageParameters,
         answer=PassageAnswer,
         limited=True,
+        anywhere=True,
         tag="documents",
     ),
     Operation(

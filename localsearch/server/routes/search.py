@@ -66,7 +66,7 @@ _kept = lru_cache(maxsize=512)(_question)
 def cached(service: Service, call: Call) -> bytes | None:
     """The answer to this very question while nothing has changed; read from memory only."""
     asked = question(call)
-    answer = service.engine.searcher.cached(asked.query, call.started)
+    answer = service.engine.cached(asked.query, call.started)
     if answer is None:
         return None
     service.record_query(asked.canonical)
@@ -125,6 +125,7 @@ OPERATIONS = (
         queue="search",
         from_memory=cached,
         limited=True,
+        anywhere=True,
     ),
     Operation(
         "GET",
@@ -136,6 +137,7 @@ OPERATIONS = (
         queue="search",
         from_memory=cached,
         limited=True,
+        anywhere=True,
     ),
     Operation(
         "POST",
@@ -155,6 +157,7 @@ OPERATIONS = (
         query=SuggestParameters,
         answer=SuggestAnswer,
         limited=True,
+        anywhere=True,
     ),
     Operation(
         "POST",
