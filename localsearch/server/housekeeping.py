@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from localsearch.caches import CacheStats
 from localsearch.engine import Engine
 from localsearch.errors import LocalSearchError
 from localsearch.search import SearchQuery
@@ -24,6 +25,7 @@ from localsearch.server.keys import KeyRing
 from localsearch.server.metrics import Snapshot, Window, percentile
 from localsearch.server.readings import RecallSample, caches, disk_free, generation, quality, stale_s
 from localsearch.server.schemas.system import LatencyAnswer, Sample
+from localsearch.server.shared.reports import OtherCaches
 from localsearch.server.watching import Watching
 
 TICK_S = 1.0
@@ -44,10 +46,13 @@ class Housekeeping:
         alerts: Alerts,
         jobs: Jobs,
         keyring: KeyRing,
-        watching: Watching | None,
+        watching: Watching,
+        others: OtherCaches,
     ) -> None:
+        """`others` are the caches of other processes of this server, if there are any."""
         self._engine, self._window = engine, window
         self._alerts, self._jobs, self._keyring, self._watching = alerts, jobs, keyring, watching
+        self._others = others
         self._every = engine.settings.alerts.interval_s
         self.recall = RecallSample(engine)
         self._stop = threading.Event()
@@ -82,6 +87,10 @@ class Housekeeping:
         with self._lock:
             self._taken = float("-inf")
 
+    def caches(self) -> dict[str, CacheStats]:
+        """Counters of every cache by name, those of all processes of this server."""
+        return self._others.beside(caches(self._engine))
+
     def latency(self) -> LatencyAnswer:
         """Searches and errors of the last five minutes."""
         durations = self._window.durations_ms()
@@ -101,10 +110,10 @@ class Housekeeping:
             coverage=status.semantic_coverage,
             files=status.files,
             bytes=status.bytes,
-            stale_s=stale_s(self._engine, self._watching.checked if self._watching else None),
+            stale_s=stale_s(self._engine, self._watching.checked),
             quality=quality(self._engine),
             disk_free=disk_free(self._engine),
-            caches=caches(self._engine),
+            caches=self.caches(),
             jobs={"queued": 0, "running": 0, "failed": 0} | self._jobs.counts(),
             cost=status.cost,
             recall=self.recall.value,
@@ -120,7 +129,7 @@ class Housekeeping:
                 self._guarded(self._warm)
             self._guarded(self._keyring.refresh)
             self._guarded(self._engine.query_log.flush)
-            if self._watching and not self._jobs.busy:
+            if not self._jobs.busy:
                 self._guarded(self._watching.refresh)
             if time.monotonic() >= due:
                 due = time.monotonic() + self._every
@@ -162,7 +171,7 @@ class Housekeeping:
 
     def _hit_rate(self) -> float:
         """The share of searches since the last sample that were answered from a cache."""
-        stats = caches(self._engine)["answers"]
+        stats = self.caches()["answers"]
         hits, misses = stats.hits - self._hits[0], stats.misses - self._hits[1]
         self._hits = stats.hits, stats.misses
         return round(hits / (hits + misses), 4) if hits + misses else 0.0

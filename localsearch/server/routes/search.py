@@ -16,6 +16,9 @@ from localsearch.server.responses import Response
 from localsearch.server.schemas.search import (
     FeedbackAnswer,
     FeedbackRequest,
+    MatchesAnswer,
+    MatchesOf,
+    MatchesRequest,
     SearchParameters,
     SearchRequest,
     SuggestAnswer,
@@ -63,7 +66,7 @@ _kept = lru_cache(maxsize=512)(_question)
 def cached(service: Service, call: Call) -> bytes | None:
     """The answer to this very question while nothing has changed; read from memory only."""
     asked = question(call)
-    answer = service.engine.searcher.cached(asked.query, call.started)
+    answer = service.engine.cached(asked.query, call.started)
     if answer is None:
         return None
     service.record_query(asked.canonical)
@@ -89,6 +92,19 @@ def suggest(service: Service, call: Call) -> SuggestAnswer:
     return SuggestAnswer(query=parameters.q, suggestions=words)
 
 
+def matches(service: Service, call: Call) -> MatchesAnswer:
+    """All passages of some documents that hold a word of a question."""
+    request: MatchesRequest = call.body
+    names = [(one.collection, one.id) for one in request.documents]
+    found = service.engine.searcher.passages(SearchQuery(request.query, within=call.within), names)
+    return MatchesAnswer(
+        documents=[
+            MatchesOf(id=one.id, collection=one.collection, hits=list(one.hits), more=one.more)
+            for one in found
+        ]
+    )
+
+
 def feedback(service: Service, call: Call) -> FeedbackAnswer:
     """Keep a judgement."""
     request: FeedbackRequest = call.body
@@ -109,6 +125,7 @@ OPERATIONS = (
         queue="search",
         from_memory=cached,
         limited=True,
+        anywhere=True,
     ),
     Operation(
         "GET",
@@ -120,6 +137,17 @@ OPERATIONS = (
         queue="search",
         from_memory=cached,
         limited=True,
+        anywhere=True,
+    ),
+    Operation(
+        "POST",
+        "/matches",
+        "The passages of some documents in which words of a question stand.",
+        matches,
+        body=MatchesRequest,
+        answer=MatchesAnswer,
+        queue="search",
+        limited=True,
     ),
     Operation(
         "GET",
@@ -129,6 +157,7 @@ OPERATIONS = (
         query=SuggestParameters,
         answer=SuggestAnswer,
         limited=True,
+        anywhere=True,
     ),
     Operation(
         "POST",

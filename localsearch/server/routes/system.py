@@ -7,10 +7,13 @@ from dataclasses import asdict
 
 import msgspec
 
+from localsearch.extract.limits import HINTS
+from localsearch.models.cards import find_card
 from localsearch.server.metrics import CONTENT_TYPE
 from localsearch.server.operations import Call, Operation
-from localsearch.server.readings import caches
 from localsearch.server.responses import Response
+from localsearch.server.routes.documents import started
+from localsearch.server.schemas.jobs import JobStarted
 from localsearch.server.schemas.system import (
     AlertsAnswer,
     CacheAnswer,
@@ -25,6 +28,7 @@ from localsearch.server.schemas.system import (
     ReadyAnswer,
     StatsAnswer,
     VersionAnswer,
+    VersionRequest,
     VersionsAnswer,
 )
 from localsearch.server.service import Service
@@ -38,6 +42,7 @@ def health(service: Service, call: Call) -> HealthAnswer:
 
 def ready(service: Service, call: Call) -> Response:
     """Searches are answered; 503 while the server stops. As answers have it at this moment, not as last looked at."""
+    service.engine.refresh()
     derived = service.engine.derived
     semantic = derived.semantic
     answer = ReadyAnswer(
@@ -57,7 +62,7 @@ def metrics(service: Service, call: Call) -> Response:
 def stats(service: Service, call: Call) -> StatsAnswer:
     """Counts, sizes, caches, cost."""
     now, status = service.housekeeping.snapshot(), service.engine.status()
-    held = {name: CacheAnswer(**asdict(stats)) for name, stats in caches(service.engine).items()}
+    held = {name: CacheAnswer(**asdict(stats)) for name, stats in service.housekeeping.caches().items()}
     counted = {name: getattr(status, name) for name in StatsAnswer.__struct_fields__ if hasattr(status, name)}
     return StatsAnswer(
         **counted | {"cost": CostAnswer(**asdict(status.cost))},
@@ -100,6 +105,7 @@ def _file(row: FileRow) -> LedgerFile:
         state=row.state,
         rule=row.rule,
         reason=row.reason,
+        remedy=HINTS.get(row.rule, ""),
         tries=row.tries,
         size=row.size,
         stale=row.state == "failed" and row.content_hash is not None,
@@ -120,6 +126,13 @@ def versions(service: Service, call: Call) -> VersionsAnswer:
     )
 
 
+def build(service: Service, call: Call) -> Response:
+    """Queue the building of an embedding version. Raises NotFoundError for a model that nobody knows."""
+    request: VersionRequest = call.body
+    find_card(request.model, service.engine.models.cards())
+    return started(service, "version", request)
+
+
 def activate(service: Service, call: Call) -> VersionAnswer:
     """Answer from another version from now on."""
     chosen = service.engine.versions.activate(call.path["id"])
@@ -137,6 +150,7 @@ OPERATIONS = (
         answer=HealthAnswer,
         scope=None,
         queue="none",
+        anywhere=True,
         tag="system",
     ),
     Operation(
@@ -148,6 +162,7 @@ OPERATIONS = (
         also={503: ReadyAnswer},
         scope=None,
         strangers="read",
+        anywhere=True,
         tag="system",
     ),
     Operation(
@@ -186,6 +201,17 @@ OPERATIONS = (
         tag="system",
     ),
     Operation("GET", "/versions", "Embedding versions.", versions, answer=VersionsAnswer, tag="system"),
+    Operation(
+        "POST",
+        "/versions",
+        "Embed everything with another model beside the version in use, in the background.",
+        build,
+        body=VersionRequest,
+        answer=JobStarted,
+        status=202,
+        scope="admin",
+        tag="system",
+    ),
     Operation(
         "POST",
         "/versions/{id}/activate",
