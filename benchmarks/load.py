@@ -1,6 +1,7 @@
 """Load on the real server: requests a second and latency of two mixes, and of searches while documents are indexed.
 
     python -m benchmarks.load --home HOME [--seconds 60] [--clients 8] [--mix distinct|cached|both] [--indexing 5000]
+                              [--workers 1]
 
 `distinct` asks what was never asked before: a run of words out of a random passage of the index. `cached` draws from
 200 such questions, the n-th of them with weight 1/n, as people do. Clients are kept-alive connections that ask again as
@@ -149,8 +150,15 @@ def interpreter(tree: Path) -> str:
 
 
 @contextmanager
-def server(home: Path, tree: Path = ROOT) -> Iterator[int]:
-    """The real server of a tree as a process of its own; its port. Should it end early, what it said last is told."""
+def server(home: Path, tree: Path = ROOT, workers: int = 1) -> Iterator[int]:
+    """The real server of a tree, of so many processes; its port. Should it end early, what it said last is told."""
+    with process(home, tree, workers) as (port, _):
+        yield port
+
+
+@contextmanager
+def process(home: Path, tree: Path = ROOT, workers: int = 1) -> Iterator[tuple[int, int]]:
+    """As `server`; its port and the id of the process that was started."""
     command = [
         interpreter(tree),
         "-m",
@@ -162,17 +170,19 @@ def server(home: Path, tree: Path = ROOT) -> Iterator[int]:
         "--port",
         "0",
     ]
+    if (tree / "localsearch" / "server" / "workers").exists():  # a former state has one process
+        command += ["--workers", str(workers)]
     with tempfile.NamedTemporaryFile("ab") as file:
-        said, process = Path(file.name), subprocess.Popen(command, stderr=file, cwd=tree)
+        said, popen = Path(file.name), subprocess.Popen(command, stderr=file, cwd=tree)
         try:
-            yield _port(process, said)
-            if process.poll() is not None:
-                raise SystemExit(f"The server ended with {process.returncode}:\n{_last(said)}")
+            yield _port(popen, said), popen.pid
+            if popen.poll() is not None:
+                raise SystemExit(f"The server ended with {popen.returncode}:\n{_last(said)}")
         except OSError as error:
-            raise SystemExit(f"{error}; the server ended with {process.poll()}:\n{_last(said)}") from error
+            raise SystemExit(f"{error}; the server ended with {popen.poll()}:\n{_last(said)}") from error
         finally:
-            process.terminate()
-            process.wait(60)
+            popen.terminate()
+            popen.wait(60)
 
 
 def _port(process: subprocess.Popen[bytes], said: Path) -> int:
@@ -275,15 +285,16 @@ def main() -> int:
     parser.add_argument(
         "--indexing", type=int, default=0, metavar="FILES", help="index this many files meanwhile"
     )
+    parser.add_argument("--workers", type=int, default=1, help="processes of the server")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     state = load(arguments.home)
     with Engine.open(settings=state, read_only=True) as engine:
         status = engine.status()
-    with server(arguments.home) as port:
+    with server(arguments.home, workers=arguments.workers) as port:
         report = asyncio.run(run(arguments, port))
-    report |= {"passages": status.chunks, "embedded": status.embedded_chunks}
+    report |= {"workers": arguments.workers, "passages": status.chunks, "embedded": status.embedded_chunks}
     text = json.dumps(report, indent=1)
     print(text)
     if arguments.out:

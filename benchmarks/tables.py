@@ -315,6 +315,12 @@ def _http(results: Mapping[str, Any]) -> Iterable[Table]:
         for part in ("requests_per_s", "p50_ms", "p95_ms", "p99_ms")
     ]
     rows.append(["8", "never asked before, while files are indexed", *timed])
+    compared = suite.get("workers")
+    for name, processes in (("one", "1"), ("several", str(compared["workers"]))) if compared else ():
+        for mix, words in (("distinct", "never asked before"), ("cached", "often asked")):
+            row = compared[name][mix]
+            timed = [number(row["requests_per_s"]), number(row["p50_ms"]), "–", number(row["p99_ms"])]
+            rows.append([str(compared["clients"]), f"{words}; processes: {processes}", *timed])
     counted = number(suite["passages"], 0)
     note = f"{counted} passages; clients share the machine. Start to first answer {suite['start_to_answer_s']} s."
     yield Table("http", "The server under load", rows, note)

@@ -215,6 +215,9 @@ class ServerSettings:
     trust_local_users: bool = _setting(
         False, "let every user of this machine in without a key, not only the one who runs the server"
     )
+    workers: int = _setting(
+        0, "processes that answer, of which one writes; also `--workers`; 0: one for each core, 4 at most"
+    )
     log: Literal["human", "json"] = _setting("human", "form of log lines")
     log_level: Literal["debug", "info", "warning", "error"] = _constant(
         "info", "from which they are written; -v, -q"
@@ -325,6 +328,7 @@ class Settings:
     caches: CacheSettings = field(default_factory=CacheSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
     cost: CostSettings = field(default_factory=CostSettings)
+    cores: int = _constant(0, "cores that this process counts on for searches; 0: all that it may use")
     notes: tuple[str, ...] = _constant((), "what is to be said of settings.toml: lines without effect")
 
 

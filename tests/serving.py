@@ -60,7 +60,8 @@ def serving(engine: Engine, settings: Settings, **more: Any) -> Iterator[Served]
     """Serve until the block ends."""
     # Imported here, so that tests of other parts, which load this file too, do not load the server.
     from localsearch.server.app import create_app
-    from localsearch.server.run import Server, listen
+    from localsearch.server.listener import listen
+    from localsearch.server.run import Server
 
     listener = listen(settings.server.host, 0)
     port = int(listener.getsockname()[1])

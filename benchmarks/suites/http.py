@@ -24,6 +24,7 @@ def run(context: Context) -> dict[str, Any]:
     home, _ = homes.ensure(context, context.sizes.main)
     figures: dict[str, Any] = {"passages": context.sizes.main, "seconds": context.sizes.http_seconds}
     figures["clients"] = {str(clients): _load(context, home, clients) for clients in CLIENTS}
+    figures["workers"] = _workers(context, home)
     figures["while_indexing"] = _while_indexing(context, home)
     figures["start_to_answer_s"] = _start(context, home)
     return figures
@@ -41,6 +42,12 @@ def _while_indexing(context: Context, home: str) -> dict[str, Any]:
             return {"cannot": str(error).splitlines()[-1]}
 
 
+def _workers(context: Context, home: str) -> dict[str, Any]:
+    """One process against two, by turns, at the most clients."""
+    told = ("--seconds", str(context.sizes.http_seconds), "--clients", str(max(CLIENTS)))
+    return _report(context, "benchmarks.workers", "--home", home, *told)
+
+
 def _environment(context: Context) -> dict[str, str]:
     return {**os.environ, "LOCALSEARCH_MODELS": str(context.models.absolute()), "LOCALSEARCH_OFFLINE": "1"}
 
@@ -49,10 +56,14 @@ def _load(
     context: Context, home: str, clients: int, *more: str, seconds: float | None = None
 ) -> dict[str, Any]:
     context.say(f"http: {clients} clients")
-    told = str(seconds or context.sizes.http_seconds)
-    command = [sys.executable, "-m", "benchmarks.load", "--home", home, "--clients", str(clients)]
+    told = ("--seconds", str(seconds or context.sizes.http_seconds), "--clients", str(clients))
+    return _report(context, "benchmarks.load", "--home", home, *told, *more)
+
+
+def _report(context: Context, module: str, *words: str) -> dict[str, Any]:
+    """What a module of the benchmark prints, as JSON."""
     done = subprocess.run(
-        [*command, "--seconds", told, *more],
+        [sys.executable, "-m", module, *words],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -68,7 +79,7 @@ def _start(context: Context, home: str) -> float:
     import urllib.request
 
     began = time.perf_counter()
-    command = [sys.executable, "-m", "localsearch", "--home", home, "serve", "--port", "0"]
+    command = [sys.executable, "-m", "localsearch", "--home", home, "serve", "--port", "0", "--workers", "1"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=_environment(context))
     try:
         assert process.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,23 @@ class QueryLog:
             " (SELECT request FROM query_log ORDER BY score DESC LIMIT -1 OFFSET ?)",
             [(self._keep,)],
         )
+
+    def take(self) -> dict[bytes, float]:
+        """What was recorded since the last time, by another log to be added; it is forgotten here."""
+        with self._lock:
+            fresh, self._fresh = self._fresh, {}
+        return fresh
+
+    def add(self, taken: Mapping[bytes, float], valid: Callable[[], bool]) -> None:
+        """Record what another log gave, if it is `valid` at this moment: no clearing happens between."""
+        with self._lock:
+            if not valid():
+                return
+            for key, weight in taken.items():
+                known = self._fresh.get(key)
+                self._fresh[key] = weight if known is None else _add_weights(known, weight)
+            for key in list(self._fresh)[: max(0, len(self._fresh) - self._keep)]:
+                del self._fresh[key]
 
     def clear(self) -> None:
         """Forget every request, written or not."""

@@ -151,28 +151,6 @@ def _tell_better_model(console: Console, status: Status) -> None:
         )
 
 
-def serve(args: argparse.Namespace, console: Console, settings: Settings) -> int:
-    """`localsearch serve`"""
-    from localsearch.server import serve as run_server
-
-    server = replace(
-        settings.server,
-        host=args.host or settings.server.host,
-        port=settings.server.port if args.port is None else args.port,
-    )
-    settings = replace(settings, server=server)
-    with Engine.open(settings=settings) as engine:
-        fetch_model(engine, console)
-        run_server(
-            engine,
-            settings,
-            paths=[named_path(path) for path in args.paths],
-            watch=args.watch,
-            say=console.say,
-        )
-    return 0
-
-
 def mcp(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     """`localsearch mcp`"""
     try:

@@ -23,7 +23,7 @@ COMMANDS = {
     "search": "reading.search",
     "get": "reading.get",
     "multi-get": "reading.multi_get",
-    "serve": "commands.serve",
+    "serve": "serving.serve",
     "mcp": "commands.mcp",
     "folders": "folders.folders",
     "status": "commands.status",

@@ -197,6 +197,12 @@ def _serve(commands: Sub) -> None:
     parser.add_argument("--host", metavar="H", help="default 127.0.0.1")
     parser.add_argument("--port", type=_positive("port", 0, 65535), metavar="P", help="default 8765")
     parser.add_argument("--watch", action="store_true", help="keep the index current as files change")
+    parser.add_argument(
+        "--workers",
+        type=_positive("workers", 0, 64),
+        metavar="N",
+        help="processes that answer, one of which writes; 0: by the cores",
+    )
 
 
 def _mcp(commands: Sub) -> None:
@@ -330,7 +336,7 @@ def _keep(commands: Sub) -> None:
 
 
 def _bundle(commands: Sub) -> None:
-    from localsearch.bundle.wheels import PLATFORMS, here
+    from localsearch.bundle.target import PLATFORMS, here
 
     parser = command(commands, "bundle", "one archive for machines without a network")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)

@@ -200,10 +200,14 @@ class Derived:
             semantic.vectors.add(ids, vectors)
 
     def reload(self, semantic: Semantic | None = None) -> None:
-        """Read what is kept in memory anew, and answer from another version or generation where one is given."""
+        """Bring what is kept in memory to the database's state, and answer from another version or generation where
+        one is given."""
         with self._lock:
-            self._seq = self.corpus.seq
-            self.catalog.load()
+            changed, self._seq = self.corpus.changed_since(self._seq), self.corpus.seq
+            if changed is None:
+                self.catalog.load()
+            else:
+                self.catalog.update(np.array(changed, np.int64))
             if semantic := semantic or self.semantic:
                 self.adopt(semantic)
 
@@ -222,11 +226,11 @@ class Derived:
                 self.lexical.refresh()
 
     def load_vectors(self, semantic: Semantic) -> None:
-        """Bring a vector index opened from its files to the database's state: tombstones and delta."""
+        """Bring a vector index to the database's state: tombstones and delta. Reads only the vectors that it lacks."""
         with self._lock:
             live = self.embeddings.embedded_ids(semantic.version.id)
             semantic.vectors.set_live(live)
-            missing = np.setdiff1d(live, semantic.vectors.base_ids(), assume_unique=True)
+            missing = np.setdiff1d(live, semantic.vectors.ids(), assume_unique=True)
             for ids, vectors in self.embeddings.stream(semantic.version.id, missing):
                 semantic.vectors.add(ids, vectors)
 

@@ -36,6 +36,7 @@ from localsearch.errors import (
 from localsearch.indexing import Added, FileCounts, Indexer, IndexJob, IndexReport
 from localsearch.indexing.prepare import check_collection
 from localsearch.models import ModelStore
+from localsearch.platform.counts import WriterCounts
 from localsearch.platform.disk import folder_bytes, open_error
 from localsearch.platform.ownership import Ownership
 from localsearch.scan import ScanRules, display, path_of, raw_of
@@ -65,13 +66,20 @@ from localsearch.upkeep.versions import Comparison, Versions
 from localsearch.watch import Changes, Watcher
 
 _LOG = logging.getLogger("localsearch.engine")
+_TRIES = 3
+"""How often a question is answered while documents change under it, so that an answer is from one state of them."""
 
 
 class Engine:
     """An open index: `index`, `add`, `search` and the rest. Safe to share between threads; close it when done."""
 
-    def __init__(self, settings: Settings, *, read_only: bool = False) -> None:
+    def __init__(
+        self, settings: Settings, *, read_only: bool = False, counts: WriterCounts | None = None
+    ) -> None:
+        """`counts` are shared by the writer of the index with readers in other processes, so that these see what it
+        writes without asking the disk."""
         self.settings = settings
+        self._counts = counts
         self.read_only = read_only
         self.models = ModelStore(settings)
         self.opener = Opener(settings, self.models, read_only=read_only)
@@ -107,18 +115,23 @@ class Engine:
         *,
         settings: Settings | None = None,
         read_only: bool = False,
+        counts: WriterCounts | None = None,
     ) -> Engine:
         """Open the index in a folder, making it if need be.
 
         Raises LockedError when another process writes to it, ReadOnlyError, FormatError, DamagedError.
         """
-        return cls(settings or load(home), read_only=read_only)
+        return cls(settings or load(home), read_only=read_only, counts=counts)
 
     def _open(self) -> None:
         opener = self.opener
         if not self.read_only:
             clear_restored(self.settings.home)
-        self.db = Database.open(self.settings.home, read_only=self.read_only)
+        self.db = Database.open(
+            self.settings.home,
+            read_only=self.read_only,
+            commits=self._counts.commits if self._counts else None,
+        )
         self.corpus = Corpus(self.db)
         self.embeddings = Embeddings(self.db)
         self.ledger = Ledger(self.db)
@@ -147,12 +160,15 @@ class Engine:
             self.answers,
             opener.reranker(self.corpus),
             days.zone(self.settings.time_zone),
+            self.settings.cores,
         )
         self.audit = AuditLog(self.settings.home, wanted=self.settings.audit)
         self.reader = Reader(self.corpus, self.ledger)
         self.indexer = Indexer(self.db, self.derived, self.settings)
         self.folders = Folders(self.corpus, self.ledger, self.indexer)
-        self.follower = Follower(self.derived, opener) if self.read_only else None
+        self.follower = (
+            Follower(self.derived, opener, self._counts, self.forget_queries) if self.read_only else None
+        )
         self.versions = Versions(
             self.derived, self.embedder, self.searcher, opener.semantic, self.settings.home / "vectors"
         )
@@ -507,10 +523,13 @@ class Engine:
     @public
     def forget_queries(self) -> None:
         """Clear every cache, the log of queries, and what the audit log tells of documents."""
+        if self._counts and not self.read_only:
+            self._counts.clear()  # first, so that what readers tell from now on is known to be of before
         self.answers.clear()
         self.query_vectors.clear()
         self.query_log.clear()
-        self.audit.forget()
+        if not self.read_only:
+            self.audit.forget()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -533,9 +552,31 @@ class Engine:
         self._check_open()
         if not isinstance(query, SearchQuery):
             raise UsageError(f"query is {query!r:.100}.", hint="It is a SearchQuery.")
-        note = self.follower.catch_up() if self.follower else ""
-        answer = self.searcher.search(query)
-        return replace(answer, notes=(*answer.notes, note)) if note else answer
+        for _ in range(_TRIES):
+            note = self.refresh()
+            state, seq = self.db.state, self.derived.seq
+            answer = self.searcher.search(query)
+            if self._unchanged(state, seq):
+                return replace(answer, notes=(*answer.notes, note)) if note else answer
+        return replace(answer, notes=(*answer.notes, "Documents changed while this was answered."))
+
+    def _unchanged(self, state: int | None, seq: int) -> bool:
+        """Whether what began at this state and change of the documents was answered from them alone."""
+        if state is not None and self.db.state == state:
+            return True
+        return self.corpus.seq == seq == self.derived.seq
+
+    def cached(self, query: SearchQuery, began: float) -> Answer | None:
+        """The answer to this question if it is kept and still right; reads memory alone, for a caller who asks
+        `answer` when there is none. `began` is of time.perf_counter."""
+        if self.follower and not self.follower.is_current():
+            return None
+        return self.searcher.cached(query, began)
+
+    def refresh(self) -> str:
+        """See what another process has written since, where this one only reads; a note when words of it cannot be
+        found yet, else an empty text."""
+        return self.follower.catch_up() if self.follower else ""
 
     @public
     def embed(
@@ -643,6 +684,7 @@ class Engine:
     @public
     def suggest(self, prefix: str, limit: int = 8, *, within: Scope | None = None) -> list[str]:
         """Completions of the last word of what was typed, from the corpus's own words that may be seen."""
+        self.refresh()
         return self.searcher.suggest(clean(prefix), limit, within)
 
 

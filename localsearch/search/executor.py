@@ -21,8 +21,9 @@ _THREADS = 8
 class SearchExecutor:
     """Threads shared by all searches. Safe to share between threads; close it when done."""
 
-    def __init__(self) -> None:
-        self._cores = cores()
+    def __init__(self, share: int = 0) -> None:
+        """`share` is how many cores these searches have; 0: all of this process's."""
+        self._cores = share or cores()
         self._lock = threading.Lock()
         self._searches = 0
         self._pool = ThreadPoolExecutor(_THREADS, "localsearch-beside")

@@ -54,13 +54,14 @@ class Searcher:
         answers: ResultCache[Answer],
         reranker: Reranker,
         zone: ZoneInfo | None = None,
+        cores: int = 0,
     ) -> None:
         self._zone = zone
         self.derived = derived
         self.corpus = derived.corpus
         self.answers = answers
         self.planner = Planner(derived, analyzer)
-        self._executor = SearchExecutor()
+        self._executor = SearchExecutor(cores)
         self.ranker = Ranker(derived, embedder, settings, vectors, self._executor, reranker)
         self.counter = Counter(derived, self._executor)
         self.presenter = Presenter(derived.corpus, analyzer)

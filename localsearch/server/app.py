@@ -5,6 +5,7 @@ The only place that puts the parts together. `create_app` runs before the event 
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import cast, get_args
@@ -24,9 +25,11 @@ from localsearch.server.mcp import ROUTE, McpEndpoint
 from localsearch.server.middleware import ServiceMiddleware
 from localsearch.server.openapi import document
 from localsearch.server.operations import Call, Handler, Method, Operation
+from localsearch.server.private import PrivateServer
 from localsearch.server.responses import Response
 from localsearch.server.routes import ALL
 from localsearch.server.service import Service
+from localsearch.server.shared.plan import Plan
 from localsearch.settings import Settings
 
 
@@ -58,17 +61,33 @@ register_url_convertor("id", DocumentId())
 register_url_convertor("number", Number())
 
 
-def create_app(engine: Engine, settings: Settings, *, watch: bool = False) -> Starlette:
-    """The app over an open engine. Its lifespan starts and ends the background work; the engine stays the caller's."""
-    service = Service(engine, settings, watch=watch)
+def create_app(
+    engine: Engine,
+    settings: Settings,
+    *,
+    watch: bool = False,
+    plan: Plan | None = None,
+    private: socket.socket | None = None,
+) -> Starlette:
+    """The app over an open engine. Its lifespan starts and ends the background work; the engine stays the caller's.
+
+    `plan` is this process's part in a server of several, of which the one that writes answers the others at the
+    socket `private`.
+    """
+    service = Service(engine, settings, watch=watch, plan=plan)
     mcp = McpEndpoint(service)
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
         service.start()
+        others = PrivateServer(app.router, service, private) if private else None
+        if others:
+            await others.start()
         try:
             yield
         finally:
+            if others:
+                await others.stop()
             await mcp.close()
             service.stop()
 
@@ -127,11 +146,11 @@ def _pages(settings: Settings) -> tuple[Operation[Service], ...]:
         _page("/docs", "The same, for people.", lambda service, call: docs),
         _page("/docs.css", "How that looks.", lambda service, call: style),
         *(
-            Operation(method, "/{path:id}", "Nothing.", missing, scope=None, queue="none")
+            Operation(method, "/{path:id}", "Nothing.", missing, scope=None, queue="none", anywhere=True)
             for method in get_args(Method)
         ),
     )
 
 
 def _page(path: str, summary: str, handler: Handler[Service]) -> Operation[Service]:
-    return Operation("GET", path, summary, handler, scope=None, queue="none", tag="page")
+    return Operation("GET", path, summary, handler, scope=None, queue="none", anywhere=True, tag="page")

@@ -17,6 +17,7 @@ from localsearch.server.encoding import encode
 from localsearch.server.guards import authorize, check_json
 from localsearch.server.headers import DATA_HEADERS
 from localsearch.server.keys import Key
+from localsearch.server.logs import request_id
 from localsearch.server.operations import Call, Operation
 from localsearch.server.problems import JSON, HttpError
 from localsearch.server.responses import FileResponse, Receive, Response, Send, send_bytes, send_response
@@ -53,6 +54,11 @@ class Endpoint:
             stranger=stranger,
             limited=operation.limited,
         )
+        if self._service.link and not operation.anywhere:
+            async with self._room(operation, scope):
+                raw = await self._read(operation, scope, receive)
+                await self._service.link.forward(scope, raw, request_id.get(), receive, send)
+            return
         if operation.stream:
             call = self._call(operation, scope, None, 0)
             await operation.stream(self._service, call, receive, send)

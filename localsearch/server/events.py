@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
-from typing import Any
 
 import msgspec
 
@@ -16,7 +14,7 @@ from localsearch.server.headers import DATA_HEADERS
 from localsearch.server.jobs import ENDED
 from localsearch.server.operations import Call
 from localsearch.server.problems import busy
-from localsearch.server.responses import Receive, Send
+from localsearch.server.responses import Receive, Send, while_there
 from localsearch.server.schemas.jobs import JobAnswer
 from localsearch.server.service import Service
 
@@ -35,28 +33,10 @@ async def stream(service: Service, call: Call, receive: Receive, send: Send) -> 
     service.streams += 1
     try:
         await _start(send)
-        await _while_there(receive, _follow(service, job, send))
+        await while_there(receive, _follow(service, job, send))
         await send({"type": "http.response.body", "body": b""})
     finally:
         service.streams -= 1
-
-
-async def _while_there(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
-    """Do the work, but stop as soon as the client has left: sending to nobody raises no error."""
-    doing = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_gone(receive))
-    try:
-        await asyncio.wait({doing, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if doing.done():
-            doing.result()
-    finally:
-        doing.cancel()
-        leaving.cancel()
-
-
-async def _gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 async def _start(send: Send) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from localsearch.caches import CacheStats
 from localsearch.engine import Engine
 from localsearch.errors import LocalSearchError
 from localsearch.search import SearchQuery
@@ -24,6 +25,7 @@ from localsearch.server.keys import KeyRing
 from localsearch.server.metrics import Snapshot, Window, percentile
 from localsearch.server.readings import RecallSample, caches, disk_free, generation, quality, stale_s
 from localsearch.server.schemas.system import LatencyAnswer, Sample
+from localsearch.server.shared.reports import OtherCaches
 from localsearch.server.watching import Watching
 
 TICK_S = 1.0
@@ -45,9 +47,12 @@ class Housekeeping:
         jobs: Jobs,
         keyring: KeyRing,
         watching: Watching,
+        others: OtherCaches,
     ) -> None:
+        """`others` are the caches of other processes of this server, if there are any."""
         self._engine, self._window = engine, window
         self._alerts, self._jobs, self._keyring, self._watching = alerts, jobs, keyring, watching
+        self._others = others
         self._every = engine.settings.alerts.interval_s
         self.recall = RecallSample(engine)
         self._stop = threading.Event()
@@ -82,6 +87,10 @@ class Housekeeping:
         with self._lock:
             self._taken = float("-inf")
 
+    def caches(self) -> dict[str, CacheStats]:
+        """Counters of every cache by name, those of all processes of this server."""
+        return self._others.beside(caches(self._engine))
+
     def latency(self) -> LatencyAnswer:
         """Searches and errors of the last five minutes."""
         durations = self._window.durations_ms()
@@ -104,7 +113,7 @@ class Housekeeping:
             stale_s=stale_s(self._engine, self._watching.checked),
             quality=quality(self._engine),
             disk_free=disk_free(self._engine),
-            caches=caches(self._engine),
+            caches=self.caches(),
             jobs={"queued": 0, "running": 0, "failed": 0} | self._jobs.counts(),
             cost=status.cost,
             recall=self.recall.value,
@@ -162,7 +171,7 @@ class Housekeeping:
 
     def _hit_rate(self) -> float:
         """The share of searches since the last sample that were answered from a cache."""
-        stats = caches(self._engine)["answers"]
+        stats = self.caches()["answers"]
         hits, misses = stats.hits - self._hits[0], stats.misses - self._hits[1]
         self._hits = stats.hits, stats.misses
         return round(hits / (hits + misses), 4) if hits + misses else 0.0

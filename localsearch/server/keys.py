@@ -19,6 +19,7 @@ import msgspec
 
 from localsearch.errors import NotFoundError, UsageError
 from localsearch.server.database import ServiceDatabase
+from localsearch.server.run_token import RunToken
 from localsearch.types import EVERYTHING
 from localsearch.types import Scope as Limits
 
@@ -101,14 +102,15 @@ class Keys:
 class KeyRing:
     """The valid keys in memory. `refresh` reads them again when the file has changed."""
 
-    def __init__(self, db: ServiceDatabase) -> None:
+    def __init__(self, db: ServiceDatabase, token: RunToken | None = None) -> None:
+        """`token` is that of the run, where several processes have it in common."""
         self._db, self._keys = db, Keys(db)
         self._valid: Mapping[str, tuple[bytes, Key]] = {}
         self._seen: tuple[int, int] | None = None
-        secret = secrets.token_urlsafe(32)
-        self._token = Key(secrets.token_hex(4), "the address that serve printed", "admin", time.time())
-        self._token_hash = _hash(secret)
-        self.token = f"ls_{self._token.id}_{secret}"
+        token = token or RunToken.new()
+        self._token = Key(token.id, "the address that serve printed", "admin", time.time())
+        self._token_hash = _hash(token.secret)
+        self.token = f"ls_{token.id}_{token.secret}"
         """A key for this run of the server alone, which is written down nowhere but in its lock file."""
         self.refresh()
 

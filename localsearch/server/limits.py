@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from localsearch.server.problems import Headers, HttpError, busy, retry_after
@@ -23,7 +23,9 @@ class Allowance:
 
 
 @dataclass(slots=True)
-class _Bucket:
+class Bucket:
+    """The tokens that one client had at a moment of the clock."""
+
     tokens: float
     filled: float
 
@@ -35,14 +37,18 @@ class TokenBuckets:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, most: int = MOST_CLIENTS) -> None:
-        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self._buckets: OrderedDict[str, Bucket] = OrderedDict()
         self._clock, self._most = clock, most
 
     def take(self, client: str, allowance: Allowance) -> Headers:
         """Take one token; the RateLimit-* headers for the answer. Raises 429 with Retry-After when there is none."""
         if allowance.rate <= 0:
             return []
-        bucket = self._refill(client, allowance)
+        with self._bucket(client, allowance) as bucket:
+            self._refill(bucket, allowance)
+            return self._taken(bucket, allowance)
+
+    def _taken(self, bucket: Bucket, allowance: Allowance) -> Headers:
         if bucket.tokens < 1:
             wait = (1 - bucket.tokens) / allowance.rate
             raise HttpError(
@@ -55,24 +61,31 @@ class TokenBuckets:
         bucket.tokens -= 1
         return _headers(bucket, allowance)
 
+    def close(self) -> None:
+        """Nothing to let go of."""
+
     def __len__(self) -> int:
         return len(self._buckets)
 
-    def _refill(self, client: str, allowance: Allowance) -> _Bucket:
-        now = self._clock()
+    @contextmanager
+    def _bucket(self, client: str, allowance: Allowance) -> Iterator[Bucket]:
+        """The bucket of a client, a full one where it has none; it is kept as the block leaves it."""
         bucket = self._buckets.get(client)
         if bucket is None:
-            bucket = self._buckets[client] = _Bucket(float(allowance.burst), now)
+            bucket = self._buckets[client] = Bucket(float(allowance.burst), self._clock())
             if len(self._buckets) > self._most:
                 self._buckets.popitem(last=False)
         self._buckets.move_to_end(client)
+        yield bucket
+
+    def _refill(self, bucket: Bucket, allowance: Allowance) -> None:
+        now = self._clock()
         earned = max(0.0, now - bucket.filled) * allowance.rate
         bucket.tokens = min(float(allowance.burst), bucket.tokens + earned)
         bucket.filled = now
-        return bucket
 
 
-def _headers(bucket: _Bucket, allowance: Allowance) -> Headers:
+def _headers(bucket: Bucket, allowance: Allowance) -> Headers:
     """Seconds in RateLimit-Reset are until the bucket is full again."""
     full_in = (allowance.burst - bucket.tokens) / allowance.rate
     return [

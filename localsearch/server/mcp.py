@@ -16,6 +16,7 @@ from localsearch.server.bodies import read_body
 from localsearch.server.endpoint import AsgiScope, method_not_allowed
 from localsearch.server.guards import authorize, check_json
 from localsearch.server.headers import DATA_HEADERS
+from localsearch.server.logs import request_id
 from localsearch.server.problems import HttpError
 from localsearch.server.responses import Receive, Send
 from localsearch.server.service import Service
@@ -54,6 +55,9 @@ class McpEndpoint:
         most, declared = limits.body_kb * MB // 1000, scope["localsearch.length"]
         async with service.bodies.small_or_room(declared, most, limits.body_s):
             body = await read_body(receive, declared, most, limits.body_s)
+            if service.link:
+                await service.link.forward(scope, body, request_id.get(), receive, send)
+                return
             answer = await self._started()
             await answer(scope, _replay(body, receive), _with_headers(send))
 

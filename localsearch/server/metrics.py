@@ -5,19 +5,25 @@ Any thread may count. `render` takes a snapshot, which reads databases: not for 
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from operator import add
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
 from localsearch.caches import CacheStats
 from localsearch.derived.usage import NOTHING, Usage
@@ -65,6 +71,19 @@ class Window:
     def answer(self, failed: bool) -> None:
         self._answers.append((self._clock(), failed))
 
+    def add(self, searches_s: Iterable[float], answers: int, failed: int) -> None:
+        """Add what another process has measured in the last second or so."""
+        for seconds in searches_s:
+            self.search(seconds)
+        for number in range(answers):
+            self.answer(number < failed)
+
+    def take(self) -> tuple[list[float], int, int]:
+        """Seconds of the searches, the number of answers and of those that failed, since the last call."""
+        seconds = [self._searches.popleft()[1] for _ in range(len(self._searches))]
+        failed = [self._answers.popleft()[1] for _ in range(len(self._answers))]
+        return seconds, len(failed), sum(failed)
+
     def durations_ms(self, within_s: float = WINDOW_S) -> list[float]:
         """Durations of the searches that ended within the last `within_s` seconds."""
         since = self._clock() - within_s
@@ -85,9 +104,18 @@ def percentile(values: list[float], share: float) -> float:
 class Metrics:
     """The registry of one server."""
 
-    def __init__(self, snapshot: Callable[[], Snapshot], window: Window) -> None:
+    def __init__(
+        self,
+        snapshot: Callable[[], Snapshot],
+        window: Window,
+        folder: Path | None = None,
+        pids: Callable[[], Iterable[int]] = lambda: (os.getpid(),),
+    ) -> None:
+        """`folder` is where the processes of one server count, each in files of its own: what PROMETHEUS_MULTIPROC_DIR
+        was when prometheus_client was loaded. `pids` are those whose processor time and memory are told."""
         self.registry = CollectorRegistry()
         self.window = window
+        self._folder, self._from_engine, self._pids = folder, _FromEngine(snapshot), pids
         self._requests = self._counter(
             "http_requests", "Answers by route, method and status.", "route", "method", "status"
         )
@@ -101,9 +129,6 @@ class Metrics:
         self._limited = self._counter("rate_limited", "Requests refused with 429.")
         self._refused = self._counter("refused", "Requests refused by a guard.", "code")
         self._children: dict[tuple[str, ...], Any] = {}
-        self.registry.register(_FromEngine(snapshot))
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one answer."""
@@ -136,14 +161,53 @@ class Metrics:
         self._refused.labels(code).inc()
 
     def render(self) -> bytes:
-        """Everything, as Prometheus reads it."""
-        return generate_latest(self.registry)
+        """Everything, as Prometheus reads it: of all processes, where there are several."""
+        told = CollectorRegistry()
+        if self._folder:
+            MultiProcessCollector(told, str(self._folder))  # type: ignore[no-untyped-call]
+        else:
+            told.register(_Counted(self.registry))
+        told.register(self._from_engine)
+        told.register(_Processes(list(self._pids())))
+        PlatformCollector(registry=told)
+        return generate_latest(told)
 
     def _counter(self, name: str, help: str, *labels: str) -> Counter:
         return Counter(f"localsearch_{name}", help, labels, registry=self.registry)
 
     def _histogram(self, name: str, help: str, *labels: str) -> Histogram:
         return Histogram(f"localsearch_{name}", help, labels, registry=self.registry, buckets=BUCKETS_S)
+
+
+class _Counted(Collector):
+    """What this process has counted itself."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterable[Metric]:
+        return self._registry.collect()
+
+
+class _Processes(Collector):
+    """prometheus_client's figures of a process, of several added up; start and limits are the least of them."""
+
+    def __init__(self, pids: Sequence[int]) -> None:
+        self._pids = pids
+
+    def collect(self) -> Iterable[Metric]:
+        found: dict[str, Metric] = {}
+        for pid in self._pids:
+            for metric in ProcessCollector(pid=partial(int, pid), registry=None).collect():
+                known = found.setdefault(metric.name, metric)
+                if known is not metric:
+                    known.samples = [_joined(*pair) for pair in zip(known.samples, metric.samples)]
+        return list(found.values())
+
+
+def _joined(one: Sample, other: Sample) -> Sample:
+    least = one.name in ("process_start_time_seconds", "process_max_fds")
+    return one._replace(value=(min if least else add)(one.value, other.value))
 
 
 class _FromEngine(Collector):

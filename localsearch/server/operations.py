@@ -54,7 +54,8 @@ class Operation(Generic[S]):
     what comes and goes, `also` those of answers with another status. `queue` bounds how many run at once. A `large`
     body may have limits.documents_mb, and is decoded as `received` where its parts are checked one by one. Scope None
     needs no key, except of another user of this machine, who needs one of the scope `strangers`. `limited` ones keep
-    to what the key may see.
+    to what the key may see. One that is `anywhere` any process of a server may answer; the others are for that which
+    writes.
     """
 
     method: Method
@@ -74,6 +75,7 @@ class Operation(Generic[S]):
     stream: Stream[S] | None = None
     large: bool = False
     limited: bool = False
+    anywhere: bool = False
     received: type[Struct] | None = None
     tag: str = "search"
 

@@ -5,8 +5,9 @@ The types are made by handlers, in any thread; the functions belong to the event
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,3 +78,21 @@ async def _send_file(send: Send, reply: FileResponse, in_thread: InThread) -> No
             await send({"type": "http.response.body", "body": b""})
     finally:
         os.close(reply.descriptor)
+
+
+async def while_there(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
+    """Do the work, but stop as soon as the client has left: sending to nobody raises no error."""
+    doing = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_gone(receive))
+    try:
+        await asyncio.wait({doing, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if doing.done():
+            doing.result()
+    finally:
+        doing.cancel()
+        leaving.cancel()
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

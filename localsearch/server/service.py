@@ -32,6 +32,12 @@ from localsearch.server.limits import Allowance, RequestQueue, TokenBuckets
 from localsearch.server.local_users import LocalUsers
 from localsearch.server.metrics import Metrics, Window
 from localsearch.server.problems import Headers
+from localsearch.server.shared.board import Board
+from localsearch.server.shared.buckets import SharedBuckets
+from localsearch.server.shared.link import Link, Told
+from localsearch.server.shared.plan import Plan
+from localsearch.server.shared.reporting import Reporting
+from localsearch.server.shared.reports import OtherCaches, Report
 from localsearch.server.watching import Watching
 from localsearch.settings import MB, Settings
 
@@ -44,16 +50,21 @@ OTHER_WORKERS = 4
 class Service:
     """One per app. Made before the event loop runs; `start` and `stop` frame its life."""
 
-    def __init__(self, engine: Engine, settings: Settings, *, watch: bool = False) -> None:
+    def __init__(
+        self, engine: Engine, settings: Settings, *, watch: bool = False, plan: Plan | None = None
+    ) -> None:
+        """`plan` is this process's part in a server of several; without one, the server is this process."""
         limits = settings.server.limits
         self.engine = engine
         self.settings = settings
+        self.plan = plan
+        self.board = Board(plan.board, plan.workers) if plan else None
         self.db = ServiceDatabase(settings.home)
-        self.keyring = KeyRing(self.db)
+        self.keyring = KeyRing(self.db, plan.token if plan else None)
         self.keys_required = settings.server.require_keys or not is_loopback(settings.server.host)
         self.local_users = LocalUsers(settings.server)
         self.guards = Guards.of(settings.server)
-        self.buckets = TokenBuckets()
+        self.buckets = SharedBuckets(plan.buckets, plan.secret) if plan else TokenBuckets()
         self.remote = Allowance(limits.rate, limits.burst)
         self.local = Allowance(limits.local_rate, limits.local_burst)
         at_once = limits.concurrent or cores() + 1
@@ -62,12 +73,14 @@ class Service:
             "work": RequestQueue(OTHER_WORKERS, limits.wait_s),
         }
         self.large = RequestQueue(1, limits.body_s)
-        self.bodies = ByteBudget(max(limits.bodies_mb, 2 * limits.documents_mb) * MB)
+        least = limits.documents_mb * (1 if plan else 2)
+        self.bodies = ByteBudget(max(limits.bodies_mb // (plan.workers if plan else 1), least) * MB)
         self.pool = ThreadPoolExecutor(at_once + 2 * OTHER_WORKERS, "localsearch-request")
         self.jobs = Jobs(self.db, job_handlers(engine), limits.queued_jobs)
         self.alerts = Alerts(settings.alerts)
         self.watching = Watching(engine, wanted=watch or engine.folders.watched)
         window = Window()
+        self.others = OtherCaches()
         self.housekeeping = Housekeeping(
             engine,
             window,
@@ -75,16 +88,28 @@ class Service:
             jobs=self.jobs,
             keyring=self.keyring,
             watching=self.watching,
+            others=self.others,
+        )
+        self.metrics = (
+            Metrics(self.housekeeping.snapshot, window, plan.metrics, self.board.pids)
+            if plan and self.board
+            else Metrics(self.housekeeping.snapshot, window)
+        )
+        self.link = Link(plan.socket, plan.secret) if plan and not plan.primary else None
+        self.reporting = (
+            Reporting(engine, window, self.keyring, self.link, plan.place) if plan and self.link else None
         )
         self.pages = PageImages(settings.extract)
         self.page_images = MemoryCache[PageImage](PAGES_BYTES, PAGES_S, lambda image: len(image.png))
-        self.metrics = Metrics(self.housekeeping.snapshot, window)
         self.streams = 0
         self.started = time.time()
         self.stopping = threading.Event()
 
     def start(self) -> None:
-        """Begin background work."""
+        """Begin background work; a process that only reads has little."""
+        if self.reporting:
+            self.reporting.start()
+            return
         self.engine.start_background()
         self.jobs.start()
         self.housekeeping.start()
@@ -92,21 +117,39 @@ class Service:
     def stop(self) -> None:
         """End background work at its next step. Requests are finished by now."""
         self.stopping.set()
+        if self.reporting:
+            self.reporting.stop()
         self.housekeeping.stop()
         self.watching.close()
         self.jobs.stop()
         self.pages.close()
         self.pool.shutdown()
+        self.buckets.close()
         self.local_users.close()
         self.db.close()
 
     def clear_caches(self) -> dict[str, int]:
-        """Forget everything cached; how many entries each held."""
+        """Forget everything cached; how many entries each held, those of other processes as they last told."""
+        held = self.others.beside({})
+        if self.board:
+            self.board.counts.clear()
         self.page_images.clear()
-        return {
+        own = {
             "answers": self.engine.answers.clear(),
             "query_vectors": self.engine.query_vectors.clear(),
         }
+        return {name: entries + (held[name].entries if name in held else 0) for name, entries in own.items()}
+
+    def take_report(self, report: Report) -> Told:
+        """Count what another process has counted; what it may have of before a clearing is dropped."""
+        self.others.told(report)
+        self.metrics.window.add(report.searches_s, report.answers, report.failed)
+        self.engine.models.tally.add(report.texts, report.tokens, report.cpu_s)
+        log, board = self.engine.query_log, self.board
+        log.add(report.asked, lambda: board is not None and board.counts.clears.value == report.clears)
+        for question in report.questions:
+            self.housekeeping.recall.record(question)
+        return Told(log.frequent(self.settings.caches.warm) if report.warm else [])
 
     def take(self, client: tuple[str, int] | None, key: Key | None) -> Headers:
         """Take a token from the bucket of a key or, without one, of a client; the headers that say what is left."""
@@ -118,7 +161,7 @@ class Service:
     def record_query(self, canonical: SearchQuery) -> None:
         """Remember a question for warming and for the quality of the index; it is written down by housekeeping."""
         if canonical.query:
-            self.housekeeping.recall.record(canonical.query)
+            (self.reporting or self.housekeeping.recall).record(canonical.query)
         self.engine.query_log.record(canonical)
 
     async def in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:

@@ -380,10 +380,11 @@ class Corpus:
 
     def chunk_rows(self, chunk_ids: Iterable[int]) -> dict[int, ChunkRow]:
         """Chunks with their text, by id; what does not exist is left out."""
-        rows = self.db.among(
-            "SELECT id, document_id, start, stop, place FROM chunks WHERE id IN ({})", chunk_ids
-        )
-        segments = self._segments_of(rows)
+        with self.db.snapshot():  # or another text could come between a chunk and its own
+            rows = self.db.among(
+                "SELECT id, document_id, start, stop, place FROM chunks WHERE id IN ({})", chunk_ids
+            )
+            segments = self._segments_of(rows)
         return {
             row[0]: ChunkRow(row[0], row[1], row[2], row[3], _place(row[4]), _slice(segments, *row[1:4]))
             for row in rows

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from localsearch.errors import DamagedError, ReadOnlyError, StorageError, no_text
+from localsearch.platform.counts import Count
 from localsearch.platform.disk import disk_full, free_bytes, is_full
 from localsearch.store.migrations import check_format, migrate
 
@@ -40,7 +41,8 @@ _WAIT_FOR_READERS_MS = 5_000
 class Database:
     """The database file of a home folder. Writing is serialised; reading never waits for it."""
 
-    def __init__(self, file: Path, *, read_only: bool = False) -> None:
+    def __init__(self, file: Path, *, read_only: bool = False, commits: Count | None = None) -> None:
+        """`commits` is counted up by the writer after each commit, and where it is shared, read by readers."""
         self.file = file
         self.read_only = read_only
         self._lock = threading.RLock()
@@ -51,12 +53,13 @@ class Database:
         self._failed: str | None = None
         self._checkpoint_at = WAL_STEP
         self._closed = False
-        self._commits = 0
+        self._counted = not read_only or commits is not None
+        self._commits = commits or Count()
         if not read_only:
             self._writer = self._open_writer()
 
     @classmethod
-    def open(cls, home: Path, *, read_only: bool = False) -> Database:
+    def open(cls, home: Path, *, read_only: bool = False, commits: Count | None = None) -> Database:
         """Open HOME/index.db, making and migrating it first unless read-only.
 
         Raises ReadOnlyError, DamagedError, DiskFullError or FormatError (made by a newer release).
@@ -70,7 +73,7 @@ class Database:
                 hint="Restore a backup, or move the file away to begin anew.",
             )
         with _explained(file):
-            return cls(file, read_only=read_only)
+            return cls(file, read_only=read_only, commits=commits)
 
     def _open_writer(self) -> sqlite3.Connection:
         new = not self.file.exists()
@@ -139,9 +142,9 @@ class Database:
 
     @property
     def state(self) -> int | None:
-        """A number that changes with every commit; None where others may write, or this thread is about to."""
+        """A number that changes with every commit; None where others write uncounted, or this thread is about to."""
         writing = self._writing_thread == threading.get_ident()
-        return None if self.read_only or writing else self._commits
+        return self._commits.value if self._counted and not writing else None
 
     def changed_elsewhere(self) -> bool:
         """Whether another connection has committed since this thread asked last; true when it never asked."""
@@ -181,7 +184,7 @@ class Database:
         try:
             yield self._writer
             self._writer.execute("COMMIT")
-            self._commits += 1
+            self._commits.add()
         except BaseException:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")

@@ -13,7 +13,10 @@ import pytest
 
 from localsearch import Engine, Record
 from localsearch.engine import follower
+from localsearch.platform.counts import WriterCounts
+from localsearch.search import SearchQuery
 from localsearch.settings import Settings, VectorSettings, load
+from localsearch.types import Answer
 
 
 @pytest.fixture
@@ -22,12 +25,23 @@ def settings(tmp_path: Path, model_folder: Path) -> Settings:
     return replace(load(tmp_path / "home", environ={}), models=model_folder, offline=True, vectors=vectors)
 
 
-@pytest.fixture
-def pair(settings: Settings) -> Iterator[tuple[Engine, Engine]]:
+@pytest.fixture(params=["asks the database", "reads shared counts"])
+def pair(settings: Settings, request: pytest.FixtureRequest) -> Iterator[tuple[Engine, Engine]]:
     """A writer and a reader of one index, both open from here on."""
-    with Engine.open(settings=settings) as writer:
+    counts = WriterCounts() if request.param == "reads shared counts" else None
+    yield from opened(settings, counts)
+
+
+@pytest.fixture
+def counted(settings: Settings) -> Iterator[tuple[Engine, Engine]]:
+    """As `pair`, with shared counts."""
+    yield from opened(settings, WriterCounts())
+
+
+def opened(settings: Settings, counts: WriterCounts | None) -> Iterator[tuple[Engine, Engine]]:
+    with Engine.open(settings=settings, counts=counts) as writer:
         writer.add([Record("The very first wordzero.", "zero")])
-        with Engine.open(settings=settings, read_only=True) as reader:
+        with Engine.open(settings=settings, read_only=True, counts=counts) as reader:
             yield writer, reader
 
 
@@ -84,6 +98,69 @@ def test_a_commit_that_does_not_come_is_told_and_seen_later(
     catch_up()
     answer = reader.search("wordlate", mode="lexical")
     assert ([hit.id for hit in answer], answer.notes) == (["late"], ())
+
+
+def test_a_kept_answer_is_given_from_memory_until_the_writer_commits(counted: tuple[Engine, Engine]) -> None:
+    writer, reader = counted
+    query = SearchQuery("wordzero", mode="lexical")
+    reader.answer(query)
+    kept = reader.cached(query, 0.0)
+    assert kept is not None
+    assert (kept.cached, [hit.id for hit in kept]) == (True, ["zero"])
+    writer.add([Record("A second wordzero.", "one")])
+    assert reader.cached(query, 0.0) is None
+    assert {hit.id for hit in reader.answer(query)} == {"zero", "one"}
+    assert reader.cached(query, 0.0) is not None
+
+
+def test_what_the_writer_forgets_its_readers_forget_before_they_answer(
+    counted: tuple[Engine, Engine],
+) -> None:
+    writer, reader = counted
+    query = SearchQuery("wordzero", mode="lexical")
+    reader.answer(query)
+    reader.query_log.record(query.canonical)
+    writer.forget_queries()
+    assert reader.cached(query, 0.0) is None
+    assert not reader.answer(query).cached
+    assert reader.query_log.take() == {}
+    assert reader.follower is not None
+    assert reader.follower.cleared == 1
+
+
+def test_a_model_stays_loaded_when_a_generation_is_published(counted: tuple[Engine, Engine]) -> None:
+    writer, reader = counted
+    writer.embed_pending()
+    assert reader.search("first", mode="semantic").results
+    assert reader.derived.semantic is not None
+    model = reader.derived.semantic.model
+    assert model.loaded is not None
+    writer.add([Record(f"Tide table number {n} of the harbour.", f"t{n}") for n in range(60)])
+    writer.embed_pending()
+    assert len(reader.search("tide table", mode="semantic", limit=61)) == 61
+    assert reader.derived.semantic.model is model
+
+
+def test_an_answer_during_which_documents_change_is_made_again(
+    counted: tuple[Engine, Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer, reader = counted
+    search, changes = reader.searcher.search, iter(["one", "two"])
+
+    def slowly(query: SearchQuery) -> Answer:
+        answer = search(query)
+        if name := next(changes, None):
+            writer.add([Record(f"Another wordzero {name}.", name)])
+        return answer
+
+    monkeypatch.setattr(reader.searcher, "search", slowly)
+    answer = reader.search("wordzero", mode="lexical")
+    assert {hit.id for hit in answer} == {"zero", "one", "two"}
+    assert answer.notes == ()
+    changes = iter("abcdef")
+    answer = reader.search("wordzero", mode="lexical")
+    assert answer.notes == ("Documents changed while this was answered.",)
+    assert next(changes) == "d"
 
 
 def test_vectors_that_come_later_are_seen(pair: tuple[Engine, Engine]) -> None:

@@ -28,8 +28,8 @@ from localsearch.platform.ownership import owner_of
 from localsearch.server import serve
 from localsearch.server.database import ServiceDatabase
 from localsearch.server.keys import Keys
+from localsearch.server.listener import listen
 from localsearch.server.logs import HumanLines, JsonLines, request_id
-from localsearch.server.run import listen
 from localsearch.settings import ServerSettings, Settings
 
 SERVER = """

@@ -51,7 +51,7 @@ function _shtab_localsearch_using
 end
 
 set -g _shtab_localsearch_commands index search get multi-get serve mcp watch folders 'folders list' 'folders forget' 'folders scan' 'folders exclude' status why doctor models 'models list' 'models pull' 'models import' 'models verify' 'models remove' 'models recommend' versions 'versions list' 'versions build' 'versions compare' 'versions activate' 'versions rollback' 'versions gc' eval backup restore trust check export import purge bundle 'bundle build' 'bundle verify' 'bundle install' keys 'keys create' 'keys list' 'keys revoke' feedback completion man
-set -g _shtab_localsearch_opts_with_value --at --budget --chars --collection --each --exclude --extra --filter --find-links --format --home --host --id --include --index --like --limit --lines --list --max-chars --min-relevance --mode --model --modes --name --offset --open --pages --path --platform --port --precision --python --query --run --scope --score-run --settings --sha256 --sort --split --time-zone --to --wheel -n
+set -g _shtab_localsearch_opts_with_value --at --budget --chars --collection --each --exclude --extra --filter --find-links --format --home --host --id --include --index --like --limit --lines --list --max-chars --min-relevance --mode --model --modes --name --offset --open --pages --path --platform --port --precision --python --query --run --scope --score-run --settings --sha256 --sort --split --time-zone --to --wheel --workers -n
 
 complete -c localsearch -e
 complete -c localsearch -f
@@ -134,6 +134,7 @@ complete -c localsearch -n '_shtab_localsearch_using serve' -s q -l quiet -d 'sa
 complete -c localsearch -n '_shtab_localsearch_using serve' -l host -x -d 'default 127.0.0.1'
 complete -c localsearch -n '_shtab_localsearch_using serve' -l port -x -d 'default 8765'
 complete -c localsearch -n '_shtab_localsearch_using serve' -l watch -d 'keep the index current as files change'
+complete -c localsearch -n '_shtab_localsearch_using serve' -l workers -x -d 'processes that answer, one of which writes; 0: by the cores'
 complete -c localsearch -n '_shtab_localsearch_using; and test $_shtab_localsearch_npos -eq 0' -a mcp -d 'Serve the Model Context Protocol on standard input and output.'
 complete -c localsearch -n '_shtab_localsearch_using mcp' -s h -l help -d 'show this help message and exit'
 complete -c localsearch -n '_shtab_localsearch_using mcp' -l home -x -d 'the index folder (or LOCALSEARCH_HOME)'

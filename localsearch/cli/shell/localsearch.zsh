@@ -640,6 +640,7 @@ _shtab_localsearch_serve_options=(
   "--host[default 127.0.0.1]:H:"
   "--port[default 8765]:P:"
   "--watch[keep the index current as files change]"
+  "--workers[processes that answer, one of which writes\; 0\: by the cores]:N:"
   "(*)::index these first, in the background:"
 )
 

@@ -150,6 +150,7 @@ OPERATIONS = (
         query=DocumentParameters,
         answer=Document,
         limited=True,
+        anywhere=True,
         tag="documents",
     ),
     Operation(
@@ -160,6 +161,7 @@ OPERATIONS = (
         body=ReadRequest,
         answer=Documents,
         limited=True,
+        anywhere=True,
         tag="documents",
     ),
     Operation(
@@ -180,6 +182,7 @@ OPERATIONS = (
         query=InCollection,
         produces="application/octet-stream",
         limited=True,
+        anywhere=True,
         tag="documents",
     ),
 )

@@ -237,6 +237,7 @@ OPERATIONS = (
         query=PassageParameters,
         answer=PassageAnswer,
         limited=True,
+        anywhere=True,
         tag="documents",
     ),
     Operation(

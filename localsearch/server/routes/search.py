@@ -71,7 +71,7 @@ _kept = lru_cache(maxsize=512)(_question)
 def cached(service: Service, call: Call) -> bytes | None:
     """The answer to this very question while nothing has changed; read from memory only."""
     asked = question(call)
-    answer = service.engine.searcher.cached(asked.query, call.started)
+    answer = service.engine.cached(asked.query, call.started)
     if answer is None:
         return None
     service.record_query(asked.canonical)
@@ -147,6 +147,7 @@ OPERATIONS = (
         queue="search",
         from_memory=cached,
         limited=True,
+        anywhere=True,
     ),
     Operation(
         "GET",
@@ -158,6 +159,7 @@ OPERATIONS = (
         queue="search",
         from_memory=cached,
         limited=True,
+        anywhere=True,
     ),
     Operation(
         "POST",
@@ -177,6 +179,7 @@ OPERATIONS = (
         query=SuggestParameters,
         answer=SuggestAnswer,
         limited=True,
+        anywhere=True,
     ),
     Operation(
         "GET",

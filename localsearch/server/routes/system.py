@@ -11,7 +11,6 @@ from localsearch.extract.limits import HINTS
 from localsearch.models.cards import find_card
 from localsearch.server.metrics import CONTENT_TYPE
 from localsearch.server.operations import Call, Operation
-from localsearch.server.readings import caches
 from localsearch.server.responses import Response
 from localsearch.server.routes.documents import started
 from localsearch.server.schemas.jobs import JobStarted
@@ -43,6 +42,7 @@ def health(service: Service, call: Call) -> HealthAnswer:
 
 def ready(service: Service, call: Call) -> Response:
     """Searches are answered; 503 while the server stops. As answers have it at this moment, not as last looked at."""
+    service.engine.refresh()
     derived = service.engine.derived
     semantic = derived.semantic
     answer = ReadyAnswer(
@@ -62,7 +62,7 @@ def metrics(service: Service, call: Call) -> Response:
 def stats(service: Service, call: Call) -> StatsAnswer:
     """Counts, sizes, caches, cost."""
     now, status = service.housekeeping.snapshot(), service.engine.status()
-    held = {name: CacheAnswer(**asdict(stats)) for name, stats in caches(service.engine).items()}
+    held = {name: CacheAnswer(**asdict(stats)) for name, stats in service.housekeeping.caches().items()}
     counted = {name: getattr(status, name) for name in StatsAnswer.__struct_fields__ if hasattr(status, name)}
     return StatsAnswer(
         **counted | {"cost": CostAnswer(**asdict(status.cost))},
@@ -150,6 +150,7 @@ OPERATIONS = (
         answer=HealthAnswer,
         scope=None,
         queue="none",
+        anywhere=True,
         tag="system",
     ),
     Operation(
@@ -161,6 +162,7 @@ OPERATIONS = (
         also={503: ReadyAnswer},
         scope=None,
         strangers="read",
+        anywhere=True,
         tag="system",
     ),
     Operation(
