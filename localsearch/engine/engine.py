@@ -130,6 +130,7 @@ class Engine:
             self.settings.home,
             read_only=self.read_only,
             commits=self._counts.commits if self._counts else None,
+            states=self._counts.states if self._counts else None,
         )
         self.corpus = Corpus(self.db)
         self.embeddings = Embeddings(self.db)
