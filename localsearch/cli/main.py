@@ -34,6 +34,8 @@ COMMANDS = {
     "models": "models.models",
     "versions": "models.versions",
     "backup": "upkeep.backup",
+    "ship": "replication.ship",
+    "promote": "replication.promote",
     "restore": "upkeep.restore",
     "trust": "upkeep.trust",
     "check": "upkeep.check",

@@ -73,14 +73,19 @@ class Engine:
     """An open index: `index`, `add`, `search` and the rest. Safe to share between threads; close it when done."""
 
     def __init__(
-        self, settings: Settings, *, read_only: bool = False, counts: WriterCounts | None = None
+        self,
+        settings: Settings,
+        *,
+        read_only: bool = False,
+        counts: WriterCounts | None = None,
+        models: ModelStore | None = None,
     ) -> None:
         """`counts` are shared by the writer of the index with readers in other processes, so that these see what it
-        writes without asking the disk."""
+        writes without asking the disk; `models` is that of another engine in this process."""
         self.settings = settings
         self._counts = counts
         self.read_only = read_only
-        self.models = ModelStore(settings)
+        self.models = models or ModelStore(settings)
         self.opener = Opener(settings, self.models, read_only=read_only)
         if not read_only:
             self.opener.make_home()
@@ -522,6 +527,12 @@ class Engine:
         self.query_log.clear()
         if not self.read_only:
             self.audit.forget()
+
+    def share_model(self, other: Engine) -> None:
+        """Use the model that another engine has in memory, as of an earlier state of the same index."""
+        mine, theirs = self.derived.semantic, other.derived.semantic
+        if mine and theirs and mine.version.fingerprint == theirs.version.fingerprint:
+            self.derived.semantic = replace(mine, model=theirs.model)
 
     def _check_open(self) -> None:
         if self._closed:

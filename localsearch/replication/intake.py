@@ -117,6 +117,7 @@ class Intake:
             if before:
                 before.close()
         if whole.hexdigest() != file.sha256:
+            self.clear()  # what lies here may be what is wrong
             raise DamagedError(
                 f"{file.path} of the snapshot does not match its checksum.", hint="Ship again with --verify."
             )
@@ -140,6 +141,8 @@ class Intake:
                     raise CancelledError("Stopped.", hint="What was fetched is kept.")
                 file.write(block)
                 self.fetched += len(block)
+                if file.tell() > part.bytes:
+                    break
             sync_file(file)
             size = file.tell()
         if size != part.bytes or sha256_of(partial) != part.sha256:

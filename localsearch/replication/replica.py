@@ -163,7 +163,7 @@ def promote(home: Path) -> Promoted:
     identity = Identity(manifest.id, manifest.epoch + 1)
     with write_errors(home):
         write_identity(home, identity)  # first: without an index it does nothing
-        names = sorted({file.path.partition("/")[0] for file in manifest.files} - {FILE}) + [FILE]
+        names = [*sorted({file.path.partition("/")[0] for file in manifest.files} - {FILE}), FILE]
         for name in names:
             _move(present.folder / name, home / name)
         sync_path(home)
@@ -179,3 +179,8 @@ def _move(source: Path, target: Path) -> None:
         shutil.rmtree(target)
     with suppress(FileNotFoundError):
         source.replace(target)
+
+
+def remove(folder: Path) -> None:
+    """Remove the files of a snapshot that nobody reads any more."""
+    shutil.rmtree(folder, ignore_errors=True)

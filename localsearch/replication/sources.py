@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from http.client import HTTPException
 from pathlib import Path
@@ -10,7 +11,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
-from localsearch.errors import DamagedError, StorageError, UnavailableError, UsageError
+from localsearch.errors import ConflictError, DamagedError, StorageError, UnavailableError, UsageError
 from localsearch.replication.identity import State
 from localsearch.replication.manifest import LONGEST, Manifest, Part, decode, part_path
 from localsearch.replication.ship import read_published
@@ -82,7 +83,8 @@ class HttpSource:
         self._opener = build_opener(ProxyHandler({}), _NoRedirects())
 
     def manifest(self, have: State | None) -> Manifest:
-        headers = {"X-Localsearch-State": str(have)} if have else {}
+        # Of state 0: what matters is which index and epoch is known here, so that a former primary hears of it.
+        headers = {"X-Localsearch-State": str(State(have.id, have.epoch, 0))} if have else {}
         try:
             data = b"".join(self._blocks(_ROUTE, headers, LONGEST))
         except FileNotFoundError:
@@ -118,12 +120,26 @@ class HttpSource:
     def _refusal(self, error: HTTPError) -> Exception:
         if error.code == 404:
             return FileNotFoundError(error.url)
-        words = error.read(2_000).decode("utf-8", "replace")
+        words = _message(error)
+        if error.code == 409:
+            return ConflictError(
+                f"The primary {self.url}: {words}", hint="Follow the one that is the primary now."
+            )
         if error.code in (401, 403):
             hint = "Set LOCALSEARCH_FOLLOW_KEY to an admin key of the primary."
         else:
             hint = "See the log of the primary."
         return UnavailableError(f"The primary {self.url} answered {error.code}: {words[:300]}", hint=hint)
+
+
+def _message(error: HTTPError) -> str:
+    """What a server of ours says of its refusal."""
+    body = error.read(4_000)
+    try:
+        told = json.loads(body)["error"]
+        return f"{told['message']} {told['hint']}"
+    except (ValueError, KeyError, TypeError):
+        return body[:200].decode("utf-8", "replace")
 
 
 class _NoRedirects(HTTPRedirectHandler):

@@ -7,7 +7,7 @@ may not. Routes know the service; nothing below the app knows the routes.
 from __future__ import annotations
 
 from localsearch.server.operations import Operation
-from localsearch.server.routes import documents, embeddings, jobs, search, system
+from localsearch.server.routes import documents, embeddings, jobs, search, snapshot, system
 from localsearch.server.service import Service
 
 ALL: tuple[Operation[Service], ...] = (
@@ -16,4 +16,5 @@ ALL: tuple[Operation[Service], ...] = (
     *jobs.OPERATIONS,
     *embeddings.OPERATIONS,
     *system.OPERATIONS,
+    *snapshot.OPERATIONS,
 )

@@ -135,6 +135,11 @@ def _drawn(found: Document, asked: PassageParameters) -> str:
 def original(service: Service, call: Call) -> FileResponse:
     """The file a document was read from."""
     asked: InCollection = call.query
+    if service.follower:
+        raise NotFoundError(
+            "A reader has no originals.",
+            hint=f"Ask the primary: {service.primary or 'its address is not known'}.",
+        )
     found = service.engine.read(
         call.path["id"], Part(most=0), collection=asked.collection, within=call.within
     )
@@ -170,6 +175,7 @@ OPERATIONS = (
         answer=DocumentsAnswer,
         also={202: JobStarted, 207: DocumentsAnswer},
         scope="write",
+        writes=True,
         large=True,
         tag="documents",
     ),
@@ -203,6 +209,7 @@ OPERATIONS = (
         query=DeleteParameters,
         answer=Deleted,
         scope="write",
+        writes=True,
         tag="documents",
     ),
     Operation(

@@ -73,6 +73,7 @@ OPERATIONS = (
         answer=JobStarted,
         status=202,
         scope="admin",
+        writes=True,
         tag="jobs",
     ),
     Operation(
@@ -86,7 +87,14 @@ OPERATIONS = (
     ),
     Operation("GET", "/jobs/{id:number}", "One job.", get, answer=JobAnswer, tag="jobs"),
     Operation(
-        "DELETE", "/jobs/{id:number}", "Stop a job.", cancel, answer=JobAnswer, scope="write", tag="jobs"
+        "DELETE",
+        "/jobs/{id:number}",
+        "Stop a job.",
+        cancel,
+        answer=JobAnswer,
+        scope="write",
+        writes=True,
+        tag="jobs",
     ),
     Operation(
         "GET",

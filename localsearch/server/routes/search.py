@@ -141,5 +141,6 @@ OPERATIONS = (
         body=FeedbackRequest,
         answer=FeedbackAnswer,
         scope="write",
+        writes=True,
     ),
 )

@@ -7,8 +7,10 @@ from dataclasses import asdict
 
 import msgspec
 
+from localsearch.server.following import Following
 from localsearch.server.metrics import CONTENT_TYPE
 from localsearch.server.operations import Call, Operation
+from localsearch.server.readings import replica
 from localsearch.server.responses import Response
 from localsearch.server.schemas.system import (
     AlertsAnswer,
@@ -22,6 +24,7 @@ from localsearch.server.schemas.system import (
     LedgerParameters,
     LedgerRule,
     ReadyAnswer,
+    ReplicaAnswer,
     StatsAnswer,
     VersionAnswer,
     VersionsAnswer,
@@ -45,8 +48,22 @@ def ready(service: Service, call: Call) -> Response:
         documents=derived.corpus.document_count(),
         semantic_coverage=round(derived.coverage(), 4),
         version=semantic.version.name if semantic else None,
+        state=str(state) if (state := service.engines.now.state) else None,
+        read_only=service.read_only,
+        replica=_replica(service.follower.status) if service.follower else None,
     )
     return Response(answer, 200 if answer.ready else 503)
+
+
+def _replica(status: Following) -> ReplicaAnswer:
+    now = replica(status)
+    return ReplicaAnswer(
+        source=status.source,
+        primary=status.primary,
+        lag_s=round(now.lag_s, 3),
+        shipped_s=round(now.shipped_s, 3),
+        error=status.error,
+    )
 
 
 def metrics(service: Service, call: Call) -> Response:
@@ -195,6 +212,7 @@ OPERATIONS = (
         activate,
         answer=VersionAnswer,
         scope="admin",
+        writes=True,
         tag="system",
     ),
 )
