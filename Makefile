@@ -1,5 +1,5 @@
 # make serve   .venv, install, fetch the model, index data/sample, serve http://127.0.0.1:8765
-# make test    .venv, install with the test tools, run the suite; make test T=tests/search runs a part of it
+# make test    .venv, install with the test tools, run the suite; make test T=tests/search runs a part of it, JOBS=1 in a row
 # make check   ruff, mypy, import-linter
 # make docs    write the pages that are made from the code
 # make wheels  wheels with the kernels inside for Linux on x86-64 and AArch64, and the sdist, in dist/
@@ -16,6 +16,8 @@ REFERENCE := localsearch.engine localsearch.types localsearch.errors localsearch
 export LOCALSEARCH_MODELS ?= $(CURDIR)/models
 
 T ?=
+# Processes that share the suite, a file of tests each at a time.
+JOBS ?= 2
 
 .PHONY: serve test check docs wheels bench bench-quick faults clean
 
@@ -24,7 +26,7 @@ serve: $(VENV)/.installed
 
 test: $(VENV)/.tested
 	$(BIN)/python -m localsearch models pull all-MiniLM-L6-v2
-	$(BIN)/python -m pytest $(T)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(T)
 
 check: $(VENV)/.developed
 	$(BIN)/ruff check .

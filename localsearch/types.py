@@ -10,6 +10,8 @@ if TYPE_CHECKING:  # the processes that read files need no numpy, which takes as
     import numpy as np
     from numpy.typing import NDArray
 
+Sort = Literal["relevance", "date", "name", "size"]
+"""The order in which documents that match are shown."""
 Mode = Literal["hybrid", "lexical", "semantic"]
 BlockKind = Literal["heading", "paragraph", "list", "table", "code"]
 

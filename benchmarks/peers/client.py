@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -23,11 +23,12 @@ class PeerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A system to compare with: its adapter, the Python that runs it, and the environment's requirements."""
+    """A system to compare with: its adapter, the Python that runs it, and variables of the environment for it."""
 
     key: str
     python: Path | None
     script: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ready(self) -> bool:
@@ -47,6 +48,7 @@ class Running:
             "TOKENIZERS_PARALLELISM": "true",
             "ANONYMIZED_TELEMETRY": "False",
             "PYTHONWARNINGS": "ignore",
+            **peer.variables,
         }
         self.process = subprocess.Popen(
             [str(peer.python), str(peer.script)],

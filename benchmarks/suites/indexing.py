@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import statistics
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks import alternate, datasets, gemm, passages
+from benchmarks import encoders, passages
 from benchmarks.context import Context, ratio, rounded
 from benchmarks.peers import environments
 from benchmarks.peers.client import PeerError, Running
@@ -20,90 +17,10 @@ END_TO_END = ("stack", "txtai", "chroma", "lancedb", "qdrant")
 
 def run(context: Context) -> dict[str, Any]:
     return {
-        "encode": _encode(context),
+        "encode": encoders.measure(context),
+        "paths": encoders.by_path(context),
         "end_to_end": _end_to_end(context),
         "files": _files(context),
-    }
-
-
-# --- encoding
-
-
-def _encode(context: Context) -> dict[str, Any]:
-    """The same abstracts by ours in int8 and fp32 and by sentence-transformers on torch, in turn."""
-    file, what = _texts(context)
-    count = context.sizes.encode_texts
-    context.say(f"indexing: encoding {count} texts")
-    peers = context.peers()
-    with ExitStack() as stack:
-        processes = {
-            "int8": stack.enter_context(context.ours(precision="int8")),
-            "fp32": stack.enter_context(context.ours(precision="fp32")),
-        }
-        if peers["stack"].ready:
-            processes["torch"] = stack.enter_context(context.run(peers["stack"]))
-        tokens = processes["int8"].tokens(file=file, count=count)
-        rounds = alternate.encode(processes, file, count, context.sizes.encode_rounds)
-    figures: dict[str, Any] = {key: _rates(taken, count, tokens) for key, taken in rounds.items()}
-    if "torch" not in figures:
-        figures["torch"] = {"cannot": environments.missing(context.cache)["stack"]}
-    speed = {key: figures[key].get("texts_per_s") for key in ("int8", "fp32", "torch")}
-    figures["ratio_int8_to_torch"] = ratio(speed["torch"], speed["int8"])
-    figures["ratio_fp32_to_torch"] = ratio(speed["torch"], speed["fp32"])
-    figures["ratio_int8_to_fp32"] = ratio(speed["fp32"], speed["int8"])
-    peak = _peak(context, tokens / count, figures["int8"]["tokens_per_s"])
-    return {
-        "texts": what,
-        "count": count,
-        "tokens_per_text": round(tokens / count, 1),
-        **figures,
-        "peak": peak,
-    }
-
-
-def _texts(context: Context) -> tuple[str, str]:
-    scifact = datasets.find(context, "scifact")
-    if scifact:
-        return _rows(context, scifact), "SciFact abstracts"
-    return str(context.passages.absolute()), "passages of manuals"
-
-
-def _rows(context: Context, dataset: Any) -> str:
-    """The collection in the passages' own layout, with title and text as an embedding model is given them."""
-    target = context.cache / f"judged-{dataset.name}.jsonl"
-    if not target.exists():
-        rows = ({"id": r.id, "title": r.title, "text": r.text} for r in dataset.records() if r.text.strip())
-        target.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
-    return str(target.absolute())
-
-
-def _rates(rounds: list[dict[str, float]], count: int, tokens: int) -> dict[str, float]:
-    seconds = statistics.median(row["seconds"] for row in rounds)
-    cpu = statistics.median(row["cpu_s"] for row in rounds)
-    return rounded(
-        {
-            "texts_per_s": count / seconds,
-            "tokens_per_s": tokens / seconds,
-            "cpu_s_per_million_tokens": cpu / tokens * 1e6,
-            "cores_used": cpu / seconds,
-        },
-        2,
-    )
-
-
-def _peak(context: Context, length: float, tokens_per_s: float) -> dict[str, Any]:
-    """What share of the int8 products that the processor can do the encoder turns into embeddings."""
-    from localsearch.platform.cores import cores
-
-    shape = json.loads((context.models / "all-MiniLM-L6-v2" / "config.json").read_text())
-    measured = gemm.multiplications_per_second(cores())
-    per_token = gemm.per_token(
-        shape["num_hidden_layers"], shape["hidden_size"], shape["intermediate_size"], length
-    )
-    return {
-        "gemm_gmac_per_s": {name: round(value / 1e9, 1) for name, value in measured.items()},
-        "encoder_gmac_per_s": round(per_token * tokens_per_s / 1e9, 1),
-        "share": round(per_token * tokens_per_s / max(measured.values()), 4),
     }
 
 

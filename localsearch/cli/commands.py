@@ -49,7 +49,7 @@ def index(args: argparse.Namespace, console: Console, settings: Settings) -> int
 
 
 def _index_there(remote: Remote, args: argparse.Namespace, console: Console, settings: Settings) -> int:
-    args.paths = [os.path.abspath(os.path.expanduser(path)) for path in args.paths]
+    args.paths = [str(named_path(path)) for path in args.paths]
     console.say(f"The server at {remote.url} holds the index and does it.")
     with Interrupt() as interrupted, console.progress() as report:
         outcome = remote.index(args, report, interrupted)
@@ -223,14 +223,14 @@ def _all_in_one(state: Status) -> str:
         first = f"{state.semantic_coverage:.0%} can be found by meaning so far"
     else:
         first = "All is well"
-    when = f", last change {_ago(time.time() - state.changed)}" if state.changed else ""
+    when = f", last change {ago(time.time() - state.changed)}" if state.changed else ""
     return f"{first}: {state.documents:,} {'document' if state.documents == 1 else 'documents'}{when}."
 
 
-def _ago(seconds: float) -> str:
+def ago(seconds: float) -> str:
     """How long ago, in the largest unit that fits.
 
-    >>> _ago(30), _ago(125), _ago(7_200), _ago(90_000)
+    >>> ago(30), ago(125), ago(7_200), ago(90_000)
     ('just now', '2 minutes ago', '2 hours ago', '1 day ago')
     """
     for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import quote
@@ -13,9 +13,16 @@ from urllib.parse import quote
 import msgspec
 from rich.console import Console as Rich
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as Bars
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from localsearch.checked import printable, printable_json
@@ -32,6 +39,8 @@ _STAGES = {
     "merge": "Vector index",
 }
 _PLAIN_EVERY_S = 10.0
+_WIDE = 110
+"""Columns from which progress tells the file too."""
 _PIPED = 10_000
 """Columns where nobody looks: what is piped is not cut to a terminal's width."""
 
@@ -133,12 +142,47 @@ class Console:
         self.say(f"{len(answer.results)} of {about}{answer.total:,} in {answer.took_ms:.0f} ms{cached}")
 
     def explanation(self, answer: Answer) -> None:
-        """How the ranking came about."""
+        """How the ranking came about: the parts of each score as a table, what was understood, where the time went."""
+        why = answer.explanation or {}
         self.out.print()
-        for name, value in (answer.explanation or {}).items():
-            self.out.print(Text(printable(f"{name}: {value}"), style="dim"))
-        stages = "  ".join(f"{name} {ms:.1f} ms" for name, ms in answer.stages.items())
-        self.out.print(Text(f"stages: {stages}", style="dim"))
+        self.table([_HEAD, *(_parts(number, hit) for number, hit in enumerate(answer.results, 1))])
+        for line in _reasons(why, answer.stages):
+            self.out.print(Text(printable(line), style="dim"))
+        if self.verbosity > 0:
+            for name, value in why.items():
+                self.out.print(Text(printable(f"{name}: {value}"), style="dim"))
+
+
+_HEAD = ("", "words", "meaning", "score", "how near")
+
+
+def _parts(number: int, hit: Hit) -> Sequence[str]:
+    """What a hit's score is made of: BM25, the cosine, both together, and how near that is to the question."""
+    scores = hit.scores or {}
+    lexical, semantic = scores.get("lexical"), scores.get("semantic")
+    return (
+        f"{number}.",
+        f"{lexical:.2f}" if lexical else "–",
+        "–" if semantic is None else f"{semantic:.2f}",
+        f"{hit.score:.3f}",
+        "" if hit.relevance is None else f"{hit.relevance:.0%}",
+    )
+
+
+def _reasons(why: Mapping[str, Any], stages: Mapping[str, float]) -> Iterator[str]:
+    yield "words: BM25 of the best passage · meaning: its cosine · score: both, weighed · how near: 100% is sure"
+    if why.get("understood"):
+        yield str(why["understood"])
+    weights = why.get("weights")
+    if isinstance(weights, Mapping) and weights:
+        named = {"lexical": "words", "semantic": "meaning"}
+        yield "weighed for this question: " + ", ".join(
+            f"{named.get(k, k)} {v:.2f}" for k, v in weights.items()
+        )
+    if why.get("reranker"):
+        yield f"scored again by {why['reranker']}"
+    slowest = sorted(stages.items(), key=lambda item: -item[1])
+    yield "time: " + ", ".join(f"{name} {ms:.1f} ms" for name, ms in slowest[:4])
 
 
 def where(hit: Hit) -> str:
@@ -207,17 +251,22 @@ def _marked(hit: Hit) -> Text:
 
 
 def _bars(console: Rich) -> Bars:
-    return Bars(
+    """Bars with count, rate and time left; at 80 columns they have room for these, beyond that for the file too."""
+    columns: list[ProgressColumn] = [
         SpinnerColumn(),
-        TextColumn("{task.description:<12}"),
-        BarColumn(bar_width=30),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[unit]} {task.fields[rate]}"),
-        TimeRemainingColumn(),
-        TextColumn("[dim]{task.fields[detail]}"),
-        console=console,
-        transient=True,
-    )
+        TextColumn("{task.description:<12}", table_column=Column(no_wrap=True)),
+        BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=8)),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[unit]} {task.fields[rate]}", table_column=Column(no_wrap=True)),
+        TimeRemainingColumn(table_column=Column(no_wrap=True)),
+    ]
+    if console.width >= _WIDE:
+        columns.append(
+            TextColumn(
+                "[dim]{task.fields[detail]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)
+            )
+        )
+    return Bars(*columns, console=console, transient=True, expand=True)
 
 
 def _drawing(bars: Bars) -> Report:

@@ -25,6 +25,7 @@ COMMANDS = {
     "multi-get": "reading.multi_get",
     "serve": "serving.serve",
     "mcp": "commands.mcp",
+    "folders": "folders.folders",
     "status": "commands.status",
     "why": "commands.why",
     "eval": "commands.evaluate",

@@ -7,7 +7,9 @@ import argparse
 from localsearch.checked import printable
 from localsearch.cli.console import Console
 from localsearch.cli.interrupt import INTERRUPTED, Interrupt
+from localsearch.cli.remote import Remote
 from localsearch.engine import Engine, named_path
+from localsearch.errors import LockedError
 from localsearch.models import ModelStore
 from localsearch.settings import Settings
 from localsearch.upkeep.recommend import Candidate
@@ -93,7 +95,7 @@ def _recommend_model(args: argparse.Namespace, console: Console, store: ModelSto
         console.table(rows + [_candidate_row(candidate) for candidate in candidates])
         console.say(found.why)
         if found.command:
-            console.say(f"Build it beside the one in use, while no server holds the index: {found.command}")
+            console.say(f"Build it beside the one in use: {found.command}")
             console.say("It says then how to compare the two and how to switch.")
     return found
 
@@ -114,7 +116,35 @@ def _megabytes(size: int) -> str:
 
 
 def versions(args: argparse.Namespace, console: Console, settings: Settings) -> int:
-    """`localsearch versions ...`"""
+    """`localsearch versions ...`; while a server holds the index it is asked to build and to switch."""
+    try:
+        return _versions_here(args, console, settings)
+    except LockedError as error:
+        if args.action not in ("build", "activate"):
+            raise
+        return _versions_there(Remote(error), args, console)
+
+
+def _versions_there(remote: Remote, args: argparse.Namespace, console: Console) -> int:
+    console.say(f"The server at {remote.url} holds the index and does it.")
+    if args.action == "activate":
+        name = remote.activate(args.version)
+        console.say(f"{name} is active.")
+        if console.json:
+            console.result({"name": name, "state": "active"})
+        return 0
+    body = {"model": args.model, "precision": args.precision}
+    with Interrupt() as interrupted, console.progress() as report:
+        built = remote.work("/versions", body, report, interrupted)
+    if console.json:
+        console.result(built)
+    if built["state"] == "ready":
+        console.say(f"{built['name']} is ready.")
+        console.say(f"Switch to it: localsearch versions activate {built['id']}")
+    return INTERRUPTED if built.get("cancelled") else 0
+
+
+def _versions_here(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     with (
         Interrupt() as interrupted,
         Engine.open(settings=settings, read_only=args.action == "list") as engine,

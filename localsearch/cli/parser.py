@@ -40,6 +40,7 @@ def build_parser(prog: str = "localsearch") -> argparse.ArgumentParser:
         _serve,
         _mcp,
         _watch,
+        _folders,
         _status,
         _why,
         _doctor,
@@ -141,6 +142,12 @@ def _search(commands: Sub) -> None:
     parser.add_argument(
         "--time-zone", default="", metavar="NAME", help="whose days dates are, such as Europe/Berlin"
     )
+    parser.add_argument(
+        "--sort",
+        choices=["relevance", "date", "name", "size"],
+        default="relevance",
+        help="by date (the latest first), name or size instead",
+    )
     parser.add_argument("--no-cache", dest="cache", action="store_false", help="compute everything anew")
     _format(parser)
     parser.add_argument(
@@ -228,6 +235,23 @@ def _within(parser: argparse.ArgumentParser, who: str) -> None:
         metavar="PATH",
         help=f"{who} files at or below this path only; may be given several times",
     )
+
+
+def _folders(commands: Sub) -> None:
+    parser = command(commands, "folders", "the folders that were indexed: list, forget, scan, exclude")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    command(actions, "list", "every folder with its counts, its freshness and what is left out")
+    forgetting = command(actions, "forget", "drop a folder and what was read from it; its files stay")
+    scanning = command(actions, "scan", "look through folders again, with what each leaves out")
+    excluding = command(actions, "exclude", "leave files that match out of a folder, from now on")
+    scanning.add_argument("paths", nargs="*", metavar="PATH", help="default: all of them")
+    scanning.add_argument("--retry-failed", action="store_true", help="also what could not be read before")
+    forgetting.add_argument("path", metavar="PATH")
+    excluding.add_argument("path", metavar="PATH")
+    excluding.add_argument("patterns", nargs="*", metavar="GLOB")
+    excluding.add_argument("--clear", action="store_true", help="leave out nothing but these")
+    for one in (forgetting, scanning, excluding):
+        one.add_argument("--collection", default="default", metavar="NAME")
 
 
 def _status(commands: Sub) -> None:

@@ -45,9 +45,19 @@ class Remote:
 
     def index(self, args: argparse.Namespace, report: Report, interrupted: Interrupt) -> IndexReport:
         """Have files and folders indexed and follow the job to its end; Ctrl-C stops the job."""
-        body = {"paths": args.paths, "collection": args.collection, "retry_failed": args.retry_failed}
+        body: dict[str, Any] = {
+            "paths": args.paths,
+            "collection": args.collection,
+            "retry_failed": args.retry_failed,
+        }
         body |= {"include": args.include or None, "exclude": args.exclude or None}
-        job = self._ask("POST", "/index", body)["job"]
+        return msgspec.convert(self.work("/index", body, report, interrupted), IndexReport)
+
+    def work(
+        self, path: str, body: Mapping[str, Any], report: Report, interrupted: Interrupt
+    ) -> Mapping[str, Any]:
+        """Have a job done and follow it to its end; Ctrl-C stops it. What it came to."""
+        job = self._ask("POST", path, body)["job"]
         while job["state"] not in _ENDED:
             if interrupted():
                 self._cancel(job["id"])
@@ -56,6 +66,10 @@ class Remote:
             job = self._ask("GET", f"/jobs/{job['id']}")
             _tell(job["progress"], report)
         return _outcome(job)
+
+    def activate(self, version: str) -> str:
+        """Answer from a version from now on; its name."""
+        return str(self._ask("POST", f"/versions/{quote(version, safe='')}/activate")["name"])
 
     def purge(self, ids: list[str]) -> list[str]:
         """Delete documents to the last byte; returns their ids. Raises NotFoundError for an id that is not there."""
@@ -96,9 +110,10 @@ def _tell(step: Mapping[str, Any], report: Report) -> None:
         report(Progress(step["stage"], step["done"], step["total"], step["unit"], step["detail"]))
 
 
-def _outcome(job: Mapping[str, Any]) -> IndexReport:
+def _outcome(job: Mapping[str, Any]) -> Mapping[str, Any]:
     if job["result"] is not None:
-        return msgspec.convert(job["result"], IndexReport)
+        found: Mapping[str, Any] = job["result"]
+        return found
     if job["state"] == "cancelled":
         raise CancelledError("Stopped. What was done is kept.", hint="The same command goes on from here.")
     told = job["error"] or {"message": f"The job is {job['state']}.", "hint": "See: GET /jobs"}

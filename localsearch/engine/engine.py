@@ -21,6 +21,7 @@ from localsearch.derived.usage import Meter
 from localsearch.engine.audit import AuditLog
 from localsearch.engine.calls import public
 from localsearch.engine.encoders import Encoders, TextKind
+from localsearch.engine.folders import Folders
 from localsearch.engine.follower import Follower
 from localsearch.engine.names import meanings, named_path, named_paths
 from localsearch.engine.opening import Opener
@@ -170,6 +171,7 @@ class Engine:
         self.audit = AuditLog(self.settings.home, wanted=self.settings.audit)
         self.reader = Reader(self.corpus, self.ledger)
         self.indexer = Indexer(self.db, self.derived, self.settings)
+        self.folders = Folders(self.corpus, self.ledger, self.indexer)
         self.follower = (
             Follower(self.derived, opener, self._counts, self.forget_queries) if self.read_only else None
         )
@@ -231,7 +233,8 @@ class Engine:
     ) -> IndexReport:
         """Bring the index to the state of files and folders: words first, then vectors.
 
-        `roots`, where there are any, are the only folders that a path may lead into, links resolved.
+        `roots`, where there are any, are the only folders that a path may lead into, links resolved. A folder keeps the
+        patterns that it was indexed with until it is indexed with others, or `folders.set_patterns` changes them.
 
         Whatever interrupts it, what was done stays done and the next call goes on from there. With `embed` false, or
         while background work runs, vectors follow later.

@@ -103,6 +103,12 @@ class Reader:
                 found.append(document)
         return Documents(tuple(found), tuple(missing), tuple(left_out), more)
 
+    def recent(self, limit: int, *, within: Scope | None = None) -> list[DocumentRow]:
+        """Documents that were read from files, those first whose files changed last."""
+        where, values = scope_sql(within) if within else ("1", [])
+        rows = self._corpus.latest(f"d.path IS NOT NULL AND d.left_out = '' AND {where}", values, limit)
+        return [self._seen(row, within) for row in rows]
+
     def _matching(self, name: str, collection: str | None, within: Scope | None) -> list[DocumentRow]:
         """The documents that a name or a pattern stands for, by path; one more than may be, where there are more."""
         if exact := list(self._named(name, collection, within)):

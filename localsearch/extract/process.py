@@ -71,13 +71,18 @@ class Worker:
         finally:
             os.close(descriptor)
 
-    def _read(self, descriptor: int, name: str) -> Outcome:
+    def draw(self, file: OpenFile, page: wire.Page) -> Outcome:
+        """A page of a file as a picture, in the metadata of one Extract, or why it cannot be drawn."""
+        self._given_up = False
+        return self._read(file.descriptor, file.path.name, page)
+
+    def _read(self, descriptor: int, name: str, page: wire.Page | None = None) -> Outcome:
         """Ask twice if need be: what files before have left in a worker must not be laid to this one."""
         while True:
             self.start()
             fresh, self._fresh = self._fresh, False
             try:
-                return self._ask(descriptor, name)
+                return self._ask(descriptor, name, page)
             except ExtractionError as error:
                 if fresh or self._given_up or error.data["rule"] not in ("crash", "memory"):
                     return error
@@ -145,9 +150,9 @@ class Worker:
         self.stop()
         self._errors.close()
 
-    def _ask(self, descriptor: int, name: str) -> Outcome:
+    def _ask(self, descriptor: int, name: str, page: wire.Page | None) -> Outcome:
         assert self._connection is not None
-        job = msgspec.msgpack.encode(wire.Job(os.fsencode(name).decode("utf-8", "replace")))
+        job = msgspec.msgpack.encode(wire.Job(os.fsencode(name).decode("utf-8", "replace"), page=page))
         deadline = time.monotonic() + self._settings.wall_s
         watch = self._watch()
         self._errors.truncate(0)

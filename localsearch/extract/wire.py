@@ -30,11 +30,24 @@ MOST_EXTRACTS = 1_000_000
 PLACE_FIELDS = tuple(Place.__dataclass_fields__)
 
 
+class Page(msgspec.Struct, array_like=True):
+    """A page to draw, so many pixels wide, with the passage and the words whose places are asked for."""
+
+    number: int
+    width: int
+    passage: str = ""
+    words: str = ""
+
+
 class Job(msgspec.Struct, array_like=True):
-    """Read the file behind the descriptor sent along; its name tells the type where its bytes do not."""
+    """Read the file behind the descriptor sent along; its name tells the type where its bytes do not.
+
+    With a `page` that page is drawn instead.
+    """
 
     name: str
     member: str = ""
+    page: Page | None = None
 
 
 class Found(msgspec.Struct, array_like=True):

@@ -16,6 +16,7 @@ import msgspec
 
 from localsearch.errors import ExtractionError
 from localsearch.extract import wire
+from localsearch.extract.drawn import draw
 from localsearch.extract.limits import Limits, failure
 from localsearch.extract.ocr import engine
 from localsearch.extract.read import read
@@ -72,7 +73,8 @@ def answer(job: wire.Job, descriptor: int, settings: ExtractSettings) -> tuple[w
     """What comes of reading one file."""
     try:
         _allow(settings)
-        found = read(contents(descriptor, settings), job.name, Limits.of(settings))
+        data = contents(descriptor, settings)
+        found = [draw(data, job.page)] if job.page else read(data, job.name, Limits.of(settings))
         return wire.Reply(count=len(found)), found
     except ExtractionError as error:
         return wire.Reply(rule=str(error.data["rule"]), reason=error.message, hint=error.hint), ()

@@ -165,6 +165,7 @@ class Indexer:
     def index(self, job: IndexJob, report: Report = no_report, cancelled: Cancelled = never) -> IndexReport:
         """Bring the index to the state of the files under the job's paths.
 
+        A root that was indexed with patterns keeps them where the job names none.
         A root that cannot be read deletes nothing: it is told in the report's notes, and raised as the error that it
         is when no root could be read.
         """
@@ -176,6 +177,7 @@ class Indexer:
             if extractor is None and not job.dry_run:
                 extractor = stack.enter_context(Extractor(later(self.settings.extract)))
             for path in job.paths:
+                run.job = self._as_before(job, path)
                 try:
                     self._index_root(run, path, extractor)
                 except LocalSearchError as error:
@@ -242,6 +244,17 @@ class Indexer:
         if not run.cancelled() and not run.job.within:
             self._register(run.job, path, root.true)
 
+    def _as_before(self, job: IndexJob, path: Path) -> IndexJob:
+        """The job with the patterns that this root has, where the job names none."""
+        if job.include or job.exclude:
+            return job
+        name = display(os.fsencode(path))
+        for collection, root, how in self.ledger.trusted_roots():
+            if (collection, root) == (job.collection, name):
+                include, exclude = how.get("include", ()), how.get("exclude", ())
+                return replace(job, include=tuple(include), exclude=tuple(exclude))
+        return job
+
     def _register(self, job: IndexJob, path: Path, true: str) -> None:
         """Remember a root, unless it lies in another that takes all of it in the same way."""
         options: dict[str, Any] = {"include": list(job.include), "exclude": list(job.exclude)}
@@ -253,7 +266,9 @@ class Indexer:
                 with suppress(RootUnreadable):
                     if reaches(root, path, rules):
                         return
-        self.ledger.put_root(job.collection, display(os.fsencode(path)), options | {"true": true})
+        self.ledger.put_root(
+            job.collection, display(os.fsencode(path)), options | {"true": true, "checked": time.time()}
+        )
 
     def _read_again(self, run: IndexRun, path: Path, root: OpenRoot, extractor: Extractor) -> None:
         """Read files whose content moved to them from a name that told another type; others wait for their root."""
@@ -285,6 +300,18 @@ class Indexer:
             return
         modified = days.instant(found.mtime_ns / 1e9)
         self._put(collection, from_name(found.path, found.size, modified, reason))
+
+    def forget(self, path: Path, collection: str) -> int:
+        """Delete what is known of files at or below a path, but what other roots hold; returns how many were read."""
+        raw, roots = os.fsencode(path), [root for name, root, _ in self.ledger.roots() if name == collection]
+        others = {raw_of(root) for root in roots if raw_of(root) != raw}
+        known = self.ledger.under(collection, raw)
+        gone = [one for one in known if not is_within(one, others)]
+        self._remove(IndexRun(IndexJob((path,), collection), no_report, never), gone)
+        self.ledger.drop_root(
+            collection, display(raw)
+        )  # last: what is cut short is listed, and can be asked for again
+        return sum(known[one].content_hash is not None for one in gone)
 
     # -- compare
 

@@ -7,6 +7,7 @@ import queue
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -20,10 +21,12 @@ from localsearch.platform.interpreter import ONE_THREAD, environment, module_com
 from localsearch.text import Analyzer
 from localsearch.types import IndexedChunk
 
-MANY = 500
-"""Chunks from which a process is worth its start."""
+MANY = 2_000
+"""Chunks in a row from which processes are worth their start, of as long as a thousand chunks take."""
 _TOGETHER = 64
 """Chunks of one message."""
+FEW = 2 * _TOGETHER
+"""Chunks below which one process is as quick as several."""
 _MOST = 8
 _START_S, _ANSWER_S = 60.0, 300.0
 """Seconds until a process is given up that does not start, and one that does not answer: a chunk takes less than one
@@ -48,15 +51,23 @@ class AnalysisPool:
         for _ in range(self._count):
             self._idle.put(_Process(analyzer))
         self._threads: ThreadPoolExecutor | None = None
+        self._lately, self._asked = 0, 0.0
         self._rest: threading.Timer | None = None
         self._lock = threading.Lock()
 
     def fields(self, chunks: Sequence[IndexedChunk]) -> Iterator[Fields]:
         """What the index is given of each chunk, in order."""
-        if len(chunks) < MANY or self._count < 2:
+        if not self._worth_it(len(chunks)):
             return (fields(chunk, self._analyzer) for chunk in chunks)
         parts = [chunks[start : start + _TOGETHER] for start in range(0, len(chunks), _TOGETHER)]
         return (made for part in self._start(parts) for made in part)
+
+    def _worth_it(self, count: int) -> bool:
+        """Whether so many chunks, with those that came shortly before, are for the processes."""
+        now = time.monotonic()
+        before = self._lately if now - self._asked < _IDLE_S else 0
+        self._lately, self._asked = before + count, now
+        return self._count > 1 and count >= FEW and self._lately >= MANY
 
     def _start(self, parts: Sequence[Sequence[IndexedChunk]]) -> Iterator[list[Fields]]:
         """Have all parts taken apart; the processes are ended when nobody has asked for a while."""

@@ -17,7 +17,7 @@ from localsearch import days
 from localsearch.caches import canonical, short_key
 from localsearch.checked import clean
 from localsearch.errors import QueryError
-from localsearch.types import Mode, Scope
+from localsearch.types import Mode, Scope, Sort
 
 
 class SearchOptions(TypedDict, total=False):
@@ -39,6 +39,7 @@ class SearchOptions(TypedDict, total=False):
     like: str | None
     within: Scope | None
     time_zone: str
+    sort: Sort
 
 
 _TEXT, _MAYBE_TEXT, _WHOLE, _NUMBER = (str,), (str, NoneType), (int,), (int, float)
@@ -54,6 +55,7 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     "like": _MAYBE_TEXT,
     "within": (Scope, NoneType),
     "time_zone": _TEXT,
+    "sort": _TEXT,
 }
 _WORDS = {
     _TEXT: "text",
@@ -77,7 +79,8 @@ class SearchQuery:
     signs as text; `min_relevance`, 0 to 1,
     leaves out what is known to be below; `like` is the id of a document that the hits should be like;
     `within` is what whoever asks may see: the rest of the index takes no part;
-    `time_zone`, such as Europe/Berlin, is whose days the dates of filters and of hits are, empty: as the settings say.
+    `time_zone`, such as Europe/Berlin, is whose days the dates of filters and of hits are, empty: as the settings say;
+    `sort` orders what matches by relevance, date (the latest first), name or size (the largest first).
     """
 
     query: str = ""
@@ -97,6 +100,7 @@ class SearchQuery:
     like: str | None = None
     within: Scope | None = None
     time_zone: str = ""
+    sort: Sort = "relevance"
 
     def __post_init__(self) -> None:
         for name, kinds in _KINDS.items():
@@ -108,6 +112,10 @@ class SearchQuery:
                 object.__setattr__(self, name, clean(text))  # what cannot be encoded is nowhere to be found
         if self.mode not in get_args(Mode):
             raise QueryError(f"There is no mode {self.mode!r}.", hint=f"Modes: {', '.join(get_args(Mode))}.")
+        if self.sort not in get_args(Sort):
+            raise QueryError(
+                f"There is no order {self.sort!r}.", hint=f"Orders: {', '.join(get_args(Sort))}."
+            )
         if self.limit < 1 or self.offset < 0:
             raise QueryError(
                 f"limit is {self.limit}, offset {self.offset}.", hint="limit is from 1, offset from 0."

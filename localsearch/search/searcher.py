@@ -11,7 +11,7 @@ the ranking of an earlier one.
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
@@ -26,11 +26,13 @@ from localsearch.search.count import Counter
 from localsearch.search.executor import SearchExecutor
 from localsearch.search.facets import facets
 from localsearch.search.hits import Presenter
+from localsearch.search.passages import Passages, passages
 from localsearch.search.plan import Planner
 from localsearch.search.query import SearchQuery
 from localsearch.search.rank import RankedDocuments, Ranker
 from localsearch.search.relevance import NOTHING, UNJUDGED
 from localsearch.search.reranker import Reranker
+from localsearch.search.sorting import note, ordered, widened
 from localsearch.settings import SearchSettings
 from localsearch.text import Analyzer, normalize
 from localsearch.types import Answer, Ids, Scope
@@ -113,7 +115,8 @@ class Searcher:
             return self._made(context, semantic)
 
     def _made(self, context: QueryContext, semantic: Semantic | None) -> Answer:
-        query = context.query
+        asked = context.query
+        context.query = query = widened(asked)
         with context.stage("parse"):
             plan = self.planner.plan(context)
         counting = self.counter.begin(query, plan)
@@ -121,11 +124,13 @@ class Searcher:
         context.notes.extend(_notes(query, found))
         if not found.documents and plan.filter is not None:
             context.notes.extend(self.planner.unknown_fields(plan.filter, query.within))
-        page = found.documents[query.offset : query.offset + query.limit]
+        page = ordered(self.corpus, found.documents, asked.sort)[asked.offset : asked.offset + asked.limit]
         with context.stage("snippets"):
             hits = self.presenter.hits(plan, page, query.explain, context.notes)
         with context.stage("count"):
             matching = self.counter.matching(query, plan, found, counting)
+        if told := note(matching.total, asked.sort):
+            context.notes.append(told)
         return Answer(
             query=query.query,
             total=matching.total,
@@ -148,6 +153,11 @@ class Searcher:
 
     def _facets(self, documents: Ids | None, within: Scope | None) -> dict[str, Mapping[str, int]] | None:
         return None if documents is None else facets(self.corpus.facet_rows(documents, *dated_sql(), within))
+
+    def passages(self, query: SearchQuery, names: Sequence[tuple[str, str]]) -> list[Passages]:
+        """All passages of documents, named by collection and id, that hold a word of the query."""
+        with days.in_zone(days.zone(query.time_zone) if query.time_zone else self._zone):
+            return passages(self.derived, self.planner, self.presenter, query, names)
 
     def suggest(self, prefix: str, limit: int, within: Scope | None = None) -> list[str]:
         """Completions of the last word typed, from what may be seen."""

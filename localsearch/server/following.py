@@ -19,6 +19,7 @@ from localsearch.replication.identity import Identity
 from localsearch.replication.intake import Present
 from localsearch.replication.replica import Replica, remove
 from localsearch.replication.sources import Source
+from localsearch.server.database import ServiceDatabase
 from localsearch.server.exchange import Engines
 from localsearch.settings import Settings
 from localsearch.store.database import SERVICE
@@ -201,7 +202,7 @@ class Follower:
     def _adopt(self, present: Present) -> None:
         """Note what answers now, with the API keys of the primary."""
         self._present = present
-        copy_keys(present.folder / SERVICE, self._settings.home / SERVICE)
+        copy_keys(present.folder / SERVICE, self._settings.home)
         manifest, before = present.manifest, self._status
         self._status = Following(
             source=self._source.name,
@@ -238,20 +239,22 @@ class Follower:
             remove(engine.settings.home)
 
 
-def copy_keys(source: Path, target: Path) -> None:
-    """Have the API keys of a snapshot in this home folder, in place of those that were there."""
+def copy_keys(source: Path, home: Path) -> None:
+    """Have the API keys of a snapshot in a home folder, in place of those that were there."""
     if not source.exists():
         return
-    with closing(sqlite3.connect(target, isolation_level=None, timeout=30)) as connection:
+    ServiceDatabase(home).close()  # it is made, or brought to this release's schema
+    target = (home / SERVICE).absolute().as_uri()
+    with closing(sqlite3.connect(target, uri=True, isolation_level=None, timeout=30)) as connection:
         connection.execute("ATTACH ? AS shipped", (f"{source.absolute().as_uri()}?mode=ro&immutable=1",))
         connection.execute("BEGIN IMMEDIATE")
         differ = connection.execute(
-            "SELECT EXISTS (SELECT * FROM keys EXCEPT SELECT * FROM shipped.keys)"
-            " OR EXISTS (SELECT * FROM shipped.keys EXCEPT SELECT * FROM keys)"
+            "SELECT EXISTS (SELECT * FROM main.keys EXCEPT SELECT * FROM shipped.keys)"
+            " OR EXISTS (SELECT * FROM shipped.keys EXCEPT SELECT * FROM main.keys)"
         ).fetchone()[0]
         if differ:
-            connection.execute("DELETE FROM keys")
-            connection.execute("INSERT INTO keys SELECT * FROM shipped.keys")
+            connection.execute("DELETE FROM main.keys")
+            connection.execute("INSERT INTO main.keys SELECT * FROM shipped.keys")
         connection.execute("COMMIT" if differ else "ROLLBACK")
 
 

@@ -56,7 +56,7 @@ class Housekeeping:
         alerts: Alerts,
         jobs: Jobs,
         keyring: KeyRing,
-        watching: Watching | None,
+        watching: Watching,
         others: OtherCaches,
         follower: Follower | None = None,
     ) -> None:
@@ -125,7 +125,7 @@ class Housekeeping:
             coverage=status.semantic_coverage,
             files=status.files,
             bytes=status.bytes,
-            stale_s=stale_s(self._engine, self._watching.checked if self._watching else None),
+            stale_s=stale_s(self._engine, self._watching.checked),
             quality=quality(self._engine),
             disk_free=disk_free(self._engine),
             caches=self.caches(),
@@ -147,7 +147,7 @@ class Housekeeping:
                 self._guarded(self._warm)
             self._guarded(self._keyring.refresh)
             self._guarded(self._engine.query_log.flush)
-            if self._watching and not self._jobs.busy:
+            if not self._jobs.busy:
                 self._guarded(self._watching.refresh)
             if time.monotonic() >= due:
                 due = time.monotonic() + self._every

@@ -10,7 +10,9 @@ import msgspec
 from localsearch.engine import Engine
 from localsearch.server.jobs import JobHandler
 from localsearch.server.schemas.documents import DocumentsRequest, SentDocument
+from localsearch.server.schemas.folders import FolderRequest
 from localsearch.server.schemas.jobs import IndexRequest
+from localsearch.server.schemas.system import VersionRequest
 from localsearch.types import Cancelled, Progress, Record, Report
 
 BATCH = 100
@@ -61,4 +63,20 @@ def job_handlers(engine: Engine) -> Mapping[str, JobHandler]:
             report(Progress("store", start + len(batch), len(waiting), "documents"))
         return told(False)
 
-    return {"index": index, "documents": documents}
+    def forget(payload: Any, report: Report, cancelled: Cancelled) -> Mapping[str, Any]:
+        request = msgspec.convert(payload, FolderRequest)
+        outcome = engine.folders.forget(request.path, request.collection)
+        result: dict[str, Any] = msgspec.to_builtins(outcome)
+        return result
+
+    def version(payload: Any, report: Report, cancelled: Cancelled) -> Mapping[str, Any]:
+        request = msgspec.convert(payload, VersionRequest)
+        if not engine.models.installed(request.model):
+            engine.models.pull(request.model, report, cancelled)
+        encoder = engine.models.encoder(request.model, request.precision)
+        built = engine.versions.build(encoder, report, cancelled)
+        state = next(one for one in engine.versions.states() if one.id == built.id)
+        result: dict[str, Any] = msgspec.to_builtins(state)
+        return result | {"cancelled": cancelled()}
+
+    return {"index": index, "documents": documents, "forget": forget, "version": version}

@@ -28,6 +28,8 @@ KEPT = 500
 """Finished jobs that are remembered."""
 MOST_WAITING_BYTES = 256 << 20
 _SAVE_EVERY_S = 2.0
+_LEARN_S = 1.0
+"""Seconds of a stage after which its rate tells how long it may take."""
 _COLUMNS = "id, kind, state, progress, created, started, finished, tries, result, error"
 
 T = TypeVar("T")
@@ -46,6 +48,21 @@ class _Running:
     stop: threading.Event
     cancelled: bool = False
     saved: float = 0.0
+    stage: str = ""
+    began: float = 0.0
+    """When the stage began, by time.monotonic."""
+    first: int = 0
+    """How much was done of it then."""
+
+    def left_s(self, step: Progress) -> float | None:
+        """Seconds that the stage may take yet, once it has gone on for long enough to tell."""
+        now = time.monotonic()
+        if step.stage != self.stage:
+            self.stage, self.began, self.first = step.stage, now, step.done
+        done, spent = step.done - self.first, now - self.began
+        if step.total is None or done <= 0 or spent < _LEARN_S:
+            return None
+        return round((step.total - step.done) * spent / done, 1)
 
 
 class Jobs:
@@ -240,7 +257,12 @@ class Jobs:
 
     def _progress(self, running: _Running, step: Progress) -> None:
         progress = JobProgress(
-            stage=step.stage, done=step.done, total=step.total, unit=step.unit, detail=step.detail
+            stage=step.stage,
+            done=step.done,
+            total=step.total,
+            unit=step.unit,
+            detail=step.detail,
+            left_s=running.left_s(step),
         )
         running.job = msgspec.structs.replace(running.job, progress=progress)
         self.revision += 1

@@ -55,8 +55,8 @@ class Operation(Generic[S]):
     types of what comes and goes, `also` those of answers with another status. `queue` bounds how many run at once. A
     `large` body may have limits.documents_mb, and is decoded as `received` where its parts are checked one by one.
     Scope None needs no key, except of another user of this machine, who needs one of the scope `strangers`. `limited`
-    ones keep to what the key may see. A server that only reads refuses what `writes`. One that is `anywhere` any
-    process of a server may answer; the others are for that which writes.
+    ones keep to what the key may see. One that is `anywhere` any process of a server may answer; the others are for the
+    one that writes. A `local` one changes nothing but what this server keeps in memory.
     """
 
     method: Method
@@ -77,9 +77,14 @@ class Operation(Generic[S]):
     large: bool = False
     limited: bool = False
     anywhere: bool = False
-    writes: bool = False
+    local: bool = False
     received: type[Struct] | None = None
     tag: str = "search"
+
+    @property
+    def writes(self) -> bool:
+        """Whether a server that only reads refuses it."""
+        return self.method != "GET" and self.scope in ("write", "admin") and not self.local
 
     @property
     def template(self) -> str:

@@ -108,6 +108,15 @@ class PrivateServer:
             request_id.reset(token)
 
 
+class _Admitted:
+    """In place of who is at the other end: a request comes here only when its process has let that one ask this."""
+
+    uid = os.geteuid()
+
+
+_ADMITTED = _Admitted()
+
+
 def _scope(request: Request) -> dict[str, Any]:
     return {
         "type": "http",
@@ -124,7 +133,7 @@ def _scope(request: Request) -> dict[str, Any]:
         "server": None,
         "localsearch.started": time.perf_counter(),
         "localsearch.key": request.key,
-        "localsearch.stranger": request.stranger,
+        "localsearch.peer": _ADMITTED,
         "localsearch.content_type": request.content_type,
         "localsearch.length": request.length,
     }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from markdown_it import MarkdownIt
@@ -25,6 +26,28 @@ class _Renderer(RendererHTML):
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}, renderer_cls=_Renderer).enable(
     ["table", "strikethrough"]
 )
+
+
+def headings(text: str) -> Iterator[tuple[str, int, int, int]]:
+    """Title, level, and the characters [start, stop) of each heading with what stands under it.
+
+    >>> list(headings("# One\\n\\na\\n\\n## Two\\n\\nb\\n"))
+    [('One', 1, 0, 10), ('Two', 2, 10, 20)]
+    """
+    starts = [0, *(match.end() for match in re.finditer("\n", text)), len(text)]
+    tokens = _MARKDOWN.parse(text)
+    found = [
+        (
+            "".join(one.content for one in tokens[at + 1].children or ()),
+            int(token.tag[1]),
+            starts[token.map[0]],
+        )
+        for at, token in enumerate(tokens)
+        if token.type == "heading_open" and token.map
+    ]
+    ends = [*(start for _, _, start in found[1:]), len(text)]
+    for (title, level, start), stop in zip(found, ends):
+        yield title, level, start, stop
 
 
 def rendered(text: str, low: int, high: int) -> str:

@@ -13,7 +13,10 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from localsearch.caches.memory import MemoryCache
 from localsearch.engine import Engine
+from localsearch.extract.drawn import PageImage
+from localsearch.extract.pageimage import PageImages
 from localsearch.platform.cores import cores
 from localsearch.replication.identity import make_identity, read_identity
 from localsearch.search import SearchQuery
@@ -42,6 +45,8 @@ from localsearch.server.states import States
 from localsearch.server.watching import Watching
 from localsearch.settings import MB, Settings
 
+PAGES_BYTES, PAGES_S = 32 << 20, 600.0
+"""Bytes of pictures of pages that are remembered, and for how many seconds."""
 OTHER_WORKERS = 4
 """Threads beyond those for searches: for the other routes, bodies and files."""
 
@@ -92,7 +97,7 @@ class Service:
         self.shipping = threading.Lock()
         self.jobs = Jobs(self.db, job_handlers(engine), limits.queued_jobs)
         self.alerts = Alerts(settings.alerts)
-        self.watching = Watching(engine) if watch else None
+        self.watching = Watching(engine, wanted=not self.read_only and (watch or engine.folders.watched))
         window = Window()
         self.others = OtherCaches()
         self.housekeeping = Housekeeping(
@@ -114,6 +119,8 @@ class Service:
         self.reporting = (
             Reporting(engine, window, self.keyring, self.link, plan.place) if plan and self.link else None
         )
+        self.pages = PageImages(settings.extract)
+        self.page_images = MemoryCache[PageImage](PAGES_BYTES, PAGES_S, lambda image: len(image.png))
         self.streams = 0
         self.started = time.time()
         self.stopping = threading.Event()
@@ -148,10 +155,10 @@ class Service:
         self.housekeeping.stop()
         if self.follower:
             self.follower.stop()
-        if self.watching:
-            self.watching.close()
+        self.watching.close()
         if not self.read_only:
             self.jobs.stop()
+        self.pages.close()
         self.pool.shutdown()
         self.buckets.close()
         self.local_users.close()
@@ -162,6 +169,7 @@ class Service:
         held = self.others.beside({})
         if self.board:
             self.board.counts.clear()
+        self.page_images.clear()
         own = {
             "answers": self.engine.answers.clear(),
             "query_vectors": self.engine.query_vectors.clear(),

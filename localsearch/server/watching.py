@@ -1,4 +1,4 @@
-"""`serve --watch`: every indexed folder is kept current, those added later too.
+"""`serve --watch`, and the switch on the page: every indexed folder is kept current, those added later too.
 
 Housekeeping's thread refreshes and the stopping thread closes, one at a time under a lock; `checked` is for any thread.
 """
@@ -19,9 +19,11 @@ log = logging.getLogger("localsearch.watch")
 class Watching:
     """The watcher over the roots of the moment. `refresh` makes a new one when the roots have changed."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, wanted: bool = True) -> None:
         self._engine = engine
-        self._roots: frozenset[tuple[str, str]] = frozenset()
+        self.on = wanted
+        """Whether folders are kept current. Any thread may change it; the next `refresh` obeys."""
+        self._roots: frozenset[tuple[str, str, str]] = frozenset()
         self._watcher: Watcher | None = None
         self._lock = threading.Lock()
         self.checked: float | None = None
@@ -30,13 +32,18 @@ class Watching:
     def refresh(self) -> None:
         """Watch what is indexed now. The watcher begins by looking at each root as a whole, so nothing is missed."""
         with self._lock:
+            listed = self._engine.ledger.trusted_roots() if self.on else []
             roots = frozenset(
-                (collection, path) for collection, path, _ in self._engine.ledger.trusted_roots()
+                (collection, path, f"{how.get('include')} {how.get('exclude')}")
+                for collection, path, how in listed
             )
             if roots == self._roots:
                 return
             self._close()
-            self._watcher = self._engine.watch(told=self._updated, note=log.warning)
+            if roots:
+                self._watcher = self._engine.watch(told=self._updated, note=log.warning)
+            else:
+                self.checked = None
             self._roots = roots
             log.info("watching %d folders", len(roots))
 

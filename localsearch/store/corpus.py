@@ -300,6 +300,14 @@ class Corpus:
         )
         return [from_row(row) for row in found]
 
+    def latest(self, clause: str, params: Sequence[Any], limit: int) -> list[DocumentRow]:
+        """The documents `d` that a WHERE clause matches, those first whose files changed last."""
+        found = self.db.query(
+            f"SELECT {COLUMNS} FROM documents AS d WHERE {clause} ORDER BY d.modified DESC, d.id DESC LIMIT ?",
+            (*params, limit),
+        )
+        return [from_row(row) for row in found]
+
     def any(self, clause: str, params: Sequence[Any]) -> bool:
         """Whether a WHERE clause matches any document `d`."""
         return self.db.one(f"SELECT 1 FROM documents AS d WHERE {clause} LIMIT 1", params) is not None
@@ -328,6 +336,13 @@ class Corpus:
             FacetRow(type, (*([own] if own else []), *copies.get(id, ())) if has_path else (), *more)
             for id, type, has_path, own, *more in rows
         ]
+
+    def facet_dates(self, document_ids: Iterable[int], dated: str, params: Sequence[Any]) -> dict[int, float]:
+        """The date of each of these documents by which it is filtered and counted; those without one are left out."""
+        rows = self.db.query(
+            f"SELECT d.id, {dated} FROM documents AS d WHERE d.id IN ({_list(document_ids)})", params
+        )
+        return {id: date for id, _, date, _ in rows if date is not None}
 
     def paths_where(self, document_ids: Iterable[int], clause: str, params: Sequence[Any]) -> dict[int, str]:
         """A path of each of these documents for which a condition on `f.path` holds, its own if that does."""

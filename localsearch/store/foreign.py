@@ -60,7 +60,8 @@ _IMPOSSIBLE = {
     " OR substr(path, 1, 1) <> '/'",
     "roots whose options are none": "roots WHERE CASE WHEN typeof(options) = 'text' AND json_valid(options)"
     " THEN json_type(options) <> 'object' OR EXISTS (SELECT 1 FROM json_tree(options) WHERE"
-    " type NOT IN ('object', 'array', 'text', 'true', 'false')) ELSE 1 END",
+    " type NOT IN ('object', 'array', 'text', 'true', 'false') AND (fullkey <> '$.checked' OR type <> 'real'))"
+    " ELSE 1 END",
     "judgements that are none": "feedback WHERE typeof(collection) <> 'text' OR typeof(query) <> 'text'"
     " OR typeof(key) <> 'text' OR relevant NOT IN (0, 1)",
     "changes that are none": f"changes WHERE seq NOT BETWEEN 1 AND {_HIGHEST} OR typeof(document_id) <> 'integer'",
@@ -88,7 +89,8 @@ _IMPOSSIBLE_IN_SERVICE = {
     " THEN json_type(within) <> 'object' OR EXISTS (SELECT 1 FROM json_tree(within) AS e WHERE NOT"
     " CASE e.type WHEN 'object' THEN e.key IS NULL WHEN 'array' THEN e.path = '$' AND e.key IN ('collections', 'paths')"
     " WHEN 'text' THEN e.path IN ('$.collections', '$.paths') ELSE 0 END) ELSE 1 END",
-    "jobs that are none": f"jobs WHERE state NOT IN ({_STATES}) OR kind NOT IN ('index', 'documents')"
+    "jobs that are none": f"jobs WHERE state NOT IN ({_STATES})"
+    " OR kind NOT IN ('index', 'documents', 'forget', 'version')"
     " OR typeof(payload) NOT IN ('blob', 'null') OR typeof(size) <> 'integer' OR typeof(tries) <> 'integer'"
     " OR typeof(created) <> 'real' OR typeof(started) NOT IN ('real', 'null')"
     " OR typeof(finished) NOT IN ('real', 'null') OR id NOT BETWEEN 1 AND 1 << 52",

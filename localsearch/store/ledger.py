@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from localsearch.store.database import Database
+from localsearch.store.scope import path_scope_sql
+from localsearch.types import Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,15 +154,19 @@ class Ledger:
         )
         return [_file_row(row) for row in rows]
 
-    def counts(self) -> dict[str, int]:
-        """How many files are in each state."""
+    def counts(self, scope: Scope | None = None) -> dict[str, int]:
+        """How many files of a scope are in each state."""
         counts = {"indexed": 0, "skipped": 0, "failed": 0}
-        counts.update(self.db.query("SELECT state, count(*) FROM files GROUP BY state"))
+        where, values = _seen(scope)
+        counts.update(
+            self.db.query(f"SELECT state, count(*) FROM files AS f WHERE {where} GROUP BY state", values)
+        )
         return counts
 
-    def noted_count(self) -> int:
-        """How many indexed files have notes: something of them could not be read."""
-        return int(self.db.one(f"SELECT count(*) FROM files WHERE {_NOTED}"))
+    def noted_count(self, scope: Scope | None = None) -> int:
+        """How many indexed files of a scope have notes: something of them could not be read."""
+        where, values = _seen(scope)
+        return int(self.db.one(f"SELECT count(*) FROM files AS f WHERE {_NOTED} AND {where}", values))
 
     def troubled(self, state: str, limit: int = -1) -> list[FileRow]:
         """Files in a state, or `noted` ones, those seen last first; all of them without a limit.
@@ -186,6 +192,20 @@ class Ledger:
                 (collection, path, json.dumps(options)),
             )
 
+    def drop_root(self, collection: str, path: str) -> None:
+        """Delete a root, and none of its files."""
+        with self.db.write() as connection:
+            connection.execute("DELETE FROM roots WHERE collection = ? AND path = ?", (collection, path))
+
+    def remember(self, name: str, value: str) -> None:
+        """Keep a choice that was made for this index while it was in use."""
+        with self.db.write() as connection:
+            connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
+
+    def remembered(self, name: str) -> str:
+        """A choice that was kept; empty where none was made."""
+        return str(self.db.one("SELECT value FROM settings WHERE name = ?", (name,)) or "")
+
     def roots(self) -> list[tuple[str, str, dict[str, Any]]]:
         """Collection, path and options of everything that was indexed."""
         rows = self.db.query("SELECT collection, path, options FROM roots ORDER BY path")
@@ -202,6 +222,17 @@ class Ledger:
             if true and name == collection and (path == root or path.startswith(root.rstrip("/") + "/")):
                 return str(true) + path[len(root) :]
         return ""
+
+
+def _seen(scope: Scope | None) -> tuple[str, list[Any]]:
+    """Whether a row of `files AS f` is of a scope, to stand after WHERE, and its parameters."""
+    if not scope:
+        return "1", []
+    where, values = path_scope_sql(scope, "f.path") if scope.paths else ("1", [])
+    if scope.collections:
+        where += " AND f.collection IN (SELECT value FROM json_each(?))"
+        values.append(json.dumps(scope.collections))
+    return where, values
 
 
 def _file_row(row: Sequence[Any]) -> FileRow:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 VIEWS: Mapping[str, tuple[str, str]] = {
     "start": ("/", "#empty h2"),
     "results": ("/?q=sourdouhg+starter&f=type%3Amarkdown", ".hit"),
-    "preview": ("/?q=apple+tree", ".hit"),
+    "preview": ("/?q=feed+the+sourdough+starter", ".hit"),
+    "PDF page": ("/?q=Saltwick+lighthouse+keeper+lamp", ".hit"),
     "nothing found": ("/?q=bread&f=type%3Amp3", "#empty h2"),
     "status": ("/?view=status", "#view-status svg"),
     "API": ("/docs", "h1"),
@@ -25,9 +26,9 @@ def go(page: Page, name: str) -> None:
     address, ready = VIEWS[name]
     page.goto(address)
     page.locator(ready).first.wait_for()
-    if name == "preview":
+    if name in ("preview", "PDF page"):
         page.locator(".hit .title").first.click()
-        page.locator("#preview .passage").wait_for()
+        page.locator("#preview .sheet img" if name == "PDF page" else "#preview .passage").first.wait_for()
 
 
 IMPACTS = ("minor", "moderate", "serious", "critical")

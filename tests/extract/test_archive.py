@@ -181,6 +181,7 @@ def test_an_archive_of_nothing_readable() -> None:
         ("a.txt.gz", gzip.compress(b"hello" * 100)[:-9], "damaged"),
         ("a.zip", make_zip({}), "empty"),
     ],
+    ids=["zip cut off", "tar cut off", "gzip cut off", "empty zip"],
 )
 def test_broken_archives(name: str, data: bytes, rule: str) -> None:
     with pytest.raises(ExtractionError) as caught:

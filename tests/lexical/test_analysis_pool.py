@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from localsearch.lexical import analysis_pool
-from localsearch.lexical.analysis_pool import MANY, AnalysisPool
+from localsearch.lexical.analysis_pool import FEW, MANY, AnalysisPool
 from localsearch.lexical.fields import fields
 from localsearch.platform.interpreter import ONE_THREAD, environment, module_command
 from localsearch.text import Analyzer
@@ -80,7 +80,16 @@ def test_many_chunks_come_back_in_order_as_one_process_takes_them_apart(pool: An
 def test_few_chunks_start_no_process(pool: AnalysisPool) -> None:
     given = chunks(MANY - 1)
     assert told(pool, given) == alone(given)
+    for _ in range(40):
+        assert told(pool, given[:1]) == alone(given[:1])
     assert pids(pool) == []
+
+
+def test_many_chunks_in_several_calls_start_them(pool: AnalysisPool) -> None:
+    given = chunks(FEW)
+    for _ in range(MANY // FEW + 1):
+        assert told(pool, given) == alone(given)
+    assert pids(pool)
 
 
 @pytest.mark.parametrize(("language", "stemming"), [("de", True), ("en", False)])
@@ -96,7 +105,7 @@ def test_the_processes_work_by_the_same_analyser(language: str, stemming: bool) 
 
 
 def test_a_process_that_is_killed_loses_no_chunk_and_is_replaced(pool: AnalysisPool) -> None:
-    given = chunks(4 * MANY)
+    given = chunks(MANY)
     expected = alone(given)
     list(pool.fields(given))
     before = pids(pool)

@@ -260,12 +260,12 @@ def test_on_the_command_line(
         return captured.out, captured.err
 
     out, err = said("search", *QUERY.split(), "--rerank", "--explain")
-    assert f"reranker: {LATE}" in out
+    assert f"scored again by {LATE}" in out
     assert "Run: localsearch models pull judge" in err
     assert "judge is not in" in said("doctor")[0]
     said("models", "import", str(small))
     out, err = said("search", *QUERY.split(), "--rerank", "--explain")
-    assert f"reranker: {JUDGE}" in out
+    assert f"scored again by {JUDGE}" in out
     assert "judge" not in err
     answer = json.loads(said("search", *QUERY.split(), "--rerank", "--json", "-n", "10")[0])
     assert [hit["id"] for hit in answer["results"]] == expected

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from replicas import add, shipped
+from replicas import add, hits_of, shipped, take
 from serving import Served, error_of, serving, settings_at
 
 from localsearch.engine import Engine
@@ -180,27 +180,25 @@ def test_answers_are_of_one_state_while_it_is_exchanged(primary: Served, tmp_pat
     right = {}
 
     def ship() -> None:
-        right[primary.engine.db.number] = hits(find(primary, "kiln glaze"))
+        """Merging may change the least bit of a score on disk, which the primary sees with its next commit."""
         shipped(primary.engine, tmp_path / "to")
+        present, _ = take(tmp_path / "beside", tmp_path / "to")
+        right[present.manifest.n] = hits_of(present)
+        ids = {id for id, _ in hits(find(primary, "kiln glaze"))}
+        assert {id for id, _ in right[primary.engine.db.number]} == ids
 
     ship()
-    wrong: list[object] = []
-    seen: list[int] = []
+    told: list[list[tuple[int, list[tuple[str, float]]]]] = [[] for _ in range(3)]
     stop = threading.Event()
 
-    def ask(url: str) -> None:
+    def ask(url: str, answers: list[tuple[int, list[tuple[str, float]]]]) -> None:
         with httpx.Client(base_url=url, timeout=30) as client:
-            before = 0
             while not stop.is_set():
                 answer = client.get("/search", params={"q": "kiln glaze", "limit": 50})
-                n = state_of(answer).n
-                if hits(answer) != right[n] or n < before:
-                    wrong.append((n, before, [one for one in zip(hits(answer), right[n]) if one[0] != one[1]][:3], answer.json()["cached"]))
-                before = n
-                seen.append(n)
+                answers.append((state_of(answer).n, hits(answer)))
 
     with reader(tmp_path / "reader", tmp_path / "to") as one:
-        asking = [threading.Thread(target=ask, args=(one.url,)) for _ in range(3)]
+        asking = [threading.Thread(target=ask, args=(one.url, answers)) for answers in told]
         for thread in asking:
             thread.start()
         for number in range(8):
@@ -211,8 +209,10 @@ def test_answers_are_of_one_state_while_it_is_exchanged(primary: Served, tmp_pat
         stop.set()
         for thread in asking:
             thread.join()
-    assert wrong == []
-    assert len(set(seen)) >= 5
+    for answers in told:
+        assert [n for n, _ in answers] == sorted(n for n, _ in answers)
+        assert [n for n, found in answers if found != right[n]] == []
+        assert len({n for n, _ in answers}) >= 5
 
 
 def test_a_source_that_is_gone_or_damaged_is_told_and_the_answers_go_on(
@@ -272,7 +272,7 @@ def test_over_http_with_an_admin_key(primary: Served, tmp_path: Path) -> None:
         assert [id for id, _ in hits(find(one, "zebra"))] == ["new"]
         assert ready(one)["replica"]["primary"] == "https://index.example.org"
         # The primary's keys are the reader's.
-        assert one.service.keyring.find(lesser.encode()) is not None
+        until(lambda: one.service.keyring.find(lesser.encode()) is not None)
         keys.revoke(lesser.split("_")[1])
         add(primary.engine, 40, 1)
         until(lambda: one.service.keyring.find(lesser.encode()) is None)
@@ -327,16 +327,3 @@ def test_a_former_primary_is_told_and_not_followed(primary: Served, tmp_path: Pa
                 )
             )
             assert hits(find(one, "vain")) == []
-
-
-def test_every_answer_of_several_processes_carries_a_state_that_holds_its_write(tmp_path: Path) -> None:
-    from server.workers.crews import crew
-
-    with crew(tmp_path / "home", 2) as several:
-        for number in range(20):
-            body = {"documents": [{"id": f"d{number}", "text": f"term{number}"}]}
-            written = several.request("POST", "/documents", json=body)
-            state = written.headers[STATE]
-            answer = several.request("GET", f"/search?q=term{number}", headers={STATE: state})
-            assert [hit["id"] for hit in answer.json()["results"]] == [f"d{number}"]
-            assert state_of(answer).order >= state_of(written).order

@@ -50,8 +50,8 @@ function _shtab_localsearch_using
   test "$_shtab_localsearch_cmdpath" = "$argv"
 end
 
-set -g _shtab_localsearch_commands index search get multi-get serve mcp watch status why doctor models 'models list' 'models pull' 'models import' 'models verify' 'models remove' 'models recommend' versions 'versions list' 'versions build' 'versions compare' 'versions activate' 'versions rollback' 'versions gc' eval backup restore trust check export import purge bundle 'bundle build' 'bundle verify' 'bundle install' keys 'keys create' 'keys list' 'keys revoke' feedback completion man
-set -g _shtab_localsearch_opts_with_value --at --budget --chars --collection --each --exclude --extra --filter --find-links --format --home --host --id --include --index --like --limit --lines --list --max-chars --min-relevance --mode --model --modes --name --offset --open --pages --path --platform --port --precision --python --query --run --scope --score-run --settings --sha256 --split --time-zone --to --wheel -n
+set -g _shtab_localsearch_commands index search get multi-get serve mcp watch folders 'folders list' 'folders forget' 'folders scan' 'folders exclude' status why doctor models 'models list' 'models pull' 'models import' 'models verify' 'models remove' 'models recommend' versions 'versions list' 'versions build' 'versions compare' 'versions activate' 'versions rollback' 'versions gc' eval backup restore trust check export import purge bundle 'bundle build' 'bundle verify' 'bundle install' keys 'keys create' 'keys list' 'keys revoke' feedback completion man
+set -g _shtab_localsearch_opts_with_value --at --budget --chars --collection --each --exclude --extra --filter --find-links --format --home --host --id --include --index --like --limit --lines --list --max-chars --min-relevance --mode --model --modes --name --offset --open --pages --path --platform --port --precision --python --query --run --scope --score-run --settings --sha256 --sort --split --time-zone --to --wheel -n
 
 complete -c localsearch -e
 complete -c localsearch -f
@@ -94,6 +94,7 @@ complete -c localsearch -n '_shtab_localsearch_using search' -l explain -d 'show
 complete -c localsearch -n '_shtab_localsearch_using search' -l budget -x -d 'the best answer within this time'
 complete -c localsearch -n '_shtab_localsearch_using search' -l min-relevance -x -d 'leave out hits below this, from 0 to 1'
 complete -c localsearch -n '_shtab_localsearch_using search' -l time-zone -x -d 'whose days dates are, such as Europe/Berlin'
+complete -c localsearch -n '_shtab_localsearch_using search' -l sort -xka "relevance date name size" -d 'by date (the latest first), name or size instead'
 complete -c localsearch -n '_shtab_localsearch_using search' -l no-cache -d 'compute everything anew'
 complete -c localsearch -n '_shtab_localsearch_using search' -l format -xka "text json jsonl csv md paths" -d 'text, json (as --json), jsonl, csv, md or paths'
 complete -c localsearch -n '_shtab_localsearch_using search' -l open -x -d 'open the file of the Nth hit'
@@ -150,6 +151,46 @@ complete -c localsearch -n '_shtab_localsearch_using watch' -l json -d 'print on
 complete -c localsearch -n '_shtab_localsearch_using watch' -s v -l verbose -d 'say more'
 complete -c localsearch -n '_shtab_localsearch_using watch' -s q -l quiet -d 'say nothing but results and errors'
 complete -c localsearch -n '_shtab_localsearch_using watch' -l collection -x -d NAME
+complete -c localsearch -n '_shtab_localsearch_using; and test $_shtab_localsearch_npos -eq 0' -a folders -d 'The folders that were indexed: list, forget, scan, exclude.'
+complete -c localsearch -n '_shtab_localsearch_using folders' -s h -l help -d 'show this help message and exit'
+complete -c localsearch -n '_shtab_localsearch_using folders' -l home -x -d 'the index folder (or LOCALSEARCH_HOME)'
+complete -c localsearch -n '_shtab_localsearch_using folders' -l offline -d 'never connect to anything (or LOCALSEARCH_OFFLINE=1)'
+complete -c localsearch -n '_shtab_localsearch_using folders' -l json -d 'print one JSON object on stdout'
+complete -c localsearch -n '_shtab_localsearch_using folders' -s v -l verbose -d 'say more'
+complete -c localsearch -n '_shtab_localsearch_using folders' -s q -l quiet -d 'say nothing but results and errors'
+complete -c localsearch -n '_shtab_localsearch_using folders; and test $_shtab_localsearch_npos -eq 0' -a list -d 'Every folder with its counts, its freshness and what is left out.'
+complete -c localsearch -n '_shtab_localsearch_using folders list' -s h -l help -d 'show this help message and exit'
+complete -c localsearch -n '_shtab_localsearch_using folders list' -l home -x -d 'the index folder (or LOCALSEARCH_HOME)'
+complete -c localsearch -n '_shtab_localsearch_using folders list' -l offline -d 'never connect to anything (or LOCALSEARCH_OFFLINE=1)'
+complete -c localsearch -n '_shtab_localsearch_using folders list' -l json -d 'print one JSON object on stdout'
+complete -c localsearch -n '_shtab_localsearch_using folders list' -s v -l verbose -d 'say more'
+complete -c localsearch -n '_shtab_localsearch_using folders list' -s q -l quiet -d 'say nothing but results and errors'
+complete -c localsearch -n '_shtab_localsearch_using folders; and test $_shtab_localsearch_npos -eq 0' -a forget -d 'Drop a folder and what was read from it; its files stay.'
+complete -c localsearch -n '_shtab_localsearch_using folders forget' -s h -l help -d 'show this help message and exit'
+complete -c localsearch -n '_shtab_localsearch_using folders forget' -l home -x -d 'the index folder (or LOCALSEARCH_HOME)'
+complete -c localsearch -n '_shtab_localsearch_using folders forget' -l offline -d 'never connect to anything (or LOCALSEARCH_OFFLINE=1)'
+complete -c localsearch -n '_shtab_localsearch_using folders forget' -l json -d 'print one JSON object on stdout'
+complete -c localsearch -n '_shtab_localsearch_using folders forget' -s v -l verbose -d 'say more'
+complete -c localsearch -n '_shtab_localsearch_using folders forget' -s q -l quiet -d 'say nothing but results and errors'
+complete -c localsearch -n '_shtab_localsearch_using folders forget' -l collection -x -d NAME
+complete -c localsearch -n '_shtab_localsearch_using folders; and test $_shtab_localsearch_npos -eq 0' -a scan -d 'Look through folders again, with what each leaves out.'
+complete -c localsearch -n '_shtab_localsearch_using folders scan' -s h -l help -d 'show this help message and exit'
+complete -c localsearch -n '_shtab_localsearch_using folders scan' -l home -x -d 'the index folder (or LOCALSEARCH_HOME)'
+complete -c localsearch -n '_shtab_localsearch_using folders scan' -l offline -d 'never connect to anything (or LOCALSEARCH_OFFLINE=1)'
+complete -c localsearch -n '_shtab_localsearch_using folders scan' -l json -d 'print one JSON object on stdout'
+complete -c localsearch -n '_shtab_localsearch_using folders scan' -s v -l verbose -d 'say more'
+complete -c localsearch -n '_shtab_localsearch_using folders scan' -s q -l quiet -d 'say nothing but results and errors'
+complete -c localsearch -n '_shtab_localsearch_using folders scan' -l retry-failed -d 'also what could not be read before'
+complete -c localsearch -n '_shtab_localsearch_using folders scan' -l collection -x -d NAME
+complete -c localsearch -n '_shtab_localsearch_using folders; and test $_shtab_localsearch_npos -eq 0' -a exclude -d 'Leave files that match out of a folder, from now on.'
+complete -c localsearch -n '_shtab_localsearch_using folders exclude' -s h -l help -d 'show this help message and exit'
+complete -c localsearch -n '_shtab_localsearch_using folders exclude' -l home -x -d 'the index folder (or LOCALSEARCH_HOME)'
+complete -c localsearch -n '_shtab_localsearch_using folders exclude' -l offline -d 'never connect to anything (or LOCALSEARCH_OFFLINE=1)'
+complete -c localsearch -n '_shtab_localsearch_using folders exclude' -l json -d 'print one JSON object on stdout'
+complete -c localsearch -n '_shtab_localsearch_using folders exclude' -s v -l verbose -d 'say more'
+complete -c localsearch -n '_shtab_localsearch_using folders exclude' -s q -l quiet -d 'say nothing but results and errors'
+complete -c localsearch -n '_shtab_localsearch_using folders exclude' -l clear -d 'leave out nothing but these'
+complete -c localsearch -n '_shtab_localsearch_using folders exclude' -l collection -x -d NAME
 complete -c localsearch -n '_shtab_localsearch_using; and test $_shtab_localsearch_npos -eq 0' -a status -d 'What is indexed and how fresh it is.'
 complete -c localsearch -n '_shtab_localsearch_using status' -s h -l help -d 'show this help message and exit'
 complete -c localsearch -n '_shtab_localsearch_using status' -l home -x -d 'the index folder (or LOCALSEARCH_HOME)'

@@ -18,6 +18,7 @@ _shtab_localsearch_commands() {
     eval:'Measure ranking on a judged collection in BEIR layout.'
     export:'Write every document as JSON lines.'
     feedback:'Say whether a document answers a query.'
+    folders:'The folders that were indexed: list, forget, scan, exclude.'
     get:'Print a document, or lines, pages or a stretch of it.'
     import:'Store the documents of an export.'
     index:'Read files and folders and make them searchable; run again to update.'
@@ -46,6 +47,16 @@ _shtab_localsearch_bundle_commands() {
     verify:'Hold every file of a bundle against its manifest.'
   )
   _describe 'localsearch bundle commands' _commands
+}
+
+_shtab_localsearch_folders_commands() {
+  local _commands=(
+    exclude:'Leave files that match out of a folder, from now on.'
+    forget:'Drop a folder and what was read from it; its files stay.'
+    list:'Every folder with its counts, its freshness and what is left out.'
+    scan:'Look through folders again, with what each leaves out.'
+  )
+  _describe 'localsearch folders commands' _commands
 }
 
 _shtab_localsearch_keys_commands() {
@@ -256,6 +267,75 @@ _shtab_localsearch_feedback_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_localsearch_feedback_defaults_added=0
+
+_shtab_localsearch_folders_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--home[the index folder (or LOCALSEARCH_HOME)]:DIR:"
+  "--offline[never connect to anything (or LOCALSEARCH_OFFLINE\=1)]"
+  "--json[print one JSON object on stdout]"
+  "*"{-v,--verbose}"[say more]"
+  {-q,--quiet}"[say nothing but results and errors]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_localsearch_folders_defaults_added=0
+
+_shtab_localsearch_folders_exclude_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--home[the index folder (or LOCALSEARCH_HOME)]:DIR:"
+  "--offline[never connect to anything (or LOCALSEARCH_OFFLINE\=1)]"
+  "--json[print one JSON object on stdout]"
+  "*"{-v,--verbose}"[say more]"
+  {-q,--quiet}"[say nothing but results and errors]"
+  "--clear[leave out nothing but these]"
+  "--collection[NAME]:NAME:"
+  ":PATH:"
+  "(*)::GLOB:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_localsearch_folders_exclude_defaults_added=0
+
+_shtab_localsearch_folders_forget_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--home[the index folder (or LOCALSEARCH_HOME)]:DIR:"
+  "--offline[never connect to anything (or LOCALSEARCH_OFFLINE\=1)]"
+  "--json[print one JSON object on stdout]"
+  "*"{-v,--verbose}"[say more]"
+  {-q,--quiet}"[say nothing but results and errors]"
+  "--collection[NAME]:NAME:"
+  ":PATH:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_localsearch_folders_forget_defaults_added=0
+
+_shtab_localsearch_folders_list_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--home[the index folder (or LOCALSEARCH_HOME)]:DIR:"
+  "--offline[never connect to anything (or LOCALSEARCH_OFFLINE\=1)]"
+  "--json[print one JSON object on stdout]"
+  "*"{-v,--verbose}"[say more]"
+  {-q,--quiet}"[say nothing but results and errors]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_localsearch_folders_list_defaults_added=0
+
+_shtab_localsearch_folders_scan_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--home[the index folder (or LOCALSEARCH_HOME)]:DIR:"
+  "--offline[never connect to anything (or LOCALSEARCH_OFFLINE\=1)]"
+  "--json[print one JSON object on stdout]"
+  "*"{-v,--verbose}"[say more]"
+  {-q,--quiet}"[say nothing but results and errors]"
+  "--retry-failed[also what could not be read before]"
+  "--collection[NAME]:NAME:"
+  "(*)::default\: all of them:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_localsearch_folders_scan_defaults_added=0
 
 _shtab_localsearch_get_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -539,6 +619,7 @@ _shtab_localsearch_search_options=(
   "--budget[the best answer within this time]:MS:"
   "--min-relevance[leave out hits below this, from 0 to 1]:R:"
   "--time-zone[whose days dates are, such as Europe\/Berlin]:NAME:"
+  "--sort[by date (the latest first), name or size instead]:sort:(relevance date name size)"
   "--no-cache[compute everything anew]"
   "--format[text, json (as --json), jsonl, csv, md or paths]:FORM:(text json jsonl csv md paths)"
   "--open[open the file of the Nth hit]:N:"
@@ -734,6 +815,7 @@ _shtab_localsearch() {
         eval) _arguments -C -s $_shtab_localsearch_eval_options ;;
         export) _arguments -C -s $_shtab_localsearch_export_options ;;
         feedback) _arguments -C -s $_shtab_localsearch_feedback_options ;;
+        folders) _shtab_localsearch_folders ;;
         get) _arguments -C -s $_shtab_localsearch_get_options ;;
         import) _arguments -C -s $_shtab_localsearch_import_options ;;
         index) _arguments -C -s $_shtab_localsearch_index_options ;;
@@ -776,6 +858,32 @@ _shtab_localsearch_bundle() {
         build) _arguments -C -s $_shtab_localsearch_bundle_build_options ;;
         install) _arguments -C -s $_shtab_localsearch_bundle_install_options ;;
         verify) _arguments -C -s $_shtab_localsearch_bundle_verify_options ;;
+      esac
+  esac
+}
+
+_shtab_localsearch_folders() {
+  local context state line curcontext="$curcontext" one_or_more='(*)' remainder='(-)*:' default='*::: :->folders'
+
+  # Add default positional/remainder specs only if none exist, and only once per session
+  if (( ! _shtab_localsearch_folders_defaults_added )); then
+    if (( ${_shtab_localsearch_folders_options[(I)${(q)one_or_more}*]} +          ${_shtab_localsearch_folders_options[(I)${(q)remainder}*]} +          ${_shtab_localsearch_folders_options[(I)${(q)default}]} == 0 )); then
+      _shtab_localsearch_folders_options+=(': :_shtab_localsearch_folders_commands' '*::: :->folders')
+    fi
+    _shtab_localsearch_folders_defaults_added=1
+  fi
+  _arguments -C -s $_shtab_localsearch_folders_options
+
+  case $state in
+    folders)
+      words=($line[1] "${words[@]}")
+      (( CURRENT += 1 ))
+      curcontext="${curcontext%:*:*}:_shtab_localsearch_folders-$line[1]:"
+      case $line[1] in
+        exclude) _arguments -C -s $_shtab_localsearch_folders_exclude_options ;;
+        forget) _arguments -C -s $_shtab_localsearch_folders_forget_options ;;
+        list) _arguments -C -s $_shtab_localsearch_folders_list_options ;;
+        scan) _arguments -C -s $_shtab_localsearch_folders_scan_options ;;
       esac
   esac
 }

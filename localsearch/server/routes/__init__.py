@@ -7,13 +7,24 @@ may not. Routes know the service; nothing below the app knows the routes.
 from __future__ import annotations
 
 from localsearch.server.operations import Operation
-from localsearch.server.routes import documents, embeddings, jobs, search, snapshot, system
+from localsearch.server.routes import (
+    documents,
+    embeddings,
+    folders,
+    jobs,
+    preview,
+    search,
+    snapshot,
+    system,
+)
 from localsearch.server.service import Service
 
 ALL: tuple[Operation[Service], ...] = (
     *search.OPERATIONS,
     *documents.OPERATIONS,
+    *preview.OPERATIONS,
     *jobs.OPERATIONS,
+    *folders.OPERATIONS,
     *embeddings.OPERATIONS,
     *system.OPERATIONS,
     *snapshot.OPERATIONS,

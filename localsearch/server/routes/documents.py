@@ -14,7 +14,6 @@ from localsearch.server.files import open_original
 from localsearch.server.job_handlers import DEFAULT_COLLECTION, records
 from localsearch.server.operations import Call, Operation
 from localsearch.server.problems import HttpError, bad_request
-from localsearch.server.rendering import rendered
 from localsearch.server.responses import FileResponse, Response
 from localsearch.server.schemas.documents import (
     Deleted,
@@ -24,8 +23,6 @@ from localsearch.server.schemas.documents import (
     DocumentsReceived,
     DocumentsRequest,
     InCollection,
-    PassageAnswer,
-    PassageParameters,
     ReadRequest,
     Refused,
     SentDocument,
@@ -99,50 +96,22 @@ def read(service: Service, call: Call) -> Documents:
     )
 
 
-def chunk(service: Service, call: Call) -> PassageAnswer:
-    """Part of a document's text, around an offset."""
-    asked: PassageParameters = call.query
-    part = Part(at=asked.at, chars=asked.chars)
-    found = service.engine.read(call.path["id"], part, collection=asked.collection, within=call.within)
-    return PassageAnswer(
-        id=found.id,
-        collection=found.collection,
-        title=found.title,
-        path=found.path,
-        type=found.type,
-        start=found.start,
-        stop=found.stop,
-        more=found.more,
-        text=found.text,
-        line=_line_at(service, found),
-        html=_drawn(found, asked) if asked.rendered and found.type == "markdown" else "",
-    )
-
-
-def _line_at(service: Service, found: Document) -> int:
-    """The line of the document's text at which a part starts, from 1."""
-    row = service.engine.corpus.find(found.collection, found.id) if found.start else None
-    return service.engine.corpus.text(row.id, 0, found.start).count("\n") + 1 if row else 1
-
-
-def _drawn(found: Document, asked: PassageParameters) -> str:
-    """Part of a Markdown document as HTML, from the start of a block near what is looked for."""
-    at = asked.at - found.start
-    whole = max(0, found.text.rfind("\n\n", 0, min(at, 400)) + 2) if found.start else 0
-    return rendered(found.text[whole:], at - whole, max(asked.stop - found.start, at + 1) - whole)
-
-
 def original(service: Service, call: Call) -> FileResponse:
     """The file a document was read from."""
     asked: InCollection = call.query
+    found = service.engine.read(
+        call.path["id"], Part(most=0), collection=asked.collection, within=call.within
+    )
+    return opened(service, found)
+
+
+def opened(service: Service, found: Document) -> FileResponse:
+    """The file of a document, open. Raises NotFoundError where there is none, or it may not be read any more."""
     if service.follower:
         raise NotFoundError(
             "A reader has no originals.",
             hint=f"Ask the primary: {service.primary or 'its address is not known'}.",
         )
-    found = service.engine.read(
-        call.path["id"], Part(most=0), collection=asked.collection, within=call.within
-    )
     ledger = service.engine.ledger
     files = [file for file in ledger.at(found.path or "") if file.collection == found.collection]
     if not files:
@@ -175,7 +144,6 @@ OPERATIONS = (
         answer=DocumentsAnswer,
         also={202: JobStarted, 207: DocumentsAnswer},
         scope="write",
-        writes=True,
         large=True,
         tag="documents",
     ),
@@ -209,18 +177,6 @@ OPERATIONS = (
         query=DeleteParameters,
         answer=Deleted,
         scope="write",
-        writes=True,
-        tag="documents",
-    ),
-    Operation(
-        "GET",
-        "/passages/{id:id}",
-        "Part of a document's text: the chunk of a hit in its context.",
-        chunk,
-        query=PassageParameters,
-        answer=PassageAnswer,
-        limited=True,
-        anywhere=True,
         tag="documents",
     ),
     Operation(

@@ -20,12 +20,13 @@ def index(service: Service, call: Call) -> Response:
     """Queue the indexing of files and folders."""
     request: IndexRequest = call.body
     allowed = service.settings.server.index_roots
-    paths = [_checked(os.path.expanduser(path), allowed) for path in request.paths]
+    paths = [allowed_path(path, allowed) for path in request.paths]
     return started(service, "index", msgspec.structs.replace(request, paths=paths))
 
 
-def _checked(path: str, allowed: tuple[str, ...]) -> str:
-    """Refuse what is not there, and what lies outside the folders that the settings allow."""
+def allowed_path(path: str, allowed: tuple[str, ...]) -> str:
+    """A path with the home folder in place of `~`. Refuses what is not there, and what lies outside what is allowed."""
+    path = os.path.expanduser(path)
     if not os.path.isabs(path) or "\0" in path:
         raise HttpError(
             400, "bad_path", f"{path} is no absolute path.", hint="Name it from the root: /home/me/notes."
@@ -73,7 +74,6 @@ OPERATIONS = (
         answer=JobStarted,
         status=202,
         scope="admin",
-        writes=True,
         tag="jobs",
     ),
     Operation(
@@ -93,7 +93,6 @@ OPERATIONS = (
         cancel,
         answer=JobAnswer,
         scope="write",
-        writes=True,
         tag="jobs",
     ),
     Operation(

@@ -16,6 +16,9 @@ from localsearch.server.responses import Response
 from localsearch.server.schemas.search import (
     FeedbackAnswer,
     FeedbackRequest,
+    MatchesAnswer,
+    MatchesOf,
+    MatchesRequest,
     SearchParameters,
     SearchRequest,
     SuggestAnswer,
@@ -89,6 +92,19 @@ def suggest(service: Service, call: Call) -> SuggestAnswer:
     return SuggestAnswer(query=parameters.q, suggestions=words)
 
 
+def matches(service: Service, call: Call) -> MatchesAnswer:
+    """All passages of some documents that hold a word of a question."""
+    request: MatchesRequest = call.body
+    names = [(one.collection, one.id) for one in request.documents]
+    found = service.engine.searcher.passages(SearchQuery(request.query, within=call.within), names)
+    return MatchesAnswer(
+        documents=[
+            MatchesOf(id=one.id, collection=one.collection, hits=list(one.hits), more=one.more)
+            for one in found
+        ]
+    )
+
+
 def feedback(service: Service, call: Call) -> FeedbackAnswer:
     """Keep a judgement."""
     request: FeedbackRequest = call.body
@@ -124,6 +140,16 @@ OPERATIONS = (
         anywhere=True,
     ),
     Operation(
+        "POST",
+        "/matches",
+        "The passages of some documents in which words of a question stand.",
+        matches,
+        body=MatchesRequest,
+        answer=MatchesAnswer,
+        queue="search",
+        limited=True,
+    ),
+    Operation(
         "GET",
         "/suggest",
         "Completions of what is being typed, from the corpus's own words.",
@@ -141,6 +167,5 @@ OPERATIONS = (
         body=FeedbackRequest,
         answer=FeedbackAnswer,
         scope="write",
-        writes=True,
     ),
 )

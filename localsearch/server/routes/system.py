@@ -7,11 +7,15 @@ from dataclasses import asdict
 
 import msgspec
 
+from localsearch.extract.limits import HINTS
+from localsearch.models.cards import find_card
 from localsearch.server.following import Following
 from localsearch.server.metrics import CONTENT_TYPE
 from localsearch.server.operations import Call, Operation
 from localsearch.server.readings import replica
 from localsearch.server.responses import Response
+from localsearch.server.routes.documents import started
+from localsearch.server.schemas.jobs import JobStarted
 from localsearch.server.schemas.system import (
     AlertsAnswer,
     CacheAnswer,
@@ -27,6 +31,7 @@ from localsearch.server.schemas.system import (
     ReplicaAnswer,
     StatsAnswer,
     VersionAnswer,
+    VersionRequest,
     VersionsAnswer,
 )
 from localsearch.server.service import Service
@@ -117,6 +122,7 @@ def _file(row: FileRow) -> LedgerFile:
         state=row.state,
         rule=row.rule,
         reason=row.reason,
+        remedy=HINTS.get(row.rule, ""),
         tries=row.tries,
         size=row.size,
         stale=row.state == "failed" and row.content_hash is not None,
@@ -135,6 +141,13 @@ def versions(service: Service, call: Call) -> VersionsAnswer:
     return VersionsAnswer(
         versions=[msgspec.convert(row, VersionAnswer, from_attributes=True) for row in rows]
     )
+
+
+def build(service: Service, call: Call) -> Response:
+    """Queue the building of an embedding version. Raises NotFoundError for a model that nobody knows."""
+    request: VersionRequest = call.body
+    find_card(request.model, service.engine.models.cards())
+    return started(service, "version", request)
 
 
 def activate(service: Service, call: Call) -> VersionAnswer:
@@ -200,6 +213,7 @@ OPERATIONS = (
         "/cache/clear",
         "Forget every cached answer.",
         clear,
+        local=True,
         answer=Cleared,
         scope="admin",
         tag="system",
@@ -207,12 +221,22 @@ OPERATIONS = (
     Operation("GET", "/versions", "Embedding versions.", versions, answer=VersionsAnswer, tag="system"),
     Operation(
         "POST",
+        "/versions",
+        "Embed everything with another model beside the version in use, in the background.",
+        build,
+        body=VersionRequest,
+        answer=JobStarted,
+        status=202,
+        scope="admin",
+        tag="system",
+    ),
+    Operation(
+        "POST",
         "/versions/{id}/activate",
         "Answer from this version, by number or name, from now on.",
         activate,
         answer=VersionAnswer,
         scope="admin",
-        writes=True,
         tag="system",
     ),
 )

@@ -13,6 +13,11 @@ Text = Annotated[str, Meta(pattern=r"\S", description="Some text, not only white
 
 Collection = Annotated[str, Meta(pattern=r"^[\w.\-]{1,64}\Z", description="A named set of documents.")]
 
+AbsolutePath = Annotated[
+    str, Meta(min_length=1, max_length=4096, extra_json_schema={"pattern": "^(/|~/)[^\\x00]*$"})
+]
+"""A place on the server's machine; any other is refused as `bad_path`, with a hint."""
+
 
 class RequestSchema(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of everything a client sends."""

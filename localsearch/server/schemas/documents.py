@@ -1,4 +1,4 @@
-"""Requests and answers of /documents, /read, /passages and /originals."""
+"""Requests and answers of /documents, /read and /originals."""
 
 from __future__ import annotations
 
@@ -65,18 +65,6 @@ class DeleteParameters(InCollection, frozen=True, kw_only=True):
     purge: bool = False
 
 
-class PassageParameters(InCollection, frozen=True, kw_only=True):
-    """`at` is a character offset in the document's text; `chars` how many characters around it.
-
-    With `rendered`, Markdown comes as HTML too, in which the blocks from `at` up to `stop` have the class `passage`.
-    """
-
-    at: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 0
-    stop: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 0
-    chars: Annotated[int, Meta(ge=1, le=100_000)] = 4000
-    rendered: bool = False
-
-
 class DocumentParameters(InCollection, frozen=True, kw_only=True):
     """Which collection, and which part: lines or pages such as `10-20`, or `chars` characters around `at`."""
 
@@ -97,25 +85,6 @@ class ReadRequest(RequestSchema, frozen=True, kw_only=True):
     collection: Collection | None = None
     each: Annotated[int, Meta(ge=1, le=1_000_000)] = 4000
     budget: Annotated[int, Meta(ge=1, le=10_000_000)] = 40_000
-
-
-class PassageAnswer(ResponseSchema, frozen=True, kw_only=True):
-    """Part of a document's text: the characters from `start` up to `stop`; it begins in the line number `line`.
-
-    `more` is whether text follows, `html` what was asked to be rendered.
-    """
-
-    id: str
-    collection: str
-    title: str
-    path: str | None
-    type: str
-    start: int
-    stop: int
-    more: bool
-    text: str
-    line: int = 1
-    html: str = ""
 
 
 class Deleted(ResponseSchema, frozen=True, kw_only=True):

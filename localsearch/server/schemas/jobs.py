@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
-from localsearch.server.schemas.base import Collection, RequestSchema, ResponseSchema
+from localsearch.server.schemas.base import AbsolutePath, Collection, RequestSchema, ResponseSchema
 from localsearch.server.schemas.documents import Refused
 
 
@@ -14,12 +14,7 @@ class IndexRequest(RequestSchema, frozen=True, kw_only=True):
     """Files and folders on the server's machine to make searchable."""
 
     paths: Annotated[
-        list[
-            Annotated[
-                str,
-                Meta(min_length=1, max_length=4096, extra_json_schema={"pattern": "^(/|~/)[^\\x00]*$"}),
-            ]
-        ],
+        list[AbsolutePath],
         Meta(min_length=1, max_length=100, examples=[["/home/me/notes"]]),
     ]
     collection: Collection | None = None
@@ -32,13 +27,17 @@ JobState = Literal["queued", "running", "held", "done", "failed", "cancelled", "
 
 
 class JobProgress(ResponseSchema, frozen=True, kw_only=True):
-    """The step a job is at. `total` is null while it is not known."""
+    """The step a job is at. `total` is null while it is not known.
+
+    `left_s` is how many seconds the step may take yet at the rate so far, null while that is not known.
+    """
 
     stage: str = ""
     done: int = 0
     total: int | None = None
     unit: str = ""
     detail: str = ""
+    left_s: float | None = None
 
 
 class JobAnswer(ResponseSchema, frozen=True, kw_only=True):
@@ -48,7 +47,7 @@ class JobAnswer(ResponseSchema, frozen=True, kw_only=True):
     """
 
     id: int
-    kind: Literal["index", "documents"]
+    kind: Literal["index", "documents", "forget", "version"]
     state: JobState
     progress: JobProgress
     created: float

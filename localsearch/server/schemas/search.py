@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from localsearch.server.request_limits import AtMost, AtMostDeep
 from localsearch.server.schemas.base import Collection, RequestSchema, ResponseSchema, Text
-from localsearch.types import Mode
+from localsearch.types import Hit, Mode, Sort
 
 Filters = Annotated[
     dict[str, Any] | str | None,
@@ -68,6 +68,7 @@ class SearchRequest(RequestSchema, frozen=True, kw_only=True):
     min_relevance: MinRelevance | None = None
     like: Like | None = None
     time_zone: TimeZone | None = None
+    sort: Sort | None = None
 
 
 class SearchParameters(RequestSchema, frozen=True, kw_only=True):
@@ -92,6 +93,36 @@ class SearchParameters(RequestSchema, frozen=True, kw_only=True):
     min_relevance: MinRelevance = 0.0
     like: Like | None = None
     time_zone: TimeZone | None = None
+    sort: Sort | None = None
+
+
+class NamedDocument(RequestSchema, frozen=True, kw_only=True):
+    """A document by its id."""
+
+    id: Annotated[str, Meta(min_length=1, max_length=5000, examples=["kiln"])]
+    collection: Collection = "default"
+
+
+class MatchesRequest(RequestSchema, frozen=True, kw_only=True):
+    """A question, and the documents in which it is to be looked for."""
+
+    query: Annotated[Text, Meta(examples=["kiln"]), AtMost("query_chars")]
+    documents: Annotated[list[NamedDocument], Meta(min_length=1, max_length=20)]
+
+
+class MatchesOf(ResponseSchema, frozen=True, kw_only=True):
+    """The passages of a document that hold a word of the question, best first; `more` where not all were looked at."""
+
+    id: str
+    collection: str
+    hits: list[Hit]
+    more: bool
+
+
+class MatchesAnswer(ResponseSchema, frozen=True, kw_only=True):
+    """Documents that are not there, or may not be seen, are left out."""
+
+    documents: list[MatchesOf]
 
 
 class SuggestParameters(RequestSchema, frozen=True, kw_only=True):

@@ -74,13 +74,16 @@ class LedgerParameters(RequestSchema, frozen=True, kw_only=True):
 
 
 class LedgerFile(ResponseSchema, frozen=True, kw_only=True):
-    """A file seen and what became of it. `rule` is a stable word for the reason; `notes` say what was not read."""
+    """A file seen and what became of it. `rule` is a stable word for the reason, `remedy` what can be done about it, ""
+    where nothing is known; `notes` say what was not read.
+    """
 
     path: str
     collection: str
     state: str
     rule: str
     reason: str
+    remedy: str
     tries: int
     size: int
     stale: bool
@@ -193,6 +196,13 @@ class VersionAnswer(ResponseSchema, frozen=True, kw_only=True):
     bytes: int
     created: float
     activated: float | None
+
+
+class VersionRequest(RequestSchema, frozen=True, kw_only=True):
+    """The model to embed everything with, beside the version in use; it is fetched where it is not here."""
+
+    model: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00]*\Z")]
+    precision: Literal["fp32", "int8"] | None = None
 
 
 class VersionsAnswer(ResponseSchema, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ import msgspec
 
 from localsearch.server.keys import Key
 from localsearch.server.problems import Headers, HttpError, busy
-from localsearch.server.responses import Receive, Send, while_there
+from localsearch.server.responses import WHOLE, Receive, Send, while_there
 from localsearch.server.shared.reports import Report
 
 _LENGTH = struct.Struct("!I")
@@ -36,7 +36,6 @@ class Request(msgspec.Struct, tag="request", frozen=True):
     headers: list[tuple[bytes, bytes]]
     client: tuple[str, int] | None
     key: Key | None
-    stranger: bool
     content_type: bytes | None
     length: int | None
     id: str
@@ -50,8 +49,16 @@ class Reported(msgspec.Struct, tag="report", frozen=True):
     report: Report
 
 
+class Whole(msgspec.Struct, tag="whole", frozen=True):
+    """A whole answer."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
 class Begun(msgspec.Struct, tag="begun", frozen=True):
-    """The head of an answer."""
+    """The head of an answer that comes in pieces."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
@@ -70,7 +77,7 @@ class Told(msgspec.Struct, tag="told", frozen=True):
     frequent: list[dict[str, Any]] = []
 
 
-Message = Request | Reported | Begun | Piece | Told
+Message = Request | Reported | Whole | Begun | Piece | Told
 _decoder = msgspec.msgpack.Decoder(Message)
 
 
@@ -141,7 +148,6 @@ class Link:
             headers=[(bytes(name), bytes(value)) for name, value in scope["headers"]],
             client=tuple(scope["client"]) if scope.get("client") else None,
             key=scope["localsearch.key"],
-            stranger=scope["localsearch.stranger"],
             content_type=scope["localsearch.content_type"],
             length=scope["localsearch.length"],
             id=id,
@@ -161,6 +167,10 @@ class Link:
 async def _passed_on(reader: asyncio.StreamReader, send: Send) -> None:
     while True:
         message = await read(reader)
+        if isinstance(message, Whole):
+            headers = list(message.headers)
+            await send({"type": WHOLE, "status": message.status, "headers": headers, "body": message.body})
+            return
         if isinstance(message, Begun):
             await send(
                 {"type": "http.response.start", "status": message.status, "headers": list(message.headers)}
@@ -200,9 +210,15 @@ class Framed:
         self.begun = False
 
     async def __call__(self, message: dict[str, Any]) -> None:
-        if message["type"] == "http.response.start":
+        kind = message["type"]
+        if kind in (WHOLE, "http.response.start"):
             self.begun = True
             headers: Headers = [(bytes(name), bytes(value)) for name, value in message["headers"]]
+        if kind == WHOLE:
+            self._writer.write(packed(Whole(message["status"], headers, message["body"])))
+            await self._writer.drain()
+            return
+        if kind == "http.response.start":
             self._writer.write(packed(Begun(message["status"], headers)))
             return
         self._writer.write(packed(Piece(message.get("body", b""), message.get("more_body", False))))

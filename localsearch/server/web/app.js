@@ -1,13 +1,14 @@
 // The page: what is asked stands in the address, what is answered below it.
 
-import { readAddress, title, writeAddress } from "./address.js";
+import { linkedPlace, readAddress, title, writeAddress } from "./address.js";
 import { forgetRefusal, get, openOriginal, post } from "./api.js";
 import { watchCoverage } from "./coverage.js";
 import { byId, count, el, plain } from "./dom.js";
-import { folderForm } from "./folder.js";
+import { switchTheme } from "./look.js";
 import { closePreview, previewed, showPreview } from "./preview.js";
 import { learnRoots } from "./place.js";
-import { hitActions, renderChips, renderFacets, renderPages, renderResults } from "./results.js";
+import { previewActions, renderChips, renderFacets, renderPages, renderPassages, renderResults } from "./results.js";
+import { showStart, stopStart } from "./start.js";
 import { startStatus, stopStatus } from "./status.js";
 import { t } from "./words.js";
 
@@ -15,6 +16,7 @@ const PAGE = 10;
 const NOTHING = "Nothing here seems to be about this."; // as the server says it
 const WAIT_MS = 120;
 const ANNOUNCE_MS = 700;
+const PASSAGES_MS = 400;
 const state = { ...readAddress(), answer: null, chosen: -1 };
 const timers = {};
 let asking = new AbortController();
@@ -26,12 +28,14 @@ function showState() {
   if (byId("query").value !== state.q) byId("query").value = state.q;
   byId("mode").value = state.mode;
   byId("rerank").checked = state.rerank;
+  byId("sort").value = state.sort;
   const status = state.view === "status";
   byId("view-status").hidden = !status;
   byId("view-search").hidden = status;
   byId("show-status").setAttribute("aria-pressed", status);
   byId("show-search").setAttribute("aria-pressed", !status);
   document.title = title(state);
+  document.body.classList.toggle("starting", !status && !state.q.trim() && !state.filters.length && !state.like);
   if (status) startStatus(byId("view-status"));
   else stopStatus();
 }
@@ -41,7 +45,7 @@ function question() {
   const filters = state.filters.join(" ");
   return {
     ...(words || filters ? { query: words || filters } : {}), ...(words && filters ? { filters } : {}), ...(state.like ? { like: state.like } : {}),
-    limit: PAGE, offset: (state.page - 1) * PAGE, mode: state.mode, rerank: state.rerank, facets: !state.wide,
+    limit: PAGE, offset: (state.page - 1) * PAGE, mode: state.mode, rerank: state.rerank, facets: !state.wide, ...(state.sort === "relevance" ? {} : { sort: state.sort }),
   };
 }
 
@@ -63,8 +67,9 @@ async function answerTo(asked, signal) {
 async function search() {
   asking.abort();
   const mine = (asking = new AbortController());
-  if (!renderChips(state.filters, state.like, drop, unlike, clear)) byId("query").focus();
+  if (!renderChips(state.filters, state.like, { drop, unlike, clear, change })) byId("query").focus();
   const asked = question();
+  stopStart();
   if (state.view !== "search") return;
   if (!asked.query && !asked.like) return void await rest(mine.signal);
   byId("results").setAttribute("aria-busy", "true");
@@ -95,16 +100,29 @@ function show(answer) {
   byId("empty").hidden = answer.results.length > 0;
   byId("empty").replaceChildren(...(answer.results.length ? [] : [nothing()]));
   byId("summary").textContent = summary(answer);
+  byId("sorting").hidden = answer.total < 2 || answer.nearest || state.wide;
   byId("summary").classList.toggle("doubt", answer.nothing_relevant);
   byId("corrections").replaceChildren(...corrections(answer));
   renderResults(answer, { choose: (index) => choose(index, true), judge: question().query ? judge : null, say, like });
-  renderFacets(answer.facets, state.filters, toggle);
+  later("passages", () => passages(answer), PASSAGES_MS);
+  renderFacets(answer.facets, state.filters, { toggle, span });
   renderPages(answer, state.page, PAGE, turn);
   byId("pages").append(...wider(answer));
   if (focused) byId("results").focus({ preventScroll: true });
   if (answer.semantic_coverage < 1 && answer.version) watchCoverage(search);
   later("announce", () => { byId("announce").textContent = answer.nearest || answer.nothing_relevant ? t("Nothing here seems to be about this. What comes nearest:") : found(answer); }, ANNOUNCE_MS);
 }
+
+// What else the documents shown say of it, once the question stands still.
+async function passages(answer) {
+  const query = question().query;
+  if (!query || !answer.results.length || answer !== state.answer) return;
+  const documents = answer.results.map(({ id, collection }) => ({ id, collection }));
+  const more = await post("/matches", { query, documents }, asking.signal).catch(() => null);
+  if (more && answer === state.answer) renderPassages(answer, more.documents, (index, one) => { choose(index); openAt(index, one); });
+}
+
+function openAt(index, hit) { showPreview(hit, previewButtons, () => byId("results").children[index]?.querySelector(".more").focus()); }
 
 function found(answer) {
   if (answer.total === 1) return t("1 document");
@@ -129,34 +147,39 @@ function corrections(answer) {
   return offers.length ? [t("Did you mean "), ...offers, "?"] : [];
 }
 
+// Nothing was found: what can be done about it, one press each.
 function nothing() {
+  const words = state.q.trim();
+  const step = (label, run) => el("li", {}, el("button", { type: "button", class: "plain", onclick: run }, label));
+  const name = words.split(/\s+/).find((one) => /^[\p{L}\p{N}._-]{2,}$/u.test(one));
+  const steps = [
+    ...state.filters.map((filter) => step(t("Without the filter {0}", plain(filter)), () => drop(filter))),
+    ...(words && state.mode === "lexical" ? [step(t("Search by meaning too"), () => { state.mode = "hybrid"; update(); })] : []),
+    ...(words && state.mode !== "lexical" && !state.wide ? [step(t("Show what is loosely related"), () => { state.wide = true; update(); })] : []),
+    ...(name && !words.includes(":") ? [step(t("Look in names of files: {0}", `name:${name}`), () => { state.filters = []; ask(`name:${name}`); })] : []),
+  ];
   return el("div", { class: "card" }, el("h2", {}, t("Nothing was found")),
-    el("p", {}, t(state.filters.length ? "Take away a filter, or try other words." : "Try other words, or fewer of them.")));
+    el("p", {}, t(state.filters.length ? "Take away a filter, or try other words." : "Try other words, or fewer of them.")), steps.length ? el("ul", { class: "steps-on" }, ...steps) : null);
 }
 
-// Without a question: an invitation, or the way to a first folder.
+// Without a question: what is here.
 async function rest(signal) {
   for (const id of ["results", "facets", "pages", "summary", "corrections", "suggestions"]) byId(id).replaceChildren();
-  byId("empty").hidden = true;
   state.answer = null;
   state.chosen = -1;
+  byId("sorting").hidden = true;
   closePreview(false);
-  const ready = await get("/stats", signal).catch((error) => { if (error.name !== "AbortError") wrong(error); });
+  const act = { ask, open, wrong, done: () => learnRoots().then(search) };
+  const ready = await showStart(byId("empty"), act, signal).catch((error) => { if (error.name !== "AbortError") wrong(error); });
   if (!ready || signal.aborted) return;
   say("");
   byId("empty").hidden = false;
-  byId("empty").replaceChildren(ready.documents ? invitation(ready) : folderForm("Nothing is indexed yet", search));
-  if (ready.documents && ready.version && ready.semantic_coverage < 1) watchCoverage(search);
 }
 
-function invitation(ready) {
-  const hint = (text) => el("button", { type: "button", class: "plain", onclick: () => ask(text) }, text);
-  return el("div", { class: "card welcome" },
-    el("h2", {}, ready.documents === 1 ? t("1 document is ready") : t("{0} documents are ready", count(ready.documents))),
-    el("p", {}, t("Ask in your own words. Narrow with filters, such as:")),
-    el("p", { class: "hints" }, hint("type:email"), hint("type:md"), hint("after:2024-01-01"), hint("lang:de"), hint("size:>1mb"), hint('"an exact phrase"')),
-    ready.better_model ? el("p", {}, t("{0} knows the languages of these texts better than the model in use: “localsearch models recommend” says what it costs.", ready.better_model)) : null);
-}
+const previewButtons = (hit, body) => previewActions(hit, body, { say, like });
+
+// A document that no question led to.
+function open(hit, from) { showPreview(hit, previewButtons, () => from?.isConnected && from.focus()); }
 
 function judge(hit, relevant, button) {
   post("/feedback", { query: question().query, id: hit.id, relevant, collection: hit.collection })
@@ -168,7 +191,10 @@ function judge(hit, relevant, button) {
 
 function ask(text) { Object.assign(state, { q: text, page: 1, wide: false }); update(); byId("query").focus(); }
 function toggle(filter) { if (state.filters.includes(filter)) drop(filter); else { state.filters = [...state.filters, filter]; state.page = 1; update(); } }
+// Years in place of any that were chosen before.
+function span(filter) { state.filters = [...state.filters.filter((one) => !/^-?year:/.test(one)), filter]; state.page = 1; update(); }
 function drop(filter) { state.filters = state.filters.filter((other) => other !== filter); state.page = 1; update(); }
+function change(filter, to) { state.filters = [...new Set(state.filters.map((other) => (other === filter ? to : other)))].filter(Boolean); state.page = 1; update(); }
 function like(hit) { Object.assign(state, { q: "", like: hit.id, page: 1 }); update(); byId("results").focus(); window.scrollTo(0, 0); }
 function unlike() { state.like = ""; state.page = 1; update(); byId("query").focus(); }
 function clear() { state.filters = []; state.like = ""; state.page = 1; update(); byId("query").focus(); }
@@ -186,7 +212,7 @@ function choose(index, preview = false) {
   back();
   item.scrollIntoView({ block: "nearest" });
   const hit = state.answer.results[state.chosen];
-  if (preview || previewed()) showPreview(hit, hitActions(hit, { say, like }), back);
+  if (preview || previewed()) showPreview(hit, previewButtons, back);
 }
 
 function say(text) { const banner = byId("banner"); banner.textContent = text; banner.hidden = !text; }
@@ -248,12 +274,6 @@ function submit(event) {
   update().then(() => choose(0, true));
 }
 
-function switchTheme() {
-  const dark = getComputedStyle(document.documentElement).getPropertyValue("--scheme").trim() === "dark";
-  document.documentElement.dataset.theme = dark ? "light" : "dark";
-  localStorage.setItem("localsearch-theme", document.documentElement.dataset.theme);
-}
-
 // The page's own texts and labels, where it is looked at in another language.
 function translate(root) {
   const texts = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
@@ -269,6 +289,7 @@ function start() {
   on("search", "submit", submit);
   on("mode", "change", (event) => { state.mode = event.target.value; state.page = 1; update(); });
   on("rerank", "change", (event) => { state.rerank = event.target.checked; state.page = 1; update(); });
+  on("sort", "change", (event) => { state.sort = event.target.value; state.page = 1; update(); });
   on("show-status", "click", () => { state.view = "status"; update(); });
   on("show-search", "click", () => { state.view = "search"; update(); });
   on("brand", "click", (event) => { event.preventDefault(); Object.assign(state, { q: "", like: "", filters: [], page: 1, view: "search" }); update(); byId("query").focus(); });
@@ -276,7 +297,8 @@ function start() {
   window.addEventListener("popstate", () => { clearTimeout(timers.input); settled = true; Object.assign(state, readAddress()); showState(); search(); });
   translate(document.body);
   showState();
-  learnRoots().then(search);
+  const linked = linkedPlace();
+  learnRoots().then(search).then(() => linked && open(linked));
   if (!state.q && state.view === "search") byId("query").focus();
 }
 

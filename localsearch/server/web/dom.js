@@ -41,6 +41,14 @@ export function swap(box, ...nodes) {
   return Boolean(again);
 }
 
+// Draw a part again only when what it shows has changed, with the keyboard where it was; not under an open form.
+export function redraw(part, answer, build) {
+  const now = JSON.stringify(answer);
+  if (now === part.last || part.box.querySelector("details[open] form")) return;
+  part.last = now;
+  swap(part.box, ...build(answer));
+}
+
 export const count = (number) => number.toLocaleString("en");
 
 export function size(bytes) {

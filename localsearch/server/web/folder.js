@@ -2,6 +2,7 @@
 
 import { follow, post } from "./api.js";
 import { count, el } from "./dom.js";
+import { t, timeLeft } from "./words.js";
 
 const STAGES = { scan: "Looking for files", read: "Reading", embed: "Learning what they mean", merge: "Tidying up" };
 let forms = 0;
@@ -10,11 +11,11 @@ export function folderForm(heading, done) {
   const id = `folder-${(forms += 1)}`;
   const path = el("input", { id, class: "folder", type: "text", placeholder: "/home/me/documents", required: true, spellcheck: false, autocomplete: "off" });
   const state = el("p", { class: "progress", role: "status" });
-  const bar = el("progress", { hidden: true, "aria-label": "Progress" });
-  const button = el("button", { type: "submit" }, "Make searchable");
+  const bar = el("progress", { hidden: true, "aria-label": t("Progress") });
+  const button = el("button", { type: "submit" }, t("Make searchable"));
   const form = el("form", { class: "card welcome" },
-    el("h2", {}, heading),
-    el("label", { htmlFor: id }, "Which folder should be searchable? It is read on this machine and stays on it."),
+    heading ? el("h2", {}, heading) : null,
+    el("label", { htmlFor: id }, t("Which folder should be searchable? It is read on this machine and stays on it.")),
     el("div", { class: "row" }, path, button), bar, state);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -42,6 +43,7 @@ export const outcome = (files) => ["new", "changed", "unchanged", "removed", "fa
 export function tell(job, bar, state) {
   const step = job.progress;
   if (step.total) { bar.max = step.total; bar.value = step.done; } else bar.removeAttribute("value");
-  const of = step.total ? ` of ${count(step.total)}` : "";
-  state.textContent = step.stage ? `${STAGES[step.stage] || step.stage}: ${count(step.done)}${of} ${step.unit}` : job.state;
+  const amount = step.total ? t("{0} of {1}", count(step.done), count(step.total)) : count(step.done);
+  const left = step.left_s ? `, ${timeLeft(step.left_s)}` : "";
+  state.textContent = step.stage ? `${t(STAGES[step.stage] || step.stage)}: ${amount} ${t(step.unit)}${left}` : t(job.kind === "forget" ? "Forgetting" : job.state);
 }

@@ -8,7 +8,7 @@ let roots = [];
 
 // The folders that were added; without them paths are shown whole.
 export async function learnRoots() {
-  roots = await get("/stats").then((stats) => stats.roots, () => roots);
+  roots = await get("/folders").then((now) => now.folders.map((folder) => folder.path), () => roots);
 }
 
 export function within(place) {

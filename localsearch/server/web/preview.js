@@ -1,12 +1,14 @@
-// A hit's chunk in its context, beside the list.
+// A hit's chunk in its context, beside the list: as text, as it is meant to look, or as the page of a PDF.
 
 import { address, get } from "./api.js";
 import { byId, el, marked, plain } from "./dom.js";
+import { showPage } from "./pages.js";
 import { breadcrumb } from "./place.js";
 import { fromHtml, fromRows, gutter, markWords } from "./rendered.js";
 import { t } from "./words.js";
 
 const AROUND = 6000;
+const TABLES = new Set(["csv", "tsv", "xlsx", "xls", "ods"]);
 let wanted = 0;
 let shown = null;
 let onClose = null;
@@ -25,6 +27,7 @@ export function closePreview(giveBack = true) {
   shown = onClose = null;
 }
 
+// `actions(hit)` gives the buttons of a hit; `closed` takes the keyboard back.
 export async function showPreview(hit, actions, closed) {
   const pane = byId("preview");
   const mine = (wanted += 1);
@@ -32,21 +35,48 @@ export async function showPreview(hit, actions, closed) {
   onClose = closed;
   const heading = (hit.location.heading || []).filter((one) => one !== hit.title).join(" › ");
   const body = el("div", { class: "context", tabIndex: 0, dir: "auto", role: "region", "aria-label": t("The chunk in its context") }, "…");
+  const beside = el("div", { class: "beside" });
   pane.replaceChildren(
     el("div", { class: "row top" }, el("h2", { dir: "auto" }, plain(hit.title || hit.id)), el("button", { type: "button", class: "plain", onclick: () => closePreview() }, t("Close"))),
     el("p", { class: "where", title: plain(hit.path || hit.id) }, breadcrumb(hit)), heading ? el("p", { class: "about", dir: "auto" }, plain(heading)) : "",
-    el("p", { class: "actions" }, ...actions, stepper(body)), body);
+    el("p", { class: "actions" }, ...actions(hit, body), stepper(body)), beside, body);
   pane.hidden = false;
   document.body.classList.add("previewing");
+  const go = (to) => showPreview({ ...hit, ...to }, actions, closed);
   try {
     const part = await get(address(hit, "passages", { at: hit.location.start, stop: hit.location.end, chars: AROUND, rendered: true }));
-    if (mine === wanted) fill(body, part, hit);
+    if (mine !== wanted) return;
+    beside.replaceChildren(...[head(part), members(part, go), outline(part, hit, go)].filter(Boolean));
+    const asText = () => fill(body, part, hit);
+    if (part.type === "pdf" && hit.path && !hit.location.member) showPage(body, beside, hit, wordsOf(hit), asText, () => mine === wanted);
+    else asText();
   } catch (error) {
     if (mine === wanted) body.textContent = error.text || error.message;
   }
 }
 
-const TABLES = new Set(["csv", "tsv", "xlsx", "xls", "ods"]);
+// From, to and when of a mail.
+function head(part) {
+  const lines = Object.entries(part.head);
+  if (!lines.length) return null;
+  const value = (name, text) => (name === "Date" ? new Date(text).toLocaleString() : plain(text));
+  return el("dl", { class: "head" }, ...lines.flatMap(([name, text]) => [el("dt", {}, t(name)), el("dd", { dir: "auto" }, value(name, text))]));
+}
+
+// Attachments and other documents of the same file.
+function members(part, go) {
+  if (!part.parts.length) return null;
+  const one = (other) => el("li", {}, el("button", { type: "button", class: "plain", dir: "auto", onclick: () => go({ id: other.id, title: other.title, location: { start: 0, end: 0, member: other.id.split("!/")[1] }, metadata: { type: other.type } }) }, plain(other.title || other.id.split("/").at(-1))));
+  return el("details", { class: "members", open: part.parts.length < 6 }, el("summary", {}, t("In the same file ({0})", part.parts.length)), el("ul", { role: "list" }, ...part.parts.map(one)));
+}
+
+function outline(part, hit, go) {
+  if (part.outline.length < 2) return null;
+  const current = part.outline.findLast((one) => one.start <= hit.location.start);
+  const to = (one) => go({ location: { ...hit.location, start: one.start, end: one.stop, page: one.page ?? undefined, heading: [one.title], line: undefined } });
+  const row = (one) => el("li", { class: `level-${Math.min(one.level, 4)}` }, el("button", { type: "button", class: "plain", dir: "auto", "aria-current": one === current ? "true" : null, onclick: () => to(one) }, plain(one.title)));
+  return el("details", { class: "outline" }, el("summary", {}, t("Outline")), el("ul", { role: "list" }, ...part.outline.map(row)));
+}
 
 function fill(body, part, hit) {
   const points = Array.from(part.text);
@@ -73,7 +103,7 @@ function fill(body, part, hit) {
 function stepper(body) {
   let at = -1;
   const go = (step) => {
-    const marks = [...body.querySelectorAll("mark")];
+    const marks = [...body.querySelectorAll("mark, .box.word")];
     if (!marks.length) return;
     marks[at]?.classList.remove("here");
     at = (at + step + marks.length) % marks.length;
@@ -84,10 +114,15 @@ function stepper(body) {
   return el("span", { class: "stepper" }, button(t("Previous match"), "↑", -1), button(t("Next match"), "↓", 1));
 }
 
-// Where the words that the snippet marks stand in a longer text.
-function matches(text, hit) {
+// The words that the snippet marks.
+function wordsOf(hit) {
   const points = Array.from(hit.snippet);
-  const words = new Set(hit.highlights.map(([a, b]) => points.slice(a, b).join("").toLowerCase()));
+  return new Set([...(hit.words || []), ...hit.highlights.map(([a, b]) => points.slice(a, b).join("").toLowerCase())]);
+}
+
+// Where those words stand in a longer text.
+function matches(text, hit) {
+  const words = wordsOf(hit);
   const found = [];
   let at = 0;
   for (const piece of text.split(/([\p{L}\p{M}\p{N}_'’-]+)/u)) {

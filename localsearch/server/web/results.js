@@ -1,10 +1,10 @@
 // The list of hits, the filters in force, and what the results can be narrowed by.
 
-import { likeness } from "./address.js";
+import { likeness, placeLink } from "./address.js";
 import { openOriginal } from "./api.js";
 import { byId, count, el, marked, plain, size, swap } from "./dom.js";
 import { icon } from "./icons.js";
-import { breadcrumb } from "./place.js";
+import { breadcrumb, within } from "./place.js";
 import { age, closeness, language, t, typeName } from "./words.js";
 
 const NAMES = { type: "Type", folder: "Folder", language: "Language", tag: "Tag", year: "Year" };
@@ -34,6 +34,26 @@ function item(hit, index, act) {
     el("p", { class: "actions" }, ...hitActions(hit, act), ...(act.judge ? judgements(hit, act.judge) : [])));
 }
 
+// Fold the other passages of each hit below it; `answers` are those of POST /matches.
+export function renderPassages(answer, answers, open) {
+  const items = [...byId("results").children];
+  answer.results.forEach((hit, index) => {
+    const found = answers.find((one) => one.id === hit.id && one.collection === hit.collection);
+    const others = (found?.hits || []).filter((one) => one.location.start !== hit.location.start);
+    if (!others.length || !items[index] || items[index].querySelector(".more")) return;
+    const row = (one) => el("li", {}, el("button", { type: "button", class: "plain", dir: "auto", onclick: () => open(index, one) }, el("span", { class: "about" }, plain(within(one.location)) || "…"), " ", ...marked(one.snippet, one.highlights)));
+    const number = found.more ? t("{0} or more further passages", count(others.length)) : others.length === 1 ? t("1 more passage") : t("{0} more passages", count(others.length));
+    const list = el("ul", { class: "more-passages", role: "list" });
+    const more = el("button", { type: "button", class: "plain more", "aria-expanded": "false", onclick: () => {
+      const closed = more.getAttribute("aria-expanded") === "false";
+      more.setAttribute("aria-expanded", closed);
+      list.replaceChildren(...(closed ? others.map(row) : []));
+    } }, number);
+    items[index].querySelector(".actions").append(more); // where nothing else moves
+    items[index].append(list);
+  });
+}
+
 function meter(relevance) {
   const bar = el("span", { class: "meter", "aria-hidden": "true" });
   bar.append(...[0.27, 0.45, 0.6, 0.8].map((least) => el("i", { class: relevance >= least ? "full" : "" })));
@@ -59,6 +79,14 @@ export function hitActions(hit, { say, like }) {
   const copy = el("button", { type: "button", class: "plain copy", onclick: () => copyText(copy, hit.path || hit.id) }, t(hit.path ? "Copy path" : "Copy id"));
   const more = el("button", { type: "button", class: "plain like", onclick: () => like(hit) }, t("More like this"));
   return [open, copy, more];
+}
+
+// What can be copied of what is looked at: its text, and a link that leads back to it.
+export function previewActions(hit, body, act) {
+  const text = el("button", { type: "button", class: "plain", onclick: () => copyText(text, (body.querySelector(".passage:not(.box)") || body).innerText) }, t("Copy text"));
+  const link = el("button", { type: "button", class: "plain", onclick: () => copyText(link, placeLink(hit)) }, t("Copy link"));
+  const [open, copy, more] = hitActions(hit, act);
+  return [open, copy, text, link, more];
 }
 
 async function copyText(button, text) {
@@ -88,30 +116,99 @@ function judgements(hit, judge) {
   return [button(t("Relevant"), true), button(t("Not relevant"), false)];
 }
 
-export function renderChips(filters, like, drop, unlike, clear) {
-  const chip = (text, label, act) => el("button", { type: "button", class: "chip", "data-focus": text, "aria-label": label, onclick: act }, plain(text), el("span", { "aria-hidden": "true" }, " ×"));
-  const chips = filters.map((filter) => chip(filter, t("Remove the filter {0}", filter), () => drop(filter)));
-  if (like) chips.unshift(chip(likeness(like), t("No longer {0}", likeness(like)), unlike));
-  const all = chips.length > 1 ? el("button", { type: "button", class: "plain", onclick: clear }, t("Clear all")) : null;
+// Filters in force: each can be turned round, edited and taken away.
+export function renderChips(filters, like, act) {
+  const chips = filters.map((filter) => chip(filter, act));
+  if (like) chips.unshift(el("span", { class: "chip" }, plain(likeness(like)), remove(likeness(like), t("No longer {0}", likeness(like)), act.unlike)));
+  const all = chips.length > 1 ? el("button", { type: "button", class: "plain", onclick: act.clear }, t("Clear all")) : null;
   return swap(byId("chips"), ...chips, ...(all ? [all] : []));
 }
 
-export function renderFacets(facets, active, toggle) {
-  const groups = Object.entries(facets || {}).filter(([, values]) => Object.keys(values).length > 0);
-  swap(byId("facets"), ...groups.map(([name, values]) => group(name, values, active, toggle)));
+// One condition, which a minus turns round as a whole.
+const SIMPLE = /^([^\s"()]+|[^\s"()]*"([^"\\]|\\.)*")$/;
+const remove = (focus, label, run) => el("button", { type: "button", class: "remove", "data-focus": focus, "aria-label": label, title: label, onclick: run }, "×");
+
+function chip(filter, act) {
+  const not = filter.startsWith("-");
+  const bare = not ? filter.slice(1).replace(/^\((.*)\)$/s, "$1") : filter;
+  const turned = not ? bare : SIMPLE.test(filter) ? `-${filter}` : `-(${filter})`;
+  const turn = el("button", { type: "button", class: "turn", "data-focus": `turn ${bare}`, "aria-pressed": not, "aria-label": t("Leave out {0}", plain(bare)), title: t(not ? "Left out. Press to ask for it" : "Press to leave it out"), onclick: () => act.change(filter, turned) }, not ? t("not") : "✓");
+  const text = el("button", { type: "button", class: "edit", "data-focus": `edit ${bare}`, "aria-label": t("Edit the filter {0}", plain(filter)), title: t("Edit"), onclick: () => edit() }, plain(bare));
+  const box = el("span", { class: not ? "chip not" : "chip" }, turn, text, remove(filter, t("Remove the filter {0}", filter), () => act.drop(filter)));
+  const edit = () => {
+    const field = el("input", { type: "text", class: "chip-field", value: filter, "aria-label": t("Edit the filter {0}", plain(filter)), spellcheck: false });
+    let done = false;
+    const end = (to) => { if (done) return; done = true; if (to === filter) { field.replaceWith(text); text.focus(); } else act.change(filter, to); };
+    field.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") end(field.value.trim());
+      else if (event.key === "Escape") { event.stopPropagation(); end(filter); }
+    });
+    field.addEventListener("blur", () => end(filter));
+    text.replaceWith(field);
+    field.focus();
+    field.select();
+  };
+  return box;
 }
 
-function group(name, values, active, toggle) {
-  const short = name === "folder" ? shortFolders(Object.keys(values)) : null;
-  const rows = ordered(name, values).map(([value, number]) => {
-    const filter = FILTERS[name](value);
-    const label = short?.get(value) ?? shown(name, value);
-    return el("li", {}, el("button", { type: "button", title: plain(value), "data-focus": filter, "aria-pressed": active.includes(filter), onclick: () => toggle(filter) },
-      el("span", { dir: "auto" }, plain(label)), el("span", { class: "number" }, count(number))));
-  });
+export function renderFacets(facets, active, act) {
+  const groups = Object.entries(facets || {}).filter(([, values]) => Object.keys(values).length > 0);
+  swap(byId("facets"), ...groups.map(([name, values]) => group(name, values, active, act)));
+}
+
+function group(name, values, active, act) {
   const open = folded.get(name) ?? window.innerWidth > 760;
-  const box = el("details", { open }, el("summary", { "data-focus": `group ${name}` }, t(NAMES[name] || name)), el("ul", {}, ...rows));
+  const rows = name === "folder" ? tree(values, active, act.toggle) : list(ordered(name, values).map(([value, number]) => choice(name, value, shown(name, value), number, active, act.toggle)));
+  const bars = name === "year" && Object.keys(values).length > 2 ? histogram(values, act.span) : null;
+  const box = el("details", { open }, el("summary", { "data-focus": `group ${name}` }, t(NAMES[name] || name)), bars, rows);
   box.addEventListener("toggle", () => folded.set(name, box.open));
+  return box;
+}
+
+const list = (rows) => el("ul", {}, ...rows.map((row) => el("li", {}, row)));
+
+function choice(name, value, label, number, active, toggle) {
+  const filter = FILTERS[name](value);
+  return el("button", { type: "button", title: plain(value), "data-focus": filter, "aria-pressed": active.includes(filter), onclick: () => toggle(filter) },
+    el("span", { dir: "auto" }, plain(label)), el("span", { class: "number" }, count(number)));
+}
+
+// Folders below the folders that hold them, each by what its path adds to theirs.
+function tree(values, active, toggle) {
+  const paths = Object.keys(values).sort();
+  const short = shortFolders(paths);
+  const holder = (path) => paths.filter((other) => path !== other && path.startsWith(`${other.replace(/\/$/, "")}/`)).at(-1);
+  const below = (top) => {
+    const mine = paths.filter((path) => holder(path) === top).sort((a, b) => values[b] - values[a]);
+    return mine.length ? el("ul", {}, ...mine.map((path) => el("li", {}, choice("folder", path, top ? path.slice(top.replace(/\/$/, "").length + 1) : short.get(path), values[path], active, toggle), below(path)))) : null;
+  };
+  return below(undefined);
+}
+
+// A bar for each year; dragging over some chooses them. Whoever uses the keyboard has the years below.
+function histogram(values, span) {
+  const years = Object.keys(values).map(Number).filter(Number.isInteger).sort((a, b) => a - b);
+  const [first, last] = [Math.max(years[0], years.at(-1) - 59), years.at(-1)];
+  const most = Math.max(...Object.values(values));
+  const box = el("div", { class: "histogram", "aria-hidden": "true", title: t("Drag over years to choose them") });
+  let from = null;
+  const paint = (to) => { for (const bar of box.children) bar.classList.toggle("within", from !== null && Number(bar.dataset.year) >= Math.min(from, to) && Number(bar.dataset.year) <= Math.max(from, to)); };
+  const yearAt = (event) => Math.min(last, Math.max(first, first + Math.floor(((event.clientX - box.getBoundingClientRect().left) / box.clientWidth) * (last - first + 1))));
+  for (let year = first; year <= last; year += 1) {
+    const bar = el("span", { title: `${year}: ${count(values[year] || 0)}` });
+    bar.dataset.year = year;
+    bar.style.height = `${values[year] ? Math.max(8, (values[year] / most) * 100) : 0}%`;
+    box.append(bar);
+  }
+  box.addEventListener("pointerdown", (event) => { from = yearAt(event); box.setPointerCapture(event.pointerId); paint(from); event.preventDefault(); });
+  box.addEventListener("pointermove", (event) => { if (from !== null) paint(yearAt(event)); });
+  box.addEventListener("pointercancel", () => { from = null; paint(0); });
+  box.addEventListener("pointerup", (event) => {
+    if (from === null) return;
+    const [a, b] = [Math.min(from, yearAt(event)), Math.max(from, yearAt(event))];
+    from = null;
+    span(a === b ? `year:${a}` : `year:${a}..${b}`);
+  });
   return box;
 }
 

@@ -1,8 +1,9 @@
 // What is indexed, how it is doing, and what could not be read.
 
 import { ask, get, post } from "./api.js";
-import { count, el, plain, size, swap } from "./dom.js";
-import { folderForm, outcome, tell } from "./folder.js";
+import { count, el, plain, redraw, size } from "./dom.js";
+import { outcome, tell } from "./folder.js";
+import { addFolder } from "./folders.js";
 
 const EVERY_MS = 3000;
 let timer = null;
@@ -15,7 +16,7 @@ export function startStatus(view) {
   const parts = Object.fromEntries(names.map((name) => [name, { box: el("div", { class: ["cards", "charts"].includes(name) ? "cards" : "" }), last: "" }]));
   parts.alerts.box.setAttribute("role", "status");
   const again = () => refresh(parts);
-  view.replaceChildren(el("h1", {}, "Status"), ...names.map((name) => parts[name].box), folderForm("Add a folder", again));
+  view.replaceChildren(el("h1", {}, "Status"), ...names.map((name) => parts[name].box), addFolder("Add a folder", again));
   again();
   timer = setInterval(() => { if (!document.hidden) again(); }, EVERY_MS);
 }
@@ -26,7 +27,7 @@ export function stopStatus() {
 }
 
 async function refresh(parts) {
-  const draw = (name, path, build) => get(path).then((answer) => put(parts[name], answer, build), () => null);
+  const draw = (name, path, build) => get(path).then((answer) => redraw(parts[name], answer, build), () => null);
   const again = () => refresh(parts);
   await Promise.all([
     draw("cards", "/stats", cards),
@@ -36,14 +37,6 @@ async function refresh(parts) {
     draw("ledger", `/ledger?state=${shown}&limit=50`, (ledger) => unread(ledger, again)),
     draw("versions", "/versions", (now) => section("Embedding versions", now.versions.map(version))),
   ]);
-}
-
-// Draw a part again only when it has changed, with the keyboard where it was.
-function put(part, answer, build) {
-  const now = JSON.stringify(answer);
-  if (now === part.last) return;
-  part.last = now;
-  swap(part.box, ...build(answer));
 }
 
 const alert = (one) => el("p", { class: "alert" }, `${one.name}: ${one.state} (${one.value.toPrecision(3)}, limit ${one.threshold}). ${one.help}`);
@@ -114,13 +107,14 @@ function unread(ledger, again) {
 
 function table(files) {
   const head = el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "File"), el("th", { scope: "col" }, "Reason")));
-  const rows = files.map((file) => el("tr", {}, el("td", {}, plain(file.path)), el("td", {}, plain(file.notes.join("; ") || file.reason) + (file.stale ? " (an older text of it is still searchable)" : ""))));
+  const rows = files.map((file) => el("tr", {}, el("td", {}, plain(file.path)), el("td", {}, plain(file.notes.join("; ") || file.reason), file.remedy ? el("div", { class: "about" }, plain(file.remedy)) : "", (file.stale ? " (an older text of it is still searchable)" : ""))));
   return el("table", {}, head, el("tbody", {}, ...rows));
 }
 
+// Every folder with what it leaves out, in its own collection.
 async function retryAll() {
-  const stats = await get("/stats");
-  if (stats.roots.length) await post("/index", { paths: stats.roots, retry_failed: true });
+  const { folders } = await get("/folders");
+  for (const { path, collection, held } of folders) if (!held) await post("/index", { paths: [path], collection, retry_failed: true });
 }
 
 const section = (title, rows) => (rows.length ? [el("h2", {}, title), ...rows] : []);

@@ -36,6 +36,21 @@ export function age(iso, now = new Date()) {
   return relative.format(Math.trunc(days / length), unit);
 }
 
+const LONGER = [["day", 86_400], ["hour", 3600], ["minute", 60]];
+
+// How long ago a moment was, in seconds since 1970.
+export function ago(then, now = Date.now() / 1000) {
+  const [unit, length] = LONGER.find(([, least]) => now - then >= least) || ["", 1];
+  return unit ? relative.format(-Math.trunc((now - then) / length), unit) : t("just now");
+}
+
+// How long something will take, roughly.
+export function timeLeft(seconds) {
+  const [unit, length] = [...LONGER, ["second", 1]].find(([, least]) => seconds >= least) || ["second", 1];
+  const number = new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "long" }).format(Math.max(1, Math.round(seconds / length)));
+  return t("about {0} left", number);
+}
+
 // How well a hit answers; nothing where that is not known.
 export function closeness(relevance) {
   if (typeof relevance !== "number") return "";

@@ -176,7 +176,7 @@ class Supervisor:
                         self._said = True
                         for line in message.lines:
                             self._say(line)
-                elif isinstance(message, Stopping):
+                elif isinstance(message, Stopping) and self._stopping is None:
                     self._stop(signal.SIGTERM)
                 elif isinstance(message, Failed):
                     self._fail(worker, message)

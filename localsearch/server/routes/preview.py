@@ -1,0 +1,196 @@
+"""What a person looks at before opening a file: a passage in its context, and pages as pictures."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from localsearch.checked import moment
+from localsearch.errors import ExtractionError, NotFoundError
+from localsearch.extract import wire
+from localsearch.extract.drawn import PageImage
+from localsearch.extract.process import OpenFile
+from localsearch.server.operations import Call, Operation
+from localsearch.server.problems import HttpError
+from localsearch.server.rendering import headings, rendered
+from localsearch.server.routes.documents import opened
+from localsearch.server.schemas.preview import (
+    Heading,
+    PageAnswer,
+    PageParameters,
+    PartAnswer,
+    PassageAnswer,
+    PassageParameters,
+)
+from localsearch.server.service import Service
+from localsearch.types import Document, Part
+
+MOST_HEADINGS, MOST_PARTS = 500, 50
+"""Headings, and other documents of the same file, that come with a passage."""
+MOST_READ = 400_000
+"""Characters of a Markdown document in which headings are looked for."""
+MOST_PASSAGE = 20_000
+"""Characters of a passage that are looked for on a page."""
+_MAIL = {"To": "to", "Cc": "cc", "Reply-To": "reply_to"}
+
+
+def passage(service: Service, call: Call) -> PassageAnswer:
+    """Part of a document's text, around an offset."""
+    asked: PassageParameters = call.query
+    part = Part(at=asked.at, chars=asked.chars)
+    found = service.engine.read(call.path["id"], part, collection=asked.collection, within=call.within)
+    return PassageAnswer(
+        id=found.id,
+        collection=found.collection,
+        title=found.title,
+        path=found.path,
+        type=found.type,
+        start=found.start,
+        stop=found.stop,
+        length=found.length,
+        more=found.more,
+        text=found.text,
+        line=_line_at(service, found),
+        html=_drawn(found, asked) if asked.rendered and found.type == "markdown" else "",
+        outline=list(_outline(service, found)) if asked.rendered else [],
+        head=_head(found) if asked.rendered else {},
+        parts=list(_parts(service, call, found)) if asked.rendered else [],
+    )
+
+
+def _line_at(service: Service, found: Document) -> int:
+    """The line of the document's text at which a part starts, from 1."""
+    row = service.engine.corpus.find(found.collection, found.id) if found.start else None
+    return service.engine.corpus.text(row.id, 0, found.start).count("\n") + 1 if row else 1
+
+
+def _drawn(found: Document, asked: PassageParameters) -> str:
+    """Part of a Markdown document as HTML, from the start of a block near what is looked for."""
+    at = asked.at - found.start
+    whole = max(0, found.text.rfind("\n\n", 0, min(at, 400)) + 2) if found.start else 0
+    return rendered(found.text[whole:], at - whole, max(asked.stop - found.start, at + 1) - whole)
+
+
+def _outline(service: Service, found: Document) -> Iterator[Heading]:
+    """The headings of a document, sheets and chapters too, in order, each with where its first chunk stands.
+
+    Of Markdown every heading is told; of other types those at which a chunk begins.
+    """
+    row = service.engine.corpus.find(found.collection, found.id)
+    if row and found.type == "markdown":
+        listed = islice(headings(service.engine.corpus.text(row.id, 0, MOST_READ)), MOST_HEADINGS)
+        yield from (Heading(title=a, level=b, start=c, stop=d, page=None) for a, b, c, d in listed)
+        return
+    before: tuple[str, ...] = ()
+    told = 0
+    for start, stop, place in service.engine.corpus.places(row.id) if row else ():
+        now = tuple(filter(None, (place.sheet, place.chapter, *place.heading)))
+        shared = next(
+            (at for at, (a, b) in enumerate(zip(before, now)) if a != b), min(len(before), len(now))
+        )
+        for level, title in enumerate(now[shared:], shared + 1):
+            if told < MOST_HEADINGS:
+                yield Heading(title=title, level=level, start=start, stop=stop, page=place.page)
+            told += 1
+        before = now
+
+
+def _head(found: Document) -> dict[str, str]:
+    """From, to and when of a mail."""
+    if not (found.metadata.get("message_id") or found.type in ("eml", "emlx", "msg", "mbox")):
+        return {}
+    when = moment(found.created)
+    date = when.isoformat() if when else ""
+    lines = {
+        "From": found.author,
+        **{name: found.metadata.get(key) for name, key in _MAIL.items()},
+        "Date": date,
+    }
+    return {name: value for name, value in lines.items() if isinstance(value, str) and value}
+
+
+def _parts(service: Service, call: Call, found: Document) -> Iterator[PartAnswer]:
+    """Other documents of the same file that may be seen: attachments, members of an archive."""
+    corpus = service.engine.corpus
+    row = corpus.find(found.collection, found.id)
+    others = corpus.by_content(row.collection, row.content_hash) if row and row.content_hash else []
+    told = 0
+    for other in others:
+        if row and other.id != row.id and told < MOST_PARTS and corpus.holds(call.within, other.id):
+            told += 1
+            yield PartAnswer(id=other.key, title=other.title, type=other.type)
+
+
+def page(service: Service, call: Call) -> PageAnswer:
+    """A page of a PDF as a picture, with where the passage and the words stand on it."""
+    asked: PageParameters = call.query
+    found = service.engine.read(
+        call.path["id"], Part(most=0), collection=asked.collection, within=call.within
+    )
+    row = service.engine.corpus.find(found.collection, found.id)
+    if row is None or row.type != "pdf" or row.member or not row.content_hash:
+        raise NotFoundError(
+            "Only PDF files have pages that are shown.", hint="GET /passages/{id} has the text."
+        )
+    stop = min(asked.stop, asked.at + MOST_PASSAGE)
+    text = service.engine.corpus.text(row.id, asked.at, stop) if stop > asked.at else ""
+    wanted = wire.Page(asked.page, asked.width, text, asked.words)
+    image = _image(service, found, row.content_hash, wanted)
+    return PageAnswer(
+        page=asked.page,
+        pages=image.pages,
+        width=image.width,
+        height=image.height,
+        png=base64.b64encode(image.png).decode(),
+        passage=list(image.passage),
+        words=list(image.words),
+    )
+
+
+def _image(service: Service, found: Document, content: bytes, wanted: wire.Page) -> PageImage:
+    """The picture from memory, or drawn now; the file must be there, and what may be read, either way."""
+    file = opened(service, found)
+    try:
+        key = (content, wanted.number, wanted.width, wanted.passage, wanted.words)
+        image = service.page_images.get(key)
+        if image is None:
+            image = service.pages.draw(OpenFile(Path(found.path or ""), file.descriptor), wanted)
+            service.page_images.put(key, image)
+        return image
+    except ExtractionError as error:
+        raise HttpError(
+            409,
+            "not_drawn",
+            f"The page cannot be shown: {error.message}.",
+            hint="Its text is below, or open the file.",
+        ) from error
+    finally:
+        os.close(file.descriptor)
+
+
+OPERATIONS = (
+    Operation(
+        "GET",
+        "/passages/{id:id}",
+        "Part of a document's text: the chunk of a hit in its context, with the outline of the document.",
+        passage,
+        query=PassageParameters,
+        answer=PassageAnswer,
+        limited=True,
+        anywhere=True,
+        tag="documents",
+    ),
+    Operation(
+        "GET",
+        "/pages/{id:id}",
+        "A page of a PDF as a picture, with where a passage and words stand on it.",
+        page,
+        query=PageParameters,
+        answer=PageAnswer,
+        limited=True,
+        tag="documents",
+    ),
+)
