@@ -160,7 +160,7 @@ def test_recall_counts_ties_as_found() -> None:
 
 
 def test_recall_is_measured_on_queries_that_were_asked(sample: Served) -> None:
-    engine, measured = sample.engine, RecallSample(sample.engine)
+    engine, measured = sample.engine, RecallSample(lambda: sample.engine)
     measured.record("how to sharpen a plane iron")
     measured.measure()
     assert measured.value is None, "without a graph every search is exact"

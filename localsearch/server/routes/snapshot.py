@@ -13,6 +13,7 @@ from localsearch.replication.ship import ship
 from localsearch.server.headers import DATA_HEADERS
 from localsearch.server.operations import Call, Operation
 from localsearch.server.responses import FileResponse, Response
+from localsearch.server.schemas.system import SnapshotAnswer
 from localsearch.server.service import Service
 
 FOLDER = "shipped"
@@ -77,6 +78,7 @@ OPERATIONS = (
         "/snapshot",
         "The manifest of a snapshot of the whole index, for `serve --follow`.",
         manifest,
+        answer=SnapshotAnswer,
         scope="admin",
         tag="system",
     ),

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
+from localsearch.replication.manifest import Manifest
 from localsearch.server.schemas.base import RequestSchema, ResponseSchema
 
 
@@ -39,6 +40,14 @@ class ReadyAnswer(ResponseSchema, frozen=True, kw_only=True):
     state: str | None
     read_only: bool
     replica: ReplicaAnswer | None = None
+
+
+class SnapshotAnswer(ResponseSchema, frozen=True, kw_only=True):
+    """A snapshot of the whole index: its manifest, and the BLAKE2b-128 of that as it was sent."""
+
+    format: int
+    check: str
+    manifest: Manifest
 
 
 class Cleared(ResponseSchema, frozen=True, kw_only=True):
