@@ -12,6 +12,7 @@ from localsearch.cli.interrupt import Interrupt
 from localsearch.engine import Engine, named_path
 from localsearch.errors import ConflictError, LocalSearchError, LockedError
 from localsearch.platform.ownership import Ownership
+from localsearch.replication.capture import Mark, mark
 from localsearch.replication.replica import promote as promote_home
 from localsearch.replication.ship import check_target
 from localsearch.replication.ship import ship as ship_index
@@ -24,12 +25,13 @@ def ship(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     target = named_path(args.target).absolute()
     check_target(target, settings.home)
     if args.every is None:
-        return _ship_once(args, console, settings, target)
+        _ship_once(args, console, settings, target)
+        return 0
     with Interrupt() as interrupted:
-        told = ""
+        told, shipped = "", None
         while not interrupted():
             try:
-                _ship_once(args, console, settings, target)
+                shipped = _ship_once(args, console, settings, target, shipped)
                 told = ""
             except ConflictError:
                 raise  # it would not pass
@@ -41,21 +43,27 @@ def ship(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     return 0
 
 
-def _ship_once(args: argparse.Namespace, console: Console, settings: Settings, target: Path) -> int:
+def _ship_once(
+    args: argparse.Namespace, console: Console, settings: Settings, target: Path, before: Mark | None = None
+) -> Mark:
+    """Ship unless nothing has changed since `before`; what marks this state."""
     with _database(settings) as db, console.progress() as report:
+        now = mark(settings.home, db)
+        if now == before:
+            return now
         outcome = ship_index(settings, db, target, report, verify=args.verify)
     if console.json:
         console.result(outcome)
     state = outcome.state.rpartition(".")[2]
     if not outcome.changed:
         console.say(f"{outcome.target} has state {state} already.")
-        return 0
+        return now
     console.say(
         f"{outcome.documents:,} documents of state {state} in {outcome.target}: {outcome.copied / 1e6:,.1f} of"
         f" {outcome.bytes / 1e6:,.1f} MB copied in {outcome.seconds:.1f} s; writers waited"
         f" {outcome.locked_s * 1000:,.0f} ms."
     )
-    return 0
+    return now
 
 
 @contextmanager

@@ -8,6 +8,7 @@ reading transaction; what takes time, the copy of the database, comes after the 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 import time
@@ -65,6 +66,22 @@ def capture(settings: Settings, db: Database, folder: Path) -> Captured:
             locked_s = unlock()
             db.backup_to(folder / FILE)
     return Captured(folder, number, documents, locked_s, _known(folder))
+
+
+Mark = tuple[object, ...]
+
+
+def mark(home: Path, db: Database) -> Mark:
+    """What differs after anything that a snapshot holds has changed; read without copying anything."""
+    files = [home / "lexical" / "meta.json", home / SERVICE, *sorted(home.glob("vectors/*/manifest.json"))]
+    return (db.hear(), *((file, state.st_mtime_ns, state.st_ino) for file in files if (state := _stat(file))))
+
+
+def _stat(file: Path) -> os.stat_result | None:
+    try:
+        return file.stat()
+    except FileNotFoundError:
+        return None
 
 
 class _Words:

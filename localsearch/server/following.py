@@ -174,7 +174,8 @@ class Follower:
         self._confirm(taken=1, fetched=intake.fetched)
 
     def _opened(self, present: Present) -> Engine:
-        """The index of a snapshot, with the models that are in memory already. Raises what opening raises."""
+        """The index of a snapshot, with the models that are in memory already, and the API keys of its primary in
+        place. Raises what opening raises."""
         settings = replace(self._settings, home=present.folder)
         former = self._engines.newest.engine if self._engines else None
         try:
@@ -184,6 +185,11 @@ class Follower:
         if former:
             engine.share_model(former)
         engine.audit = AuditLog(self._settings.home, wanted=self._settings.audit)
+        try:
+            copy_keys(present.folder / SERVICE, self._settings.home)
+        except sqlite3.Error as error:
+            engine.close()
+            raise UnavailableError(f"The API keys cannot be taken: {error}.", hint="Look again.") from error
         return engine
 
     def _exchange(self, taken: Present, engine: Engine) -> None:
@@ -200,9 +206,8 @@ class Follower:
         log.info("state %s answers", taken.manifest.state)
 
     def _adopt(self, present: Present) -> None:
-        """Note what answers now, with the API keys of the primary."""
+        """Note what answers now."""
         self._present = present
-        copy_keys(present.folder / SERVICE, self._settings.home)
         manifest, before = present.manifest, self._status
         self._status = Following(
             source=self._source.name,

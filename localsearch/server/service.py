@@ -18,6 +18,7 @@ from localsearch.engine import Engine
 from localsearch.extract.drawn import PageImage
 from localsearch.extract.pageimage import PageImages
 from localsearch.platform.cores import cores
+from localsearch.replication.capture import Mark
 from localsearch.replication.identity import make_identity, read_identity
 from localsearch.search import SearchQuery
 from localsearch.server.addresses import client_is_local, is_loopback
@@ -95,6 +96,7 @@ class Service:
         self.bodies = ByteBudget(max(limits.bodies_mb // (plan.workers if plan else 1), least) * MB)
         self.pool = ThreadPoolExecutor(at_once + 2 * OTHER_WORKERS, "localsearch-request")
         self.shipping = threading.Lock()
+        self.shipped: Mark | None = None
         self.jobs = Jobs(self.db, job_handlers(engine), limits.queued_jobs)
         self.alerts = Alerts(settings.alerts)
         self.watching = Watching(engine, wanted=not self.read_only and (watch or engine.folders.watched))

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from localsearch.errors import ConflictError, NotFoundError
+from localsearch.replication.capture import mark
 from localsearch.replication.manifest import MANIFEST, part_path
 from localsearch.replication.ship import ship
 from localsearch.server.headers import DATA_HEADERS
@@ -33,9 +34,11 @@ def manifest(service: Service, call: Call) -> Response:
         )
     folder = service.settings.home / FOLDER
     with service.shipping:
-        if not _fresh(folder / MANIFEST):
+        now = mark(service.settings.home, service.engine.db)
+        if now != service.shipped and not _fresh(folder / MANIFEST):
             ship(service.settings, service.engine.db, folder)
             os.utime(folder / MANIFEST)
+            service.shipped = now
         return Response((folder / MANIFEST).read_bytes())
 
 
