@@ -58,21 +58,31 @@ _HOLDERS = re.compile(
     rb"|DefaultEndpointsProtocol=https?;AccountName=[^;\s]+;AccountKey=[A-Za-z0-9+/]{80}"  # Azure
     rb"|\[Interface\]\s+(?:[^\[]*\n)?\s*PrivateKey\s*=\s*[A-Za-z0-9+/]{43}="  # WireGuard
     rb"|# (?:Netscape )?HTTP Cookie File"
+    rb"|kind:[ \t]*Secret[ \t\r]*\n(?:[^\n]*\n){0,20}?(?:stringD|d)ata:[ \t\r]*\n(?:[ \t]+[\w.-]+:[^\n]*\n){0,20}?"
+    rb"[ \t]+[\w.-]+:[ \t]*[A-Za-z0-9+/]{16,}={0,2}[ \t\r]*$"  # Kubernetes, and its kubeconfig
+    rb"|kind:[ \t]*Config[ \t\r]*\n(?:[^\n]*\n){0,60}?[ \t]+token:[ \t]*[A-Za-z0-9._-]{20,}[ \t\r]*$"
     rb")",
     re.MULTILINE,
 )
 _TOKEN = re.compile(
-    rb"(?:export\s+)?(?:[A-Za-z_][A-Za-z0-9_]*\s*[=:]\s*)?(?:Bearer\s+)?[\"']?(?:"
+    rb"(?:export\s+)?(?:[A-Za-z_][A-Za-z0-9_-]*\s*[=:]\s*)?(?:Bearer\s+)?[\"']?(?:"
     rb"gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{60,}|glpat-[A-Za-z0-9_-]{20,}"
     rb"|xox[abposr]-[A-Za-z0-9-]{20,}|sk_live_[A-Za-z0-9]{20,}|rk_live_[A-Za-z0-9]{20,}"
     rb"|AKIA[0-9A-Z]{16}|hf_[A-Za-z]{30,}|npm_[A-Za-z0-9]{36}|pypi-AgEI[A-Za-z0-9_-]{50,}"
     rb"|hvs\.[A-Za-z0-9_-]{24,}|dop_v1_[a-f0-9]{64}|AIza[A-Za-z0-9_-]{35}"
+    rb"|sk-(?:ant|proj|svcacct|or)-[A-Za-z0-9_-]{40,}|sk-[A-Za-z0-9]{40,}|gsk_[A-Za-z0-9]{40,}|r8_[A-Za-z0-9]{37}"
+    rb"|SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}|shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}|sntry[su]_[A-Za-z0-9_=+/-]{40,}"
+    rb"|ya29\.[A-Za-z0-9_-]{30,}|dckr_pat_[A-Za-z0-9_-]{27,}|tskey-[a-z]+-[A-Za-z0-9]+-[A-Za-z0-9]{20,}|lin_api_[A-Za-z0-9]{40}"
+    rb"|xapp-\d-[A-Za-z0-9-]{30,}|pul-[a-f0-9]{40}|dp\.pt\.[A-Za-z0-9]{40,}|PMAK-[a-f0-9]{24}-[a-f0-9]{34}"
     rb"|eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"
     rb")[\"']?[,;]?"
 )
 """A line that is one token and nothing else; pages that show one among their text are documents."""
 _NETRC = re.compile(rb"\A(?:\s|#[^\n]*\n)*machine\s+\S+\s+(?:(?:login|account)\s+\S+\s+){0,2}password\s+\S+")
 _GIT = re.compile(rb"https?://[^\s/:@]+:[^\s/@]+@\S+")
+_OTP = re.compile(
+    rb"otpauth://[ht]otp/\S*[?&]secret=[A-Za-z2-7]{16,}\S*|otpauth-migration://offline\?data=\S{20,}"
+)
 _PGPASS = re.compile(rb"[^:\s]+:(?:\*|\d{4,5}):[^:\s]+:[^:\s]+:\S+")
 _VARIABLE = re.compile(rb"(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*(.*)")
 _TELLING = re.compile(
@@ -164,12 +174,15 @@ def _is_armoured(head: bytes) -> bool:
 
 
 def _is_listed(first: bytes, cut: bool) -> bool:
-    """Whether each line is a token, a row of pgpass or git's, or a variable and one a secret; `cut`: more follows."""
+    """Whether each line is a token or a seed, a row of pgpass or git's, or a variable and one a secret.
+
+    `cut`: more follows.
+    """
     lines = [line.strip() for line in (first[: first.rfind(b"\n") + 1] if cut else first).splitlines()]
     told = [line for line in lines if line and not line.startswith(b"#")]
     if not told:
         return False
-    if any(all(map(row.fullmatch, told)) for row in (_TOKEN, _PGPASS, _GIT)):
+    if any(all(map(row.fullmatch, told)) for row in (_TOKEN, _PGPASS, _GIT, _OTP)):
         return True
     variables = [_VARIABLE.fullmatch(line) for line in told]
     return all(variables) and any(_is_telling(found[1], found[2]) for found in variables if found)

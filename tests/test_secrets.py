@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import bz2
+import gzip
 import io
+import lzma
 import os
 import shutil
 import sqlite3
@@ -85,6 +88,11 @@ SECRET = {
     "Bitwarden": b'{"encrypted": false, "folders": [], "items": []}', "cookies in JSON": b'[{"domain": ".example.org", "httpOnly": true, "name": "sid", "value": "x"}]',
     "Bitcoin": bytes(12) + b"\x62\x31\x05\x00" + bytes(4000) + b"\x04main" + bytes(20), "Bitcoin in SQLite": b"SQLite format 3\0" + bytes(52) + b"\xf9\xbe\xb4\xd9" + bytes(100),
     "Electrum": b'{"seed_version": 17, "seed": "x", "wallet_type": "standard"}', "Electrum, encrypted": b"QklFMQ" + b"A" * 400,
+    "OpenAI": b"sk-proj-" + b"a1" * 40 + b"\n", "OpenAI, before": b"OPENAI=sk-" + b"a1" * 24 + b"\n", "Anthropic": b"sk-ant-api03-" + b"a1" * 40,
+    "Sentry": b"sntrys_" + b"a1" * 40, "SendGrid": b"SG." + b"a" * 22 + b"." + b"b" * 43, "Shopify": b"shpat_" + b"a1" * 16, "Docker Hub": b"dckr_pat_" + b"a" * 27,
+    "DigitalOcean": b"access-token: dop_v1_" + b"ab12" * 16 + b"\n", "seeds of one-time passwords": b"otpauth://totp/Shop:anon?secret=JBSWY3DPEHPK3PXP&issuer=Shop\n" * 2,
+    "seeds, carried over": b"otpauth-migration://offline?data=" + b"a" * 40, "a Secret of Kubernetes": b"apiVersion: v1\nkind: Secret\nmetadata:\n  name: tls\ndata:\n  tls.key: " + b"TFM0" * 200 + b"\n",
+    "kubeconfig with a token": b"apiVersion: v1\nkind: Config\nusers:\n- name: me\n  user:\n    token: " + b"a1" * 20 + b"\n",
     "Firefox keys": b"SQLite format 3\0" + bytes(200) + b"CREATE TABLE metaData (id PRIMARY KEY)",
 }  # fmt: skip
 
@@ -101,6 +109,8 @@ PUBLIC = {
     "OpenAPI": b'{"items": {"properties": {"login": {"type": "string"}, "password": {"type": "string"}}}}', "a page on kubeconfig": b"The field client-key-data: holds the key.\n",
     "UTF-16 prose": "Words about a PRIVATE KEY and where it is kept.".encode("utf-16-le"), "a Berkeley database": bytes(12) + b"\x62\x31\x05\x00" + bytes(4000),
     "a page that shows OpenVPN": b"Put the key between <key> and </key>.\n", "many certificates": pem(b"CERTIFICATE") * 8,
+    "a page on seeds": b"The address is otpauth://totp/Shop:anon?secret=JBSWY3DPEHPK3PXP and nothing else.\n", "a Secret in a chart": b"apiVersion: v1\nkind: Secret\ndata:\n  password: {{ .Values.password | b64enc }}\n",
+    "a ConfigMap": b"apiVersion: v1\nkind: ConfigMap\ndata:\n  greeting: aGVsbG8gd29ybGQgYWdhaW4\n", "a word that begins so": b"sk-learn-pipelines\nsk-image\n",
     "npm settings": b"registry=https://registry.example.org/\n", "an SSH public key": b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG me\n",
     "WireGuard, told": b"The [Interface] section has a PrivateKey = line.\n", "zeros": bytes(HEAD), "a photograph": b"\xff\xd8\xff\xe0" + bytes(100),
 }  # fmt: skip
@@ -176,6 +186,9 @@ def test_whatever_a_file_begins_with_is_judged(head: bytes) -> None:
         b'{"a":',
         b"<key> ",
         b"a:1:",
+        b"kind: Secret\ndata:\n",
+        b"kind: Config\n a: b\n\n",
+        b" \n a: \n",
         b"\n\n ",
     ],
 )
@@ -256,7 +269,7 @@ def test_a_secret_is_neither_indexed_nor_listed_under_any_name(engine: Engine, t
 @pytest.mark.parametrize(
     "name", ["behind its chain", "in UTF-16", "OpenSSH", "pgpass", "variables", "passwords from Chrome"]
 )
-@pytest.mark.parametrize("how", ["attached", "zipped and attached", "a zip in a zip"])
+@pytest.mark.parametrize("how", ["attached", "zipped and attached", "a zip in a zip", "compressed in a zip"])
 def test_a_secret_inside_of_something_is_not_found(
     engine: Engine, tmp_path: Path, name: str, how: str
 ) -> None:
@@ -268,9 +281,13 @@ def test_a_secret_inside_of_something_is_not_found(
     message.set_content("The file is attached.")
     folder = tmp_path / "notes"
     folder.mkdir()
-    if how == "a zip in a zip":
+    if " in a zip" in how:
+        packed = how.startswith("compressed")
         with zipfile.ZipFile(folder / "outer.zip", "w") as outer:
-            outer.writestr("inner.zip", inner.getvalue())
+            outer.writestr(
+                "notes.gz" if packed else "inner.zip",
+                gzip.compress(SECRET[name]) if packed else inner.getvalue(),
+            )
             outer.writestr("plain.txt", "pumpernickel")
     else:
         data, kind = (SECRET[name], "plain") if how == "attached" else (inner.getvalue(), "zip")
@@ -286,3 +303,23 @@ def test_a_secret_inside_of_something_is_not_found(
     kept = " ".join(row[0] for row in engine.ledger.db.query("SELECT text FROM bodies"))
     assert "hunter" not in kept
     assert "PRIVATE" not in kept
+
+
+@pytest.mark.parametrize("suffix", ["gz", "bz2", "xz"])
+@pytest.mark.parametrize(
+    "name", ["OpenSSH", "in UTF-16", "variables", "passwords from Chrome", "OpenVPN, inline"]
+)
+def test_a_secret_that_is_compressed_is_neither_indexed_nor_listed(
+    engine: Engine, tmp_path: Path, name: str, suffix: str
+) -> None:
+    pack = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}[suffix]
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / f"pumpernickel.txt.{suffix}").write_bytes(pack(SECRET[name]))
+    (folder / f"id_rsa.{suffix}").write_bytes(pack(b"pumpernickel"))
+    (folder / f"plain.txt.{suffix}").write_bytes(pack(b"pumpernickel is bread"))
+    engine.index(folder, embed=False)
+    assert [hit.title for hit in engine.search("pumpernickel", mode="lexical")] == [f"plain.txt.{suffix}"]
+    assert engine.search("rsa", mode="lexical").total == 0
+    (kept,) = [row[0] for row in engine.ledger.db.query("SELECT text FROM bodies WHERE text != ''")]
+    assert kept == "pumpernickel is bread"

@@ -20,7 +20,7 @@ from localsearch.extract.codepage import DOS, likeliest
 from localsearch.extract.kinds import COMPRESSED
 from localsearch.extract.limits import failure
 from localsearch.extract.packages import DAMAGE, open_package
-from localsearch.extract.source import Source, clean_name, read_member, unread
+from localsearch.extract.source import Source, check_secret, clean_name, read_member, unread
 from localsearch.types import Extract
 
 _Opener = Callable[[], IO[bytes]]
@@ -233,7 +233,9 @@ def read_compressed(source: Source, kind: str) -> list[Extract]:
         data = _bounded(file, source)
     except _DAMAGE as error:
         raise failure("damaged", f"could not be unpacked: {error}") from None
-    return source.read(source.inside(data, _inner_name(source.name)))
+    name = _inner_name(source.name)
+    check_secret(name, data)
+    return source.read(source.inside(data, name))
 
 
 def _gzip(stream: io.BytesIO) -> gzip.GzipFile:

@@ -14,6 +14,8 @@ _TOML = re.compile(r"\A\+\+\+[ \t]*\n(.{0,65536}?)\n\+\+\+[ \t]*(?:\n|\Z)", re.S
 _FIELD = re.compile(
     r"""(?P<name>"[^"\n]{1,100}"|'[^'\n]{1,100}'|\w[\w ./-]{0,99}?)[ \t]*(?P<mark>[:=])(?:[ \t]+|$)"""
 )
+_TAG = re.compile(r"!\S*(?:\s+|$)")
+"""A type that a program gave a value, such as !include: only that program knows what it means."""
 _QUOTED = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([^,]*))\s*""")
 
 
@@ -87,7 +89,7 @@ def _fields(text: str) -> Iterator[tuple[str, list[str]]]:
 def _value(lines: list[str]) -> Any:
     """The value of a field that may go on over several lines."""
     spaced = [line.replace("\t", "  ") for line in lines]
-    first, rest = spaced[0].strip(), [line for line in spaced[1:] if line.strip()]
+    first, rest = _TAG.sub("", spaced[0].strip()), [line for line in spaced[1:] if line.strip()]
     try:
         found = _yaml("\n".join([f"value: {first}", *(f"  {line}" for line in rest)]))["value"]
     except Exception:  # as above

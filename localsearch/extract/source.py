@@ -46,13 +46,18 @@ def read_member(source: Source, data: bytes, name: str, place: Place | None = No
     member = clean_name(name)
     if source.depth >= source.limits.depth:
         return [unread(member, failure("bomb", f"nested more than {source.limits.depth} deep"))]
-    if looks_secret(member, data):
-        return [unread(member, failure("secret", "looks like a key, a password store or a private history"))]
     try:
+        check_secret(member, data)
         found = source.read(source.inside(data, member))
     except ExtractionError as error:
         return [unread(member, error)]
     return [_addressed(extract, member, place) for extract in found]
+
+
+def check_secret(name: str, data: bytes) -> None:
+    """Raise ExtractionError(rule="secret") for what came out of a container and is no business of an index."""
+    if looks_secret(name, data):
+        raise failure("secret", "looks like a key, a password store or a private history")
 
 
 def unread(member: str, error: ExtractionError, kind: str = "") -> Extract:

@@ -373,6 +373,8 @@ class _Reader:
 
     def _leaf(self, token: Token) -> Holds | None:
         if token.kind == "phrase":
+            if any(map(pattern, token.text.split())):
+                self.notes.append("In quotation marks * and ? are text, and stand for no letters.")
             return Holds(token.text, "phrase", token.within) if token.text.strip() else None
         text = token.text
         if text.startswith('"'):

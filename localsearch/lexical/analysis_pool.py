@@ -54,6 +54,7 @@ class AnalysisPool:
         self._lately, self._asked = 0, 0.0
         self._rest: threading.Timer | None = None
         self._lock = threading.Lock()
+        self._ending = threading.Lock()
 
     def fields(self, chunks: Sequence[IndexedChunk]) -> Iterator[Fields]:
         """What the index is given of each chunk, in order."""
@@ -102,9 +103,10 @@ class AnalysisPool:
             threads, self._threads = self._threads, None
         if threads is not None:
             threads.shutdown(wait=True)
-        for process in [self._idle.get() for _ in range(self._count)]:
-            process.stop()
-            self._idle.put(process)
+        with self._ending:  # two who each held some of the processes would wait for each other
+            for process in [self._idle.get() for _ in range(self._count)]:
+                process.stop()
+                self._idle.put(process)
 
 
 class _Process:

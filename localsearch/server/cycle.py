@@ -38,7 +38,9 @@ async def send_whole(cycle: RequestResponseCycle, status: int, headers: Headers,
     if len(body) <= _ONE_WRITE:
         cycle.transport.write(head + body)
     else:
-        cycle.transport.writelines([head, body])
+        # Not writelines, which asks nobody to pause in Python 3.12.0 to 3.12.8 and 3.13.0 to 3.13.1 (CVE-2024-12254).
+        cycle.transport.write(head)
+        cycle.transport.write(body)
     cycle.response_complete = True
     cycle.message_event.set()
     if not cycle.keep_alive:

@@ -9,6 +9,7 @@ import itertools
 import logging
 import re
 import secrets
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ QUIET = frozenset(
 PARTS = "/snapshot/"
 """Where readers fetch thousands of parts, which no rate is to slow down; an admin key asks for them."""
 _ID = re.compile(rb"[A-Za-z0-9._\-]{1,64}")
+_MOST_DIGITS = 18
 _ONCE = frozenset(
     {
         b"origin",
@@ -230,7 +232,11 @@ def _given(first: dict[bytes, bytes]) -> bytes:
 
 
 def _length(value: bytes | None) -> int | None:
-    return int(value) if value and value.isdigit() else None
+    """Content-Length as a number, however many digits it has: `int` refuses more than 4,300, zeros in front too."""
+    if not value or not value.isdigit():
+        return None
+    digits = value.lstrip(b"0")
+    return int(digits or b"0") if len(digits) <= _MOST_DIGITS else sys.maxsize
 
 
 def _known(method: str) -> str:

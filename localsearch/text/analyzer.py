@@ -11,13 +11,13 @@ from typing import NamedTuple, TypeVar
 import snowballstemmer
 
 from localsearch.text.candidates import holding
-from localsearch.text.folding import normalize
+from localsearch.text.folding import fold_word, normalize
 from localsearch.text.pieces import LONGEST, PLAIN_WORD, RUN, SPECIAL, WORD, inflected, pairs, pieces
 from localsearch.text.plain import Asked, asked, places_of, raw_words, variants, words_across, words_in
 from localsearch.text.stopwords import STOP_WORDS
 
 V = TypeVar("V")
-ANALYSIS = "5"
+ANALYSIS = "6"
 """Changes whenever the same text gives other terms, so that an index made before is rebuilt."""
 
 _MEMO = 200_000
@@ -44,6 +44,9 @@ _SCRIPT_LANGUAGES = (
     ("\u0900", "\u097f", ("hi", "ne")),
     ("\u0b80", "\u0bff", ("ta",)),
 )
+
+
+_LETTER = re.compile(r"\w")
 
 
 class Token(NamedTuple):
@@ -290,16 +293,18 @@ def _analyze(raw: str, stem: Callable[[str], str]) -> tuple[str, ...]:
 def _term(part: str, stem: Callable[[str], str]) -> str:
     """Stem, then fold. What had accents is stemmed once more, so that it meets the word typed without them."""
     word = part[:LONGEST]
-    folded = normalize(stem(word))
-    return folded if word.isascii() else (normalize(stem(folded)) if folded else word)
+    folded = fold_word(stem(word) or word)
+    return folded if word.isascii() else fold_word(stem(folded) or folded)
 
 
 def _stem_of(word: str, stem: Callable[[str], str]) -> tuple[str]:
-    return (_term(word, stem) if inflected(word) and not RUN.match(word) else word,)
+    """What is no word, such as a sign, has no stem; nor has a run of an unspaced script."""
+    bends = inflected(word) and _LETTER.search(word) and not RUN.match(word)
+    return (_term(word, stem) if bends else word,)
 
 
 def _folded(part: str) -> str:
-    return normalize(part[:LONGEST]) or part
+    return fold_word(part[:LONGEST])
 
 
 def _word_terms(raw: str, memo: _Memo[Terms]) -> tuple[str, ...]:

@@ -45,3 +45,11 @@ def unmarked(text: str) -> str:
     """Without any combining mark: people leave out those of Greek, Indic and Japanese letters too."""
     apart = unicodedata.normalize("NFKD", text)
     return unicodedata.normalize("NFC", "".join(c for c in apart if not unicodedata.combining(c)))
+
+
+def fold_word(text: str) -> str:
+    """A word or a part of one, normalized: never empty, and without the blanks that signs such as U+309B fold to."""
+    word = normalize(text)
+    if " " in word:
+        word = unicodedata.normalize("NFC", word.replace(" ", ""))
+    return word or text

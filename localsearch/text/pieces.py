@@ -7,7 +7,7 @@ import re
 import unicodedata
 from typing import NamedTuple
 
-from localsearch.text.folding import UNSEEN, normalize
+from localsearch.text.folding import UNSEEN, fold_word
 from localsearch.text.numbers import amounts
 
 LONGEST = 64
@@ -127,6 +127,6 @@ def pairs(run: str) -> list[tuple[str, int, int]]:
     """Overlapping pairs of characters with their places; a single character stays alone."""
     places = clusters(run)
     if len(places) == 1:
-        return [(normalize(run), 0, len(run))]
+        return [(fold_word(run), 0, len(run))]
     spans = [(low, high) for (low, _), (_, high) in itertools.pairwise(places)]
-    return [(normalize(run[low:high]), low, high) for low, high in spans]
+    return [(fold_word(run[low:high]), low, high) for low, high in spans]

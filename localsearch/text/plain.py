@@ -15,7 +15,7 @@ from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
 from localsearch.text.candidates import holding_plain
-from localsearch.text.folding import UNSEEN, normalize, unmarked
+from localsearch.text.folding import UNSEEN, fold_word, unmarked
 from localsearch.text.numbers import AMOUNT, amounts
 from localsearch.text.pieces import (
     LONGEST,
@@ -31,8 +31,8 @@ from localsearch.text.pieces import (
 
 # Currency, paragraph and trade signs, arrows, mathematics, shapes, then emoji; not the lines of which tables are drawn.
 _SIGNS = (
-    "$\xa2-\xa7\xa9\xac\xae\xb0\xb1\xb6\xd7\xf7\u058f\u060b\u09f2\u09f3\u0e3f\u2020\u2021\u2030\u20a0-\u20cf\u2100-\u214f"
-    "\u2190-\u245f\u249c-\u24e9\u25a0-\u27bf\u27f0-\u27ff\u2900-\u297f\u2a00-\u2bff\u3200-\u33ff\uffe0-\uffe6\U0001f000-\U0001faff"
+    "$\xa2-\xa7\xa9\xac\xae\xb0\xb1\xb6\xd7\xf7\u058f\u060b\u07fe\u07ff\u09f2\u09f3\u09fb\u0af1\u0bf9\u0e3f\u17db\u2020\u2021\u2030\u20a0-\u20cf\u2100-\u214f"
+    "\u2190-\u245f\u249c-\u24e9\u25a0-\u27bf\u27f0-\u27ff\u2900-\u297f\u2a00-\u2bff\u3200-\u33ff\ua838\ufdfc\ufdfd\ufe69\uff04\uffe0-\uffe6\U0001f000-\U0001faff"
 )
 _TONES = "\ufe0e\ufe0f\u20e3\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f"
 _FLAG = "[\U0001f1e6-\U0001f1ff]{2}"
@@ -92,7 +92,7 @@ def variants(raw: str) -> tuple[str, ...]:
     ('wfm57', 'wf', 'm57', 'wfm', 'm', '57')
     """
     if RUN.match(raw):
-        return tuple(dict.fromkeys(normalize(raw[low:high]) for low, high in clusters(raw)))
+        return tuple(dict.fromkeys(fold_word(raw[low:high]) for low, high in clusters(raw)))
     if raw.isascii() and raw.isalpha() and (raw.islower() or raw.isupper() or raw.istitle()):
         return (raw.lower()[:LONGEST],)
     word = cleaned(raw)
@@ -119,7 +119,7 @@ def asked(text: str) -> list[Asked]:
     for match in AMOUNT.finditer(text):
         _add_amount(found, match)
     if not text.isascii() or "$" in text:
-        found += [_sign(match, plain(match[0])) for match in SIGN.finditer(text)]
+        found += [_sign(match, sign(match[0])) for match in SIGN.finditer(text)]
     if "." in text:
         found += [_sign(match, plain(match[0])) for match in DOTTED.finditer(text)]
     found += [_sign(match, dashed(match[0])) for match in DASHED.finditer(text)]
@@ -159,7 +159,7 @@ def _in_word(
 ) -> Iterable[Place]:
     raw, start = match[0], match.start()
     if RUN.match(raw):
-        return ((normalize(raw[low:high]), start + low, start + high) for low, high in clusters(raw))
+        return ((fold_word(raw[low:high]), start + low, start + high) for low, high in clusters(raw))
     return () if wanted.isdisjoint(forms(raw)) else _at(match, forms(raw))
 
 
@@ -174,7 +174,7 @@ def across_words(text: str, wanted: Iterable[str] | None = None) -> Iterator[Pla
             yield from _at(match, amounts(match[0]))
     if "$" in text or (not text.isascii() and _ONE_SIGN.search(text)):
         for match in SIGN.finditer(text):
-            yield from _at(match, [plain(match[0]), *map(plain, _ONE_SIGN.findall(match[0]))])
+            yield from _at(match, map(sign, [match[0], *_ONE_SIGN.findall(match[0])]))
     if "." in firsts:
         for match in DOTTED.finditer(text):
             yield from _at(match, [plain(match[0])])
@@ -204,7 +204,13 @@ def chain(text: str) -> str:
 def plain(text: str) -> str:
     """A word or a part of one, folded but not stemmed."""
     word = text[:LONGEST]
-    return word.lower() if word.isascii() else "".join(normalize(word).split()) or word
+    return word.lower() if word.isascii() else fold_word(word)
+
+
+def sign(text: str) -> str:
+    """A sign, folded; the stroke through one such as ≠ is no accent."""
+    word = unicodedata.normalize("NFKC", text[:LONGEST]).casefold()
+    return _UNSEEN.sub("", word).replace(" ", "") or text
 
 
 def dashed(text: str) -> str:
@@ -269,7 +275,7 @@ def _plain_forms(text: str) -> Iterator[str]:
     """Folded; and without the marks that folding leaves alone, for those who type none."""
     if form := plain(text):
         yield form
-    if not text.isascii() and (bare := plain(unmarked(text))) != form and bare:
+    if not text.isascii() and (bare := plain(unmarked(text).replace(" ", ""))) != form and bare:
         yield bare
 
 

@@ -58,7 +58,7 @@ def home_of(folder: Path, home: Path, models: Path, *, indexed: bool) -> Iterato
         shutil.rmtree(folder)
 
 
-@pytest.mark.skipif("LOCALSEARCH_PICTURES" not in os.environ, reason="pictures are taken when asked for")
+@pytest.mark.pictures
 def test_take_the_pictures(browser: Browser, tmp_path: Path, model_folder: Path) -> None:
     IMAGES.mkdir(exist_ok=True)
     folder = Path(os.environ["LOCALSEARCH_PICTURES"])

@@ -117,7 +117,7 @@ def test_a_reader_that_dies_of_a_signal_costs_the_file_it_reads(tmp_path: Path, 
     good = [tmp_path / f"{number}.txt" for number in range(6)]
     for file in good:
         file.write_text("good")
-    with Extractor(ExtractSettings(workers=1, wall_s=600, cpu_s=600)) as extractor:
+    with Extractor(ExtractSettings(workers=1, wall_s=600, cpu_s=600, memory_mb=8192)) as extractor:
         killer = threading.Thread(target=_kill_while_reading, args=(extractor._workers[0], signal))
         killer.start()
         found = dict(extractor.extract_many([slow, *good]))
@@ -125,7 +125,7 @@ def test_a_reader_that_dies_of_a_signal_costs_the_file_it_reads(tmp_path: Path, 
     outcome = found[slow]
     assert isinstance(outcome, ExtractionError)
     if signal == SIGKILL:  # what the system does to one that takes too much memory
-        assert outcome.message == "reading it takes more than 1024 MB of memory"
+        assert outcome.message == "reading it takes more than 8192 MB of memory"
     else:
         assert (outcome.data["rule"], outcome.message) == ("crash", f"its reader died of it ({signal.name})")
     assert [one[0].text for file in good if not isinstance(one := found[file], ExtractionError)] == [

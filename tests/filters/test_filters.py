@@ -933,3 +933,17 @@ def wild(text: str, pattern: str) -> bool:
     if pattern[0] == "*":
         return any(wild(text[skip:], pattern[1:]) for skip in range(len(text) + 1))
     return bool(text) and pattern[0] in (text[0], "?") and wild(text[1:], pattern[1:])
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ('"ros* in spring"', True),
+        ('roses "colo?r of"', True),
+        ('"where is it?"', False),
+        ('"is it? yes"', False),
+    ],
+)
+def test_a_phrase_with_wildcards_says_that_they_are_text(query: str, told: bool) -> None:
+    notes = parse_query(query).notes
+    assert (notes == ("In quotation marks * and ? are text, and stand for no letters.",)) is told

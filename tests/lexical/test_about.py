@@ -133,6 +133,8 @@ FRONT: Mapping[str, tuple[str, Mapping[str, Any], str]] = {
         "aliases": ["one: two: three", "@four"], "tags": ["alpha"]}, "*starred*"),
     "loose": ("title: Loose\nno field at all\ntags: alpha\nurl: a: b", {
         "tags": ["alpha"], "url": "a: b", "unread": "no field at all"}, "Loose"),
+    "typed": ("title: !reference Typed\ntags: !!python/object:os.system [alpha, beta]\nmood: !gloomy\n  - dark\n  - wet", {
+        "tags": ["alpha", "beta"], "mood": ["dark", "wet"]}, "Typed"),
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -143,6 +144,20 @@ def test_closing_ends_the_processes_and_closing_twice_is_no_error(pool: Analysis
     for pid in started:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+def test_two_who_close_at_once_do_not_wait_for_each_other(pool: AnalysisPool) -> None:
+    for _ in range(10):
+        held = [pool._idle.get() for _ in range(2)]
+        closing = [threading.Thread(target=pool.close, daemon=True) for _ in range(2)]
+        for thread in closing:
+            thread.start()
+        for process in held:
+            time.sleep(0.02)
+            pool._idle.put(process)
+        for thread in closing:
+            thread.join(10)
+            assert not thread.is_alive()
 
 
 def test_the_processes_are_ended_when_nobody_asks(

@@ -83,6 +83,14 @@ def test_no_header_becomes_two(value: bytes) -> None:
         _head(200, [(b"x", value), (b"c", b"d")], True)
 
 
+@pytest.mark.parametrize("zeros", [0, 30, 5000])
+def test_a_length_may_have_any_number_of_zeros_in_front(served: Served, zeros: int) -> None:
+    body = b'{"query": "kiln", "mode": "lexical"}'
+    head = b"POST /search HTTP/1.1\r\nHOSTConnection: close\r\nContent-Type: application/json\r\n"
+    length = b"Content-Length: " + b"0" * zeros + b"%d\r\n\r\n" % len(body)
+    assert said(served, head + length + body, until_closed=True).startswith(b"HTTP/1.1 200 ")
+
+
 # -- one timer
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from localsearch.server.addresses import check_bind, client_is_local, is_loopbac
 from localsearch.server.database import ServiceDatabase
 from localsearch.server.guards import Guards
 from localsearch.server.keys import KeyRing, Keys
+from localsearch.server.middleware import _length
 from localsearch.settings import ServerSettings
 
 
@@ -554,3 +556,15 @@ def test_a_number_of_5000_digits_names_nothing(served: Served, method: str) -> N
         sent = served.client.post("/search", content=content, headers={"Content-Type": "application/json"})
         assert sent.status_code == 400
     assert served.client.post(f"/versions/{long}/activate").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("value", "length"),
+    [(None, None), (b"", None), (b"+5", None), (b"5, 5", None), (b"0", 0), (b"0" * 5000, 0), (b"007", 7)],
+)
+def test_what_a_length_says(value: bytes | None, length: int | None) -> None:
+    assert _length(value) == length
+
+
+def test_a_length_beyond_every_limit_is_one() -> None:
+    assert _length(b"9" * 5000) == _length(b"9" * 19) == sys.maxsize
