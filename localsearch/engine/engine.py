@@ -39,6 +39,7 @@ from localsearch.models import ModelStore
 from localsearch.platform.counts import WriterCounts
 from localsearch.platform.disk import folder_bytes, open_error
 from localsearch.platform.ownership import Ownership
+from localsearch.replication.replica import answering
 from localsearch.scan import ScanRules, display, path_of, raw_of
 from localsearch.search import Searcher, SearchOptions, SearchQuery
 from localsearch.settings import Settings, load
@@ -122,11 +123,14 @@ class Engine:
         read_only: bool = False,
         counts: WriterCounts | None = None,
     ) -> Engine:
-        """Open the index in a folder, making it if need be.
+        """Open the index in a folder, making it if need be; read-only, a folder that follows a primary is one too.
 
         Raises LockedError when another process writes to it, ReadOnlyError, FormatError, DamagedError.
         """
-        return cls(settings or load(home), read_only=read_only, counts=counts)
+        found = settings or load(home)
+        if read_only:
+            found = replace(found, home=answering(found.home))
+        return cls(found, read_only=read_only, counts=counts)
 
     def _open(self) -> None:
         opener = self.opener

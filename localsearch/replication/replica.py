@@ -181,6 +181,12 @@ def _move(source: Path, target: Path) -> None:
         source.replace(target)
 
 
+def answering(home: Path) -> Path:
+    """The folder to read: of a home folder that follows a primary, that of its present snapshot; else itself."""
+    present = None if (home / FILE).exists() else Replica(home).current()
+    return present.folder if present else home
+
+
 def remove(folder: Path) -> None:
     """Remove the files of a snapshot that nobody reads any more."""
     shutil.rmtree(folder, ignore_errors=True)

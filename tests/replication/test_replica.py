@@ -181,6 +181,9 @@ def test_promotion_begins_an_epoch_that_the_former_primary_cannot_pass(tmp_path:
     right = hits_of(present)
     with pytest.raises(ReadOnlyError, match="follows a primary"):
         open_index(tmp_path / "reader")
+    with Engine.open(settings=settings_at(tmp_path / "reader"), read_only=True) as engine:
+        assert hits(engine) == right
+        assert engine.status().documents == 200
     done = promote(tmp_path / "reader")
     was = present.manifest.state
     assert State.parse(done.state) == State(was.id, 2, was.n)
