@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import shutil
@@ -66,7 +67,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="localsearch-copies-")))
         home, target = folder / "home", folder / "shipped"
         shutil.copytree(arguments.home, home)
-        texts = list(questions(home, 7, arguments.documents))[: arguments.documents]
+        texts = list(itertools.islice(questions(home, 7, arguments.documents), arguments.documents))
         port, _ = stack.enter_context(served(home, "--workers", "1"))
         stack.enter_context(running(home, "ship", str(target), "--every", str(arguments.every)))
         readers = []
@@ -78,6 +79,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         ports = [at for at, _ in readers]
         lags, took = asyncio.run(lag(port, ports, texts, arguments.documents))
         _settled(port, ports)
+        asyncio.run(distinct(port, home, 2.0, arguments.clients, 100))  # loads what the first questions load
         return {
             "documents": arguments.documents,
             "readers": arguments.readers,
