@@ -18,7 +18,8 @@ from localsearch.bundle import archive, installer
 from localsearch.bundle.installer.manifest import FORMAT, MANIFEST, Manifest, Pin, digest_of, files, identity
 from localsearch.bundle.inventory import licences, sbom
 from localsearch.bundle.own import own_wheel
-from localsearch.bundle.wheels import OWN, Target, Wheel, collect
+from localsearch.bundle.target import Target
+from localsearch.bundle.wheels import OWN, Wheel, collect
 from localsearch.errors import LocalSearchError, UsageError
 from localsearch.models import Card, ModelStore
 from localsearch.models import manifest as installed_models

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from importlib.metadata import Distribution, PackagePath, distribution
 from pathlib import Path, PurePosixPath
 
-from localsearch.bundle.wheels import OWN, Target, run_pip
+from localsearch.bundle.target import Target
+from localsearch.bundle.wheels import OWN, run_pip
 from localsearch.errors import DamagedError, UsageError
 
 _MADE_BY_INSTALLING = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -15,62 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localsearch.bundle.archive import sha256
+from localsearch.bundle.target import Target
 from localsearch.errors import LocalSearchError, UsageError
 
 if TYPE_CHECKING:
     from packaging.metadata import Metadata
     from packaging.requirements import Requirement
 
-PLATFORMS = ("linux-x86_64", "linux-aarch64")
-_NEWEST_GLIBC = 28
-"""Of 2.x: what the kernels of localsearch ask for; a wheel for an older C library runs there too."""
 _MOST_ROUNDS = 8
 OWN = "localsearch"
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """The machine that a bundle is for: one of `PLATFORMS` and a Python such as 3.12."""
-
-    platform: str
-    python: str
-
-    @property
-    def machine(self) -> str:
-        return self.platform.partition("-")[2]
-
-    def options(self) -> list[str]:
-        """What tells pip to choose for that machine."""
-        tags = [f"manylinux_2_{minor}_{self.machine}" for minor in range(_NEWEST_GLIBC, 4, -1)]
-        tags += [
-            f"{name}_{self.machine}" for name in ("manylinux2014", "manylinux2010", "manylinux1", "linux")
-        ]
-        abis = ["cp" + self.python.replace(".", ""), "abi3", "none"]
-        options = ["--only-binary=:all:", "--implementation", "cp", "--python-version", self.python]
-        return (
-            options
-            + [word for tag in tags for word in ("--platform", tag)]
-            + [word for abi in abis for word in ("--abi", abi)]
-        )
-
-    def markers(self) -> dict[str, str]:
-        """The environment that requirements are evaluated in, as PEP 508 names it."""
-        return {
-            "implementation_name": "cpython",
-            "implementation_version": f"{self.python}.0",
-            "os_name": "posix",
-            "platform_machine": self.machine,
-            "platform_python_implementation": "CPython",
-            "platform_system": "Linux",
-            "python_full_version": f"{self.python}.0",
-            "python_version": self.python,
-            "sys_platform": "linux",
-        }
-
-
-def here() -> Target:
-    """This machine and this Python."""
-    return Target(f"{sys.platform}-{platform.machine()}", f"{sys.version_info[0]}.{sys.version_info[1]}")
 
 
 @dataclass(frozen=True, slots=True)

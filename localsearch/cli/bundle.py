@@ -8,7 +8,7 @@ from pathlib import Path
 
 from localsearch.bundle import archive
 from localsearch.bundle.build import Contents, build
-from localsearch.bundle.wheels import Target
+from localsearch.bundle.target import Target
 from localsearch.cli.console import Console
 from localsearch.engine import Engine
 from localsearch.errors import UsageError

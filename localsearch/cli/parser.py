@@ -355,7 +355,7 @@ def _keep(commands: Sub) -> None:
 
 
 def _bundle(commands: Sub) -> None:
-    from localsearch.bundle.wheels import PLATFORMS, here
+    from localsearch.bundle.target import PLATFORMS, here
 
     parser = command(commands, "bundle", "one archive for machines without a network")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)

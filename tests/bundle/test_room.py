@@ -26,7 +26,7 @@ import pytest
 
 from localsearch.bundle.archive import sha256, verify
 from localsearch.bundle.build import Built, seal
-from localsearch.bundle.wheels import here, read_wheel
+from localsearch.bundle.target import here, read_wheel
 from localsearch.models import ModelStore
 from localsearch.platform.network import Traffic, read_trace, traced, without_network
 from localsearch.settings import Settings
@@ -250,7 +250,7 @@ def test_the_wheel_of_an_installation_is_the_one_that_was_installed(room: Room, 
     target.mkdir()
     code = (
         "import sys; from pathlib import Path; from localsearch.bundle.own import own_wheel;"
-        "from localsearch.bundle.wheels import Target; print(own_wheel(Target(sys.argv[2], '3.11'), Path(sys.argv[1]), None))"
+        "from localsearch.bundle.target import Target; print(own_wheel(Target(sys.argv[2], '3.11'), Path(sys.argv[1]), None))"
     )
 
     def pack(platform: str) -> subprocess.CompletedProcess[str]:

@@ -18,7 +18,8 @@ from packaging.requirements import Requirement
 from localsearch.bundle.build import Contents, build
 from localsearch.bundle.inventory import UNKNOWN, licence, licences, sbom
 from localsearch.bundle.own import own_wheel
-from localsearch.bundle.wheels import Target, Wheel, _check_extras, closure, here, read_wheel
+from localsearch.bundle.target import Target, here
+from localsearch.bundle.wheels import Wheel, _check_extras, closure, read_wheel
 from localsearch.cli import main
 from localsearch.errors import SettingsError, UsageError
 from localsearch.settings import Settings
