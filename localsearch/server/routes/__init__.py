@@ -7,7 +7,16 @@ may not. Routes know the service; nothing below the app knows the routes.
 from __future__ import annotations
 
 from localsearch.server.operations import Operation
-from localsearch.server.routes import documents, embeddings, folders, jobs, preview, search, system
+from localsearch.server.routes import (
+    documents,
+    embeddings,
+    folders,
+    jobs,
+    preview,
+    search,
+    snapshot,
+    system,
+)
 from localsearch.server.service import Service
 
 ALL: tuple[Operation[Service], ...] = (
@@ -18,4 +27,5 @@ ALL: tuple[Operation[Service], ...] = (
     *folders.OPERATIONS,
     *embeddings.OPERATIONS,
     *system.OPERATIONS,
+    *snapshot.OPERATIONS,
 )
