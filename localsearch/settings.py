@@ -218,6 +218,18 @@ class ServerSettings:
     workers: int = _setting(
         0, "processes that answer, of which one writes; also `--workers`; 0: one for each core, 4 at most"
     )
+    primary: str = _setting(
+        "",
+        "the address that takes writes, such as https://index.example.org: readers tell it when they refuse one",
+    )
+    state_wait_s: float = _setting(
+        2.0,
+        "seconds that a request waits for the state that its X-Localsearch-State names, before it is refused",
+    )
+    follow_s: float = _setting(
+        2.0, "seconds between two looks of `serve --follow` at its source, and a tenth more or less by chance"
+    )
+    follow_key: str = _constant("", "the admin key of the primary that is followed: LOCALSEARCH_FOLLOW_KEY")
     log: Literal["human", "json"] = _setting("human", "form of log lines")
     log_level: Literal["debug", "info", "warning", "error"] = _constant(
         "info", "from which they are written; -v, -q"
@@ -233,11 +245,12 @@ class AlertRule:
     """Fires when `value` stays above (or below) `threshold` for `for_s` seconds.
 
     Values: error_rate (share of answers that are 5xx), p99_ms (of searches), both over five minutes; stale_s (age of
-    the last change or check), failed_files, disk_free (share), recall (of HNSW against exact search).
+    the last change or check), failed_files, disk_free (share), recall (of HNSW against exact search), replica_lag_s (of
+    a reader: time since it was seen to have what its source has).
     """
 
     name: str
-    value: Literal["error_rate", "p99_ms", "stale_s", "failed_files", "disk_free", "recall"]
+    value: Literal["error_rate", "p99_ms", "stale_s", "failed_files", "disk_free", "recall", "replica_lag_s"]
     threshold: float
     above: bool = True
     for_s: float = 0.0
@@ -258,6 +271,13 @@ RULES = (
     ),
     AlertRule("DiskNearlyFull", "disk_free", 0.05, above=False, severity="critical", help="Free some space."),
     AlertRule("LowRecall", "recall", 0.95, above=False, for_s=600, help="Raise vectors.ef_search."),
+    AlertRule(
+        "ReplicaBehind",
+        "replica_lag_s",
+        300,
+        severity="critical",
+        help="/ready says why: is the primary there, is the snapshot whole, is there room?",
+    ),
 )
 
 
@@ -366,7 +386,10 @@ def load(
     if offline is not None:
         values["offline"] = offline
     settings = _convert(values, folder / "settings.toml")
-    settings = replace(settings, server=replace(settings.server, inherited=_inherited(env)))
+    server = replace(
+        settings.server, inherited=_inherited(env), follow_key=env.get("LOCALSEARCH_FOLLOW_KEY", "")
+    )
+    settings = replace(settings, server=server)
     if settings.terminal.links == "auto":
         settings = replace(settings, terminal=replace(settings.terminal, links=_links(env)))
     return replace(settings, **overrides) if overrides else settings

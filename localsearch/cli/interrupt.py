@@ -28,6 +28,10 @@ class Interrupt:
     def __call__(self) -> bool:
         return self._asked.is_set()
 
+    def wait(self, seconds: float) -> None:
+        """Sleep, but no longer than until somebody asks."""
+        self._asked.wait(seconds)
+
     def _on_signal(self, number: int, frame: object) -> None:
         if self._asked.is_set():
             raise KeyboardInterrupt

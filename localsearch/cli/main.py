@@ -35,6 +35,8 @@ COMMANDS = {
     "models": "models.models",
     "versions": "models.versions",
     "backup": "upkeep.backup",
+    "ship": "replication.ship",
+    "promote": "replication.promote",
     "restore": "upkeep.restore",
     "trust": "upkeep.trust",
     "check": "upkeep.check",

@@ -203,6 +203,14 @@ def _serve(commands: Sub) -> None:
         metavar="N",
         help="processes that answer, one of which writes; 0: by the cores",
     )
+    reading = parser.add_mutually_exclusive_group()
+    reading.add_argument("--read-only", action="store_true", help="answer, and write nothing")
+    reading.add_argument(
+        "--follow",
+        metavar="SOURCE",
+        help="answer from copies of another index: a folder of `ship`, or the address of its server, whose admin key"
+        " LOCALSEARCH_FOLLOW_KEY holds",
+    )
 
 
 def _mcp(commands: Sub) -> None:
@@ -321,6 +329,17 @@ def _versions(commands: Sub) -> None:
 
 def _keep(commands: Sub) -> None:
     command(commands, "backup", "write one verified file of the index").add_argument("target", metavar="DEST")
+    shipping = command(
+        commands, "ship", "publish the present state in a folder, for `serve --follow` to take"
+    )
+    shipping.add_argument("target", metavar="DEST")
+    shipping.add_argument(
+        "--verify", action="store_true", help="read what is there, and copy anew what is damaged"
+    )
+    shipping.add_argument(
+        "--every", type=float, metavar="SECONDS", help="again and again with this pause, until Ctrl-C"
+    )
+    command(commands, "promote", "make a folder that followed a primary the primary")
     restoring = command(commands, "restore", "bring a backup back into an empty folder")
     restoring.add_argument("source", metavar="SRC")
     restoring.add_argument(

@@ -39,6 +39,7 @@ from localsearch.models import ModelStore
 from localsearch.platform.counts import WriterCounts
 from localsearch.platform.disk import folder_bytes, open_error
 from localsearch.platform.ownership import Ownership
+from localsearch.replication.replica import answering
 from localsearch.scan import ScanRules, display, path_of, raw_of
 from localsearch.search import Searcher, SearchOptions, SearchQuery
 from localsearch.settings import Settings, load
@@ -74,14 +75,19 @@ class Engine:
     """An open index: `index`, `add`, `search` and the rest. Safe to share between threads; close it when done."""
 
     def __init__(
-        self, settings: Settings, *, read_only: bool = False, counts: WriterCounts | None = None
+        self,
+        settings: Settings,
+        *,
+        read_only: bool = False,
+        counts: WriterCounts | None = None,
+        models: ModelStore | None = None,
     ) -> None:
         """`counts` are shared by the writer of the index with readers in other processes, so that these see what it
-        writes without asking the disk."""
+        writes without asking the disk; `models` is that of another engine in this process."""
         self.settings = settings
         self._counts = counts
         self.read_only = read_only
-        self.models = ModelStore(settings)
+        self.models = models or ModelStore(settings)
         self.opener = Opener(settings, self.models, read_only=read_only)
         if not read_only:
             self.opener.make_home()
@@ -117,11 +123,14 @@ class Engine:
         read_only: bool = False,
         counts: WriterCounts | None = None,
     ) -> Engine:
-        """Open the index in a folder, making it if need be.
+        """Open the index in a folder, making it if need be; read-only, a folder that follows a primary is one too.
 
         Raises LockedError when another process writes to it, ReadOnlyError, FormatError, DamagedError.
         """
-        return cls(settings or load(home), read_only=read_only, counts=counts)
+        found = settings or load(home)
+        if read_only:
+            found = replace(found, home=answering(found.home))
+        return cls(found, read_only=read_only, counts=counts)
 
     def _open(self) -> None:
         opener = self.opener
@@ -131,6 +140,7 @@ class Engine:
             self.settings.home,
             read_only=self.read_only,
             commits=self._counts.commits if self._counts else None,
+            states=self._counts.states if self._counts else None,
         )
         self.corpus = Corpus(self.db)
         self.embeddings = Embeddings(self.db)
@@ -530,6 +540,12 @@ class Engine:
         self.query_log.clear()
         if not self.read_only:
             self.audit.forget()
+
+    def share_model(self, other: Engine) -> None:
+        """Use the model that another engine has in memory, as of an earlier state of the same index."""
+        mine, theirs = self.derived.semantic, other.derived.semantic
+        if mine and theirs and mine.version.fingerprint == theirs.version.fingerprint:
+            self.derived.semantic = replace(mine, model=theirs.model)
 
     def _check_open(self) -> None:
         if self._closed:

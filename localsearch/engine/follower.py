@@ -37,6 +37,7 @@ class Follower:
         """How many clearings of the writer this reader has followed."""
         self._followed = -1
         self._db, self._embeddings = derived.corpus.db, derived.embeddings
+        self._db.hear()
         self._lock = threading.Lock()
         self._seen: Hashable = self._stored()
         self._db.changed_elsewhere()

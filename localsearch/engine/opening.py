@@ -14,6 +14,7 @@ from localsearch.search.cross_encoder import CrossEncoderReranker
 from localsearch.search.reranker import LateInteractionReranker, Reranker
 from localsearch.settings import MB, Settings
 from localsearch.store import Corpus, Version
+from localsearch.store.database import FILE, REPLICA
 from localsearch.store.tokens import CHUNK_BYTES
 from localsearch.text import Analyzer
 from localsearch.types import Answer, Encoder, LexicalIndex
@@ -32,6 +33,11 @@ class Opener:
     def make_home(self) -> None:
         """Make the folder, for this user alone even if it was there before. Raises ReadOnlyError."""
         home = self.settings.home
+        if (home / REPLICA).is_dir() and not (home / FILE).exists():
+            raise ReadOnlyError(
+                f"{home} follows a primary, so nothing is written to it.",
+                hint="Write to the primary, or make this one the primary: localsearch promote",
+            )
         try:
             home.mkdir(parents=True, exist_ok=True, mode=0o700)
             if home.stat().st_uid == os.geteuid() and home.stat().st_mode & 0o077:

@@ -39,6 +39,14 @@ def problems(folder: Path) -> list[str]:
     return []
 
 
+def file_names(folder: Path) -> list[str]:
+    """The files that an index consists of by its meta.json, which comes first. Raises StorageError."""
+    meta = _read(folder)
+    if isinstance(meta, str):
+        raise StorageError(f"{folder}: {meta}", hint="Run localsearch check --repair.")
+    return ["meta.json", *(file.name for file in _files(folder, meta))]
+
+
 def _read(folder: Path) -> dict[str, list[dict[str, object]]] | str:
     try:
         meta = json.loads((folder / "meta.json").read_bytes())

@@ -35,8 +35,13 @@ class Caller:
 class Calls:
     """Answers calls from an engine. Plain and blocking, for worker threads."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Callable[[], Engine]) -> None:
+        """`engine` gives the index that answers at that moment."""
+        self._now = engine
+
+    @property
+    def _engine(self) -> Engine:
+        return self._now()
 
     def tool(self, name: str, arguments: Mapping[str, Any], caller: Caller) -> Any:
         """The result of a tool. Raises UsageError for arguments that do not fit, and what the engine raises."""

@@ -28,6 +28,6 @@ async def _serve(engine: Engine, within: Scope) -> None:
         return await anyio.to_thread.run_sync(partial(work, *arguments), limiter=limiter)
 
     caller = Caller("stdio", within=within)
-    server = build(Calls(engine), lambda _: caller, in_thread)
+    server = build(Calls(lambda: engine), lambda _: caller, in_thread)
     async with stdio_server() as (reading, writing):
         await server.run(reading, writing, server.create_initialization_options())

@@ -35,10 +35,12 @@ class Count:
 @dataclass(frozen=True, slots=True)
 class WriterCounts:
     """What the writer of an index tells its readers: `commits` grows after each commit, `clears` before caches that
-    hold what was forgotten must not answer any more; `commits` grows after `clears` does."""
+    hold what was forgotten must not answer any more; `commits` grows after `clears` does. `states` is the number of
+    the database's state, which outlives the process."""
 
     commits: Count = field(default_factory=Count)
     clears: Count = field(default_factory=Count)
+    states: Count = field(default_factory=Count)
 
     def clear(self) -> None:
         """Have every reader forget what it has cached, before its next answer."""

@@ -20,6 +20,7 @@ from localsearch.errors import DiskFullError, ReadOnlyError, StorageError
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_NO_LINKS = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS})
 _FULL_HINT = "Free some space and run it again; it goes on."
 _FAILED_HINT = "Check the folder's permissions and disk."
 
@@ -112,6 +113,17 @@ def write_file(path: Path, data: bytes) -> None:
         rename(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file that is never changed a second name; a copy where the disk has no such names. Raises OSError."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        shutil.copyfile(source, target)
+        sync_path(target)
 
 
 def free_bytes(folder: Path) -> int:

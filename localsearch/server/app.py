@@ -21,6 +21,7 @@ from localsearch.errors import NotFoundError
 from localsearch.server import reference
 from localsearch.server.endpoint import Endpoint
 from localsearch.server.files import Pages
+from localsearch.server.following import Follower
 from localsearch.server.mcp import ROUTE, McpEndpoint
 from localsearch.server.middleware import ServiceMiddleware
 from localsearch.server.openapi import document
@@ -68,13 +69,14 @@ def create_app(
     watch: bool = False,
     plan: Plan | None = None,
     private: socket.socket | None = None,
+    follower: Follower | None = None,
 ) -> Starlette:
     """The app over an open engine. Its lifespan starts and ends the background work; the engine stays the caller's.
 
     `plan` is this process's part in a server of several, of which the one that writes answers the others at the
-    socket `private`.
+    socket `private`. A `follower` exchanges the engine for later states, and closes those before.
     """
-    service = Service(engine, settings, watch=watch, plan=plan)
+    service = Service(engine, settings, watch=watch, plan=plan, follower=follower)
     mcp = McpEndpoint(service)
 
     @asynccontextmanager

@@ -54,6 +54,17 @@ class Endpoint:
             stranger=stranger,
             limited=operation.limited,
         )
+        if operation.writes and self._service.read_only:
+            raise read_only(self._service.primary)
+        if operation.scope is not None:
+            await self._service.states.reach(scope.get("localsearch.seen"))
+            scope["localsearch.stated"] = True
+        with self._service.engines.lease():
+            await self._answer(operation, scope, receive, send)
+
+    async def _answer(
+        self, operation: Operation[Service], scope: AsgiScope, receive: Receive, send: Send
+    ) -> None:
         if self._service.link and not operation.anywhere:
             async with self._room(operation, scope):
                 raw = await self._read(operation, scope, receive)
@@ -127,7 +138,16 @@ class Endpoint:
         if query is not None:
             request_limits.check(query, self._service.settings.server.limits)
         key: Key | None = scope.get("localsearch.key")
-        return Call(scope["path_params"], query, body, key, scope["localsearch.started"], size)
+        given = scope.get("localsearch.range") or b""
+        return Call(
+            scope["path_params"],
+            query,
+            body,
+            key,
+            scope["localsearch.started"],
+            size,
+            given.decode("latin-1"),
+        )
 
     async def _work(self, operation: Operation[Service], call: Call) -> Response | FileResponse:
         assert operation.handler is not None
@@ -150,12 +170,24 @@ def _finish(operation: Operation[Service], service: Service, call: Call) -> Resp
     """Run the handler and encode what it gives, all in the worker thread."""
     assert operation.handler is not None
     made = operation.handler(service, call)
+    service.engine.db.hear()  # what it has read may be of a later state than was known
     if isinstance(made, FileResponse):
         return made
     reply = made if isinstance(made, Response) else Response(made, operation.status)
     if isinstance(reply.body, bytes):
         return reply
     return Response(encode(reply.body), reply.status, reply.headers, reply.type, reply.page)
+
+
+def read_only(primary: str) -> HttpError:
+    """What a server that only reads says of a request to write."""
+    return HttpError(
+        409,
+        "read_only",
+        "This server only reads.",
+        hint=f"Write to the primary: {primary}" if primary else "Write to the primary.",
+        headers=[(b"x-localsearch-primary", primary.encode("latin-1", "replace"))] if primary else [],
+    )
 
 
 def method_not_allowed(methods: Sequence[str]) -> HttpError:

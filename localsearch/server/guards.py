@@ -17,7 +17,9 @@ from localsearch.server.keys import Key, Scope
 from localsearch.server.problems import Headers, HttpError
 from localsearch.settings import ServerSettings
 
-ALLOWED_HEADERS = b"authorization, content-type, mcp-protocol-version, x-api-key, x-request-id"
+ALLOWED_HEADERS = (
+    b"authorization, content-type, mcp-protocol-version, x-api-key, x-localsearch-state, x-request-id"
+)
 LINKED_PAGES = frozenset({"/", "/docs"})
 _KEY = "Send `Authorization: Bearer KEY`; `localsearch keys create NAME` makes one."
 _TOKEN = "Open the address with `?token=` that `serve` printed, or have your proxy send a key."
@@ -82,7 +84,8 @@ class Guards:
         vary = (b"vary", b"origin")
         if origin is None or origin.lower() not in self.cross_origins:
             return [vary]
-        exposed = b"x-request-id, retry-after, ratelimit-limit, ratelimit-remaining, ratelimit-reset"
+        exposed = b"x-request-id, x-localsearch-state, retry-after"
+        exposed += b", ratelimit-limit, ratelimit-remaining, ratelimit-reset"
         return [
             vary,
             (b"access-control-allow-origin", origin),

@@ -20,10 +20,20 @@ from localsearch.engine import Engine
 from localsearch.errors import LocalSearchError
 from localsearch.search import SearchQuery
 from localsearch.server.alerts import Alerts
+from localsearch.server.exchange import Engines
+from localsearch.server.following import Follower
 from localsearch.server.jobs import Jobs
 from localsearch.server.keys import KeyRing
 from localsearch.server.metrics import Snapshot, Window, percentile
-from localsearch.server.readings import RecallSample, caches, disk_free, generation, quality, stale_s
+from localsearch.server.readings import (
+    RecallSample,
+    caches,
+    disk_free,
+    generation,
+    quality,
+    replica,
+    stale_s,
+)
 from localsearch.server.schemas.system import LatencyAnswer, Sample
 from localsearch.server.shared.reports import OtherCaches
 from localsearch.server.watching import Watching
@@ -40,7 +50,7 @@ class Housekeeping:
 
     def __init__(
         self,
-        engine: Engine,
+        engines: Engines,
         window: Window,
         *,
         alerts: Alerts,
@@ -48,19 +58,24 @@ class Housekeeping:
         keyring: KeyRing,
         watching: Watching,
         others: OtherCaches,
+        follower: Follower | None = None,
     ) -> None:
         """`others` are the caches of other processes of this server, if there are any."""
-        self._engine, self._window = engine, window
+        self._engines, self._window, self._follower = engines, window, follower
         self._alerts, self._jobs, self._keyring, self._watching = alerts, jobs, keyring, watching
         self._others = others
-        self._every = engine.settings.alerts.interval_s
-        self.recall = RecallSample(engine)
+        self._every = self._engine.settings.alerts.interval_s
+        self.recall = RecallSample(lambda: self._engine)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._snapshot, self._taken = Snapshot(), float("-inf")
         self.samples: deque[Sample] = deque(maxlen=max(1, int(HISTORY_S / self._every)))
         self._hits = (0, 0)
+
+    @property
+    def _engine(self) -> Engine:
+        return self._engines.now.engine
 
     @property
     def every_s(self) -> float:
@@ -118,12 +133,15 @@ class Housekeeping:
             cost=status.cost,
             recall=self.recall.value,
             alerts=self._alerts.firing(),
+            state=self._engine.db.number,
+            replica=replica(self._follower.status) if self._follower else None,
         )
 
     def _run(self) -> None:
         due, warmed = 0.0, object()
         while not self._stop.wait(TICK_S):
-            published = generation(self._engine)
+            with self._engines.lease():
+                published = generation(self._engine)
             if published != warmed:
                 warmed = published
                 self._guarded(self._warm)
@@ -139,7 +157,8 @@ class Housekeeping:
     def _guarded(self, step: Callable[[], Any]) -> None:
         """One failing step must not end the housekeeping."""
         try:
-            step()
+            with self._engines.lease():
+                step()
         except Exception:
             log.exception("housekeeping failed")
 
@@ -154,6 +173,7 @@ class Housekeeping:
                 "failed_files": float((now.files or {}).get("failed", 0)),
                 "disk_free": now.disk_free,
                 "recall": now.recall,
+                "replica_lag_s": now.replica.lag_s if now.replica else None,
             }
         )
         self.samples.append(self._sample(now))

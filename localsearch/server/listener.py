@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from dataclasses import replace
 
-from localsearch.errors import UnavailableError
+from localsearch.errors import UnavailableError, UsageError
 from localsearch.server.addresses import with_port
 from localsearch.settings import Settings
 
@@ -16,7 +16,7 @@ FIRST_INHERITED = 3
 def listening(settings: Settings) -> tuple[Settings, socket.socket]:
     """The socket to serve on, handed on or made, and the settings with its address.
 
-    Raises UnavailableError when the address is taken, or is none.
+    Raises UnavailableError when the address is taken, UsageError when it is none.
     """
     handed = inherited(settings.server.inherited)
     if handed:
@@ -27,15 +27,13 @@ def listening(settings: Settings) -> tuple[Settings, socket.socket]:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket bound to this address. Raises UnavailableError when it is taken or is no address."""
+    """A socket bound to this address. Raises UnavailableError when it is taken, UsageError when it is none."""
     try:
         family = socket.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_STREAM)[0][0]
         # Named TCP, or asyncio leaves Nagle's algorithm on, and every answer waits 40 ms for an acknowledgement.
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     except OSError as error:
-        raise UnavailableError(
-            f"{host} is no address: {error.strerror}", hint="Try --host 127.0.0.1."
-        ) from error
+        raise UsageError(f"{host} is no address: {error.strerror}", hint="Try --host 127.0.0.1.") from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))

@@ -59,7 +59,10 @@ class McpEndpoint:
                 await service.link.forward(scope, body, request_id.get(), receive, send)
                 return
             answer = await self._started()
-            await answer(scope, _replay(body, receive), _with_headers(send))
+            await service.states.reach(scope.get("localsearch.seen"))
+            with service.engines.lease():
+                scope["localsearch.stated"] = True
+                await answer(scope, _replay(body, receive), _with_headers(send))
 
     async def close(self) -> None:
         """End the SDK's tasks."""
@@ -110,7 +113,9 @@ class McpEndpoint:
             return Caller("http", key=key.id if key else None, within=key.within if key else Scope())
 
         return StreamableHTTPSessionManager(
-            build(Calls(self._service.engine), caller, self._queued), json_response=True, stateless=True
+            build(Calls(lambda: self._service.engine), caller, self._queued),
+            json_response=True,
+            stateless=True,
         )
 
     async def _queued(self, work: Callable[..., Any], *arguments: Any) -> Any:

@@ -55,6 +55,19 @@ class Snapshot:
     quality: float | None = None
     recall: float | None = None
     alerts: Mapping[tuple[str, str], int] | None = None
+    state: int | None = None
+    replica: ReplicaReading | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaReading:
+    """How a reader stands. `lag_s` is the time since it was seen to have what its source has."""
+
+    lag_s: float
+    shipped_s: float
+    taken: int
+    fetched_bytes: int
+    failing: bool
 
 
 class Window:
@@ -223,6 +236,8 @@ class _FromEngine(Collector):
     def collect(self) -> Iterable[Metric]:
         now = self._snapshot()
         yield from _index(now)
+        if now.replica:
+            yield from _replica(now.replica)
         yield from _caches(now.caches or {})
         yield _labelled("jobs", "Jobs by state.", "state", now.jobs or {})
         yield _labelled("files", "Files seen, by what became of them.", "state", now.files or {})
@@ -244,8 +259,21 @@ def _index(now: Snapshot) -> Iterable[Metric]:
     yield _gauge(
         "vector_recall_ratio", "Recall at 10 of the vector index on recent real queries.", now.recall
     )
+    yield _gauge(
+        "state_number", "The number of the state that answers; it grows with each commit.", now.state
+    )
     yield _counted("embedding_tokens", "Word pieces embedded.", now.cost.tokens)
     yield _counted("embedding_cpu_seconds", "Processor time spent on embedding.", now.cost.cpu_s)
+
+
+def _replica(now: ReplicaReading) -> Iterable[Metric]:
+    yield _gauge("replica_lag_seconds", "Time since it was seen to have what its source has.", now.lag_s)
+    yield _gauge(
+        "replica_snapshot_age_seconds", "Time since the primary shipped what answers.", now.shipped_s
+    )
+    yield _gauge("replica_failing", "1 while what the source has cannot be taken.", float(now.failing))
+    yield _counted("replica_snapshots", "Snapshots taken since the start.", now.taken)
+    yield _counted("replica_fetched_bytes", "Bytes fetched since the start.", now.fetched_bytes)
 
 
 def _caches(caches: Mapping[str, CacheStats]) -> Iterable[Metric]:

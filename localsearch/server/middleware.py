@@ -11,12 +11,14 @@ import re
 import secrets
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from localsearch.replication.identity import State
 from localsearch.server.bodies import ClientGone
 from localsearch.server.cycle import send_whole
 from localsearch.server.headers import DATA_HEADERS
@@ -25,12 +27,17 @@ from localsearch.server.logs import request_id
 from localsearch.server.problems import OPENAI_ROUTES, Headers, HttpError, answer
 from localsearch.server.responses import WHOLE, Receive, Send, send_bytes
 from localsearch.server.service import Service
+from localsearch.server.states import HEADER
 
 access = logging.getLogger("localsearch.access")
 log = logging.getLogger("localsearch.server")
 
-QUIET = frozenset({"/health", "/ready", "/metrics", "/static/{name}", "/docs.css"})
+QUIET = frozenset(
+    {"/health", "/ready", "/metrics", "/static/{name}", "/docs.css", "/snapshot", "/snapshot/{sha256}"}
+)
 """Routes that machines ask all the time; their lines would hide the others."""
+PARTS = "/snapshot/"
+"""Where readers fetch thousands of parts, which no rate is to slow down; an admin key asks for them."""
 _ID = re.compile(rb"[A-Za-z0-9._\-]{1,64}")
 _MOST_DIGITS = 18
 _ONCE = frozenset(
@@ -44,6 +51,8 @@ _ONCE = frozenset(
         b"x-request-id",
         b"content-type",
         b"content-length",
+        b"range",
+        HEADER,
     }
 )
 
@@ -58,6 +67,7 @@ class _Exchange:
     scope: dict[str, Any]
     send: Send
     cycle: RequestResponseCycle | None
+    state: Callable[[], State | None]
     hosts: list[bytes] = field(default_factory=list)
     first: dict[bytes, bytes] = field(default_factory=dict)
     added: Headers = field(default_factory=list)
@@ -76,6 +86,8 @@ class _Exchange:
         if kind in (WHOLE, "http.response.start"):
             self.status = message["status"]
             message["headers"] = [*message["headers"], *self.added]
+            if "localsearch.stated" in self.scope and (state := self.state()):
+                message["headers"].append((HEADER, str(state).encode()))
         if kind != WHOLE:
             await self.send(message)
         elif self.cycle is not None:
@@ -100,7 +112,7 @@ class ServiceMiddleware:
             return
         started = time.perf_counter()
         # Taken out of the scope, which the cycle refers to: a ring is freed late.
-        exchange = _Exchange(scope, send, scope.pop("localsearch.cycle", None))
+        exchange = _Exchange(scope, send, scope.pop("localsearch.cycle", None), self._state)
         exchange.read_headers()
         id = self._id(exchange.first.get(b"x-request-id"))
         exchange.added.append((b"x-request-id", id))
@@ -111,6 +123,9 @@ class ServiceMiddleware:
         finally:
             self._record(exchange, time.perf_counter() - started)
             request_id.reset(token)
+
+    def _state(self) -> State | None:
+        return self._service.engines.now.state
 
     def _id(self, given: bytes | None) -> bytes:
         if given and _ID.fullmatch(given):
@@ -137,7 +152,8 @@ class ServiceMiddleware:
         exchange.added += guards.cors(origin)
         guards.check_site(scope, first)
         key = self._key(first) or self._token(scope)
-        exchange.added += self._service.take(scope.get("client"), key)
+        if not (key and key.may("admin") and scope["path"].startswith(PARTS)):
+            exchange.added += self._service.take(scope.get("client"), key)
         if key is None and self._gave_key(first) and not self._is_filler(scope["path"], first):
             raise HttpError(
                 401,
@@ -147,6 +163,8 @@ class ServiceMiddleware:
                 headers=[(b"www-authenticate", b"Bearer")],
             )
         scope["localsearch.key"] = key
+        scope["localsearch.range"] = first.get(b"range")
+        scope["localsearch.seen"] = first.get(HEADER)
         scope["localsearch.content_type"] = first.get(b"content-type")
         scope["localsearch.length"] = _length(first.get(b"content-length"))
         return True

@@ -24,7 +24,7 @@ Queue = Literal["search", "work", "none"]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request, decoded and checked. `started` is of time.perf_counter."""
+    """A request, decoded and checked. `started` is of time.perf_counter; `range` is its header Range."""
 
     path: Mapping[str, str]
     query: Any = None
@@ -32,6 +32,7 @@ class Call:
     key: Key | None = None
     started: float = 0.0
     size: int = 0
+    range: str = ""
 
     @property
     def within(self) -> Limits | None:
@@ -49,13 +50,13 @@ class Operation(Generic[S]):
     """One method of one path.
 
     `handler` is a plain function that runs in a worker thread and returns a Struct, a Response or a FileResponse.
-    `from_memory` may answer before it, on the event loop, without waiting for anything; None leaves it to the handler.
-    `stream` takes the place of `handler` for answers without an end. `query`, `body` and `answer` are the types of
-    what comes and goes, `also` those of answers with another status. `queue` bounds how many run at once. A `large`
-    body may have limits.documents_mb, and is decoded as `received` where its parts are checked one by one. Scope None
-    needs no key, except of another user of this machine, who needs one of the scope `strangers`. `limited` ones keep
-    to what the key may see. One that is `anywhere` any process of a server may answer; the others are for that which
-    writes.
+    `from_memory` may answer before it, on the event loop, without waiting for anything; None leaves it to the
+    handler. `stream` takes the place of `handler` for answers without an end. `query`, `body` and `answer` are the
+    types of what comes and goes, `also` those of answers with another status. `queue` bounds how many run at once. A
+    `large` body may have limits.documents_mb, and is decoded as `received` where its parts are checked one by one.
+    Scope None needs no key, except of another user of this machine, who needs one of the scope `strangers`. `limited`
+    ones keep to what the key may see. One that is `anywhere` any process of a server may answer; the others are for the
+    one that writes. A `local` one changes nothing but what this server keeps in memory.
     """
 
     method: Method
@@ -76,8 +77,14 @@ class Operation(Generic[S]):
     large: bool = False
     limited: bool = False
     anywhere: bool = False
+    local: bool = False
     received: type[Struct] | None = None
     tag: str = "search"
+
+    @property
+    def writes(self) -> bool:
+        """Whether a server that only reads refuses it."""
+        return self.method != "GET" and self.scope in ("write", "admin") and not self.local
 
     @property
     def template(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import time
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from localsearch.caches import CacheStats
 from localsearch.engine import Engine
 from localsearch.errors import ModelError
 from localsearch.platform.disk import free_share
+from localsearch.server.following import Following
+from localsearch.server.metrics import ReplicaReading
 from localsearch.types import Ranking
 
 RECALL_AT = 10
@@ -26,8 +28,9 @@ SAMPLE = 50
 class RecallSample:
     """Recall at 10 of the vector index against exact search, over the last queries that people really asked."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Callable[[], Engine]) -> None:
+        """`engine` gives the index that answers at that moment."""
+        self._now = engine
         self._queries: deque[str] = deque(maxlen=SAMPLE)
         self._recalls: deque[float] = deque(maxlen=SAMPLE)
 
@@ -37,7 +40,8 @@ class RecallSample:
 
     def measure(self) -> None:
         """Take one recent query and compare. Does nothing without a model or a graph: search is exact then."""
-        semantic = self._engine.derived.semantic
+        engine = self._now()
+        semantic = engine.derived.semantic
         if semantic is None or semantic.vectors.generation is None or not self._queries:
             return
         query = random.choice(self._queries)
@@ -45,7 +49,7 @@ class RecallSample:
             encoder = semantic.model.encoder()
         except ModelError:
             return
-        vector, _ = self._engine.query_vectors.vector(encoder, query)
+        vector, _ = engine.query_vectors.vector(encoder, query)
         found = semantic.vectors.search(vector, RECALL_AT)
         exact = semantic.vectors.search(vector, RECALL_AT, exact=True)
         if len(exact):
@@ -81,6 +85,18 @@ def generation(engine: Engine) -> Hashable:
     """Which published vectors answers come from; changes when a version or a merge is published."""
     semantic = engine.derived.semantic
     return semantic and (semantic.version.id, semantic.vectors.generation)
+
+
+def replica(status: Following) -> ReplicaReading:
+    """How a reader stands now."""
+    now = time.time()
+    return ReplicaReading(
+        lag_s=max(0.0, now - status.confirmed),
+        shipped_s=max(0.0, now - status.shipped),
+        taken=status.taken,
+        fetched_bytes=status.fetched_bytes,
+        failing=status.error is not None,
+    )
 
 
 def caches(engine: Engine) -> dict[str, CacheStats]:

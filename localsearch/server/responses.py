@@ -39,11 +39,12 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class FileResponse:
-    """An open file to send; it is closed afterwards."""
+    """An open file to send, `size` bytes from where it stands; it is closed afterwards."""
 
     descriptor: int
     size: int
     headers: Headers
+    status: int = 200
 
 
 async def send_response(send: Send, reply: Response | FileResponse, in_thread: InThread) -> None:
@@ -66,7 +67,9 @@ async def send_bytes(send: Send, status: int, headers: Headers, body: bytes) -> 
 async def _send_file(send: Send, reply: FileResponse, in_thread: InThread) -> None:
     try:
         length = (b"content-length", str(reply.size).encode())
-        await send({"type": "http.response.start", "status": 200, "headers": [*reply.headers, length]})
+        await send(
+            {"type": "http.response.start", "status": reply.status, "headers": [*reply.headers, length]}
+        )
         left = reply.size
         while left:
             piece = await in_thread(os.read, reply.descriptor, min(left, FILE_PIECE))

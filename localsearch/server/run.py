@@ -23,6 +23,7 @@ from localsearch.server import logs
 from localsearch.server.addresses import check_bind, with_port
 from localsearch.server.app import create_app
 from localsearch.server.database import ServiceDatabase
+from localsearch.server.following import Follower
 from localsearch.server.keys import Keys
 from localsearch.server.listener import listening
 from localsearch.server.protocol import limited
@@ -40,6 +41,7 @@ def serve(
     paths: Sequence[Path] = (),
     watch: bool = False,
     say: Callable[[str], None] = print,
+    follower: Follower | None = None,
 ) -> None:
     """Serve until a signal to stop, then finish what was accepted.
 
@@ -52,7 +54,7 @@ def serve(
     handler = logs.set_up(settings.server)
     try:
         check_keys(settings)
-        app = create_app(engine, settings, watch=watch)
+        app = create_app(engine, settings, watch=watch, follower=follower)
         service: Service = app.state.service
         begin(engine, service, paths)
 

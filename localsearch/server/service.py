@@ -18,11 +18,15 @@ from localsearch.engine import Engine
 from localsearch.extract.drawn import PageImage
 from localsearch.extract.pageimage import PageImages
 from localsearch.platform.cores import cores
+from localsearch.replication.capture import Mark
+from localsearch.replication.identity import make_identity, read_identity
 from localsearch.search import SearchQuery
 from localsearch.server.addresses import client_is_local, is_loopback
 from localsearch.server.alerts import Alerts
 from localsearch.server.bodies import ByteBudget
 from localsearch.server.database import ServiceDatabase
+from localsearch.server.exchange import Engines
+from localsearch.server.following import Follower
 from localsearch.server.guards import Guards
 from localsearch.server.housekeeping import Housekeeping
 from localsearch.server.job_handlers import job_handlers
@@ -38,6 +42,7 @@ from localsearch.server.shared.link import Link, Told
 from localsearch.server.shared.plan import Plan
 from localsearch.server.shared.reporting import Reporting
 from localsearch.server.shared.reports import OtherCaches, Report
+from localsearch.server.states import States
 from localsearch.server.watching import Watching
 from localsearch.settings import MB, Settings
 
@@ -51,11 +56,25 @@ class Service:
     """One per app. Made before the event loop runs; `start` and `stop` frame its life."""
 
     def __init__(
-        self, engine: Engine, settings: Settings, *, watch: bool = False, plan: Plan | None = None
+        self,
+        engine: Engine,
+        settings: Settings,
+        *,
+        watch: bool = False,
+        plan: Plan | None = None,
+        follower: Follower | None = None,
     ) -> None:
-        """`plan` is this process's part in a server of several; without one, the server is this process."""
+        """`plan` is this process's part in a server of several; without one, the server is this process.
+        `follower` exchanges the engine for later states of it."""
         limits = settings.server.limits
-        self.engine = engine
+        self.follower = follower
+        self.read_only = engine.read_only and not (plan and not plan.primary)
+        known = read_identity if engine.read_only else make_identity
+        identity = follower.identity if follower else known(settings.home)
+        self.engines = Engines(engine, identity)
+        self.states = States(self.engines, settings.server.state_wait_s, writes=not self.read_only)
+        if self.read_only:
+            self.states.hurry = follower.hurry if follower else engine.db.hear
         self.settings = settings
         self.plan = plan
         self.board = Board(plan.board, plan.workers) if plan else None
@@ -76,19 +95,22 @@ class Service:
         least = limits.documents_mb * (1 if plan else 2)
         self.bodies = ByteBudget(max(limits.bodies_mb // (plan.workers if plan else 1), least) * MB)
         self.pool = ThreadPoolExecutor(at_once + 2 * OTHER_WORKERS, "localsearch-request")
+        self.shipping = threading.Lock()
+        self.shipped: Mark | None = None
         self.jobs = Jobs(self.db, job_handlers(engine), limits.queued_jobs)
         self.alerts = Alerts(settings.alerts)
-        self.watching = Watching(engine, wanted=watch or engine.folders.watched)
+        self.watching = Watching(engine, wanted=not self.read_only and (watch or engine.folders.watched))
         window = Window()
         self.others = OtherCaches()
         self.housekeeping = Housekeeping(
-            engine,
+            self.engines,
             window,
             alerts=self.alerts,
             jobs=self.jobs,
             keyring=self.keyring,
             watching=self.watching,
             others=self.others,
+            follower=follower,
         )
         self.metrics = (
             Metrics(self.housekeeping.snapshot, window, plan.metrics, self.board.pids)
@@ -105,13 +127,26 @@ class Service:
         self.started = time.time()
         self.stopping = threading.Event()
 
+    @property
+    def engine(self) -> Engine:
+        """The index that answers this request."""
+        return self.engines.now.engine
+
+    @property
+    def primary(self) -> str:
+        """The address that takes writes, where this server takes none; empty if it is not known."""
+        return self.follower.status.primary if self.follower else self.settings.server.primary
+
     def start(self) -> None:
         """Begin background work; a process that only reads has little."""
         if self.reporting:
             self.reporting.start()
             return
-        self.engine.start_background()
-        self.jobs.start()
+        if self.follower:
+            self.follower.start(self.engines)
+        if not self.read_only:
+            self.engine.start_background()
+            self.jobs.start()
         self.housekeeping.start()
 
     def stop(self) -> None:
@@ -120,8 +155,11 @@ class Service:
         if self.reporting:
             self.reporting.stop()
         self.housekeeping.stop()
+        if self.follower:
+            self.follower.stop()
         self.watching.close()
-        self.jobs.stop()
+        if not self.read_only:
+            self.jobs.stop()
         self.pages.close()
         self.pool.shutdown()
         self.buckets.close()

@@ -24,6 +24,12 @@ from localsearch.store.migrations import check_format, migrate
 FILE = "index.db"
 SERVICE = "service.db"
 """Beside it, the server's API keys and jobs."""
+IDENTITY = "identity.json"
+"""Beside it, which index this is, for copies of it; in no backup, since what is restored goes another way."""
+REPLICA = "replica"
+"""Beside it in a folder that follows a primary: the snapshots of it. There is no `FILE` then."""
+_NUMBER = "state"
+"""The row of `settings` that counts the transactions that changed anything."""
 WAL_STEP = 4 << 20
 """Bytes of the log after which it is moved into the database, again and again while readers keep it from ending."""
 WAL_LIMIT = 32 << 20
@@ -41,8 +47,16 @@ _WAIT_FOR_READERS_MS = 5_000
 class Database:
     """The database file of a home folder. Writing is serialised; reading never waits for it."""
 
-    def __init__(self, file: Path, *, read_only: bool = False, commits: Count | None = None) -> None:
-        """`commits` is counted up by the writer after each commit, and where it is shared, read by readers."""
+    def __init__(
+        self,
+        file: Path,
+        *,
+        read_only: bool = False,
+        commits: Count | None = None,
+        states: Count | None = None,
+    ) -> None:
+        """`commits` is counted up by the writer after each commit, and where it is shared, read by readers; so is
+        `states`, the number of the state."""
         self.file = file
         self.read_only = read_only
         self._lock = threading.RLock()
@@ -54,12 +68,20 @@ class Database:
         self._checkpoint_at = WAL_STEP
         self._closed = False
         self._counted = not read_only or commits is not None
-        self._commits = commits or Count()
+        self._commits, self._states = commits or Count(), states or Count()
         if not read_only:
             self._writer = self._open_writer()
+            self._states.set(self._stored_number(self._writer))
 
     @classmethod
-    def open(cls, home: Path, *, read_only: bool = False, commits: Count | None = None) -> Database:
+    def open(
+        cls,
+        home: Path,
+        *,
+        read_only: bool = False,
+        commits: Count | None = None,
+        states: Count | None = None,
+    ) -> Database:
         """Open HOME/index.db, making and migrating it first unless read-only.
 
         Raises ReadOnlyError, DamagedError, DiskFullError or FormatError (made by a newer release).
@@ -73,7 +95,7 @@ class Database:
                 hint="Restore a backup, or move the file away to begin anew.",
             )
         with _explained(file):
-            return cls(file, read_only=read_only, commits=commits)
+            return cls(file, read_only=read_only, commits=commits, states=states)
 
     def _open_writer(self) -> sqlite3.Connection:
         new = not self.file.exists()
@@ -146,6 +168,34 @@ class Database:
         writing = self._writing_thread == threading.get_ident()
         return self._commits.value if self._counted and not writing else None
 
+    @property
+    def number(self) -> int:
+        """The number of the state that answers are of, or of a later one; it grows with each transaction that changed
+        anything, in this process or another. Reads memory alone."""
+        return self._states.value
+
+    def hear(self) -> int:
+        """Look up `number` where no writer shares it, and return it."""
+        if not self._counted:
+            self._states.set(self.stored_number())
+        return self.number
+
+    def stored_number(self) -> int:
+        """The number of the state that this thread reads."""
+        return self._stored_number(self.reader)
+
+    def _stored_number(self, connection: sqlite3.Connection) -> int:
+        with _explained(self.file):
+            row = connection.execute("SELECT value FROM settings WHERE name = ?", (_NUMBER,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def _count_state(self) -> None:
+        """Number the state that the open transaction makes. Told before the commit: whoever reads it early is told
+        too much rather than too little."""
+        number = self._stored_number(self._writer) + 1
+        self._writer.execute("REPLACE INTO settings (name, value) VALUES (?, ?)", (_NUMBER, str(number)))
+        self._states.set(number)
+
     def changed_elsewhere(self) -> bool:
         """Whether another connection has committed since this thread asked last; true when it never asked."""
         version = self.one("PRAGMA data_version")
@@ -181,8 +231,11 @@ class Database:
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         self._writer.execute("BEGIN IMMEDIATE")
         self._writing_thread = threading.get_ident()
+        before = self._writer.total_changes
         try:
             yield self._writer
+            if self._writer.total_changes != before:
+                self._count_state()
             self._writer.execute("COMMIT")
             self._commits.add()
         except BaseException:

@@ -28,7 +28,7 @@ from localsearch.errors import ConflictError, DamagedError, FormatError, UsageEr
 from localsearch.platform.disk import free_bytes, sync_file, sync_path, write_error
 from localsearch.release import __version__
 from localsearch.store import Database
-from localsearch.store.database import FILE, SERVICE, explain
+from localsearch.store.database import FILE, IDENTITY, SERVICE, explain
 from localsearch.store.foreign import check_rows, check_schema, check_service
 from localsearch.store.migrations import check_format
 from localsearch.store.schema import MIGRATIONS
@@ -67,17 +67,17 @@ def backup(db: Database, target: Path, report: Report = no_report) -> BackupRepo
         raise UsageError(f"{target} exists.", hint="Choose another name; nothing is overwritten.")
     if not target.parent.is_dir():
         raise UsageError(f"{target.parent} is no folder.", hint="Make it first.")
-    _clear_remains(target.parent)
+    clear_remains(target.parent)
     with tempfile.TemporaryDirectory(prefix=f"{_PARTIAL}{os.getpid()}-", dir=target.parent) as scratch:
         copy = Path(scratch) / FILE
         report(Progress("backup", 0, 3, "steps", "copying"))
         # Before the index: a job that ends meanwhile is done twice rather than never.
-        service = _copy_service(db.file.with_name(SERVICE), copy.with_name(SERVICE))
+        service = copy_service(db.file.with_name(SERVICE), copy.with_name(SERVICE))
         db.backup_to(copy)
         report(Progress("backup", 1, 3, "steps", "verifying"))
-        documents = _verified(copy)
+        documents = verified(copy)
         parts = [copy, copy.with_name(SERVICE)] if service else [copy]
-        digests = {part.name: _sha256(part) for part in parts}
+        digests = {part.name: sha256_of(part) for part in parts}
         report(Progress("backup", 2, 3, "steps", "packing"))
         packed = Path(scratch) / "packed"
         _pack(parts, packed, _manifest(parts, digests, documents))
@@ -106,7 +106,7 @@ def restore(source: Path, home: Path, report: Report = no_report, *, trust: bool
         report(Progress("restore", 0, 2, "steps", "unpacking"))
         digests = _unpack(source, copy.parent)
         report(Progress("restore", 1, 2, "steps", "verifying"))
-        documents = _verified(copy)
+        documents = verified(copy)
         service = SERVICE in digests and not (home / SERVICE).exists()
         if service:
             _check_service(copy.with_name(SERVICE))
@@ -146,7 +146,7 @@ def _put(copy: Path, home: Path) -> None:
     os.rename(copy, home / copy.name)
 
 
-def _copy_service(file: Path, copy: Path) -> bool:
+def copy_service(file: Path, copy: Path) -> bool:
     """Copy the server's database, which any process may be writing; false where there is none."""
     if not file.exists():
         return False
@@ -163,10 +163,10 @@ def _copy_service(file: Path, copy: Path) -> bool:
     return True
 
 
-def _clear_remains(folder: Path) -> None:
-    """Remove what backups left that were killed: folders named after processes that are gone."""
-    for remains in folder.glob(_PARTIAL + "*"):
-        pid = remains.name.removeprefix(_PARTIAL).partition("-")[0]
+def clear_remains(folder: Path, prefix: str = _PARTIAL) -> None:
+    """Remove what was left by those that were killed: folders named after processes that are gone."""
+    for remains in folder.glob(prefix + "*"):
+        pid = remains.name.removeprefix(prefix).partition("-")[0]
         if pid.isdigit() and not _is_alive(int(pid)):
             shutil.rmtree(remains, ignore_errors=True)
 
@@ -183,8 +183,8 @@ def _is_alive(pid: int) -> bool:
 
 def _clear(home: Path) -> None:
     """Remove what belongs to a database that is no longer here."""
-    for end in ("-wal", "-shm", "-journal"):
-        (home / (FILE + end)).unlink(missing_ok=True)
+    for name in (FILE + "-wal", FILE + "-shm", FILE + "-journal", IDENTITY):
+        (home / name).unlink(missing_ok=True)
     for folder in ("lexical", "vectors"):
         shutil.rmtree(home / folder, ignore_errors=True)
     sync_path(home)
@@ -242,7 +242,7 @@ def _unpack(source: Path, folder: Path) -> dict[str, str]:
             digests = {name: manifest.files[name].sha256 for name in _parts(manifest.files)}
             for name, digest in digests.items():
                 _unpack_part(tar, members[name], manifest.files[name].bytes, folder / name)
-                if _sha256(folder / name) != digest:
+                if sha256_of(folder / name) != digest:
                     raise DamagedError(
                         f"{source} is damaged: its checksum differs.", hint="Use another backup."
                     )
@@ -308,7 +308,7 @@ def _member(tar: tarfile.TarFile, member: tarfile.TarInfo) -> io.BufferedReader:
     return file  # type: ignore[return-value]
 
 
-def _verified(copy: Path) -> int:
+def verified(copy: Path) -> int:
     """How many documents a copy of the database holds, after SQLite has checked all of it."""
     connection = sqlite3.connect(f"file:{copy}?mode=ro&immutable=1", uri=True)
     try:
@@ -343,6 +343,6 @@ def _integral(connection: sqlite3.Connection) -> None:
         raise DamagedError(f"The copy of the database is damaged: {verdict}.", hint="Run localsearch check.")
 
 
-def _sha256(file: Path) -> str:
+def sha256_of(file: Path) -> str:
     with open(file, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -15,8 +15,16 @@ from localsearch.derived.embedder import rebuild
 from localsearch.store import Corpus, TokenBits, rehash
 from localsearch.types import Ids, Progress, Report, never, no_report
 
-KNOWN_FILES = ("index.db", "service.db", "query-vectors.db", "query-log.db", "owner.lock", "settings.toml")
-KNOWN_FOLDERS = ("lexical", "vectors", "models")
+KNOWN_FILES = (
+    "index.db",
+    "service.db",
+    "query-vectors.db",
+    "query-log.db",
+    "owner.lock",
+    "settings.toml",
+    "identity.json",
+)
+KNOWN_FOLDERS = ("lexical", "vectors", "models", "shipped")
 _STRAY = ("-wal", "-shm", "-journal")
 _BATCH = 2000
 _UNIT = 0.01

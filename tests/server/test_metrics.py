@@ -160,7 +160,7 @@ def test_recall_counts_ties_as_found() -> None:
 
 
 def test_recall_is_measured_on_queries_that_were_asked(sample: Served) -> None:
-    engine, measured = sample.engine, RecallSample(sample.engine)
+    engine, measured = sample.engine, RecallSample(lambda: sample.engine)
     measured.record("how to sharpen a plane iron")
     measured.measure()
     assert measured.value is None, "without a graph every search is exact"
@@ -318,6 +318,7 @@ def test_rules_and_dashboard_speak_of_metrics_that_exist(sample: Served) -> None
     there = {name for name, _ in samples(sample)}
     # Measured only where the vector index is large enough to have a graph.
     there.add("localsearch_vector_recall_ratio")
+    there.add("localsearch_replica_lag_seconds")  # told by readers alone
     rules = (DEPLOY / "prometheus" / "rules.yml").read_text()
     dashboard = json.loads((DEPLOY / "grafana" / "localsearch.json").read_text())
     expressions = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
@@ -412,7 +413,7 @@ def test_a_real_prometheus_scrapes_the_real_server(served: Served, prometheus: s
     assert [(target["health"], target["lastError"]) for target in targets] == [("up", "")]
     groups = httpx.get(f"{prometheus}/api/v1/rules", timeout=10).json()["data"]["groups"]
     rules = [rule for group in groups for rule in group["rules"]]
-    assert len(rules) == 10
+    assert len(rules) == 11
     for _ in range(100):
         if all(rule["health"] == "ok" for rule in rules):
             break

@@ -178,7 +178,7 @@ def test_a_taken_port_is_named() -> None:
         with pytest.raises(UnavailableError, match=f"Cannot listen on 127.0.0.1:{port}") as caught:
             listen("127.0.0.1", port)
     assert caught.value.hint == "Choose another with --port."
-    with pytest.raises(UnavailableError, match="is no address"):
+    with pytest.raises(UsageError, match="is no address"):
         listen("no-such-name.invalid", 80)
 
 

@@ -99,7 +99,7 @@ def test_a_folder_is_not_read_and_no_job_runs_until_confirmed(tmp_path: Path, ba
         assert not engine.search("wine", mode="lexical").results
         assert run_jobs(home, engine) == {"held": 2}
         assert engine.search("bread", mode="lexical").results
-        service = type("Service", (), {"engine": engine})()
+        service = type("Service", (), {"engine": engine, "follower": None})()
         call = Call({"id": str(tmp_path / "notes" / "a.md")}, InCollection())
         with pytest.raises(NotFoundError):
             original(service, call)

@@ -50,8 +50,8 @@ function _shtab_lsearch_using
   test "$_shtab_lsearch_cmdpath" = "$argv"
 end
 
-set -g _shtab_lsearch_commands index search get multi-get serve mcp watch folders 'folders list' 'folders forget' 'folders scan' 'folders exclude' status why doctor models 'models list' 'models pull' 'models import' 'models verify' 'models remove' 'models recommend' versions 'versions list' 'versions build' 'versions compare' 'versions activate' 'versions rollback' 'versions gc' eval backup restore trust check export import purge bundle 'bundle build' 'bundle verify' 'bundle install' keys 'keys create' 'keys list' 'keys revoke' feedback completion man
-set -g _shtab_lsearch_opts_with_value --at --budget --chars --collection --each --exclude --extra --filter --find-links --format --home --host --id --include --index --like --limit --lines --list --max-chars --min-relevance --mode --model --modes --name --offset --open --pages --path --platform --port --precision --python --query --run --scope --score-run --settings --sha256 --sort --split --time-zone --to --wheel --workers -n
+set -g _shtab_lsearch_commands index search get multi-get serve mcp watch folders 'folders list' 'folders forget' 'folders scan' 'folders exclude' status why doctor models 'models list' 'models pull' 'models import' 'models verify' 'models remove' 'models recommend' versions 'versions list' 'versions build' 'versions compare' 'versions activate' 'versions rollback' 'versions gc' eval backup ship promote restore trust check export import purge bundle 'bundle build' 'bundle verify' 'bundle install' keys 'keys create' 'keys list' 'keys revoke' feedback completion man
+set -g _shtab_lsearch_opts_with_value --at --budget --chars --collection --each --every --exclude --extra --filter --find-links --follow --format --home --host --id --include --index --like --limit --lines --list --max-chars --min-relevance --mode --model --modes --name --offset --open --pages --path --platform --port --precision --python --query --run --scope --score-run --settings --sha256 --sort --split --time-zone --to --wheel --workers -n
 
 complete -c lsearch -e
 complete -c lsearch -f
@@ -135,6 +135,8 @@ complete -c lsearch -n '_shtab_lsearch_using serve' -l host -x -d 'default 127.0
 complete -c lsearch -n '_shtab_lsearch_using serve' -l port -x -d 'default 8765'
 complete -c lsearch -n '_shtab_lsearch_using serve' -l watch -d 'keep the index current as files change'
 complete -c lsearch -n '_shtab_lsearch_using serve' -l workers -x -d 'processes that answer, one of which writes; 0: by the cores'
+complete -c lsearch -n '_shtab_lsearch_using serve' -l read-only -d 'answer, and write nothing'
+complete -c lsearch -n '_shtab_lsearch_using serve' -l follow -x -d 'answer from copies of another index: a folder of `ship`, or the address of its server, whose admin key LOCALSEARCH_FOLLOW_KEY holds'
 complete -c lsearch -n '_shtab_lsearch_using; and test $_shtab_lsearch_npos -eq 0' -a mcp -d 'Serve the Model Context Protocol on standard input and output.'
 complete -c lsearch -n '_shtab_lsearch_using mcp' -s h -l help -d 'show this help message and exit'
 complete -c lsearch -n '_shtab_lsearch_using mcp' -l home -x -d 'the index folder (or LOCALSEARCH_HOME)'
@@ -335,6 +337,22 @@ complete -c lsearch -n '_shtab_lsearch_using backup' -l offline -d 'never connec
 complete -c lsearch -n '_shtab_lsearch_using backup' -l json -d 'print one JSON object on stdout'
 complete -c lsearch -n '_shtab_lsearch_using backup' -s v -l verbose -d 'say more'
 complete -c lsearch -n '_shtab_lsearch_using backup' -s q -l quiet -d 'say nothing but results and errors'
+complete -c lsearch -n '_shtab_lsearch_using; and test $_shtab_lsearch_npos -eq 0' -a ship -d 'Publish the present state in a folder, for `serve --follow` to take.'
+complete -c lsearch -n '_shtab_lsearch_using ship' -s h -l help -d 'show this help message and exit'
+complete -c lsearch -n '_shtab_lsearch_using ship' -l home -x -d 'the index folder (or LOCALSEARCH_HOME)'
+complete -c lsearch -n '_shtab_lsearch_using ship' -l offline -d 'never connect to anything (or LOCALSEARCH_OFFLINE=1)'
+complete -c lsearch -n '_shtab_lsearch_using ship' -l json -d 'print one JSON object on stdout'
+complete -c lsearch -n '_shtab_lsearch_using ship' -s v -l verbose -d 'say more'
+complete -c lsearch -n '_shtab_lsearch_using ship' -s q -l quiet -d 'say nothing but results and errors'
+complete -c lsearch -n '_shtab_lsearch_using ship' -l verify -d 'read what is there, and copy anew what is damaged'
+complete -c lsearch -n '_shtab_lsearch_using ship' -l every -x -d 'again and again with this pause, until Ctrl-C'
+complete -c lsearch -n '_shtab_lsearch_using; and test $_shtab_lsearch_npos -eq 0' -a promote -d 'Make a folder that followed a primary the primary.'
+complete -c lsearch -n '_shtab_lsearch_using promote' -s h -l help -d 'show this help message and exit'
+complete -c lsearch -n '_shtab_lsearch_using promote' -l home -x -d 'the index folder (or LOCALSEARCH_HOME)'
+complete -c lsearch -n '_shtab_lsearch_using promote' -l offline -d 'never connect to anything (or LOCALSEARCH_OFFLINE=1)'
+complete -c lsearch -n '_shtab_lsearch_using promote' -l json -d 'print one JSON object on stdout'
+complete -c lsearch -n '_shtab_lsearch_using promote' -s v -l verbose -d 'say more'
+complete -c lsearch -n '_shtab_lsearch_using promote' -s q -l quiet -d 'say nothing but results and errors'
 complete -c lsearch -n '_shtab_lsearch_using; and test $_shtab_lsearch_npos -eq 0' -a restore -d 'Bring a backup back into an empty folder.'
 complete -c lsearch -n '_shtab_lsearch_using restore' -s h -l help -d 'show this help message and exit'
 complete -c lsearch -n '_shtab_lsearch_using restore' -l home -x -d 'the index folder (or LOCALSEARCH_HOME)'

@@ -27,10 +27,12 @@ _shtab_lsearch_commands() {
     mcp:'Serve the Model Context Protocol on standard input and output.'
     models:'Embedding and re-ranking models.'
     multi-get:'Print several documents within a budget of characters.'
+    promote:'Make a folder that followed a primary the primary.'
     purge:'Delete documents so that no byte of them stays.'
     restore:'Bring a backup back into an empty folder.'
     search:'Search, best first.'
     serve:'Serve the search page and the HTTP API.'
+    ship:'Publish the present state in a folder, for `serve --follow` to take.'
     status:'What is indexed and how fresh it is.'
     trust:'Read the folders and run the jobs that a restore brought.'
     versions:'Embedding versions, switched without downtime.'
@@ -574,6 +576,18 @@ _shtab_lsearch_multi_get_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_lsearch_multi_get_defaults_added=0
 
+_shtab_lsearch_promote_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--home[the index folder (or LOCALSEARCH_HOME)]:DIR:"
+  "--offline[never connect to anything (or LOCALSEARCH_OFFLINE\=1)]"
+  "--json[print one JSON object on stdout]"
+  "*"{-v,--verbose}"[say more]"
+  {-q,--quiet}"[say nothing but results and errors]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_lsearch_promote_defaults_added=0
+
 _shtab_lsearch_purge_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--home[the index folder (or LOCALSEARCH_HOME)]:DIR:"
@@ -641,11 +655,28 @@ _shtab_lsearch_serve_options=(
   "--port[default 8765]:P:"
   "--watch[keep the index current as files change]"
   "--workers[processes that answer, one of which writes\; 0\: by the cores]:N:"
+  "--read-only[answer, and write nothing]"
+  "--follow[answer from copies of another index\: a folder of \`ship\`, or the address of its server, whose admin key LOCALSEARCH_FOLLOW_KEY holds]:SOURCE:"
   "(*)::index these first, in the background:"
 )
 
 # guard to ensure default positional specs are added only once per session
 _shtab_lsearch_serve_defaults_added=0
+
+_shtab_lsearch_ship_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--home[the index folder (or LOCALSEARCH_HOME)]:DIR:"
+  "--offline[never connect to anything (or LOCALSEARCH_OFFLINE\=1)]"
+  "--json[print one JSON object on stdout]"
+  "*"{-v,--verbose}"[say more]"
+  {-q,--quiet}"[say nothing but results and errors]"
+  "--verify[read what is there, and copy anew what is damaged]"
+  "--every[again and again with this pause, until Ctrl-C]:SECONDS:"
+  ":DEST:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_lsearch_ship_defaults_added=0
 
 _shtab_lsearch_status_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -825,10 +856,12 @@ _shtab_lsearch() {
         mcp) _arguments -C -s $_shtab_lsearch_mcp_options ;;
         models) _shtab_lsearch_models ;;
         multi-get) _arguments -C -s $_shtab_lsearch_multi_get_options ;;
+        promote) _arguments -C -s $_shtab_lsearch_promote_options ;;
         purge) _arguments -C -s $_shtab_lsearch_purge_options ;;
         restore) _arguments -C -s $_shtab_lsearch_restore_options ;;
         search) _arguments -C -s $_shtab_lsearch_search_options ;;
         serve) _arguments -C -s $_shtab_lsearch_serve_options ;;
+        ship) _arguments -C -s $_shtab_lsearch_ship_options ;;
         status) _arguments -C -s $_shtab_lsearch_status_options ;;
         trust) _arguments -C -s $_shtab_lsearch_trust_options ;;
         versions) _shtab_lsearch_versions ;;

@@ -7,7 +7,17 @@ may not. Routes know the service; nothing below the app knows the routes.
 from __future__ import annotations
 
 from localsearch.server.operations import Operation
-from localsearch.server.routes import choices, documents, embeddings, folders, jobs, preview, search, system
+from localsearch.server.routes import (
+    choices,
+    documents,
+    embeddings,
+    folders,
+    jobs,
+    preview,
+    search,
+    snapshot,
+    system,
+)
 from localsearch.server.service import Service
 
 ALL: tuple[Operation[Service], ...] = (
@@ -19,4 +29,5 @@ ALL: tuple[Operation[Service], ...] = (
     *choices.OPERATIONS,
     *embeddings.OPERATIONS,
     *system.OPERATIONS,
+    *snapshot.OPERATIONS,
 )

@@ -107,6 +107,11 @@ def original(service: Service, call: Call) -> FileResponse:
 
 def opened(service: Service, found: Document) -> FileResponse:
     """The file of a document, open. Raises NotFoundError where there is none, or it may not be read any more."""
+    if service.follower:
+        raise NotFoundError(
+            "A reader has no originals.",
+            hint=f"Ask the primary: {service.primary or 'its address is not known'}.",
+        )
     ledger = service.engine.ledger
     files = [file for file in ledger.at(found.path or "") if file.collection == found.collection]
     if not files:

@@ -87,7 +87,13 @@ OPERATIONS = (
     ),
     Operation("GET", "/jobs/{id:number}", "One job.", get, answer=JobAnswer, tag="jobs"),
     Operation(
-        "DELETE", "/jobs/{id:number}", "Stop a job.", cancel, answer=JobAnswer, scope="write", tag="jobs"
+        "DELETE",
+        "/jobs/{id:number}",
+        "Stop a job.",
+        cancel,
+        answer=JobAnswer,
+        scope="write",
+        tag="jobs",
     ),
     Operation(
         "GET",

@@ -9,8 +9,10 @@ import msgspec
 
 from localsearch.extract.limits import HINTS
 from localsearch.models.cards import find_card
+from localsearch.server.following import Following
 from localsearch.server.metrics import CONTENT_TYPE
 from localsearch.server.operations import Call, Operation
+from localsearch.server.readings import replica
 from localsearch.server.responses import Response
 from localsearch.server.routes.documents import started
 from localsearch.server.schemas.jobs import JobStarted
@@ -26,6 +28,7 @@ from localsearch.server.schemas.system import (
     LedgerParameters,
     LedgerRule,
     ReadyAnswer,
+    ReplicaAnswer,
     StatsAnswer,
     VersionAnswer,
     VersionRequest,
@@ -50,8 +53,22 @@ def ready(service: Service, call: Call) -> Response:
         documents=derived.corpus.document_count(),
         semantic_coverage=round(derived.coverage(), 4),
         version=semantic.version.name if semantic else None,
+        state=str(state) if (state := service.engines.now.state) else None,
+        read_only=service.read_only,
+        replica=_replica(service.follower.status) if service.follower else None,
     )
     return Response(answer, 200 if answer.ready else 503)
+
+
+def _replica(status: Following) -> ReplicaAnswer:
+    now = replica(status)
+    return ReplicaAnswer(
+        source=status.source,
+        primary=status.primary,
+        lag_s=round(now.lag_s, 3),
+        shipped_s=round(now.shipped_s, 3),
+        error=status.error,
+    )
 
 
 def metrics(service: Service, call: Call) -> Response:
@@ -196,6 +213,7 @@ OPERATIONS = (
         "/cache/clear",
         "Forget every cached answer.",
         clear,
+        local=True,
         answer=Cleared,
         scope="admin",
         tag="system",

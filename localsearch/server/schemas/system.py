@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
+from localsearch.replication.manifest import Manifest
 from localsearch.server.schemas.base import RequestSchema, ResponseSchema
 
 
@@ -15,13 +16,38 @@ class HealthAnswer(ResponseSchema, frozen=True, kw_only=True):
     status: Literal["ok"] = "ok"
 
 
+class ReplicaAnswer(ResponseSchema, frozen=True, kw_only=True):
+    """How a reader stands: what it follows, seconds since it was seen to have what its source has and since that was
+    shipped, and why it is behind, if it is."""
+
+    source: str
+    primary: str
+    lag_s: float
+    shipped_s: float
+    error: str | None
+
+
 class ReadyAnswer(ResponseSchema, frozen=True, kw_only=True):
-    """Searches are answered. `semantic_coverage` is the share of chunks found by meaning, under this `version`."""
+    """Searches are answered. `semantic_coverage` is the share of chunks found by meaning, under this `version`.
+
+    `state` is that of X-Localsearch-State; `replica` is there where the server follows another.
+    """
 
     ready: bool
     documents: int
     semantic_coverage: float
     version: str | None
+    state: str | None
+    read_only: bool
+    replica: ReplicaAnswer | None = None
+
+
+class SnapshotAnswer(ResponseSchema, frozen=True, kw_only=True):
+    """A snapshot of the whole index: its manifest, and the BLAKE2b-128 of that as it was sent."""
+
+    format: int
+    check: str
+    manifest: Manifest
 
 
 class Cleared(ResponseSchema, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from localsearch.platform.counts import Count, WriterCounts
 
-_COMMITS, _CLEARS, _FIRST_PLACE = 0, 1, 2
+_COMMITS, _CLEARS, _STATES, _FIRST_PLACE = 0, 1, 2, 3
 _NUMBERS = 2
 """Numbers of a place: its process, and its open connections."""
 
@@ -33,7 +33,7 @@ class Board:
     def __init__(self, file: Path, workers: int) -> None:
         self.workers = workers
         self._cells = memoryview(mapped(file, 8 * (_FIRST_PLACE + _NUMBERS * workers))).cast("Q")
-        self.counts = WriterCounts(self._count(_COMMITS), self._count(_CLEARS))
+        self.counts = WriterCounts(*map(self._count, (_COMMITS, _CLEARS, _STATES)))
         """What the process that writes tells those that read."""
         self._pids = [self._count(_FIRST_PLACE + _NUMBERS * place) for place in range(workers)]
         self._connections = [self._count(_FIRST_PLACE + 1 + _NUMBERS * place) for place in range(workers)]

@@ -37,6 +37,21 @@ def test_what_was_written_is_found_by_whichever_process_answers(three: Crew) -> 
     assert len(answered) == WORKERS, answered
 
 
+def test_every_answer_carries_a_state_that_holds_what_was_written_before(three: Crew) -> None:
+    def number(answer: httpx.Response) -> int:
+        return int(answer.headers["x-localsearch-state"].rpartition(".")[2])
+
+    last = 0
+    for n in range(30):
+        body = {"documents": [{"id": f"state-{n}", "text": f"A numbat of state{n}."}]}
+        written = three.request("POST", "/documents", json=body)
+        state = {"x-localsearch-state": written.headers["x-localsearch-state"]}
+        answer = three.request("GET", f"/search?q=state{n}&mode=lexical", headers=state)
+        assert [hit["id"] for hit in answer.json()["results"]] == [f"state-{n}"], n
+        assert last < number(written) <= number(answer)
+        last = number(written)
+
+
 def test_a_cached_answer_is_not_given_after_a_write(three: Crew) -> None:
     for n in range(40):
         three.add(f"dassie-{n}", f"A dassie basks, time {n}.")
