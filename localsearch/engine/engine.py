@@ -541,6 +541,7 @@ class Engine:
         if not self.read_only:
             self.audit.forget()
 
+    @public
     def share_model(self, other: Engine) -> None:
         """Use the model that another engine has in memory, as of an earlier state of the same index."""
         mine, theirs = self.derived.semantic, other.derived.semantic
@@ -584,11 +585,13 @@ class Engine:
 
     def cached(self, query: SearchQuery, began: float) -> Answer | None:
         """The answer to this question if it is kept and still right; reads memory alone, for a caller who asks
-        `answer` when there is none. `began` is of time.perf_counter."""
+        `answer` when there is none, with a query that it has checked. `began` is of time.perf_counter."""
+        self._check_open()
         if self.follower and not self.follower.is_current():
             return None
         return self.searcher.cached(query, began)
 
+    @public
     def refresh(self) -> str:
         """See what another process has written since, where this one only reads; a note when words of it cannot be
         found yet, else an empty text."""

@@ -31,8 +31,9 @@ ODD: list[Any] = [
     Path("nothing"), Path("."), Path("a\0b"), datetime(1, 1, 1), range(3), Exception("x"), Scope(), Scope(("",), ("",)), Part(),
     Record("x", "y"), Record("", ""), [Record("x", "y")], [Record("x", "y", metadata={"a": float("nan")})], SearchQuery(), SearchQuery("bread"),
 ]  # fmt: skip
-SKIPPED = {"open", "close", "watch", "start_background", "take"}
-"""What makes an index, ends it, changes its settings, or starts threads that go on; they have tests of their own."""
+SKIPPED = {"open", "close", "watch", "start_background", "take", "cached"}
+"""What makes an index, ends it, changes its settings, starts threads that go on, or takes a query that is checked already;
+they have tests of their own."""
 METHODS = {
     name: method
     for name, method in inspect.getmembers(Engine, inspect.isfunction)
