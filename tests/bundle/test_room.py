@@ -26,7 +26,8 @@ import pytest
 
 from localsearch.bundle.archive import sha256, verify
 from localsearch.bundle.build import Built, seal
-from localsearch.bundle.target import here, read_wheel
+from localsearch.bundle.target import here
+from localsearch.bundle.wheels import read_wheel
 from localsearch.models import ModelStore
 from localsearch.platform.network import Traffic, read_trace, traced, without_network
 from localsearch.settings import Settings

@@ -10,7 +10,14 @@ from serving import Served
 from localsearch.engine import Engine
 from localsearch.settings import Settings
 
-FILTERS = {"type": "type:", "language": "lang:", "tag": "tag:", "year": "year:", "folder": "path:"}
+FILTERS = {
+    "type": "type:",
+    "language": "lang:",
+    "tag": "tag:",
+    "year": "year:",
+    "month": "date:",
+    "folder": "path:",
+}
 MAIL = b"From: ann@a.example\nSubject: The boiler\nDate: Mon, 30 Sep 2019 07:12:44 +0000\n\nValves of the boiler.\n"
 
 
@@ -23,7 +30,11 @@ def test_a_count_of_a_facet_is_what_its_filter_gives(sample: Served, query: str,
     for facet, counts in whole["facets"].items():
         for value, number in counts.items():
             ends = "/" if facet == "folder" else ""
-            narrowed = f'{FILTERS[facet]}"{value}{ends}"' if facet != "year" else f"year:{value}"
+            narrowed = (
+                f'{FILTERS[facet]}"{value}{ends}"'
+                if facet not in ("year", "month")
+                else f"{FILTERS[facet]}{value}"
+            )
             found = sample.search(query, filters=narrowed, facets=True, limit=100, mode=mode)
             assert (found["total"], len(found["results"])) == (number, number), narrowed
 
