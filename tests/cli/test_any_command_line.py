@@ -342,7 +342,7 @@ def frozen(indexed: Path) -> Iterator[Path]:
     ):
         pytest.skip("mounting takes root")
     yield place
-    subprocess.run(["umount", str(place)], check=True)
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 @rounds(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -25,7 +25,7 @@ def small(tmp_path: Path) -> Iterator[Path]:
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("mounting a small disk takes root")
     yield place
-    subprocess.run(["umount", str(place)], check=False)
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 def test_restore_on_a_disk_that_is_full(tmp_path: Path, small: Path) -> None:
