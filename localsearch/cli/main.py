@@ -44,6 +44,7 @@ COMMANDS = {
     "import": "upkeep.import_file",
     "purge": "upkeep.purge",
     "keys": "upkeep.keys",
+    "plan": "planning.plan",
     "bundle": "bundle.bundle",
     "completion": "shell.completion",
     "man": "shell.man",

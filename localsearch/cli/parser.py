@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from localsearch.checked import printable
+from localsearch.numbers import read_number
 from localsearch.release import __version__
 
 Sub = Any
@@ -48,6 +49,7 @@ def build_parser(prog: str = "localsearch") -> argparse.ArgumentParser:
         _versions,
         _eval,
         _keep,
+        _plan,
         _bundle,
         _keys,
         _feedback,
@@ -97,6 +99,22 @@ def _positive(name: str, low: int, high: int) -> Callable[[str], int]:
 
 
 CHARACTERS = _positive("characters", 1, 10**9)
+
+
+def _scaled(name: str, suffixes: str, low: float, high: float) -> Callable[[str], float]:
+    """Numbers with a letter for a power of 1,000, the first of `suffixes` for 1,000: 250k, 1.5M."""
+
+    def convert(text: str) -> float:
+        power = suffixes.upper().find(text[-1:].upper()) + 1 if text[-1:] else 0
+        number = read_number((text[:-1] if power else text).replace(",", ""))
+        if number is None or not low <= (value := number * 1000.0**power) <= high:
+            letters = ", ".join(suffixes)
+            raise argparse.ArgumentTypeError(
+                f"{name} is a number, also with {letters}, from {low:,.0f} to {high:,.0f}"
+            )
+        return value
+
+    return convert
 
 
 def _index(commands: Sub) -> None:
@@ -352,6 +370,38 @@ def _keep(commands: Sub) -> None:
     command(commands, "import", "store the documents of an export").add_argument("source", metavar="FILE")
     purging = command(commands, "purge", "delete documents so that no byte of them stays")
     purging.add_argument("targets", nargs="+", metavar="PATH|ID")
+
+
+def _plan(commands: Sub) -> None:
+    parser = command(commands, "plan", "what a number of passages needs: memory, disk, machines and settings")
+    passages = _scaled("passages", "kMB", 1, 1e12)
+    parser.add_argument(
+        "--passages",
+        type=lambda text: round(passages(text)),
+        required=True,
+        metavar="N",
+        help="texts of about 100 words, such as 250k, 10M or 1B",
+    )
+    parser.add_argument(
+        "--queries",
+        type=_scaled("queries", "kM", 0, 1e9),
+        default=10.0,
+        metavar="N",
+        help="distinct questions a second; default 10",
+    )
+    parser.add_argument(
+        "--dimensions", type=_positive("dimensions", 1, 65_536), default=384, metavar="N", help="default 384"
+    )
+    parser.add_argument(
+        "--machine-memory",
+        type=_scaled("memory", "kMGT", 1e9, 1e15),
+        default=64e9,
+        metavar="N",
+        help="bytes of a machine, such as 64G (the default)",
+    )
+    parser.add_argument(
+        "--cores", type=_positive("cores", 1, 1024), default=8, metavar="N", help="of a machine; default 8"
+    )
 
 
 def _bundle(commands: Sub) -> None:
