@@ -1,11 +1,14 @@
 """Readers by copies: how long what was written takes to be answered by every reader, and questions a second of several.
 
-    python -m benchmarks.copies --home HOME [--documents 5000] [--readers 3] [--every 1] [--seconds 8] [--out FILE]
+    python -m benchmarks.copies --home HOME [--documents 5000] [--every 1] [--seconds 8] [--rounds 3] [--out FILE]
 
 A copy of HOME is served by one process that takes documents in batches; `ship --every` publishes it in a folder that the
 readers follow. Lag is from the answer to a batch until a reader, asked again and again, answers /ready with that state
-or a later one. Then the primary alone, and then all readers at once, are asked distinct questions by as many clients in
-all. Everything shares one machine, the clients too. One JSON object on stdout; `--out FILE` keeps it.
+or a later one. Then the primary alone, and three readers behind the nginx of deploy/scale (without TLS), are asked
+distinct questions by as many clients, in turn, the first to be asked changing with each round. `cpu_ms` is the processor
+time of a question in the servers and nginx together, `cores_used` how many cores they kept busy: the clients, one more
+process on the same machine, use the rest. At last one reader is killed while questions come in through nginx. One JSON
+object on stdout; `--out FILE` keeps it.
 """
 
 from __future__ import annotations
@@ -16,13 +19,13 @@ import itertools
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,9 +33,12 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 import numpy as np
 
-from benchmarks.load import Tally, _port, distinct, drive, questions
-from benchmarks.workers import pss_mb
+from benchmarks import machine
+from benchmarks.front import PLAIN, UNLIMITED, free_port, nginx
+from benchmarks.load import _port, distinct, questions
+from benchmarks.workers import cpu_s, pss_mb
 
+_READERS = 3
 _BATCH = 50
 _POLL_S = 0.02
 _OPENER = build_opener(ProxyHandler({}))
@@ -45,11 +51,11 @@ def main() -> int:
     )
     parser.add_argument("--home", type=Path, required=True, help="an index with passages; it stays as it is")
     parser.add_argument("--documents", type=int, default=5000)
-    parser.add_argument("--readers", type=int, default=3)
     parser.add_argument(
         "--every", type=float, default=1.0, help="seconds between two shipments, and two looks"
     )
     parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--clients", type=int, default=12)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
@@ -68,30 +74,80 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         home, target = folder / "home", folder / "shipped"
         shutil.copytree(arguments.home, home)
         texts = list(itertools.islice(questions(home, 7, arguments.documents), arguments.documents))
-        port, _ = stack.enter_context(served(home, "--workers", "1"))
+        front = free_port()
+        _answer_to(home, front)
+        port, pid = stack.enter_context(served(home, "--workers", "1"))
         stack.enter_context(running(home, "ship", str(target), "--every", str(arguments.every)))
         readers = []
-        for number in range(arguments.readers):
+        for number in range(_READERS):
             reader = folder / f"reader{number}"
             reader.mkdir()
-            (reader / "settings.toml").write_text(f"[server]\nfollow_s = {arguments.every}\n")
+            _answer_to(reader, front, f"follow_s = {arguments.every}\n")
             readers.append(stack.enter_context(served(reader, "--follow", str(target))))
-        ports = [at for at, _ in readers]
+        ports, pids = [at for at, _ in readers], [one for _, one in readers]
         lags, took = asyncio.run(lag(port, ports, texts, arguments.documents))
         _settled(port, ports)
-        asyncio.run(distinct(port, home, 2.0, arguments.clients, 100))  # loads what the first questions load
+        before = stack.enter_context(nginx(front, port, ports, {**PLAIN, **UNLIMITED}))
         return {
+            "machine": machine.describe(),
             "documents": arguments.documents,
-            "readers": arguments.readers,
+            "readers": _READERS,
             "every_s": arguments.every,
             "batch": _BATCH,
             "written_per_s": round(arguments.documents / took, 1),
             "snapshot_mb": round(sum(path.stat().st_size for path in home.rglob("*.db")) / 1e6, 1),
             "lag_s": _percentiles(lags),
-            "primary": asyncio.run(distinct(port, home, arguments.seconds, arguments.clients, 1)),
-            "all_readers": asyncio.run(spread(ports, home, arguments)),
-            "reader_pss_mb": [round(pss_mb(pid), 1) for _, pid in readers],
+            "reader_pss_mb": [round(pss_mb(one), 1) for one in pids],
+            **in_turn(
+                {"primary": (port, [pid]), "behind_nginx": (front, [*pids, before.pid])}, home, arguments
+            ),
+            "killed": killed(front, pids[0], home, arguments),
         }
+
+
+def in_turn(
+    asked: Mapping[str, tuple[int, list[int]]], home: Path, arguments: argparse.Namespace
+) -> dict[str, Any]:
+    """Distinct questions to each port, in turn: of each the median round, and the ratio of each round."""
+    for port, _ in asked.values():  # the first questions load the model
+        asyncio.run(distinct(port, home, 3.0, arguments.clients, 100))
+    rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in asked}
+    for number in range(arguments.rounds):
+        for name in sorted(asked, reverse=bool(number % 2)):
+            port, pids = asked[name]
+            before = sum(map(cpu_s, pids))
+            told = asyncio.run(distinct(port, home, arguments.seconds, arguments.clients, number))
+            used = sum(map(cpu_s, pids)) - before
+            told["cpu_ms"] = round(used * 1000 / max(1, told["requests"]), 2)
+            told["cores_used"] = round(used / arguments.seconds, 2)
+            rounds[name].append(told)
+    first, second = asked
+    found: dict[str, Any] = {
+        name: sorted(runs, key=lambda run: float(run["requests_per_s"]))[len(runs) // 2]
+        for name, runs in rounds.items()
+    }
+    ratios = [
+        round(b["requests_per_s"] / a["requests_per_s"], 2)
+        for a, b in zip(rounds[first], rounds[second], strict=True)
+    ]
+    return {**found, "ratios": ratios}
+
+
+def killed(front: int, pid: int, home: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Distinct questions through nginx while one reader is killed halfway."""
+    halfway = threading.Timer(arguments.seconds / 2, os.kill, (pid, signal.SIGKILL))
+    halfway.start()
+    told = asyncio.run(distinct(front, home, arguments.seconds, arguments.clients, 50))
+    halfway.join()
+    return told
+
+
+def _answer_to(home: Path, front: int, more: str = "") -> None:
+    """Have the server of this folder answer to the name that nginx passes on."""
+    file = home / "settings.toml"
+    if file.exists():
+        raise SystemExit(f"{file} is there: take an index without settings of its own.")
+    file.write_text(f'[server]\nhosts = ["127.0.0.1:{front}"]\n{more}', "utf-8")
 
 
 @contextmanager
@@ -149,23 +205,6 @@ async def lag(port: int, ports: list[int], texts: list[str], documents: int) -> 
     for thread in threads:
         await asyncio.to_thread(thread.join)
     return [one for found in lags for one in found], took
-
-
-async def spread(ports: list[int], home: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Distinct questions to all readers at once."""
-    asked, tallies = questions(home, 2, 20_000), [Tally() for _ in ports]
-    each = max(1, arguments.clients // len(ports))
-    await asyncio.gather(*(drive(port, each, 2.0, lambda: next(asked), Tally()) for port in ports))
-    await asyncio.gather(
-        *(
-            drive(port, each, arguments.seconds, lambda: next(asked), tally)
-            for port, tally in zip(ports, tallies, strict=True)
-        )
-    )
-    total = Tally()
-    total.milliseconds = [one for tally in tallies for one in tally.milliseconds]
-    total.statuses = sum((tally.statuses for tally in tallies), Counter())
-    return total.summary(arguments.seconds)
 
 
 def _settled(port: int, ports: list[int]) -> None:

@@ -34,7 +34,7 @@ def _show(found: Plan, console: Console) -> None:
     console.table(sizes(found))
     console.write(f"\n{speed(found)}\n")
     for line in found.settings:
-        console.write(f"settings.toml: {line}\n")
+        console.write(f"settings.toml of {line}\n")
     for note in found.notes:
         console.write(f"- {note}\n")
     if console.verbosity > 0:
@@ -71,11 +71,16 @@ def sizes(found: Plan) -> list[list[str]]:
 
 
 def speed(found: Plan) -> str:
-    """Questions a second and the time of the first filling."""
+    """Questions a second where a machine has all words, and the time of the first filling."""
+    filling = (
+        f"First filling on one machine: {duration(found.hours.words)} by words,"
+        f" {duration(found.hours.vectors)} for vectors."
+    )
+    if found.arrangement == "words divided too":
+        return filling
     return (
         f"Planned questions a second: {found.server_questions:,.0f} of a server with {found.machine.cores} processes,"
-        f" {found.reader_questions:,.0f} of a reader. First filling on one machine:"
-        f" {duration(found.hours.words)} by words, {duration(found.hours.vectors)} for vectors."
+        f" {found.reader_questions:,.0f} of a reader. {filling}"
     )
 
 

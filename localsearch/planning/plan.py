@@ -7,7 +7,7 @@ With N passages, d components and c cores, and the constants' names for their va
     words      N words
     graph      N (graph + 1.5 (d - 384))
     memory of a reader    server + N (resident + 1.5 (d - 384)); without the graph where an engine has the vectors
-    memory of a primary   the same + (c - 1) process + N merge + min(N, PORTION) fill, with 1.5 and 4 bytes a component
+    memory of a primary   the same + (c - 1) process + N build + min(N, PORTION) fill, with 1.5 and 4 bytes a component
     disk of a reader      the index + the next database, beside which it is made
     disk of a primary     twice the index (HOME/shipped) + the next graph
     slower     growth ^ log10(N / 100,000)
@@ -169,12 +169,12 @@ def reader_memory(passages: int, dimensions: int, *, graph: bool = True) -> floa
 
 
 def primary_memory(passages: int, dimensions: int, cores: int, *, graph: bool = True) -> float:
-    """Bytes of a server with a process for each core, which merges the graph while its index is first filled."""
+    """Bytes of a server with a process for each core, which builds its graph while the index is first filled."""
     answering = reader_memory(passages, dimensions, graph=graph) + (cores - 1) * MEASURED.process.value
     if not graph:
         return answering
-    merging = passages * (MEASURED.merge.value + _packed(dimensions))
-    return answering + merging + min(passages, PORTION) * (MEASURED.fill.value + _full(dimensions))
+    building = passages * (MEASURED.build.value + _packed(dimensions))
+    return answering + building + min(passages, PORTION) * (MEASURED.fill.value + _full(dimensions))
 
 
 def engine_memory(passages: int, dimensions: int) -> float:
@@ -238,10 +238,15 @@ def _engine(asked: _Asked) -> Role:
 
 
 def _settings(arrangement: Arrangement, machine: Machine, engine_settings: bool) -> tuple[str, ...]:
-    """Lines of settings.toml that differ from the defaults."""
-    found = [f"server.workers = {machine.cores}"] if machine.cores > 4 else []
+    """Lines of settings.toml that differ from the defaults, each with whose it is."""
+    if arrangement == "words divided too":
+        return ()
+    first = "server" if arrangement == "one machine" else "primary"
+    found = [f"{first}: server.workers = {machine.cores}"] if machine.cores > 4 else []
+    if arrangement != "one machine":
+        found.append('readers: server.primary = "https://search.example.org"')
     if engine_settings and arrangement == "an engine for vectors":
-        found += ['vectors.backend = "milvus"', 'vectors.milvus_uri = "http://milvus:19530"']
+        found += ['all: vectors.backend = "milvus"', 'all: vectors.milvus_uri = "http://milvus:19530"']
     return tuple(found)
 
 

@@ -50,8 +50,8 @@ function _shtab_localsearch_using
   test "$_shtab_localsearch_cmdpath" = "$argv"
 end
 
-set -g _shtab_localsearch_commands index search get multi-get serve mcp watch folders 'folders list' 'folders forget' 'folders scan' 'folders exclude' status why doctor models 'models list' 'models pull' 'models import' 'models verify' 'models remove' 'models recommend' versions 'versions list' 'versions build' 'versions compare' 'versions activate' 'versions rollback' 'versions gc' eval backup ship promote restore trust check export import purge bundle 'bundle build' 'bundle verify' 'bundle install' keys 'keys create' 'keys list' 'keys revoke' feedback completion man
-set -g _shtab_localsearch_opts_with_value --at --budget --chars --collection --each --every --exclude --extra --filter --find-links --follow --format --home --host --id --include --index --like --limit --lines --list --max-chars --min-relevance --mode --model --modes --name --offset --open --pages --path --platform --port --precision --python --query --run --scope --score-run --settings --sha256 --sort --split --time-zone --to --wheel --workers -n
+set -g _shtab_localsearch_commands index search get multi-get serve mcp watch folders 'folders list' 'folders forget' 'folders scan' 'folders exclude' status why doctor models 'models list' 'models pull' 'models import' 'models verify' 'models remove' 'models recommend' versions 'versions list' 'versions build' 'versions compare' 'versions activate' 'versions rollback' 'versions gc' eval backup ship promote restore trust check export import purge plan bundle 'bundle build' 'bundle verify' 'bundle install' keys 'keys create' 'keys list' 'keys revoke' feedback completion man
+set -g _shtab_localsearch_opts_with_value --at --budget --chars --collection --cores --dimensions --each --every --exclude --extra --filter --find-links --follow --format --home --host --id --include --index --like --limit --lines --list --machine-memory --max-chars --min-relevance --mode --model --modes --name --offset --open --pages --passages --path --platform --port --precision --python --queries --query --run --scope --score-run --settings --sha256 --sort --split --time-zone --to --wheel --workers -n
 
 complete -c localsearch -e
 complete -c localsearch -f
@@ -397,6 +397,18 @@ complete -c localsearch -n '_shtab_localsearch_using purge' -l offline -d 'never
 complete -c localsearch -n '_shtab_localsearch_using purge' -l json -d 'print one JSON object on stdout'
 complete -c localsearch -n '_shtab_localsearch_using purge' -s v -l verbose -d 'say more'
 complete -c localsearch -n '_shtab_localsearch_using purge' -s q -l quiet -d 'say nothing but results and errors'
+complete -c localsearch -n '_shtab_localsearch_using; and test $_shtab_localsearch_npos -eq 0' -a plan -d 'What a number of passages needs: memory, disk, machines and settings.'
+complete -c localsearch -n '_shtab_localsearch_using plan' -s h -l help -d 'show this help message and exit'
+complete -c localsearch -n '_shtab_localsearch_using plan' -l home -x -d 'the index folder (or LOCALSEARCH_HOME)'
+complete -c localsearch -n '_shtab_localsearch_using plan' -l offline -d 'never connect to anything (or LOCALSEARCH_OFFLINE=1)'
+complete -c localsearch -n '_shtab_localsearch_using plan' -l json -d 'print one JSON object on stdout'
+complete -c localsearch -n '_shtab_localsearch_using plan' -s v -l verbose -d 'say more'
+complete -c localsearch -n '_shtab_localsearch_using plan' -s q -l quiet -d 'say nothing but results and errors'
+complete -c localsearch -n '_shtab_localsearch_using plan' -l passages -x -d 'texts of about 100 words, such as 250k, 10M or 1B'
+complete -c localsearch -n '_shtab_localsearch_using plan' -l queries -x -d 'distinct questions a second; default 10'
+complete -c localsearch -n '_shtab_localsearch_using plan' -l dimensions -x -d 'default 384'
+complete -c localsearch -n '_shtab_localsearch_using plan' -l machine-memory -x -d 'bytes of a machine, such as 64G (the default)'
+complete -c localsearch -n '_shtab_localsearch_using plan' -l cores -x -d 'of a machine; default 8'
 complete -c localsearch -n '_shtab_localsearch_using; and test $_shtab_localsearch_npos -eq 0' -a bundle -d 'One archive for machines without a network.'
 complete -c localsearch -n '_shtab_localsearch_using bundle' -s h -l help -d 'show this help message and exit'
 complete -c localsearch -n '_shtab_localsearch_using bundle' -l home -x -d 'the index folder (or LOCALSEARCH_HOME)'

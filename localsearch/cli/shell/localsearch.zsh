@@ -27,6 +27,7 @@ _shtab_localsearch_commands() {
     mcp:'Serve the Model Context Protocol on standard input and output.'
     models:'Embedding and re-ranking models.'
     multi-get:'Print several documents within a budget of characters.'
+    plan:'What a number of passages needs: memory, disk, machines and settings.'
     promote:'Make a folder that followed a primary the primary.'
     purge:'Delete documents so that no byte of them stays.'
     restore:'Bring a backup back into an empty folder.'
@@ -576,6 +577,23 @@ _shtab_localsearch_multi_get_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_localsearch_multi_get_defaults_added=0
 
+_shtab_localsearch_plan_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--home[the index folder (or LOCALSEARCH_HOME)]:DIR:"
+  "--offline[never connect to anything (or LOCALSEARCH_OFFLINE\=1)]"
+  "--json[print one JSON object on stdout]"
+  "*"{-v,--verbose}"[say more]"
+  {-q,--quiet}"[say nothing but results and errors]"
+  "--passages[texts of about 100 words, such as 250k, 10M or 1B]:N:"
+  "--queries[distinct questions a second\; default 10]:N:"
+  "--dimensions[default 384]:N:"
+  "--machine-memory[bytes of a machine, such as 64G (the default)]:N:"
+  "--cores[of a machine\; default 8]:N:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_localsearch_plan_defaults_added=0
+
 _shtab_localsearch_promote_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--home[the index folder (or LOCALSEARCH_HOME)]:DIR:"
@@ -856,6 +874,7 @@ _shtab_localsearch() {
         mcp) _arguments -C -s $_shtab_localsearch_mcp_options ;;
         models) _shtab_localsearch_models ;;
         multi-get) _arguments -C -s $_shtab_localsearch_multi_get_options ;;
+        plan) _arguments -C -s $_shtab_localsearch_plan_options ;;
         promote) _arguments -C -s $_shtab_localsearch_promote_options ;;
         purge) _arguments -C -s $_shtab_localsearch_purge_options ;;
         restore) _arguments -C -s $_shtab_localsearch_restore_options ;;
