@@ -96,7 +96,7 @@ class Connection:
             head = await self._reader.readuntil(b"\r\n\r\n")
         except asyncio.IncompleteReadError as error:
             raise ConnectionError("The server hung up") from error
-        length = int(re.search(rb"content-length: (\d+)", head)[1])  # type: ignore[index]
+        length = int(re.search(rb"(?i)content-length: (\d+)", head)[1])  # type: ignore[index]
         return int(head[9:12]), await self._reader.readexactly(length)
 
     async def close(self) -> None:

@@ -22,7 +22,7 @@ What was measured at 100,000 to 400,000 passages is extrapolated beyond.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from math import ceil, log10
+from math import ceil, log10, pow
 from typing import Literal
 
 from localsearch.planning.constants import MEASURED, MEASURED_AT, MEASURED_DIMENSIONS, Constant
@@ -184,7 +184,7 @@ def engine_memory(passages: int, dimensions: int) -> float:
 
 def _slower(passages: int) -> float:
     """How many times the work of a question is that at the size where it was measured."""
-    return MEASURED.growth.value ** max(0.0, log10(passages / MEASURED_AT))
+    return pow(MEASURED.growth.value, max(0.0, log10(passages / MEASURED_AT)))
 
 
 def _packed(dimensions: int) -> float:
