@@ -80,7 +80,7 @@ def build(file: Path, contents: Contents, settings: Settings, report: Report = n
 
     The time in it is SOURCE_DATE_EPOCH where that is set.
     """
-    file = file.expanduser().absolute()
+    file = Path(os.path.expanduser(file)).absolute()
     _check(file)
     with tempfile.TemporaryDirectory(prefix=".localsearch-bundle-", dir=file.parent) as name:
         scratch, folder = Path(name), Path(name) / "bundle"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def _verify(args: argparse.Namespace, console: Console, settings: Settings) -> o
 
 
 def _install(args: argparse.Namespace, console: Console, settings: Settings) -> object:
-    folder = Path(args.to).expanduser().absolute()
+    folder = Path(os.path.expanduser(args.to)).absolute()
     if args.rollback:
         return archive.roll_back(folder, console.say)
     if not args.source:

@@ -5,6 +5,7 @@ A model is built beside its place and renamed into it: none is ever half install
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -101,7 +102,7 @@ class ModelStore:
         A folder named as a card must be that model, file by file. Raises ModelFormatError (no usable model),
         ModelDamagedError (not the card's), ConflictError (the name is taken), UsageError (a name that is none).
         """
-        path = Path(path).expanduser().absolute()
+        path = Path(os.path.expanduser(path)).absolute()
         name = check_name(name or path.name)
         if self.installed(name):
             raise ConflictError(

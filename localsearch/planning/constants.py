@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 _SUITES = "benchmarks/results/875bee1554-x86-64-2c-71163f.json"
 _WORKERS = "benchmarks/results/workers/1568ee025b-x86-64-2c-71163f.json"
-_COPIES = "benchmarks/results/copies/13418d7839-x86-64-2c-71163f.json"
+_COPIES = "benchmarks/results/copies/c4b526e34d-x86-64-2c-71163f.json"
 _CAPACITY = "benchmarks/results/capacity/81ae8f97f8-x86-64-2c-71163f.json"
 
 
@@ -64,7 +64,7 @@ class Constants:
     server: Constant = field(
         default=Constant(
             "server",
-            272.0e6,
+            355.9e6,
             "bytes",
             "mean of reader_pss_mb, of 1,024,000 bytes: a server with its model",
             _COPIES,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from http.client import HTTPException
 from pathlib import Path
@@ -160,7 +161,7 @@ def gone(part: Part) -> DamagedError:
 def source_of(text: str, key: str) -> FolderSource | HttpSource:
     """The source that `--follow` names. Raises UsageError."""
     if "://" not in text:
-        return FolderSource(Path(text).expanduser().absolute())
+        return FolderSource(Path(os.path.expanduser(text)).absolute())
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.netloc or parts.username:
         raise UsageError(

@@ -77,3 +77,17 @@ def test_an_emptied_database_is_told(tmp_path: Path) -> None:
         assert code == 1
         assert "index.db is empty" in said
     assert (tmp_path / "h" / "index.db").stat().st_size == 0
+
+
+def test_a_user_whom_nobody_knows_is_no_mistake_of_ours(tmp_path: Path) -> None:
+    nobody = "~nobody-of-that-name/x"
+    for words in (
+        ["bundle", "build", nobody],
+        ["bundle", "install", "--to", nobody],
+        ["models", "import", nobody],
+        ["ship", nobody],
+    ):
+        code, said = run("--home", str(tmp_path / "h"), *words, cwd=tmp_path)
+        assert code in (1, 2), words
+        assert "mistake of localsearch" not in said, said
+        assert "error: " in said

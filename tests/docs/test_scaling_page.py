@@ -23,7 +23,8 @@ def table(rows: list[list[str]]) -> str:
 
 def worked(found: Plan) -> str:
     parts = "; ".join(f"{name} {size}" for name, size in sizes(found)[1:])
-    return f"**{headline(found)}**\n\n{table(roles(found))}\nOne index on disk: {parts}. {speed(found)}\n"
+    notes = "".join(f"- {note}\n" for note in found.notes)
+    return f"**{headline(found)}**\n\n{table(roles(found))}\nOne index on disk: {parts}. {speed(found)}\n\n{notes}"
 
 
 def render() -> str:

@@ -82,7 +82,7 @@ def alone(folder: Path) -> Iterator[Layout]:
     """Hold a folder against other installations into it, and clear what a killed one left."""
     import fcntl  # this module is read on Windows, too
 
-    folder = folder.expanduser().absolute()
+    folder = Path(os.path.expanduser(folder)).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "a") as file:
         try:

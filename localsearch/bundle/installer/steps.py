@@ -109,7 +109,7 @@ def _check_machine(manifest: Manifest) -> None:
 def _home(layout: Layout, wanted: Path | None) -> Path:
     """Where the index is or will be. InstallError where that contradicts what is there already."""
     there = layout.home()
-    wanted = wanted and wanted.expanduser().absolute()
+    wanted = wanted and Path(os.path.expanduser(wanted)).absolute()
     if there is None:
         if any(not path.name.startswith(".") for path in layout.folder.iterdir()):
             hint = "Name a new or empty folder, or one that was installed into before."
