@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,11 @@ import yaml
 from replicas import add, open_index
 
 from benchmarks.front import UNLIMITED, Front, free_port, nginx, program
+from localsearch.errors import SettingsError
 from localsearch.server.database import ServiceDatabase
 from localsearch.server.guards import Guards
 from localsearch.server.keys import Keys
-from localsearch.settings import load
+from localsearch.settings import VectorSettings, load
 
 SCALE = Path(__file__).parents[2] / "deploy" / "scale"
 OF_THE_OPERATOR = {"../tls/cert.pem", "../tls/key.pem", "../keys/prometheus"}
@@ -127,6 +128,17 @@ def test_every_place_that_names_the_readers_names_the_same(compose: dict[str, An
     guards = Guards.of(settings.server)
     for name in (f"localhost:{published}", *targets):
         guards.check_host([name.encode()])
+
+
+def test_the_lines_for_milvus_are_settings_of_a_release_that_has_them(tmp_path: Path) -> None:
+    block = re.search(r"    \[vectors\]\n(?:    \S.*\n)+", (SCALE / "README.md").read_text())
+    assert block
+    (tmp_path / "settings.toml").write_text(re.sub("(?m)^ {4}", "", block[0]))
+    if "backend" in {one.name for one in fields(VectorSettings)}:
+        assert load(tmp_path, environ={}).vectors.backend == "milvus"  # type: ignore[attr-defined]
+    else:
+        with pytest.raises(SettingsError, match=r"vectors\.backend"):
+            load(tmp_path, environ={})
 
 
 def test_promtool_takes_the_configuration(tmp_path: Path) -> None:
