@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -23,6 +24,7 @@ import pytest
 import yaml
 from replicas import add, open_index
 
+from benchmarks.first_start import commands
 from benchmarks.front import UNLIMITED, Front, free_port, nginx, program
 from localsearch.errors import SettingsError
 from localsearch.server.database import ServiceDatabase
@@ -139,6 +141,19 @@ def test_the_lines_for_milvus_are_settings_of_a_release_that_has_them(tmp_path: 
     else:
         with pytest.raises(SettingsError, match=r"vectors\.backend"):
             load(tmp_path, environ={})
+
+
+def test_the_page_names_its_files_and_its_figures_are_those_of_the_results() -> None:
+    text = (SCALE / "README.md").read_text()
+    for file in SCALE.iterdir():
+        assert file.name == "README.md" or f"`{file.name}`" in text, file.name
+    for target in re.findall(r"\]\(([^)#\s]+)", text):
+        assert target.startswith("https:") or (SCALE / target).exists(), target
+    (name,) = re.findall(r"results/first-start/([\w.-]+\.json)", text)
+    results = json.loads((SCALE.parents[1] / "benchmarks" / "results" / "first-start" / name).read_text())
+    assert f"took {results['until_installed_s']:.0f} s to install" in text
+    assert f"and {results['until_answered_s']:.0f} s more" in text
+    assert set(commands()) == set(results["seconds"]), "the commands have changed: measure again"
 
 
 def test_promtool_takes_the_configuration(tmp_path: Path) -> None:
