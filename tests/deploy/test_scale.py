@@ -323,6 +323,7 @@ def test_without_a_key_nothing_is_answered_by_either(together: Scaled) -> None:
         assert nobody.get("/stats").status_code == 401
 
 
+@pytest.mark.slow
 def test_under_load_a_killed_reader_costs_no_request_nor_do_all_and_then_the_primary_answers(
     tmp_path: Path,
 ) -> None:
@@ -343,6 +344,7 @@ def test_under_load_a_killed_reader_costs_no_request_nor_do_all_and_then_the_pri
         assert one.searches(one.primary) >= 50
 
 
+@pytest.mark.slow
 def test_without_the_primary_questions_are_answered_and_writes_are_told_to_wait(tmp_path: Path) -> None:
     with scaled(tmp_path) as one, one.client() as client:
         until(lambda: all(one.has(port) == one.has(one.primary) for port in one.readers), "they have it all")
