@@ -90,6 +90,12 @@ class Context:
     def passages(self) -> Path:
         return passages.build(self.cache)
 
+    def vectors(self, count: int) -> Path:
+        """A .npy file with the vectors of the first `count` passages."""
+        from benchmarks.vectors import ensure
+
+        return ensure(self, count)
+
     @property
     def peer_model(self) -> Path:
         """The same weights for the peers, as a sentence-transformers folder."""

@@ -9,7 +9,6 @@ from typing import Any
 
 from benchmarks import machine
 from benchmarks.context import Context
-from benchmarks.vectors import ensure as ensure_vectors
 
 
 def ensure(context: Context, count: int) -> tuple[str, dict[str, Any]]:
@@ -46,7 +45,7 @@ def _build(context: Context, count: int, home: Path) -> dict[str, Any]:
         with context.ours(model=False) as ours:
             built = ours.words(file=file, count=count, home=str(home))
             return {**built, **_memory(ours), "commit": machine.commit()}
-    vectors = str(ensure_vectors(context, count))
+    vectors = str(context.vectors(count))
     with context.ours() as ours:
         built = ours.build(file=file, count=count, home=str(home), vectors=vectors)
         return {**built, **_memory(ours), "commit": machine.commit()}

@@ -11,7 +11,7 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +27,7 @@ LEAST_WORDS = 60
 PER_PACKAGE = 40_000
 SUFFIXES = (".html", ".htm", ".xhtml", ".txt", ".rst", ".html.gz", ".txt.gz")
 PACKAGES = Path(__file__).with_name("packages.txt")
+LARGE = Path(__file__).with_name("packages-large.txt")
 _LEFT_OUT = {"script", "style", "nav", "head", "header", "footer", "noscript", "svg", "form"}
 _INLINE = {"a", "abbr", "b", "code", "em", "i", "kbd", "q", "samp", "small", "span", "strong", "sub", "sup", "tt"} | {
     "var", "u", "font", "cite", "dfn", "ins", "del", "mark", "big"
@@ -51,23 +52,24 @@ def hash_of(text: str) -> str:
 # --- packages to pages
 
 
-def package_names() -> list[str]:
-    lines = PACKAGES.read_text().splitlines()
+def package_names(*files: Path) -> list[str]:
+    lines = [line for file in files or (PACKAGES,) for line in file.read_text().splitlines()]
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
-def fetch(cache: Path) -> list[Path]:
+def fetch(cache: Path, *files: Path) -> list[Path]:
     """Download and unpack the packages; one already there is kept. Returns their folders, named PACKAGE_VERSION."""
     folder = cache / "debs"
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [name for name in package_names() if not list(folder.glob(f"{name}_*.deb"))]
+    names = package_names(*files)
+    missing = [name for name in names if not list(folder.glob(f"{name}_*.deb"))]
     if missing:
         _need(
             "apt-get",
             "the passages come from Debian packages; on another system give a corpus with --passages",
         )
         subprocess.run(["apt-get", "download", "-q", *missing], cwd=folder, check=True)
-    return [_unpacked(next(folder.glob(f"{name}_*.deb")), cache / "pages") for name in package_names()]
+    return [_unpacked(next(folder.glob(f"{name}_*.deb")), cache / "pages") for name in names]
 
 
 def _unpacked(deb: Path, parent: Path) -> Path:
@@ -171,25 +173,33 @@ def _pages(root: Path) -> list[Path]:
     )
 
 
-def of_package(root: Path) -> list[Passage]:
-    """At most 40,000 passages of an unpacked package, without repeats."""
+def of_package(root: Path, most: int = PER_PACKAGE) -> list[Passage]:
+    """At most `most` passages of an unpacked package, without repeats."""
     found: dict[str, Passage] = {}
     for file in _pages(root):
         for text, source in _of_page(file, root):
             found.setdefault(hash_of(text), Passage(hash_of(text), text, source))
-        if len(found) >= PER_PACKAGE:
+        if len(found) >= most:
             break
-    return list(islice(found.values(), PER_PACKAGE))
+    return list(islice(found.values(), most))
 
 
 def build(cache: Path) -> Path:
     """Write cache/passages.jsonl ({"id", "text", "source"} a line, in order of id) unless it is there; return it."""
-    target = cache / "passages.jsonl"
+    return _build(cache / "passages.jsonl", partial(fetch, cache), PER_PACKAGE)
+
+
+def build_large(cache: Path) -> Path:
+    """Write cache/passages-large.jsonl unless it is there: of more packages, each at most 400,000 passages; return it."""
+    return _build(cache / "passages-large.jsonl", partial(fetch, cache, PACKAGES, LARGE), 10 * PER_PACKAGE)
+
+
+def _build(target: Path, fetched: Callable[[], list[Path]], most: int) -> Path:
     if target.exists():
         return target
     found: dict[str, Passage] = {}
     with ProcessPoolExecutor() as pool:
-        for passages in pool.map(of_package, fetch(cache)):
+        for passages in pool.map(partial(of_package, most=most), fetched()):
             found.update((passage.id, passage) for passage in passages)
     written = target.with_suffix(".partial")
     with written.open("w", encoding="utf-8") as lines:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,17 +46,30 @@ class Embedder:
                 self._wanted.popitem(last=False)
 
     def run(self, report: Report = no_report, cancelled: Cancelled = never) -> int:
-        """Encode all that the active version lacks; returns how many chunks it did.
+        """Encode all that the active version lacks, merging as often as that is due; returns how many chunks it did.
 
         Raises ModelError when there is something to encode and the model is not to be had.
         """
         semantic = self.derived.semantic
-        return self.run_version(semantic.version, semantic.model, report, cancelled) if semantic else 0
+        if semantic is None:
+            return 0
+        return self.run_version(
+            semantic.version,
+            semantic.model,
+            report,
+            cancelled,
+            lambda: merge_if_needed(self.derived, report, cancelled),
+        )
 
     def run_version(
-        self, version: Version, model: Model, report: Report = no_report, cancelled: Cancelled = never
+        self,
+        version: Version,
+        model: Model,
+        report: Report = no_report,
+        cancelled: Cancelled = never,
+        after_batch: Callable[[], object] = lambda: None,
     ) -> int:
-        """Encode all that one version lacks."""
+        """Encode all that one version lacks, and call `after_batch` after each batch."""
         done = 0
         total = self.embeddings.pending_count(version.id)
         while not cancelled() and (batch := self._next(version)):
@@ -68,6 +81,7 @@ class Embedder:
             done += len(batch)
             total = max(total, done)
             report(Progress("embed", done, total, "chunks"))
+            after_batch()
         return done
 
     def _next(self, version: Version) -> list[PendingChunk]:

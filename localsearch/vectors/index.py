@@ -35,6 +35,8 @@ from localsearch.vectors.files import Generation
 from localsearch.vectors.graph import Graph, bytes_per_vector
 
 _TRIES = 20
+_DELTA_SHARE = 0.02
+"""A merge reads and writes the whole graph. With this share new, growing to a size costs 50 merges of that size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +200,8 @@ class VectorIndex:
             dead = 1 - state.base.count / len(state.base.entries.ids)
             if dead > self.settings.tombstone_share:
                 return "rebuild"
-        return "merge" if len(state.delta) >= self.settings.merge_at else ""
+        share = int(_DELTA_SHARE * state.base.count) if state.base else 0
+        return "merge" if len(state.delta) >= max(self.settings.merge_at, share) else ""
 
     def merge(
         self,

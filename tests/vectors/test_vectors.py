@@ -463,6 +463,18 @@ def test_needs_merge_says_what_is_due(tmp_path: Path, corpus: tuple[Ids, Vectors
     assert (index.generation.count, index.generation.tombstones) == (89, 0)
 
 
+def test_a_larger_graph_waits_for_more_before_a_merge(
+    tmp_path: Path, corpus: tuple[Ids, Vectors, Vectors]
+) -> None:
+    ids, vectors, _ = corpus
+    index = VectorIndex.open(tmp_path, DIMENSIONS, replace(SETTINGS, merge_at=1))
+    index.publish(index.build(batches(ids[:200], vectors[:200]), 200))
+    index.add(ids[200:203], vectors[200:203])
+    assert index.needs_merge() == ""
+    index.add(ids[203:204], vectors[203:204])
+    assert index.needs_merge() == "merge"
+
+
 def test_other_settings_make_a_merge_build_the_other_kind(
     tmp_path: Path, corpus: tuple[Ids, Vectors, Vectors]
 ) -> None:
