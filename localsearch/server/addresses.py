@@ -16,7 +16,7 @@ def is_loopback(host: str) -> bool:
     """Whether every address that `host` stands for is this machine's own. An unknown name is not."""
     try:
         found = socket.getaddrinfo(host or "0.0.0.0", None, type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, ValueError):
         return False
     return bool(found) and all(
         ipaddress.ip_address(str(row[4][0]).split("%")[0]).is_loopback for row in found

@@ -32,8 +32,9 @@ def listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_STREAM)[0][0]
         # Named TCP, or asyncio leaves Nagle's algorithm on, and every answer waits 40 ms for an acknowledgement.
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    except OSError as error:
-        raise UsageError(f"{host} is no address: {error.strerror}", hint="Try --host 127.0.0.1.") from error
+    except (OSError, ValueError) as error:  # the second for what no name of a machine may hold
+        why = getattr(error, "strerror", None) or "no name of a machine has such characters"
+        raise UsageError(f"{host} is no address: {why}", hint="Try --host 127.0.0.1.") from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))

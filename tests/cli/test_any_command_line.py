@@ -292,6 +292,21 @@ def test_any_words_for_what_goes_on_until_it_is_stopped(indexed: Path, here: Pat
     hold(*end(start([*words, *port], indexed, here), 4), words)
 
 
+@pytest.mark.parametrize("seconds", [0.3, 0.8, 1.2, 1.6, 2.0, 2.6, 3.2, 4.0])
+def test_processes_that_are_stopped_while_they_start(indexed: Path, here: Path, seconds: float) -> None:
+    """Each moment is one of many: how far a start has come by then is the machine's."""
+    words = ["serve", "--port=0", "--workers=2"]
+    hold(*end(start(words, indexed, here), seconds), words)
+
+
+@pytest.mark.parametrize("host", ["\x94", "a\U000e358b", "x" * 300, "a..b"])
+def test_a_host_that_is_no_name(indexed: Path, here: Path, host: str) -> None:
+    code, said = end(start(["serve", "--port=0", f"--host={host}"], indexed, here))
+    hold(code, said, ["serve"])
+    assert code == 2
+    assert "is no address" in said
+
+
 REDIRECTED = [">&-", "2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full", "| true"]
 SIMPLE = [["status"], ["status", "--json"], ["search", "bread", "--mode", "lexical"], ["index", "a.txt", "--no-embed"], ["man"],
           ["keys", "list"], ["why", "a.txt"], ["check"], ["nonsense"], ["--help"]]  # fmt: skip

@@ -65,6 +65,8 @@ def run(
 ) -> None:
     """Serve until a signal to stop. `told` takes Ready, Failed and Stopping to the supervisor."""
     os.setsid()  # what is typed at a terminal is for the supervisor
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # which ends without a word, until the server takes signals
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     _end_with_supervisor()
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(plan.metrics)  # read when prometheus_client is loaded
     try:

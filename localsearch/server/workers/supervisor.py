@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -137,7 +138,8 @@ class Supervisor:
             args=(plan, self._settings, self._listener, self._private, theirs, work),
             name=f"localsearch-{worker.place}",
         )
-        process.start()
+        with _interrupts_held():
+            process.start()
         theirs.close()
         worker.process, worker.pipe, worker.started, worker.due = process, ours, time.monotonic(), None
 
@@ -293,3 +295,14 @@ def serve_workers(
     finally:
         listener.close()
         logs.tear_down(handler)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """A process that starts meanwhile takes no SIGINT until it is ready for one; this one takes it afterwards."""
+    resource_tracker.ensure_running()  # which lets SIGINT through when it starts
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
