@@ -5,8 +5,8 @@
 
 Each size is measured in a process of its own, with unit vectors around random centres: the work of a graph depends on
 how they lie, its memory does not. Bytes for one vector are the difference of two sizes by that of their counts, so what
-a process needs anyway is in neither. `fill` is a first filling in one run: every vector waits beside the
-graph until the run's end, as `localsearch index` has it. `graph` is a rebuild from the database, then a merge of 10,000
+a process needs anyway is in neither. `fill` is what vectors that wait for a merge take, and their merge, beside an empty
+graph. `graph` is a rebuild from the database, then a merge of 10,000
 more. `--milvus` also starts the server of the package `milvus` (2.3.5), loads an HNSW index of the same M, and reads the
 resident memory of its process; the server listens on every address, so give it a network of its own as above.
 One JSON object on stdout; `--out FILE` keeps it.

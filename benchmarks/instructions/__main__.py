@@ -46,7 +46,9 @@ NATIVE = {
 
 def compile_c(*arguments: str) -> None:
     """Call the compiler that builds the package."""
-    subprocess.run([sys.executable, "-m", "ziglang", "cc", "-O3", "-std=c11", "-D_GNU_SOURCE", *arguments], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "ziglang", "cc", "-O3", "-std=c11", "-D_GNU_SOURCE", *arguments], check=True
+    )
 
 
 def counted(path: str, folder: Path, plugin: Path) -> int:

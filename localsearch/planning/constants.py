@@ -89,7 +89,7 @@ class Constants:
             "fill",
             3568.0,
             "bytes a vector",
-            "fill.each.peak: vectors of one run, and merging them",
+            "fill.each.peak: vectors that wait for a merge, and merging them",
             _CAPACITY,
         )
     )

@@ -7,7 +7,7 @@ With N passages, d components and c cores, and the constants' names for their va
     words      N words
     graph      N (graph + 1.5 (d - 384))
     memory of a reader    server + N (resident + 1.5 (d - 384)); without the graph where an engine has the vectors
-    memory of a primary   the same + (c - 1) process + N build + min(N, PORTION) fill, with 1.5 and 4 bytes a component
+    memory of a primary   the same + (c - 1) process + N build + max(10,000, N / 50) fill, with 1.5 and 4 bytes a component
     disk of a reader      the index + the next database, beside which it is made
     disk of a primary     twice the index (HOME/shipped) + the next graph
     slower     growth ^ log10(N / 100,000)
@@ -31,8 +31,8 @@ COPIES_MOST = 20_000_000
 """Passages beyond which copies are not advised: a snapshot reads the whole database, 33 GB by then."""
 WHOLE_WORDS_MOST = 100_000_000
 """Passages from which one machine should not hold all words and the database."""
-PORTION = 500_000
-"""Passages that are embedded between two merges, where a large index is first filled in portions."""
+WAITING, WAITING_LEAST = 0.02, 10_000
+"""Share of the vectors, and their least number, that wait beside the graph for a merge while an index is filled."""
 BUSY = 0.6
 """Share of a machine's questions a second that is planned with; beyond, queues grow."""
 FILLED = 0.75
@@ -174,7 +174,8 @@ def primary_memory(passages: int, dimensions: int, cores: int, *, graph: bool = 
     if not graph:
         return answering
     building = passages * (MEASURED.build.value + _packed(dimensions))
-    return answering + building + min(passages, PORTION) * (MEASURED.fill.value + _full(dimensions))
+    waiting = min(passages, max(WAITING_LEAST, WAITING * passages))
+    return answering + building + waiting * (MEASURED.fill.value + _full(dimensions))
 
 
 def engine_memory(passages: int, dimensions: int) -> float:
@@ -254,11 +255,6 @@ def _notes(arrangement: Arrangement, asked: _Asked, engine_settings: bool) -> tu
     size, found = parts(asked.passages, asked.dimensions), []
     if asked.passages > 400_000:
         found.append("Sizes and speed were measured up to 400,000 passages; beyond, they are extrapolated.")
-    if asked.passages > PORTION and arrangement in ("one machine", "readers by copies"):
-        found.append(
-            f"Fill it in portions of about {PORTION:,} passages, a run of `localsearch index` each: the vectors of a"
-            f" run wait in memory until it ends, {MEASURED.fill.value / 1000:.1f} kB each while they are merged."
-        )
     if arrangement in ("readers by copies", "an engine for vectors"):
         found += [
             "A reader is one process with a copy of its own: start those of a machine with a --home and a --port each.",
