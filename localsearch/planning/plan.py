@@ -7,7 +7,7 @@ With N passages, d components and c cores, and the constants' names for their va
     words      N words
     graph      N (graph + 1.5 (d - 384))
     memory of a reader    server + N (resident + 1.5 (d - 384)); without the graph where an engine has the vectors
-    memory of a primary   the same + (c - 1) process + N build + max(10,000, N / 50) fill, with 1.5 and 4 bytes a component
+    memory of a primary   the same + (c - 1) process + N build + max(10,000, N / 50) fill; 1.5 or 4 bytes a component
     disk of a reader      the index + the next database, beside which it is made
     disk of a primary     twice the index (HOME/shipped) + the next graph
     slower     growth ^ log10(N / 100,000)
