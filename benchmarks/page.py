@@ -8,7 +8,8 @@ first one. Milliseconds:
 
 - `first_hit`: from the start of opening an address with a question to the frame that shows its first hit;
 - `typed`: from a letter to the frame that shows the answer to what is typed by then, of letters after which nothing
-  more is typed for a while. `waited` of it the page waits for a further letter, `server` is what the answer says;
+  more is typed for a while; `server` is what the answer says of itself. `counts`: from that letter to the counts
+  beside it, which the page asks for once typing pauses;
 - `interaction`: Event Timing's duration of letters, clicks and keys, of which the 98th percentile is what browsers call
   interaction to next paint; it is told in steps of 8 ms, and 16 is the least (https://www.w3.org/TR/event-timing/);
 - `names` and `folders`: GET /names for such beginnings, and GET /folders, first and again.
@@ -38,8 +39,6 @@ from localsearch.engine import Engine
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-WAIT_MS = 120
-"""What the page waits for a further letter: WAIT_MS in app.js."""
 PAUSE_MS = 400
 _WATCH = """
 window.__frames = []; window.__events = [];

@@ -4,6 +4,7 @@ import { linkedPlace, readAddress, title, writeAddress } from "./address.js";
 import { forgetRefusal, get, openOriginal, post } from "./api.js";
 import { watchCoverage } from "./coverage.js";
 import { byId, count, el, plain } from "./dom.js";
+import { forgetLately, keepLately, lately } from "./lately.js";
 import { switchTheme } from "./look.js";
 import { closePreview, previewed, showPreview } from "./preview.js";
 import { learnRoots } from "./place.js";
@@ -16,13 +17,17 @@ import { t } from "./words.js";
 
 const PAGE = 10;
 const NOTHING = "Nothing here seems to be about this."; // as the server says it
-const WAIT_MS = 120;
+const NAMES_MS = 120; // without a further letter: names and completions, and the address as it is kept
+const FACETS_MS = 250; // counts, which cost more than the hits they are of
 const ANNOUNCE_MS = 700;
 const PASSAGES_MS = 400;
 const state = { ...readAddress(), answer: null, chosen: -1 };
 const timers = {};
 let asking = new AbortController();
 let settled = true; // whether the next letter typed starts a new entry of the history
+let typing = false; // whether a further letter may follow
+let asked = false; // whether an answer is on its way
+let newer = false; // whether more was typed since it was asked for
 
 function later(name, run, ms) { clearTimeout(timers[name]); timers[name] = setTimeout(run, ms); }
 
@@ -47,7 +52,7 @@ function question() {
   const filters = state.filters.join(" ");
   return {
     ...(words || filters ? { query: words || filters } : {}), ...(words && filters ? { filters } : {}), ...(state.like ? { like: state.like } : {}),
-    limit: PAGE, offset: (state.page - 1) * PAGE, mode: state.mode, rerank: state.rerank, facets: !state.wide, ...(state.sort === "relevance" ? {} : { sort: state.sort }),
+    limit: PAGE, offset: (state.page - 1) * PAGE, mode: state.mode, rerank: state.rerank, only_matching: !state.wide, ...(state.sort === "relevance" ? {} : { sort: state.sort }),
   };
 }
 
@@ -55,46 +60,83 @@ function question() {
 let timeZone = Intl.DateTimeFormat().resolvedOptions().timeZone || null;
 
 // An answer; a time zone that the server does not know is not asked for again.
-async function answerTo(asked, signal) {
+async function answerTo(question, signal) {
   try {
-    return await post("/search", { ...asked, time_zone: timeZone }, signal);
+    return await post("/search", { ...question, time_zone: timeZone }, signal);
   } catch (problem) {
     if (problem.status !== 400 || !timeZone) throw problem;
-    const answer = await post("/search", asked, signal);
+    const answer = await post("/search", question, signal);
     timeZone = null;
     return answer;
   }
 }
 
+// While an answer is on its way, letters typed wait for it, and only the last of them is asked for: the server sets the pace.
+function letter() {
+  if (asked && state.q.trim()) newer = true;
+  else search();
+}
+
 async function search() {
   asking.abort();
   const mine = (asking = new AbortController());
+  [asked, newer] = [false, false];
+  clearTimeout(timers.facets);
   if (!renderChips(state.filters, state.like, { drop, unlike, clear, change })) byId("query").focus();
-  const asked = question();
+  const wanted = question();
   stopStart();
   if (state.view !== "search") return;
-  if (!asked.query && !asked.like) return void await rest(mine.signal);
+  if (!wanted.query && !wanted.like) return void await rest(mine.signal);
   byId("results").setAttribute("aria-busy", "true");
+  asked = true;
   try {
-    let answer = await answerTo(asked, mine.signal);
-    if (!answer.total && answer.nothing_relevant && !state.wide) answer = await nearest(asked, answer, mine.signal);
+    const answer = (typing && lately(wanted)) || await found(wanted, mine.signal);
     if (mine.signal.aborted) return;
     say("");
-    show(answer);
+    show(answer, wanted);
   } catch (error) {
     if (error.name !== "AbortError" && !mine.signal.aborted) wrong(error);
   } finally {
-    if (!mine.signal.aborted) byId("results").removeAttribute("aria-busy");
+    if (!mine.signal.aborted) done();
   }
 }
 
+function done() {
+  asked = false;
+  if (newer) search();
+  else byId("results").removeAttribute("aria-busy");
+}
+
+async function found(wanted, signal) {
+  let answer = await answerTo(wanted, signal);
+  if (!answer.total && answer.nothing_relevant && wanted.only_matching) answer = await nearest(wanted, answer, signal);
+  keepLately(wanted, answer);
+  return answer;
+}
+
 // Where nothing matches: what comes nearest, in place of an empty page.
-async function nearest(asked, answer, signal) {
-  const near = await answerTo({ ...asked, facets: false, offset: 0 }, signal);
+async function nearest(wanted, answer, signal) {
+  const near = await answerTo({ ...wanted, only_matching: false, offset: 0 }, signal);
   return { ...answer, results: near.results, nearest: true };
 }
 
-function show(answer) {
+// What an answer can be narrowed by; until that is known, what stood there before is shown faintly.
+function narrow(answer, wanted) {
+  if (!answer.total || !wanted.only_matching) return void drawFacets({});
+  byId("facets").setAttribute("aria-busy", "true");
+  later("facets", async () => {
+    const { signal } = asking;
+    const counted = await answerTo({ ...wanted, facets: true, limit: 1, offset: 0, rerank: false }, signal).catch(() => null);
+    if (answer === state.answer && !signal.aborted) drawFacets(counted?.facets);
+  }, typing ? FACETS_MS : 0);
+}
+
+function drawFacets(facets) {
+  renderFacets(facets, state.filters, { toggle, span });
+  byId("facets").removeAttribute("aria-busy");
+}
+
+function show(answer, wanted) {
   const focused = byId("results").contains(document.activeElement) || byId("preview").contains(document.activeElement);
   state.answer = answer;
   state.chosen = -1;
@@ -107,12 +149,12 @@ function show(answer) {
   byId("corrections").replaceChildren(...corrections(answer));
   renderResults(answer, { choose: (index) => choose(index, true), judge: question().query ? judge : null, say, like });
   later("passages", () => passages(answer), PASSAGES_MS);
-  renderFacets(answer.facets, state.filters, { toggle, span });
+  narrow(answer, wanted);
   renderPages(answer, state.page, PAGE, turn);
   byId("pages").append(...wider(answer));
   if (focused) byId("results").focus({ preventScroll: true });
-  if (answer.semantic_coverage < 1 && answer.version) watchCoverage(search);
-  later("announce", () => { byId("announce").textContent = answer.nearest || answer.nothing_relevant ? t("Nothing here seems to be about this. What comes nearest:") : found(answer); }, ANNOUNCE_MS);
+  if (answer.semantic_coverage < 1 && answer.version) watchCoverage(() => { forgetLately(); search(); });
+  later("announce", () => { byId("announce").textContent = answer.nearest || answer.nothing_relevant ? t("Nothing here seems to be about this. What comes nearest:") : number(answer); }, ANNOUNCE_MS);
 }
 
 // What else the documents shown say of it, once the question stands still.
@@ -126,7 +168,7 @@ async function passages(answer) {
 
 function openAt(index, hit) { showPreview(hit, previewButtons, () => byId("results").children[index]?.querySelector(".more").focus()); }
 
-function found(answer) {
+function number(answer) {
   if (answer.total === 1) return t("1 document");
   return t(answer.total_is_estimate ? "about {0} documents" : "{0} documents", count(answer.total));
 }
@@ -135,7 +177,7 @@ function summary(answer) {
   const notes = answer.notes.filter((note) => !answer.nothing_relevant || note !== NOTHING);
   if (answer.nearest || answer.nothing_relevant) return [t("Nothing here seems to be about this. What comes nearest:"), ...notes].join(" ");
   const took = answer.took_ms.toFixed(answer.took_ms < 10 ? 1 : 0);
-  return [t(answer.cached ? "{0} in {1} ms, remembered." : "{0} in {1} ms.", found(answer), took), ...notes].join(" ");
+  return [t(answer.cached ? "{0} in {1} ms, remembered." : "{0} in {1} ms.", number(answer), took), ...notes].join(" ");
 }
 
 // Below the last of few hits: the way to those that are only near.
@@ -166,7 +208,9 @@ function nothing() {
 
 // Without a question: what is here.
 async function rest(signal) {
-  for (const id of ["results", "facets", "pages", "summary", "corrections", "suggestions"]) byId(id).replaceChildren();
+  for (const id of ["results", "pages", "summary", "corrections"]) byId(id).replaceChildren();
+  drawFacets({});
+  clearSuggestions();
   state.answer = null;
   state.chosen = -1;
   byId("sorting").hidden = true;
@@ -203,7 +247,7 @@ function like(hit) { Object.assign(state, { q: "", like: hit.id, page: 1 }); upd
 function unlike() { state.like = ""; state.page = 1; update(); byId("query").focus(); }
 function clear() { state.filters = []; state.like = ""; state.page = 1; update(); byId("query").focus(); }
 function turn(page) { state.page = page; update().then(() => choose(0)); window.scrollTo(0, 0); }
-function update() { settled = true; clearTimeout(timers.input); writeAddress(state, false); showState(); return search(); }
+function update() { [settled, typing] = [true, false]; clearTimeout(timers.input); forgetLately(); writeAddress(state, false); showState(); return search(); }
 
 function choose(index, preview = false) {
   const items = [...byId("results").children];
@@ -254,13 +298,15 @@ function escape(event) {
 
 function onInput() {
   Object.assign(state, { q: byId("query").value, page: 1, view: "search", wide: false });
+  if (settled) writeAddress(state, false);
+  [settled, typing] = [false, true];
+  showState();
+  clearTimeout(timers.announce);
+  letter();
   later("input", () => {
-    writeAddress(state, !settled);
-    settled = false;
-    showState();
-    search();
+    writeAddress(state, true);
     complete();
-  }, WAIT_MS);
+  }, NAMES_MS);
 }
 
 function complete() {
@@ -296,7 +342,7 @@ function start() {
   on("show-search", "click", () => { state.view = "search"; update(); });
   on("brand", "click", (event) => { event.preventDefault(); Object.assign(state, { q: "", like: "", filters: [], page: 1, view: "search" }); update(); byId("query").focus(); });
   document.addEventListener("keydown", onKey);
-  window.addEventListener("popstate", () => { clearTimeout(timers.input); settled = true; Object.assign(state, readAddress()); showState(); search(); });
+  window.addEventListener("popstate", () => { clearTimeout(timers.input); [settled, typing] = [true, false]; Object.assign(state, readAddress()); showState(); search(); });
   translate(document.body);
   showState();
   const linked = linkedPlace();

@@ -28,15 +28,20 @@ function draw(text, words, names, act) {
   if (!act.current()) return;
   const before = recentSearches().filter((one) => one !== text && one.toLowerCase().startsWith(text.toLowerCase())).slice(0, PAST);
   const others = words.suggestions.filter((one) => one.trim() !== text && !before.includes(one));
-  swap(byId("suggestions"), ...[
+  const box = byId("suggestions");
+  box.style.minHeight = `${box.offsetHeight}px`; // while more is typed, the hits below it stay where they are
+  swap(box, ...[
     line("", [...before.map((one) => question(one, "past", act)), ...others.map((one) => question(one, "word", act))]),
-    ...(names ? [line(t("Files"), names.documents.map((one) => document_(one, act))), line(t("Folders"), names.folders.map((one) => folder(one, act)))] : byId("suggestions").querySelectorAll(".suggested.names")),
+    ...(names ? [line(t("Files"), names.documents.map((one) => document_(one, act))), line(t("Folders"), names.folders.map((one) => folder(one, act)))] : box.querySelectorAll(".suggested.names")),
   ].filter(Boolean));
 }
 
 const NOTHING = { documents: [], folders: [] };
 
-export function clearSuggestions() { byId("suggestions").replaceChildren(); }
+export function clearSuggestions() {
+  byId("suggestions").replaceChildren();
+  byId("suggestions").style.minHeight = "";
+}
 
 function line(label, buttons) {
   if (!buttons.length) return null;
