@@ -41,13 +41,16 @@ if TYPE_CHECKING:
 
 PAUSE_MS = 400
 _WATCH = """
-window.__frames = []; window.__events = [];
+window.__frames = []; window.__events = []; window.__counts = [];
 new PerformanceObserver((list) => { for (const one of list.getEntries()) if (one.interactionId) window.__events.push(one.duration); })
   .observe({ type: "event", durationThreshold: 16, buffered: true });
 // The frame after a change of the list: when a person can see it.
 addEventListener("DOMContentLoaded", () => new MutationObserver(() => requestAnimationFrame(() => setTimeout(() =>
   window.__frames.push([performance.now(), document.title, document.querySelectorAll(".hit").length])))).observe(
   document.getElementById("results"), { childList: true, attributes: true }));
+addEventListener("DOMContentLoaded", () => new MutationObserver(() => requestAnimationFrame(() => setTimeout(() => {
+  if (!document.querySelector("#facets[aria-busy]")) window.__counts.push(performance.now()); }))).observe(
+  document.getElementById("facets"), { attributes: true, attributeFilter: ["aria-busy"] }));
 addEventListener("input", () => { window.__letter = performance.now(); }, true);
 """
 
@@ -72,8 +75,9 @@ def opened(page: Page, url: str, question: str) -> float:
     return float(page.evaluate("window.__frames.find((one) => one[2] > 0)[0]"))
 
 
-def typed(page: Page, question: str) -> Iterable[tuple[float, float]]:
-    """Milliseconds from a letter to the frame with its answer, and the server's own, at some letters of a question."""
+def typed(page: Page, question: str) -> Iterable[tuple[float, float, float]]:
+    """Milliseconds from a letter to the frame with its answer, the server's own, and those to the counts beside it, at
+    some letters of a question."""
     page.locator("#query").fill("")
     page.wait_for_timeout(PAUSE_MS)
     stops = {1, 2, 4, len(question) // 2, len(question)}
@@ -85,7 +89,7 @@ def typed(page: Page, question: str) -> Iterable[tuple[float, float]]:
         so_far = question[:at].rstrip()
         page.wait_for_function(
             "(title) => window.__frames.some((one) => one[0] > window.__letter && one[1] === title)"
-            " && !document.querySelector('#results[aria-busy]')",
+            " && !document.querySelector('#results[aria-busy], #facets[aria-busy]')",
             arg=f"{so_far} – localsearch",
         )
         page.wait_for_timeout(PAUSE_MS)
@@ -93,7 +97,8 @@ def typed(page: Page, question: str) -> Iterable[tuple[float, float]]:
             "window.__frames.filter((one) => one[0] > window.__letter).at(-1)[0] - window.__letter"
         )
         said = re.search(r"in ([\d.]+) ms", page.locator("#summary").inner_text())
-        yield float(took), float(said[1]) if said else 0.0
+        counts = page.evaluate("(window.__counts.at(-1) ?? 0) - window.__letter")
+        yield float(took), float(said[1]) if said else 0.0, float(counts)
 
 
 def figures(values: Iterable[float]) -> dict[str, float]:
@@ -124,7 +129,7 @@ def measure(home: Path, rounds: int, seed: int) -> dict[str, Any]:
         first = [opened(page, url, one) for one in chosen]
         page.goto(url)
         page.locator("#empty h2").wait_for()
-        letters = [pair for one in chosen for pair in typed(page, one)]
+        letters = [times for one in chosen for times in typed(page, one)]
         _use(page)
         interactions = page.evaluate("window.__events")
         browser.close()
@@ -132,8 +137,9 @@ def measure(home: Path, rounds: int, seed: int) -> dict[str, Any]:
         "machine": describe(),
         "documents": documents,
         "first_hit": figures(first),
-        "typed": figures(took for took, _ in letters) | {"waited": WAIT_MS},
-        "server": figures(took for _, took in letters),
+        "typed": figures(took for took, _, _ in letters),
+        "server": figures(took for _, took, _ in letters),
+        "counts": figures(took for _, _, took in letters if took > 0),
         "interaction": figures(interactions or [16.0]) | {"p98": _percentile(interactions or [16.0], 98)},
         "names": figures(names),
         "folders": {"first": round(folders[0], 1), "again": round(float(np.median(folders[1:])), 1)},

@@ -24,6 +24,7 @@ const PASSAGES_MS = 400;
 const state = { ...readAddress(), answer: null, chosen: -1 };
 const timers = {};
 let asking = new AbortController();
+let placed = Promise.resolve(); // once the folders are known that breadcrumbs begin at
 let settled = true; // whether the next letter typed starts a new entry of the history
 let typing = false; // whether a further letter may follow
 let asked = false; // whether an answer is on its way
@@ -86,11 +87,12 @@ async function search() {
   const wanted = question();
   stopStart();
   if (state.view !== "search") return;
-  if (!wanted.query && !wanted.like) return void await rest(mine.signal);
+  if (!wanted.query && !wanted.like) return void await placed.then(() => rest(mine.signal));
   byId("results").setAttribute("aria-busy", "true");
   asked = true;
   try {
     const answer = (typing && lately(wanted)) || await found(wanted, mine.signal);
+    await placed;
     if (mine.signal.aborted) return;
     say("");
     show(answer, wanted);
@@ -208,6 +210,7 @@ function nothing() {
 
 // Without a question: what is here.
 async function rest(signal) {
+  if (signal.aborted) return;
   for (const id of ["results", "pages", "summary", "corrections"]) byId(id).replaceChildren();
   drawFacets({});
   clearSuggestions();
@@ -346,7 +349,8 @@ function start() {
   translate(document.body);
   showState();
   const linked = linkedPlace();
-  learnRoots().then(search).then(() => linked && open(linked));
+  placed = learnRoots();
+  search().then(() => linked && open(linked));
   if (!state.q && state.view === "search") byId("query").focus();
 }
 
