@@ -62,7 +62,7 @@ export function forgetRefusal() { given = null; }
 
 export async function ask(method, path, body, signal) {
   const response = await send(method, path, body, signal);
-  const answer = await response.json().catch(() => ({}));
+  const answer = await response.json().catch((error) => { if (error.name === "AbortError") throw error; return {}; });
   if (!response.ok) throw new Problem(response.status, answer.error || {});
   return answer;
 }

@@ -4,6 +4,7 @@ import { linkedPlace, readAddress, title, writeAddress } from "./address.js";
 import { forgetRefusal, get, openOriginal, post } from "./api.js";
 import { watchCoverage } from "./coverage.js";
 import { byId, count, el, plain } from "./dom.js";
+import { following, lengthen, MORE, MOST, stopWatchingEnd, watchEnd } from "./endless.js";
 import { forgetLately, keepLately, lately } from "./lately.js";
 import { switchTheme } from "./look.js";
 import { closePreview, previewed, showPreview } from "./preview.js";
@@ -19,6 +20,7 @@ const PAGE = 10;
 const NOTHING = "Nothing here seems to be about this."; // as the server says it
 const NAMES_MS = 120; // without a further letter: names and completions, and the address as it is kept
 const FACETS_MS = 250; // counts, which cost more than the hits they are of
+const MORE_MS = 300;
 const ANNOUNCE_MS = 700;
 const PASSAGES_MS = 400;
 const state = { ...readAddress(), answer: null, chosen: -1 };
@@ -83,6 +85,7 @@ async function search() {
   const mine = (asking = new AbortController());
   [asked, newer] = [false, false];
   clearTimeout(timers.facets);
+  clearTimeout(timers.more);
   if (!renderChips(state.filters, state.like, { drop, unlike, clear, change })) byId("query").focus();
   const wanted = question();
   stopStart();
@@ -138,7 +141,8 @@ function drawFacets(facets) {
   byId("facets").removeAttribute("aria-busy");
 }
 
-function show(answer, wanted) {
+function show(found, wanted) {
+  const answer = { ...found, wanted, results: [...found.results] };
   const focused = byId("results").contains(document.activeElement) || byId("preview").contains(document.activeElement);
   state.answer = answer;
   state.chosen = -1;
@@ -149,21 +153,46 @@ function show(answer, wanted) {
   byId("sorting").hidden = answer.total < 2 || answer.nearest || state.wide;
   byId("summary").classList.toggle("doubt", answer.nothing_relevant);
   byId("corrections").replaceChildren(...corrections(answer));
-  renderResults(answer, { choose: (index) => choose(index, true), judge: question().query ? judge : null, say, like });
-  later("passages", () => passages(answer), PASSAGES_MS);
+  listed(answer, 0);
   narrow(answer, wanted);
-  renderPages(answer, state.page, PAGE, turn);
-  byId("pages").append(...wider(answer));
   if (focused) byId("results").focus({ preventScroll: true });
   if (answer.semantic_coverage < 1 && answer.version) watchCoverage(() => { forgetLately(); search(); });
   later("announce", () => { byId("announce").textContent = answer.nearest || answer.nothing_relevant ? t("Nothing here seems to be about this. What comes nearest:") : number(answer); }, ANNOUNCE_MS);
 }
 
+// Show the hits of an answer from one on, and the way to those that follow.
+function listed(answer, from) {
+  renderResults(answer, from, { choose: (index) => choose(index, true), judge: answer.wanted.query ? judge : null, say, like });
+  later(`passages ${from}`, () => passages(answer, from), PASSAGES_MS);
+  renderPages(answer, answer.wanted.offset, { before: state.page > 1 ? () => turn(Math.max(1, state.page - MOST / PAGE)) : null, after: after(answer) });
+  byId("pages").append(...wider(answer));
+  if (following(answer, answer.wanted)) later("more", () => watchEnd(byId("pages"), () => more(answer)), typing ? MORE_MS : 0);
+  else stopWatchingEnd();
+}
+
+// What shows the hits that follow on a page of their own; null where the list ends.
+function after(answer) {
+  const shown = answer.results.length;
+  if (answer.ended || answer.nearest || shown < PAGE || answer.wanted.offset + shown >= answer.total) return null;
+  return () => turn(state.page + Math.ceil(shown / PAGE));
+}
+
+async function more(answer) {
+  const [next, { signal }] = [following(answer, answer.wanted), asking];
+  if (!next || answer !== state.answer || signal.aborted) return;
+  answer.coming ??= answerTo(next, signal).catch(() => null);
+  const came = await answer.coming;
+  if (!answer.coming || answer !== state.answer || signal.aborted) return;
+  answer.coming = null;
+  if (came) listed(answer, lengthen(answer, came, next.limit));
+  else stopWatchingEnd();
+}
+
 // What else the documents shown say of it, once the question stands still.
-async function passages(answer) {
+async function passages(answer, from) {
   const query = question().query;
-  if (!query || !answer.results.length || answer !== state.answer) return;
-  const documents = answer.results.map(({ id, collection }) => ({ id, collection }));
+  if (!query || answer.results.length <= from || answer !== state.answer) return;
+  const documents = answer.results.slice(from, from + MORE).map(({ id, collection }) => ({ id, collection }));
   const more = await post("/matches", { query, documents }, asking.signal).catch(() => null);
   if (more && answer === state.answer) renderPassages(answer, more.documents, (index, one) => { choose(index); openAt(index, one); });
 }
@@ -267,6 +296,16 @@ function choose(index, preview = false) {
   if (preview || previewed()) showPreview(hit, previewButtons, back);
 }
 
+// The next hit; after the last one those that follow, on this page or another.
+async function forward() {
+  const answer = state.answer;
+  if (!answer || state.chosen < answer.results.length - 1) return choose(state.chosen + 1);
+  await more(answer);
+  if (answer !== state.answer) return;
+  if (state.chosen < answer.results.length - 1) choose(state.chosen + 1);
+  else after(answer)?.();
+}
+
 function say(text) { const banner = byId("banner"); banner.textContent = text; banner.hidden = !text; }
 
 function wrong(error) {
@@ -283,7 +322,7 @@ function onKey(event) {
   else if (event.key === "Escape") escape(event);
   else if (state.view !== "search" || (typing && event.target.id !== "query")) return;
   else if (event.target.closest(".context")) return;
-  else if (event.key === "ArrowDown") { event.preventDefault(); choose(typing ? 0 : state.chosen + 1); }
+  else if (event.key === "ArrowDown") { event.preventDefault(); if (typing) choose(0); else forward(); }
   else if (event.key === "ArrowUp" && !typing) { event.preventDefault(); if (state.chosen <= 0) byId("query").focus(); else choose(state.chosen - 1); }
   else if (event.key === "o" && !typing && hit) openOriginal(hit).catch(wrong);
 }
