@@ -3,7 +3,7 @@
 import { linkedPlace, readAddress, title, writeAddress } from "./address.js";
 import { forgetRefusal, get, openOriginal, post } from "./api.js";
 import { watchCoverage } from "./coverage.js";
-import { byId, count, el, plain } from "./dom.js";
+import { byId, count, el, plain, tenths } from "./dom.js";
 import { following, lengthen, MORE, MOST, stopWatchingEnd, watchEnd } from "./endless.js";
 import { forgetLately, keepLately, lately } from "./lately.js";
 import { switchTheme } from "./look.js";
@@ -207,7 +207,7 @@ function number(answer) {
 function summary(answer) {
   const notes = answer.notes.filter((note) => !answer.nothing_relevant || note !== NOTHING);
   if (answer.nearest || answer.nothing_relevant) return [t("Nothing here seems to be about this. What comes nearest:"), ...notes].join(" ");
-  const took = answer.took_ms.toFixed(answer.took_ms < 10 ? 1 : 0);
+  const took = answer.took_ms < 10 ? tenths(answer.took_ms) : count(Math.round(answer.took_ms));
   return [t(answer.cached ? "{0} in {1} ms, remembered." : "{0} in {1} ms.", number(answer), took), ...notes].join(" ");
 }
 
@@ -263,7 +263,7 @@ function judge(hit, relevant, button) {
   post("/feedback", { query: question().query, id: hit.id, relevant, collection: hit.collection })
     .then(() => {
       for (const other of button.parentElement.querySelectorAll(".judge")) other.setAttribute("aria-pressed", other === button);
-      byId("announce").textContent = relevant ? "Marked as relevant" : "Marked as not relevant";
+      byId("announce").textContent = t(relevant ? "Marked as relevant" : "Marked as not relevant");
     }, wrong);
 }
 
@@ -311,7 +311,7 @@ function say(text) { const banner = byId("banner"); banner.textContent = text; b
 function wrong(error) {
   say(error.text || error.message);
   if (error.status !== 401) return;
-  byId("banner").append(" ", el("button", { type: "button", onclick: () => { forgetRefusal(); say(""); showState(); search(); } }, "Give a key"));
+  byId("banner").append(" ", el("button", { type: "button", onclick: () => { forgetRefusal(); say(""); showState(); search(); } }, t("Give a key")));
 }
 
 function onKey(event) {
