@@ -12,6 +12,7 @@ first one. Milliseconds:
   beside it, which the page asks for once typing pauses;
 - `interaction`: Event Timing's duration of letters, clicks and keys, of which the 98th percentile is what browsers call
   interaction to next paint; it is told in steps of 8 ms, and 16 is the least (https://www.w3.org/TR/event-timing/);
+- `flows`: benchmarks.flows, over data/sample with the model;
 - `names` and `folders`: GET /names for such beginnings, and GET /folders, first and again.
 """
 
@@ -32,14 +33,16 @@ from urllib.parse import quote
 
 import numpy as np
 
+from benchmarks.flows import measured
 from benchmarks.load import server
 from benchmarks.machine import describe
 from localsearch.engine import Engine
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page, Playwright
 
 PAUSE_MS = 400
+FLOW_ROUNDS = 5
 _WATCH = """
 window.__frames = []; window.__events = []; window.__counts = [];
 new PerformanceObserver((list) => { for (const one of list.getEntries()) if (one.interactionId) window.__events.push(one.duration); })
@@ -119,8 +122,7 @@ def measure(home: Path, rounds: int, seed: int) -> dict[str, Any]:
     documents, chosen = questions(home, rounds, seed)
     with server(home) as port, sync_playwright() as playwright:
         url = f"http://127.0.0.1:{port}"
-        program = shutil.which("chromium") or "chromium"
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+        browser = _chromium(playwright)
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.add_init_script(_WATCH)
         folders = [asked(f"{url}/folders") for _ in range(4)]
@@ -133,6 +135,10 @@ def measure(home: Path, rounds: int, seed: int) -> dict[str, Any]:
         _use(page)
         interactions = page.evaluate("window.__events")
         browser.close()
+    with sync_playwright() as playwright:
+        browser = _chromium(playwright)
+        flows = measured(browser, FLOW_ROUNDS)
+        browser.close()
     return {
         "machine": describe(),
         "documents": documents,
@@ -142,8 +148,14 @@ def measure(home: Path, rounds: int, seed: int) -> dict[str, Any]:
         "counts": figures(took for _, _, took in letters if took > 0),
         "interaction": figures(interactions or [16.0]) | {"p98": _percentile(interactions or [16.0], 98)},
         "names": figures(names),
+        "flows": flows,
         "folders": {"first": round(folders[0], 1), "again": round(float(np.median(folders[1:])), 1)},
     }
+
+
+def _chromium(playwright: Playwright) -> Browser:
+    program = shutil.which("chromium") or "chromium"
+    return playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
 
 
 def _percentile(values: list[float], q: int) -> float:

@@ -17,13 +17,17 @@ from browser.views import barriers, report
 from localsearch.types import Record
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Route
+    from playwright.sync_api import Browser, Page, Route
 
 
 def expect(thing: object) -> object:
     from playwright.sync_api import expect as real
 
     return real(thing)  # type: ignore[call-overload]
+
+
+MEANT = "beacon custodians dwellings"
+"""What is meant by "Three families lived at the foot of the tower" in a PDF of the sample, in other words."""
 
 
 def mail(sender: str, subject: str, date: str) -> bytes:
@@ -220,3 +224,42 @@ def test_mistakes_lead_on(browser: Browser, at_papers: Served, papers: Path) -> 
         expect(page.locator("#empty h2")).to_have_text("Nothing was found")
         page.get_by_role("button", name="Look in names of files: name:xylophonist").click()
         expect(page.locator("#query")).to_have_value("name:xylophonist")
+
+
+def test_a_filter_among_the_words_is_taken_away_by_itself(browser: Browser, at_papers: Served) -> None:
+    with visiting(browser, at_papers) as visit:
+        page = visit.page
+        page.goto("/")
+        search(page, 'contract type:mp3 path:"in the attic"')
+        expect(page.locator("#empty h2")).to_have_text("Nothing was found")
+        page.get_by_role("button", name="Without the filter type:mp3").click()
+        expect(page.locator("#query")).to_have_value('contract path:"in the attic"')
+        page.get_by_role("button", name='Without the filter path:"in the attic"').click()
+        expect(page.locator("#query")).to_have_value("contract")
+        expect(page.locator(".hit").first).to_contain_text("contract")
+        search(page, "type:mp3")  # nothing would be left
+        expect(page.locator("#empty h2")).to_have_text("Nothing was found")
+        expect(page.get_by_role("button", name="Without the filter")).to_have_count(0)
+
+
+def test_words_that_are_nowhere_are_looked_for_by_meaning(page: Page) -> None:
+    page.goto("/?mode=lexical")
+    search(page, MEANT)
+    expect(page.locator("#empty h2")).to_have_text("Nothing was found")
+    page.get_by_role("button", name="Search by meaning too").click()
+    expect(page.locator("#mode")).to_have_value("hybrid")
+    expect(page.locator(".hit .title").first).to_have_text("The lighthouse of Saltwick")
+
+
+def test_a_sentence_of_a_pdf_is_found_by_its_meaning(page: Page) -> None:
+    page.goto("/")
+    search(
+        page, MEANT
+    )  # no word of it is in the document: test_words_that_are_nowhere_are_looked_for_by_meaning
+    hit = page.locator(".hit").first
+    expect(hit.locator(".title")).to_have_text("The lighthouse of Saltwick")
+    expect(hit.locator(".where")).to_contain_text("page 2")
+    expect(hit.locator(".snippet")).to_contain_text("Three families lived at the foot of the tower")
+    hit.locator(".title").click()
+    expect(page.locator("#preview .sheet img")).to_have_attribute("alt", "Page 2 of 2")
+    expect(page.locator("#preview .box.passage").first).to_be_attached()

@@ -222,19 +222,27 @@ function corrections(answer) {
   return offers.length ? [t("Did you mean "), ...offers, "?"] : [];
 }
 
+// Filters among the words, where something is left without them.
+function typedFilters(words) {
+  const filters = words.match(/(?<!\S)-?[a-z]+:(?:"[^"]*"|\S+)/g) || [];
+  return filters.length && (filters.length > 1 || words !== filters[0]) ? filters : [];
+}
+
 // Nothing was found: what can be done about it, one press each.
 function nothing() {
   const words = state.q.trim();
   const step = (label, run) => el("li", {}, el("button", { type: "button", class: "plain", onclick: run }, label));
   const name = words.split(/\s+/).find((one) => /^[\p{L}\p{N}._-]{2,}$/u.test(one));
+  const narrowed = state.filters.length || typedFilters(words).length;
   const steps = [
     ...state.filters.map((filter) => step(t("Without the filter {0}", plain(filter)), () => drop(filter))),
+    ...typedFilters(words).map((filter) => step(t("Without the filter {0}", plain(filter)), () => ask(words.replace(filter, "").trim().replace(/\s+/g, " ")))),
     ...(words && state.mode === "lexical" ? [step(t("Search by meaning too"), () => { state.mode = "hybrid"; update(); })] : []),
     ...(words && state.mode !== "lexical" && !state.wide ? [step(t("Show what is loosely related"), () => { state.wide = true; update(); })] : []),
     ...(name && !words.includes(":") ? [step(t("Look in names of files: {0}", `name:${name}`), () => { state.filters = []; ask(`name:${name}`); })] : []),
   ];
   return el("div", { class: "card" }, el("h2", {}, t("Nothing was found")),
-    el("p", {}, t(state.filters.length ? "Take away a filter, or try other words." : "Try other words, or fewer of them.")), steps.length ? el("ul", { class: "steps-on" }, ...steps) : null);
+    el("p", {}, t(narrowed ? "Take away a filter, or try other words." : "Try other words, or fewer of them.")), steps.length ? el("ul", { class: "steps-on" }, ...steps) : null);
 }
 
 // Without a question: what is here.

@@ -327,4 +327,7 @@ export const german = {
   "secret": "Geheimnis",
   "special": "keine gewöhnliche Datei",
   "hidden": "versteckt",
+  "a part of the file's name, its ending": "ein Teil des Dateinamens, seine Endung",
+  "by whom, and when; also before, after, year": "von wem und wann; auch before, after, year",
+  "how large, in which language": "wie groß, in welcher Sprache",
 };
