@@ -71,8 +71,10 @@ def changed(service: Service, call: Call) -> SettingsChanged:
             for name in asked
             if CHOICES[_NAMES[name]] == "start" and asked[name] != getattr(before, name)
         ],
-        needs_version=bool(before.chunks and semantic)
-        and asked.get("model", "") not in ("", semantic.version.model),
+        needs_version=request.model is not UNSET
+        and bool(before.chunks)
+        and semantic is not None
+        and request.model != semantic.version.model,
     )
 
 
