@@ -328,6 +328,5 @@ export const german = {
   "special": "keine gewöhnliche Datei",
   "hidden": "versteckt",
   "a part of the file's name, its ending": "ein Teil des Dateinamens, seine Endung",
-  "by whom, and when; also before, after, year": "von wem und wann; auch before, after, year",
-  "how large, in which language": "wie groß, in welcher Sprache",
+  "also before, date, year, author, size, lang": "auch before, date, year, author, size, lang",
 };
