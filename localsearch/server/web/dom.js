@@ -61,5 +61,5 @@ export function size(bytes) {
   const units = ["B", "kB", "MB", "GB", "TB"];
   let unit = 0;
   while (bytes >= 1000 && unit < units.length - 1) { bytes /= 1000; unit += 1; }
-  return `${places(bytes, bytes < 10 && unit ? 1 : 0)} ${units[unit]}`;
+  return `${places(bytes, bytes < 10 && unit ? 1 : 0)}\u00a0${units[unit]}`;
 }
