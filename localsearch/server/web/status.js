@@ -74,7 +74,7 @@ function chart(title, lines, top) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   svg.setAttribute("role", "img");
-  svg.setAttribute("aria-label", `${title}: ${now(lines)}`);
+  svg.setAttribute("aria-label", t("{0}: now {1}", title, now(lines)));
   lines.map((line) => (line.length === 1 ? [line[0], line[0]] : line)).forEach((line, at) => {
     const path = document.createElementNS("http://www.w3.org/2000/svg", "polyline");
     const x = (i) => (i / (line.length - 1)) * width;

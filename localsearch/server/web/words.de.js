@@ -221,6 +221,7 @@ export const german = {
   "Let {0} answer from now on": "Ab jetzt {0} antworten lassen",
   "Learn {0} passages with {1} now": "{0} Abschnitte jetzt mit {1} lernen",
   "{0} has learnt all passages and does not answer yet.": "{0} hat alle Abschnitte gelernt und antwortet noch nicht.",
+  "{0}: now {1}": "{0}: jetzt {1}",
   "Kept. {0} does not answer yet.": "Gemerkt. {0} antwortet noch nicht.",
   "Sort by": "Sortieren nach",
   "relevance": "Relevanz",
