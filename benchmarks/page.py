@@ -8,9 +8,11 @@ first one. Milliseconds:
 
 - `first_hit`: from the start of opening an address with a question to the frame that shows its first hit;
 - `typed`: from a letter to the frame that shows the answer to what is typed by then, of letters after which nothing
-  more is typed for a while. `waited` of it the page waits for a further letter, `server` is what the answer says;
+  more is typed for a while; `server` is what the answer says of itself. `counts`: from that letter to the counts
+  beside it, which the page asks for once typing pauses;
 - `interaction`: Event Timing's duration of letters, clicks and keys, of which the 98th percentile is what browsers call
   interaction to next paint; it is told in steps of 8 ms, and 16 is the least (https://www.w3.org/TR/event-timing/);
+- `flows`: benchmarks.flows, over data/sample with the model;
 - `names` and `folders`: GET /names for such beginnings, and GET /folders, first and again.
 """
 
@@ -31,24 +33,27 @@ from urllib.parse import quote
 
 import numpy as np
 
+from benchmarks.flows import measured
 from benchmarks.load import server
 from benchmarks.machine import describe
 from localsearch.engine import Engine
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page, Playwright
 
-WAIT_MS = 120
-"""What the page waits for a further letter: WAIT_MS in app.js."""
 PAUSE_MS = 400
+FLOW_ROUNDS = 5
 _WATCH = """
-window.__frames = []; window.__events = [];
+window.__frames = []; window.__events = []; window.__counts = [];
 new PerformanceObserver((list) => { for (const one of list.getEntries()) if (one.interactionId) window.__events.push(one.duration); })
   .observe({ type: "event", durationThreshold: 16, buffered: true });
 // The frame after a change of the list: when a person can see it.
 addEventListener("DOMContentLoaded", () => new MutationObserver(() => requestAnimationFrame(() => setTimeout(() =>
   window.__frames.push([performance.now(), document.title, document.querySelectorAll(".hit").length])))).observe(
   document.getElementById("results"), { childList: true, attributes: true }));
+addEventListener("DOMContentLoaded", () => new MutationObserver(() => requestAnimationFrame(() => setTimeout(() => {
+  if (!document.querySelector("#facets[aria-busy]")) window.__counts.push(performance.now()); }))).observe(
+  document.getElementById("facets"), { attributes: true, attributeFilter: ["aria-busy"] }));
 addEventListener("input", () => { window.__letter = performance.now(); }, true);
 """
 
@@ -73,8 +78,9 @@ def opened(page: Page, url: str, question: str) -> float:
     return float(page.evaluate("window.__frames.find((one) => one[2] > 0)[0]"))
 
 
-def typed(page: Page, question: str) -> Iterable[tuple[float, float]]:
-    """Milliseconds from a letter to the frame with its answer, and the server's own, at some letters of a question."""
+def typed(page: Page, question: str) -> Iterable[tuple[float, float, float]]:
+    """Milliseconds from a letter to the frame with its answer, the server's own, and those to the counts beside it, at
+    some letters of a question."""
     page.locator("#query").fill("")
     page.wait_for_timeout(PAUSE_MS)
     stops = {1, 2, 4, len(question) // 2, len(question)}
@@ -86,7 +92,7 @@ def typed(page: Page, question: str) -> Iterable[tuple[float, float]]:
         so_far = question[:at].rstrip()
         page.wait_for_function(
             "(title) => window.__frames.some((one) => one[0] > window.__letter && one[1] === title)"
-            " && !document.querySelector('#results[aria-busy]')",
+            " && !document.querySelector('#results[aria-busy], #facets[aria-busy]')",
             arg=f"{so_far} – localsearch",
         )
         page.wait_for_timeout(PAUSE_MS)
@@ -94,7 +100,8 @@ def typed(page: Page, question: str) -> Iterable[tuple[float, float]]:
             "window.__frames.filter((one) => one[0] > window.__letter).at(-1)[0] - window.__letter"
         )
         said = re.search(r"in ([\d.]+) ms", page.locator("#summary").inner_text())
-        yield float(took), float(said[1]) if said else 0.0
+        counts = page.evaluate("(window.__counts.at(-1) ?? 0) - window.__letter")
+        yield float(took), float(said[1]) if said else 0.0, float(counts)
 
 
 def figures(values: Iterable[float]) -> dict[str, float]:
@@ -115,8 +122,7 @@ def measure(home: Path, rounds: int, seed: int) -> dict[str, Any]:
     documents, chosen = questions(home, rounds, seed)
     with server(home) as port, sync_playwright() as playwright:
         url = f"http://127.0.0.1:{port}"
-        program = shutil.which("chromium") or "chromium"
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+        browser = _chromium(playwright)
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.add_init_script(_WATCH)
         folders = [asked(f"{url}/folders") for _ in range(4)]
@@ -125,20 +131,31 @@ def measure(home: Path, rounds: int, seed: int) -> dict[str, Any]:
         first = [opened(page, url, one) for one in chosen]
         page.goto(url)
         page.locator("#empty h2").wait_for()
-        letters = [pair for one in chosen for pair in typed(page, one)]
+        letters = [times for one in chosen for times in typed(page, one)]
         _use(page)
         interactions = page.evaluate("window.__events")
+        browser.close()
+    with sync_playwright() as playwright:
+        browser = _chromium(playwright)
+        flows = measured(browser, FLOW_ROUNDS)
         browser.close()
     return {
         "machine": describe(),
         "documents": documents,
         "first_hit": figures(first),
-        "typed": figures(took for took, _ in letters) | {"waited": WAIT_MS},
-        "server": figures(took for _, took in letters),
+        "typed": figures(took for took, _, _ in letters),
+        "server": figures(took for _, took, _ in letters),
+        "counts": figures(took for _, _, took in letters if took > 0),
         "interaction": figures(interactions or [16.0]) | {"p98": _percentile(interactions or [16.0], 98)},
         "names": figures(names),
+        "flows": flows,
         "folders": {"first": round(folders[0], 1), "again": round(float(np.median(folders[1:])), 1)},
     }
+
+
+def _chromium(playwright: Playwright) -> Browser:
+    program = shutil.which("chromium") or "chromium"
+    return playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
 
 
 def _percentile(values: list[float], q: int) -> float:

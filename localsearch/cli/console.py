@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from urllib.parse import quote
 import msgspec
 from rich.console import Console as Rich
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -131,8 +133,9 @@ class Console:
         for note in answer.notes:
             self.say(note)
         for number, hit in enumerate(answer.results, 1):
-            self.out.print(_headline(number, hit, self.links))
-            self.out.print(Text("   ").append_text(_marked(hit)))
+            self._hit(number, hit)
+        if not answer.results:
+            self.say("Nothing was found." + _way_on(answer.query))
         if answer.corrections:
             self.say("Did you mean: " + ", ".join(answer.corrections))
         if answer.semantic_coverage < 1 and answer.version:
@@ -140,6 +143,22 @@ class Console:
         cached = ", cached" if answer.cached else ""
         about = "about " if answer.total_is_estimate else ""
         self.say(f"{len(answer.results)} of {about}{answer.total:,} in {answer.took_ms:.0f} ms{cached}")
+
+    def _hit(self, number: int, hit: Hit) -> None:
+        """A hit in the width of the terminal: where it is has a line of its own where it would not fit; in one line
+        and unbroken where something else reads it."""
+        title, place = _title(number, hit), _place(hit, self.links)
+        text = _marked(hit)
+        if not self.out.is_terminal:
+            self.out.print(Text.assemble(title, "  ", place))
+            self.out.print(Text.assemble(_INDENT, text))
+            return
+        if title.cell_len + 2 + place.cell_len <= self.out.width:
+            self.out.print(Text.assemble(title, "  ", place))
+        else:
+            self.out.print(title, soft_wrap=False)
+            self.out.print(Text.assemble(_INDENT, place))
+        self.out.print(Padding(text, (0, 0, 0, len(_INDENT))), soft_wrap=False)
 
     def explanation(self, answer: Answer) -> None:
         """How the ranking came about: the parts of each score as a table, what was understood, where the time went."""
@@ -153,6 +172,7 @@ class Console:
                 self.out.print(Text(printable(f"{name}: {value}"), style="dim"))
 
 
+_INDENT = "   "
 _HEAD = ("", "words", "meaning", "score", "how near")
 
 
@@ -226,16 +246,29 @@ def link_of(hit: Hit, links: Links) -> str:
     return f"file://{path}#{line}" if links == "kitty" and line else f"file://{path}"
 
 
-def _headline(number: int, hit: Hit, links: Links) -> Text:
+def _title(number: int, hit: Hit) -> Text:
+    return Text.assemble((f"{number}. ", "dim"), (flat(hit.title or hit.id), "bold"))
+
+
+def _place(hit: Hit, links: Links) -> Text:
     score = f"  {hit.score:.3f}" if hit.score else ""
     link = f"link {address}" if (address := link_of(hit, links)) else ""
-    return Text.assemble(
-        (f"{number}. ", "dim"),
-        (flat(hit.title or hit.id), "bold"),
-        "  ",
-        (flat(where(hit)), f"cyan {link}"),
-        (score, "dim"),
+    return Text.assemble((flat(where(hit)), f"cyan {link}"), (score, "dim"))
+
+
+def _way_on(query: str) -> str:
+    """What to type next where nothing was found.
+
+    >>> _way_on("xylophonist type:mp3")
+    " Try other words, fewer filters, or a part of a file's name: localsearch search name:xylophonist"
+    """
+    words = query.split()
+    fewer = ", fewer filters" if any(":" in word for word in words) else ""
+    name = next(
+        (word for word in words if re.fullmatch(r"[\w.-]{2,}", word) and not word.startswith("-")), ""
     )
+    by_name = f", or a part of a file's name: localsearch search name:{name}" if name else "."
+    return f" Try other words{fewer}{by_name}"
 
 
 def _marked(hit: Hit) -> Text:

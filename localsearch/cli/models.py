@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+
+import msgspec
 
 from localsearch.checked import printable
 from localsearch.cli.console import Console
@@ -12,7 +15,9 @@ from localsearch.engine import Engine, named_path
 from localsearch.errors import LockedError
 from localsearch.models import ModelStore
 from localsearch.settings import Settings
+from localsearch.types import no_report
 from localsearch.upkeep.recommend import Candidate
+from localsearch.upkeep.versions import Comparison
 
 _DIFFERENCES = 10
 """Questions that `versions compare` shows with the first hit of each."""
@@ -116,32 +121,63 @@ def _megabytes(size: int) -> str:
 
 
 def versions(args: argparse.Namespace, console: Console, settings: Settings) -> int:
-    """`localsearch versions ...`; while a server holds the index it is asked to build and to switch."""
+    """`localsearch versions ...`; a server that holds the index is asked to do it."""
     try:
         return _versions_here(args, console, settings)
     except LockedError as error:
-        if args.action not in ("build", "activate"):
-            raise
         return _versions_there(Remote(error), args, console)
 
 
 def _versions_there(remote: Remote, args: argparse.Namespace, console: Console) -> int:
     console.say(f"The server at {remote.url} holds the index and does it.")
-    if args.action == "activate":
-        name = remote.activate(args.version)
-        console.say(f"{name} is active.")
-        if console.json:
-            console.result({"name": name, "state": "active"})
-        return 0
-    body = {"model": args.model, "precision": args.precision}
-    with Interrupt() as interrupted, console.progress() as report:
-        built = remote.work("/versions", body, report, interrupted)
+    actions = {
+        "build": _build_there,
+        "compare": _compare_there,
+        "activate": _activate_there,
+        "rollback": _activate_there,
+        "gc": _collect_there,
+    }
+    with Interrupt() as interrupted:
+        result = actions[args.action](args, console, remote, interrupted)
     if console.json:
-        console.result(built)
+        console.result(result)
+    stopped = isinstance(result, Mapping) and result.get("cancelled")
+    return INTERRUPTED if interrupted() or stopped else 0
+
+
+def _build_there(
+    args: argparse.Namespace, console: Console, remote: Remote, interrupted: Interrupt
+) -> object:
+    with console.progress() as report:
+        built = remote.work(
+            "/versions", {"model": args.model, "precision": args.precision}, report, interrupted
+        )
     if built["state"] == "ready":
-        console.say(f"{built['name']} is ready.")
-        console.say(f"Switch to it: localsearch versions activate {built['id']}")
-    return INTERRUPTED if built.get("cancelled") else 0
+        _tell_ready(console, built["name"], built["id"], remote.active())
+    return built
+
+
+def _compare_there(
+    args: argparse.Namespace, console: Console, remote: Remote, interrupted: Interrupt
+) -> object:
+    body = {"first": args.first, "second": args.second, "questions": args.questions}
+    outcome = msgspec.convert(remote.work("/versions/compare", body, no_report, interrupted), Comparison)
+    _tell_comparison(console, outcome)
+    return outcome
+
+
+def _activate_there(args: argparse.Namespace, console: Console, remote: Remote, _: Interrupt) -> object:
+    name = remote.rollback() if args.action == "rollback" else remote.activate(args.version)
+    console.say(f"{name} is active.")
+    return {"name": name, "state": "active"}
+
+
+def _collect_there(
+    args: argparse.Namespace, console: Console, remote: Remote, interrupted: Interrupt
+) -> object:
+    freed = remote.work("/versions/gc", None, no_report, interrupted)
+    console.say(f"{freed['freed'] / 1e6:,.1f} MB freed.")
+    return freed
 
 
 def _versions_here(args: argparse.Namespace, console: Console, settings: Settings) -> int:
@@ -188,17 +224,24 @@ def _build_version(
         console.say("Stopped. The same command goes on from here.")
     elif version.state == "ready":
         active = engine.embeddings.active()
-        console.say(f"{version.name} is ready.")
-        if active:
-            console.say(
-                f"Compare it with the one in use: localsearch versions compare {active.id} {version.id}"
-            )
-        console.say(f"Switch to it: localsearch versions activate {version.id}")
+        _tell_ready(console, version.name, version.id, active.id if active else None)
     return version
+
+
+def _tell_ready(console: Console, name: str, version: int, active: int | None) -> None:
+    console.say(f"{name} is ready.")
+    if active:
+        console.say(f"Compare it with the one in use: localsearch versions compare {active} {version}")
+    console.say(f"Switch to it: localsearch versions activate {version}")
 
 
 def _compare_versions(args: argparse.Namespace, console: Console, engine: Engine, _: Interrupt) -> object:
     outcome = engine.compare_versions(args.first, args.second, args.questions)
+    _tell_comparison(console, outcome)
+    return outcome
+
+
+def _tell_comparison(console: Console, outcome: Comparison) -> None:
     if not console.json:
         sides = (outcome.a, outcome.b)
         rows = [["", *(side.version for side in sides)]]
@@ -216,7 +259,6 @@ def _compare_versions(args: argparse.Namespace, console: Console, engine: Engine
             console.say(
                 printable(f"  {found.query}\n    A: {found.a or 'nothing'}\n    B: {found.b or 'nothing'}")
             )
-    return outcome
 
 
 def _figure(value: float | None) -> str:

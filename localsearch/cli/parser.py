@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from localsearch.checked import printable
@@ -20,6 +21,14 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         super().error(printable(message))
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Refuse a command that is none, with the one that is spelled most like it."""
+        if isinstance(action, argparse._SubParsersAction) and value not in action.choices:
+            near = get_close_matches(str(value), action.choices, 1)
+            way = f"Did you mean: {self.prog} {near[0]}" if near else f"See: {self.prog} --help"
+            self.error(f"there is no command {value!r}. {way}")
+        super()._check_value(action, value)
 
 
 def build_parser(prog: str = "localsearch") -> argparse.ArgumentParser:

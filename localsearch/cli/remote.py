@@ -54,7 +54,7 @@ class Remote:
         return msgspec.convert(self.work("/index", body, report, interrupted), IndexReport)
 
     def work(
-        self, path: str, body: Mapping[str, Any], report: Report, interrupted: Interrupt
+        self, path: str, body: Mapping[str, Any] | None, report: Report, interrupted: Interrupt
     ) -> Mapping[str, Any]:
         """Have a job done and follow it to its end; Ctrl-C stops it. What it came to."""
         job = self._ask("POST", path, body)["job"]
@@ -70,6 +70,15 @@ class Remote:
     def activate(self, version: str) -> str:
         """Answer from a version from now on; its name."""
         return str(self._ask("POST", f"/versions/{quote(version, safe='')}/activate")["name"])
+
+    def active(self) -> int | None:
+        """The number of the version that answers; None before there is one."""
+        found = self._ask("GET", "/versions")["versions"]
+        return next((int(one["id"]) for one in found if one["state"] == "active"), None)
+
+    def rollback(self) -> str:
+        """Answer from the version that was active before; its name."""
+        return str(self._ask("POST", "/versions/rollback")["name"])
 
     def purge(self, ids: list[str]) -> list[str]:
         """Delete documents to the last byte; returns their ids. Raises NotFoundError for an id that is not there."""

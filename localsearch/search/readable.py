@@ -8,6 +8,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
 
+from localsearch.search.snippets import BLOCK
+
 Highlights: TypeAlias = tuple[tuple[int, int], ...]
 Rule: TypeAlias = tuple[re.Pattern[str], Callable[[re.Match[str]], str | int]]
 """What is taken out: a text that takes its place, or the number of the group that stays."""
@@ -26,7 +28,8 @@ _MARKDOWN: tuple[Rule, ...] = (
     (re.compile(r"(?<!\S)>\s+"), lambda _: ""),
     (re.compile(r"(?<=[.:;!?)`])\s+[-*+]\s+(?=\S)(?:\[[ xX]\]\s+)?"), lambda _: DOT),
     (re.compile(r"(?<=\w)\s+-\s+(?=\*\*|[A-Z`])"), lambda _: DOT),
-    (re.compile(r"^[-*+]\s+(?:\[[ xX]\]\s+)?"), lambda _: ""),
+    (re.compile(r"(?:^|(?<=· ))[-*+]\s+(?:\[[ xX]\]\s+)?"), lambda _: ""),
+    (re.compile(r"\s[-*+]\s*(?=…$)"), lambda _: ""),
     (re.compile(r"```\w*|`"), lambda _: ""),
     (re.compile(r"\*\*|~~|(?<!\w)__(?=\w)|(?<=\w)__(?!\w)"), lambda _: ""),
     (re.compile(r"(?<![\w*])\*(?=[^\s*])|(?<=[^\s*])\*(?![\w*])"), lambda _: ""),
@@ -44,6 +47,7 @@ _LATEX: tuple[Rule, ...] = (
     (re.compile(r"[{}$]"), lambda _: ""),
     (re.compile(r"~|\s*&\s*|\\\\"), lambda _: " "),
 )
+_UNDERLINE: Rule = (re.compile(r"\s*([=~^\"'#*+-])\1{3,}\s*"), lambda _: DOT)
 _RULES: Mapping[str, tuple[Rule, ...]] = {
     **dict.fromkeys(("markdown", "notebook"), (*_MARKDOWN, *_HTML)),
     **dict.fromkeys(("html", "eml", "emlx", "msg", "mbox", "pst", "epub", "mobi", "enex"), _HTML),
@@ -51,19 +55,24 @@ _RULES: Mapping[str, tuple[Rule, ...]] = {
     **dict.fromkeys(
         ("csv", "tsv", "xlsx", "xls", "ods", "sqlite", "parquet", "docx", "odt", "pdf"), (_CELLS,)
     ),
-    "rst": ((re.compile(r"([=~^\"'#*+-])\1{3,}"), lambda _: " "), (re.compile(r"``?|\*\*"), lambda _: "")),
+    "rst": (_UNDERLINE, (re.compile(r"``?|\*\*"), lambda _: "")),
+    "text": (_UNDERLINE,),
 }
 """Rules by type; a text of another type is read as it stands."""
+_BLOCKS = re.compile(BLOCK)
+_DOTS: Rule = (re.compile(r"\s*·(?:\s*·)+\s*"), lambda _: DOT)
+_ENDS = ".!?…:;,。！？：；，、·|"
 _SPACES = re.compile(r"\s{2,}|^\s+|\s+$")
 
 
 def readable(text: str, highlights: Highlights, type: str) -> tuple[str, Highlights]:
-    """The text without the markup of its type, and the highlights at their new places.
+    """The text without the markup of its type, in one line, and the highlights at their new places.
 
     >>> readable("## In the *fridge*", ((11, 17),), "markdown")
     ('In the fridge', ((7, 13),))
     """
-    for pattern, instead in _RULES.get(type, ()):
+    text, highlights = _replaced(text, highlights, list(_between(text, type in _RULES)))
+    for pattern, instead in (*_RULES[type], _DOTS) if type in _RULES else ():
         text, highlights = _replaced(text, highlights, list(_cuts(pattern, instead, text)))
     if type in _RULES:
         cuts = [
@@ -72,6 +81,14 @@ def readable(text: str, highlights: Highlights, type: str) -> tuple[str, Highlig
         ]
         text, highlights = _replaced(text, highlights, cuts)
     return text, highlights
+
+
+def _between(text: str, prose: bool) -> Iterator[tuple[int, int, str]]:
+    """What stands between blocks: a dot in prose, where a block ends without one and no sentence goes on."""
+    for found in _BLOCKS.finditer(text):
+        low, high = found.span()
+        goes_on = text[high : high + 1].islower() or text[max(low - 1, 0) : low] in _ENDS
+        yield low, high, " " if goes_on or not prose else DOT
 
 
 def _cuts(

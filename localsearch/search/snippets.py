@@ -24,6 +24,9 @@ _BREAK = re.compile(r"[.!?…][\"'”’)\]]*\s+|[。！？]|\n{2,}")
 _SPACE = re.compile(r"\s+")
 _RUN = re.compile(r"\s{2,}")
 _ELLIPSIS = "…"
+BLOCK = "\u2029"
+"""What stands in a snippet for white space with an empty line in it, as between paragraphs."""
+_EMPTY_LINE = re.compile(r"\s*\n[^\S\n]*\n\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +51,8 @@ def snippet(
 
     `terms` are all forms of the query's terms (`snippet_terms`), `plain` the plain words that will do for them, each
     with the forms that it is for (`snippet_words`): looked for where the chunk holds none of these. The text has its
-    white space collapsed and `…` where it was cut; highlights are (start, end) offsets into it. Without a match it is
-    the chunk's start.
+    white space collapsed, to BLOCK where it holds an empty line, and `…` where it was cut; highlights are (start, end)
+    offsets into it. Without a match it is the chunk's start.
     """
     matches = analyzer.find(chunk, frozenset(terms), language)
     found = {term for term, _, _ in matches}
@@ -148,7 +151,7 @@ def _render(chunk: str, start: int, end: int, places: list[tuple[int, int]]) -> 
     start += len(chunk[start:end]) - len(chunk[start:end].lstrip())
     window = chunk[start:end].rstrip()
     single = window.isprintable() and "  " not in window  # of all white space only the blank is printable
-    text = window if single else " ".join(window.split())
+    text = window if single else BLOCK.join(" ".join(block.split()) for block in _EMPTY_LINE.split(window))
     runs = [match.span() for match in _RUN.finditer(window)] if len(text) < len(window) else []
     highlights = _moved(places, runs, len(mark) - start, start)
     return mark + text + (_ELLIPSIS if end < len(chunk) else ""), highlights

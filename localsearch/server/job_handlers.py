@@ -12,7 +12,7 @@ from localsearch.server.jobs import JobHandler
 from localsearch.server.schemas.documents import DocumentsRequest, SentDocument
 from localsearch.server.schemas.folders import FolderRequest
 from localsearch.server.schemas.jobs import IndexRequest
-from localsearch.server.schemas.system import VersionRequest
+from localsearch.server.schemas.system import ComparisonRequest, VersionRequest
 from localsearch.types import Cancelled, Progress, Record, Report
 
 BATCH = 100
@@ -79,4 +79,21 @@ def job_handlers(engine: Engine) -> Mapping[str, JobHandler]:
         result: dict[str, Any] = msgspec.to_builtins(state)
         return result | {"cancelled": cancelled()}
 
-    return {"index": index, "documents": documents, "forget": forget, "version": version}
+    def compare(payload: Any, report: Report, cancelled: Cancelled) -> Mapping[str, Any]:
+        request = msgspec.convert(payload, ComparisonRequest)
+        result: dict[str, Any] = msgspec.to_builtins(
+            engine.compare_versions(request.first, request.second, request.questions)
+        )
+        return result
+
+    def gc(payload: Any, report: Report, cancelled: Cancelled) -> Mapping[str, Any]:
+        return {"freed": engine.versions.gc()}
+
+    return {
+        "index": index,
+        "documents": documents,
+        "forget": forget,
+        "version": version,
+        "compare": compare,
+        "gc": gc,
+    }

@@ -17,13 +17,17 @@ from browser.views import barriers, report
 from localsearch.types import Record
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Route
+    from playwright.sync_api import Browser, Page, Route
 
 
 def expect(thing: object) -> object:
     from playwright.sync_api import expect as real
 
     return real(thing)  # type: ignore[call-overload]
+
+
+MEANT = "beacon custodians dwellings"
+"""What is meant by "Three families lived at the foot of the tower" in a PDF of the sample, in other words."""
 
 
 def mail(sender: str, subject: str, date: str) -> bytes:
@@ -38,28 +42,60 @@ def mail(sender: str, subject: str, date: str) -> bytes:
     return bytes(message)
 
 
-def test_ten_thousand_hits_are_counted_and_paged(browser: Browser, tmp_path: Path) -> None:
-    with notes(tmp_path / "home") as served, visiting(browser, served) as visit:
+@pytest.fixture(scope="module")
+def herons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Ten thousand documents that hold one word."""
+    with notes(tmp_path_factory.mktemp("herons") / "home") as served:
         served.engine.add(
             [Record(f"Heron number {n} stands in the reeds.", f"heron-{n}") for n in range(10_000)]
         )
+        yield served
+
+
+def test_ten_thousand_hits_scroll_and_the_browser_holds_two_hundred(browser: Browser, herons: Served) -> None:
+    with visiting(browser, herons) as visit:
         page = visit.page
         page.goto("/?q=heron")
         expect(page.locator("#summary")).to_have_text(re.compile("^10,000 documents"))
-        expect(page.locator("#pages")).to_contain_text("Page 1 of 1,000")
-        seen = set(texts(page, ".hit .title"))
-        for number in (2, 3):
-            page.get_by_role("button", name="Next", exact=True).click()
-            expect(page.locator("#pages")).to_contain_text(f"Page {number} of 1,000")
-            here = set(texts(page, ".hit .title"))
-            assert len(here) == 10
-            assert not here & seen
-            seen |= here
+        expect(page.locator("#pages")).to_contain_text("1 to 10 of 10,000")
+        hits = page.locator(".hit")
+        while (shown := hits.count()) < 200:
+            page.mouse.move(600, 400)
+            page.mouse.wheel(0, 4_000)
+            expect(hits).not_to_have_count(shown)
+        expect(page.locator("#pages")).to_contain_text("1 to 200 of 10,000")
+        expected = herons.engine.search("heron", limit=200, offset=0, only_matching=True)
+        assert page.locator(".hit .title").all_text_contents() == [hit.id for hit in expected.results]
+        page.get_by_role("button", name="Next", exact=True).click()
+        expect(page.locator("#pages")).to_contain_text("201 to ")
+        assert hits.count() < 200
+        assert not set(page.locator(".hit .title").all_text_contents()) & {hit.id for hit in expected.results}
+        page.get_by_role("button", name="Previous", exact=True).click()
+        expect(page.locator("#pages")).to_contain_text("1 to ")
+
+
+def test_the_end_of_ten_thousand_hits_and_their_order(browser: Browser, herons: Served) -> None:
+    with visiting(browser, herons) as visit:
+        page = visit.page
         page.goto("/?q=heron&page=1000")
         expect(page.locator(".hit")).to_have_count(10)
         expect(page.get_by_role("button", name="Next", exact=True)).to_be_disabled()
         page.goto("/?q=heron&sort=name")
         expect(page.locator("#summary")).to_contain_text("The 2,000 most relevant are sorted by name.")
+
+
+def test_the_arrow_key_goes_on_beyond_the_hits_that_were_loaded(browser: Browser, herons: Served) -> None:
+    with visiting(browser, herons) as visit:
+        page = visit.page
+        page.goto("/?q=heron&page=19")
+        expect(page.locator(".hit")).to_have_count(10)
+        expected = herons.engine.search("heron", limit=35, offset=180, only_matching=True)
+        page.locator("#query").focus()
+        for hit in expected.results:
+            page.keyboard.press("ArrowDown")
+            expect(page.locator(".hit.chosen .title")).to_have_text(hit.id)
+            expect(page.locator(".hit.chosen .title")).to_be_focused()
+        assert barriers(report(page)) == []
 
 
 def test_a_slow_server_leaves_the_page_usable(browser: Browser, tmp_path: Path) -> None:
@@ -188,3 +224,42 @@ def test_mistakes_lead_on(browser: Browser, at_papers: Served, papers: Path) -> 
         expect(page.locator("#empty h2")).to_have_text("Nothing was found")
         page.get_by_role("button", name="Look in names of files: name:xylophonist").click()
         expect(page.locator("#query")).to_have_value("name:xylophonist")
+
+
+def test_a_filter_among_the_words_is_taken_away_by_itself(browser: Browser, at_papers: Served) -> None:
+    with visiting(browser, at_papers) as visit:
+        page = visit.page
+        page.goto("/")
+        search(page, 'contract type:mp3 path:"in the attic"')
+        expect(page.locator("#empty h2")).to_have_text("Nothing was found")
+        page.get_by_role("button", name="Without the filter type:mp3").click()
+        expect(page.locator("#query")).to_have_value('contract path:"in the attic"')
+        page.get_by_role("button", name='Without the filter path:"in the attic"').click()
+        expect(page.locator("#query")).to_have_value("contract")
+        expect(page.locator(".hit").first).to_contain_text("contract")
+        search(page, "type:mp3")  # nothing would be left
+        expect(page.locator("#empty h2")).to_have_text("Nothing was found")
+        expect(page.get_by_role("button", name="Without the filter")).to_have_count(0)
+
+
+def test_words_that_are_nowhere_are_looked_for_by_meaning(page: Page) -> None:
+    page.goto("/?mode=lexical")
+    search(page, MEANT)
+    expect(page.locator("#empty h2")).to_have_text("Nothing was found")
+    page.get_by_role("button", name="Search by meaning too").click()
+    expect(page.locator("#mode")).to_have_value("hybrid")
+    expect(page.locator(".hit .title").first).to_have_text("The lighthouse of Saltwick")
+
+
+def test_a_sentence_of_a_pdf_is_found_by_its_meaning(page: Page) -> None:
+    page.goto("/")
+    search(
+        page, MEANT
+    )  # no word of it is in the document: test_words_that_are_nowhere_are_looked_for_by_meaning
+    hit = page.locator(".hit").first
+    expect(hit.locator(".title")).to_have_text("The lighthouse of Saltwick")
+    expect(hit.locator(".where")).to_contain_text("page 2")
+    expect(hit.locator(".snippet")).to_contain_text("Three families lived at the foot of the tower")
+    hit.locator(".title").click()
+    expect(page.locator("#preview .sheet img")).to_have_attribute("alt", "Page 2 of 2")
+    expect(page.locator("#preview .box.passage").first).to_be_attached()

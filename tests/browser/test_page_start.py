@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from serving import Served, notes
+from golden.tiny_bert import Tiny, make
+from serving import Served, notes, serving, settings_at
 
 from browser.conftest import Visit, search, visiting
 from browser.views import barriers, report
+from localsearch.engine import Engine
+from localsearch.models import Card, ModelStore
 from localsearch.server.keys import Keys
 from localsearch.types import Scope
 
@@ -287,3 +291,68 @@ def test_settings_are_changed_each_with_its_consequence(started: tuple[Visit, Se
     assert barriers(report(page)) == []
     page.reload()
     expect(page.get_by_label("Memory of each reader")).to_have_value("512")
+
+
+@pytest.fixture
+def two_models(tmp_path: Path, garden: Path) -> Iterator[Served]:
+    """The garden embedded with the model `one`, and a model `two` that is installed too."""
+    settings = replace(settings_at(tmp_path / "home"), models=tmp_path / "models")
+    for name, seed in (("one", 0), ("two", 1)):
+        make(tmp_path / name, Tiny(seed=seed))
+        ModelStore(settings, [Card(name, languages=("en",), max_tokens=40, layers=2)]).import_folder(
+            tmp_path / name
+        )
+    settings = replace(settings, model=replace(settings.model, name="one"))
+    with Engine.open(settings=settings) as engine:
+        engine.index(garden)
+        with serving(engine, settings) as served:
+            yield served
+
+
+def test_another_model_learns_first_and_then_answers(browser: Browser, two_models: Served) -> None:
+    def answering() -> str:
+        active = two_models.engine.embeddings.active()
+        assert active is not None
+        return active.model
+
+    with visiting(browser, two_models) as visit:
+        page = visit.page
+        page.goto("/")
+        model, said = page.get_by_label("Model of meaning"), page.locator(".settings").get_by_role("status")
+        expect(page.locator(".settings")).to_contain_text("Another one first has to learn 3 passages")
+        model.select_option("two")
+        expect(said).to_have_text("Kept. two does not answer yet.")
+        model.select_option("one")  # never mind
+        expect(said).to_have_text("Kept, and in force from now on.")
+        expect(page.get_by_role("button", name="Learn 3 passages")).to_have_count(0)
+        model.select_option("two")
+        learn = page.get_by_role("button", name="Learn 3 passages with two now")
+        learn.click()
+        turn = page.get_by_role("button", name="Let two answer from now on")
+        expect(turn).to_be_focused()
+        assert answering() == "one"
+        assert barriers(report(page)) == []
+        page.reload()  # what is left to do is still offered
+        expect(said).to_have_text("two has learnt all passages and does not answer yet.")
+        with page.expect_navigation():
+            turn.click()
+        expect(model).to_have_value("two")
+        expect(page.get_by_role("button", name="Let two answer from now on")).to_have_count(0)
+        assert answering() == "two"
+        with page.expect_navigation():  # back to the former one, whose vectors are still there
+            model.select_option("one")
+            page.get_by_role("button", name="Let one answer from now on").click()
+        expect(model).to_have_value("one")
+        assert answering() == "one"
+
+
+def test_whoever_may_only_read_is_offered_no_settings(browser: Browser, tmp_path: Path) -> None:
+    with notes(tmp_path / "home", require_keys=True) as served, visiting(browser, served) as visit:
+        _, secret = Keys(served.service.db).create("reader", "read")
+        served.service.keyring.refresh()
+        visit.expected = ("403",)
+        visit.page.goto(f"/?token={secret}")
+        visit.page.locator("#empty h2").first.wait_for()
+        visit.page.wait_for_load_state("networkidle")
+        assert visit.page.get_by_label("Model of meaning").count() == 0
+        expect(visit.page.locator("#banner")).to_be_hidden()

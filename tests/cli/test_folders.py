@@ -129,5 +129,19 @@ def test_a_server_builds_and_activates_versions(
         active = engine.embeddings.active()
         assert active is not None
         assert active.model == "two"
+        assert f"localsearch versions compare 1 {ready.id}" in told
+        code, told = run(capsys, home, "versions", "compare", "1", str(ready.id), "when to prune roses")
+        assert (code, "known items, MRR@10" in told, "1 asked" in told) == (0, True, True), told
+        code, told = run(capsys, home, "versions", "compare", "1", "7")
+        assert (code, "There is no version 7" in told) == (1, True), told
+        assert run(capsys, home, "versions", "rollback")[0] == 0
+        active = engine.embeddings.active()
+        assert active is not None
+        assert active.model == "one"
+        code, told = run(capsys, home, "versions", "gc")
+        assert (code, "MB freed." in told) == (0, True), told
+        assert [state.model for state in engine.versions.states()] == ["one"]
+        code, told = run(capsys, home, "versions", "rollback")
+        assert (code, "No version was active before this one" in told) == (1, True), told
         code, told = run(capsys, home, "versions", "build", "--model", "nobody")
         assert (code, "nobody" in told) == (1, True)

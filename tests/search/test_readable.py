@@ -18,6 +18,11 @@ CASES = [
     ("csv", "a: 1 | b: 2", "a: 1 · b: 2"),
     ("code", "# x = a | b ** c", "# x = a | b ** c"),
     ("text", "## as it stands", "## as it stands"),
+    ("markdown", "# Bread\u2029A loaf.\u2029## Feeding\u2029Weigh it,\u2029then wait\u2029and stir", "Bread · A loaf. Feeding · Weigh it, then wait and stir"),
+    ("markdown", "Signs\u2029- **Grey** on top\u2029| a | b |", "Signs · Grey on top · a · b ·"),
+    ("text", "Doors ----- A brush helps.\u2029Chimney", "Doors · A brush helps. Chimney"),
+    ("markdown", "Two feeds put it right. -…", "Two feeds put it right.…"),
+    ("code", "x = 1\u2029def f", "x = 1 def f"),
 ]  # fmt: skip
 
 

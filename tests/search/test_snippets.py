@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from localsearch.search.snippets import LENGTH, Excerpt, snippet
+from localsearch.search.snippets import BLOCK, LENGTH, Excerpt, snippet
 from localsearch.text import Analyzer, Token
 
 FILLER = "Nothing of interest is said in this sentence about the weather. " * 12
@@ -98,7 +98,12 @@ def plainly(passage: str, terms: set[str], analyzer: Analyzer, language: str, le
         return len(before + re.sub(r"\s+", " ", passage[start:at]))
 
     places = tuple((moved(run.start()), moved(run.end())) for run in re.finditer("x+", marked))
-    return Excerpt(before + re.sub(r"\s+", " ", passage[start:end].rstrip()) + after, places, first)
+    text = re.sub(r"\s+", collapsed, passage[start:end].rstrip())
+    return Excerpt(before + text + after, places, first)
+
+
+def collapsed(space: re.Match[str]) -> str:
+    return BLOCK if space[0].count("\n") > 1 else " "
 
 
 def densest(tokens: list[Token], length: int) -> tuple[int, int]:

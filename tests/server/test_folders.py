@@ -127,6 +127,9 @@ def test_a_key_sees_and_does_no_more_than_it_may(tmp_path: Path, garden: Path) -
                 ("POST", "/folders/patterns", {"path": str(garden)}),
                 ("POST", "/watching", {"on": True}),
                 ("POST", "/versions", {"model": "all-MiniLM-L6-v2"}),
+                ("POST", "/versions/rollback", None),
+                ("POST", "/versions/compare", {"first": "1", "second": "1"}),
+                ("POST", "/versions/gc", None),
             ):
                 assert ask(key, method, path, body).status_code == 403, (key, path)
         assert ask("part", "GET", "/ledger").status_code == 403

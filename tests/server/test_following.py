@@ -102,6 +102,9 @@ def test_a_reader_answers_and_refuses_every_write(primary: Served, tmp_path: Pat
             ("DELETE", "/jobs/1", None),
             ("POST", "/feedback", {"query": "kiln", "id": "n3", "relevant": True}),
             ("POST", "/versions/1/activate", None),
+            ("POST", "/versions/rollback", None),
+            ("POST", "/versions/compare", {"first": "1", "second": "1"}),
+            ("POST", "/versions/gc", None),
         ):
             answer = one.client.request(method, path, json=body)
             assert answer.status_code == 409, path

@@ -62,7 +62,7 @@ def changed(service: Service, call: Call) -> SettingsChanged:
             f"The model {request.model!r} is not installed.",
             hint=f"Fetch it first: localsearch models pull {request.model}",
         )
-    before = shown(service, call)
+    before, semantic = shown(service, call), engine.derived.semantic
     engine.take(change(engine.settings, {_NAMES[name]: value for name, value in asked.items()}))
     return SettingsChanged(
         settings=shown(service, call),
@@ -71,7 +71,10 @@ def changed(service: Service, call: Call) -> SettingsChanged:
             for name in asked
             if CHOICES[_NAMES[name]] == "start" and asked[name] != getattr(before, name)
         ],
-        needs_version=bool(before.chunks) and asked.get("model", before.model) != before.model,
+        needs_version=request.model is not UNSET
+        and bool(before.chunks)
+        and semantic is not None
+        and request.model != semantic.version.model,
     )
 
 

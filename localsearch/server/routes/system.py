@@ -20,6 +20,7 @@ from localsearch.server.schemas.system import (
     AlertsAnswer,
     CacheAnswer,
     Cleared,
+    ComparisonRequest,
     CostAnswer,
     HealthAnswer,
     HistoryAnswer,
@@ -35,7 +36,7 @@ from localsearch.server.schemas.system import (
     VersionsAnswer,
 )
 from localsearch.server.service import Service
-from localsearch.store import FileRow
+from localsearch.store import FileRow, Version
 
 
 def health(service: Service, call: Call) -> HealthAnswer:
@@ -152,10 +153,31 @@ def build(service: Service, call: Call) -> Response:
 
 def activate(service: Service, call: Call) -> VersionAnswer:
     """Answer from another version from now on."""
-    chosen = service.engine.versions.activate(call.path["id"])
+    return _version(service, service.engine.versions.activate(call.path["id"]))
+
+
+def rollback(service: Service, call: Call) -> VersionAnswer:
+    """Answer from the version that was active before. Raises ConflictError when there is none."""
+    return _version(service, service.engine.versions.rollback())
+
+
+def _version(service: Service, chosen: Version) -> VersionAnswer:
     states = service.engine.versions.states()
     state = next(state for state in states if state.id == chosen.id)
     return msgspec.convert(state, VersionAnswer, from_attributes=True)
+
+
+def compare(service: Service, call: Call) -> Response:
+    """Queue the comparison of two versions. Raises NotFoundError for one that is not there."""
+    request: ComparisonRequest = call.body
+    for name in (request.first, request.second):
+        service.engine.versions.find(name)
+    return started(service, "compare", request)
+
+
+def gc(service: Service, call: Call) -> Response:
+    """Queue the deletion of versions that are not in use; what is being built first is finished."""
+    return started(service, "gc", {})
 
 
 OPERATIONS = (
@@ -236,6 +258,36 @@ OPERATIONS = (
         "Answer from this version, by number or name, from now on.",
         activate,
         answer=VersionAnswer,
+        scope="admin",
+        tag="system",
+    ),
+    Operation(
+        "POST",
+        "/versions/rollback",
+        "Answer from the version that was active before.",
+        rollback,
+        answer=VersionAnswer,
+        scope="admin",
+        tag="system",
+    ),
+    Operation(
+        "POST",
+        "/versions/compare",
+        "Hold two versions against each other, in the background.",
+        compare,
+        body=ComparisonRequest,
+        answer=JobStarted,
+        status=202,
+        scope="admin",
+        tag="system",
+    ),
+    Operation(
+        "POST",
+        "/versions/gc",
+        "Delete versions that are not in use, in the background.",
+        gc,
+        answer=JobStarted,
+        status=202,
         scope="admin",
         tag="system",
     ),

@@ -47,7 +47,7 @@ class JobAnswer(ResponseSchema, frozen=True, kw_only=True):
     """
 
     id: int
-    kind: Literal["index", "documents", "forget", "version"]
+    kind: Literal["index", "documents", "forget", "version", "compare", "gc"]
     state: JobState
     progress: JobProgress
     created: float

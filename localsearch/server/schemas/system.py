@@ -214,6 +214,19 @@ class VersionRequest(RequestSchema, frozen=True, kw_only=True):
     precision: Literal["fp32", "int8"] | None = None
 
 
+_NamedVersion = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00]*\Z")]
+
+
+class ComparisonRequest(RequestSchema, frozen=True, kw_only=True):
+    """Two versions, by number or name, and questions to compare them on, beside those that were asked."""
+
+    first: _NamedVersion
+    second: _NamedVersion
+    questions: Annotated[list[Annotated[str, Meta(max_length=1000)]], Meta(max_length=200)] = field(
+        default_factory=list
+    )
+
+
 class VersionsAnswer(ResponseSchema, frozen=True, kw_only=True):
     """Embedding versions; the one with the state `active` answers."""
 

@@ -1,6 +1,7 @@
 // Talking to the server. A server with keys answers 401; the key then given is kept for this tab only.
 
 import { askForKey } from "./key.js";
+import { t } from "./words.js";
 
 const STORED = "localsearch-key";
 let given = null;
@@ -8,7 +9,7 @@ keepCarried();
 
 export class Problem extends Error {
   constructor(status, error) {
-    super(error.message || "The server did not answer.");
+    super(error.message || t("The server did not answer."));
     this.status = status;
     this.hint = error.hint || "";
   }
@@ -43,7 +44,7 @@ async function send(method, path, body, signal) {
     response = await fetch(path, { method, headers: headers(body), signal, body: body === undefined ? undefined : JSON.stringify(body) });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Problem(0, { message: "The server cannot be reached.", hint: "Is `localsearch serve` still running?" });
+    throw new Problem(0, { message: t("The server cannot be reached."), hint: t("Is `localsearch serve` still running?") });
   }
   if (response.status !== 401) return response;
   return (await newKey(used)) ? send(method, path, body, signal) : response;
@@ -62,7 +63,7 @@ export function forgetRefusal() { given = null; }
 
 export async function ask(method, path, body, signal) {
   const response = await send(method, path, body, signal);
-  const answer = await response.json().catch(() => ({}));
+  const answer = await response.json().catch((error) => { if (error.name === "AbortError") throw error; return {}; });
   if (!response.ok) throw new Problem(response.status, answer.error || {});
   return answer;
 }

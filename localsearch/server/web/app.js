@@ -3,7 +3,9 @@
 import { linkedPlace, readAddress, title, writeAddress } from "./address.js";
 import { forgetRefusal, get, openOriginal, post } from "./api.js";
 import { watchCoverage } from "./coverage.js";
-import { byId, count, el, plain } from "./dom.js";
+import { byId, count, el, plain, tenths } from "./dom.js";
+import { following, lengthen, MORE, MOST, stopWatchingEnd, watchEnd } from "./endless.js";
+import { forgetLately, keepLately, lately } from "./lately.js";
 import { switchTheme } from "./look.js";
 import { closePreview, previewed, showPreview } from "./preview.js";
 import { learnRoots } from "./place.js";
@@ -16,13 +18,19 @@ import { t } from "./words.js";
 
 const PAGE = 10;
 const NOTHING = "Nothing here seems to be about this."; // as the server says it
-const WAIT_MS = 120;
+const NAMES_MS = 120; // without a further letter: names and completions, and the address as it is kept
+const FACETS_MS = 250; // counts, which cost more than the hits they are of
+const MORE_MS = 300;
 const ANNOUNCE_MS = 700;
 const PASSAGES_MS = 400;
 const state = { ...readAddress(), answer: null, chosen: -1 };
 const timers = {};
 let asking = new AbortController();
+let placed = Promise.resolve(); // once the folders are known that breadcrumbs begin at
 let settled = true; // whether the next letter typed starts a new entry of the history
+let typing = false; // whether a further letter may follow
+let asked = false; // whether an answer is on its way
+let newer = false; // whether more was typed since it was asked for
 
 function later(name, run, ms) { clearTimeout(timers[name]); timers[name] = setTimeout(run, ms); }
 
@@ -47,7 +55,7 @@ function question() {
   const filters = state.filters.join(" ");
   return {
     ...(words || filters ? { query: words || filters } : {}), ...(words && filters ? { filters } : {}), ...(state.like ? { like: state.like } : {}),
-    limit: PAGE, offset: (state.page - 1) * PAGE, mode: state.mode, rerank: state.rerank, facets: !state.wide, ...(state.sort === "relevance" ? {} : { sort: state.sort }),
+    limit: PAGE, offset: (state.page - 1) * PAGE, mode: state.mode, rerank: state.rerank, only_matching: !state.wide, ...(state.sort === "relevance" ? {} : { sort: state.sort }),
   };
 }
 
@@ -55,46 +63,86 @@ function question() {
 let timeZone = Intl.DateTimeFormat().resolvedOptions().timeZone || null;
 
 // An answer; a time zone that the server does not know is not asked for again.
-async function answerTo(asked, signal) {
+async function answerTo(question, signal) {
   try {
-    return await post("/search", { ...asked, time_zone: timeZone }, signal);
+    return await post("/search", { ...question, time_zone: timeZone }, signal);
   } catch (problem) {
     if (problem.status !== 400 || !timeZone) throw problem;
-    const answer = await post("/search", asked, signal);
+    const answer = await post("/search", question, signal);
     timeZone = null;
     return answer;
   }
 }
 
+// While an answer is on its way, letters typed wait for it, and only the last of them is asked for: the server sets the pace.
+function letter() {
+  if (asked && state.q.trim()) newer = true;
+  else search();
+}
+
 async function search() {
   asking.abort();
   const mine = (asking = new AbortController());
+  [asked, newer] = [false, false];
+  clearTimeout(timers.facets);
+  clearTimeout(timers.more);
   if (!renderChips(state.filters, state.like, { drop, unlike, clear, change })) byId("query").focus();
-  const asked = question();
+  const wanted = question();
   stopStart();
   if (state.view !== "search") return;
-  if (!asked.query && !asked.like) return void await rest(mine.signal);
+  if (!wanted.query && !wanted.like) return void await placed.then(() => rest(mine.signal));
   byId("results").setAttribute("aria-busy", "true");
+  asked = true;
   try {
-    let answer = await answerTo(asked, mine.signal);
-    if (!answer.total && answer.nothing_relevant && !state.wide) answer = await nearest(asked, answer, mine.signal);
+    const answer = (typing && lately(wanted)) || await found(wanted, mine.signal);
+    await placed;
     if (mine.signal.aborted) return;
     say("");
-    show(answer);
+    show(answer, wanted);
   } catch (error) {
     if (error.name !== "AbortError" && !mine.signal.aborted) wrong(error);
   } finally {
-    if (!mine.signal.aborted) byId("results").removeAttribute("aria-busy");
+    if (!mine.signal.aborted) done();
   }
 }
 
+function done() {
+  asked = false;
+  if (newer) search();
+  else byId("results").removeAttribute("aria-busy");
+}
+
+async function found(wanted, signal) {
+  let answer = await answerTo(wanted, signal);
+  if (!answer.total && answer.nothing_relevant && wanted.only_matching) answer = await nearest(wanted, answer, signal);
+  keepLately(wanted, answer);
+  return answer;
+}
+
 // Where nothing matches: what comes nearest, in place of an empty page.
-async function nearest(asked, answer, signal) {
-  const near = await answerTo({ ...asked, facets: false, offset: 0 }, signal);
+async function nearest(wanted, answer, signal) {
+  const near = await answerTo({ ...wanted, only_matching: false, offset: 0 }, signal);
   return { ...answer, results: near.results, nearest: true };
 }
 
-function show(answer) {
+// What an answer can be narrowed by; until that is known, what stood there before is shown faintly.
+function narrow(answer, wanted) {
+  if (!answer.total || !wanted.only_matching) return void drawFacets({});
+  byId("facets").setAttribute("aria-busy", "true");
+  later("facets", async () => {
+    const { signal } = asking;
+    const counted = await answerTo({ ...wanted, facets: true, limit: 1, offset: 0, rerank: false }, signal).catch(() => null);
+    if (answer === state.answer && !signal.aborted) drawFacets(counted?.facets);
+  }, typing ? FACETS_MS : 0);
+}
+
+function drawFacets(facets) {
+  renderFacets(facets, state.filters, { toggle, span });
+  byId("facets").removeAttribute("aria-busy");
+}
+
+function show(found, wanted) {
+  const answer = { ...found, wanted, results: [...found.results] };
   const focused = byId("results").contains(document.activeElement) || byId("preview").contains(document.activeElement);
   state.answer = answer;
   state.chosen = -1;
@@ -105,28 +153,53 @@ function show(answer) {
   byId("sorting").hidden = answer.total < 2 || answer.nearest || state.wide;
   byId("summary").classList.toggle("doubt", answer.nothing_relevant);
   byId("corrections").replaceChildren(...corrections(answer));
-  renderResults(answer, { choose: (index) => choose(index, true), judge: question().query ? judge : null, say, like });
-  later("passages", () => passages(answer), PASSAGES_MS);
-  renderFacets(answer.facets, state.filters, { toggle, span });
-  renderPages(answer, state.page, PAGE, turn);
-  byId("pages").append(...wider(answer));
+  listed(answer, 0);
+  narrow(answer, wanted);
   if (focused) byId("results").focus({ preventScroll: true });
-  if (answer.semantic_coverage < 1 && answer.version) watchCoverage(search);
-  later("announce", () => { byId("announce").textContent = answer.nearest || answer.nothing_relevant ? t("Nothing here seems to be about this. What comes nearest:") : found(answer); }, ANNOUNCE_MS);
+  if (answer.semantic_coverage < 1 && answer.version) watchCoverage(() => { forgetLately(); search(); });
+  later("announce", () => { byId("announce").textContent = answer.nearest || answer.nothing_relevant ? t("Nothing here seems to be about this. What comes nearest:") : number(answer); }, ANNOUNCE_MS);
+}
+
+// Show the hits of an answer from one on, and the way to those that follow.
+function listed(answer, from) {
+  renderResults(answer, from, { choose: (index) => choose(index, true), judge: answer.wanted.query ? judge : null, say, like });
+  later(`passages ${from}`, () => passages(answer, from), PASSAGES_MS);
+  renderPages(answer, answer.wanted.offset, { before: state.page > 1 ? () => turn(Math.max(1, state.page - MOST / PAGE)) : null, after: after(answer) });
+  byId("pages").append(...wider(answer));
+  if (following(answer, answer.wanted)) later("more", () => watchEnd(byId("pages"), () => more(answer)), typing ? MORE_MS : 0);
+  else stopWatchingEnd();
+}
+
+// What shows the hits that follow on a page of their own; null where the list ends.
+function after(answer) {
+  const shown = answer.results.length;
+  if (answer.ended || answer.nearest || shown < PAGE || answer.wanted.offset + shown >= answer.total) return null;
+  return () => turn(state.page + Math.ceil(shown / PAGE));
+}
+
+async function more(answer) {
+  const [next, { signal }] = [following(answer, answer.wanted), asking];
+  if (!next || answer !== state.answer || signal.aborted) return;
+  answer.coming ??= answerTo(next, signal).catch(() => null);
+  const came = await answer.coming;
+  if (!answer.coming || answer !== state.answer || signal.aborted) return;
+  answer.coming = null;
+  if (came) listed(answer, lengthen(answer, came, next.limit));
+  else stopWatchingEnd();
 }
 
 // What else the documents shown say of it, once the question stands still.
-async function passages(answer) {
+async function passages(answer, from) {
   const query = question().query;
-  if (!query || !answer.results.length || answer !== state.answer) return;
-  const documents = answer.results.map(({ id, collection }) => ({ id, collection }));
+  if (!query || answer.results.length <= from || answer !== state.answer) return;
+  const documents = answer.results.slice(from, from + MORE).map(({ id, collection }) => ({ id, collection }));
   const more = await post("/matches", { query, documents }, asking.signal).catch(() => null);
   if (more && answer === state.answer) renderPassages(answer, more.documents, (index, one) => { choose(index); openAt(index, one); });
 }
 
 function openAt(index, hit) { showPreview(hit, previewButtons, () => byId("results").children[index]?.querySelector(".more").focus()); }
 
-function found(answer) {
+function number(answer) {
   if (answer.total === 1) return t("1 document");
   return t(answer.total_is_estimate ? "about {0} documents" : "{0} documents", count(answer.total));
 }
@@ -134,8 +207,8 @@ function found(answer) {
 function summary(answer) {
   const notes = answer.notes.filter((note) => !answer.nothing_relevant || note !== NOTHING);
   if (answer.nearest || answer.nothing_relevant) return [t("Nothing here seems to be about this. What comes nearest:"), ...notes].join(" ");
-  const took = answer.took_ms.toFixed(answer.took_ms < 10 ? 1 : 0);
-  return [t(answer.cached ? "{0} in {1} ms, remembered." : "{0} in {1} ms.", found(answer), took), ...notes].join(" ");
+  const took = answer.took_ms < 10 ? tenths(answer.took_ms) : count(Math.round(answer.took_ms));
+  return [t(answer.cached ? "{0} in {1} ms, remembered." : "{0} in {1} ms.", number(answer), took), ...notes].join(" ");
 }
 
 // Below the last of few hits: the way to those that are only near.
@@ -149,24 +222,35 @@ function corrections(answer) {
   return offers.length ? [t("Did you mean "), ...offers, "?"] : [];
 }
 
+// Filters among the words, where something is left without them.
+function typedFilters(words) {
+  const filters = words.match(/(?<!\S)-?[a-z]+:(?:"[^"]*"|\S+)/g) || [];
+  return filters.length && (filters.length > 1 || words !== filters[0]) ? filters : [];
+}
+
 // Nothing was found: what can be done about it, one press each.
 function nothing() {
   const words = state.q.trim();
   const step = (label, run) => el("li", {}, el("button", { type: "button", class: "plain", onclick: run }, label));
   const name = words.split(/\s+/).find((one) => /^[\p{L}\p{N}._-]{2,}$/u.test(one));
+  const narrowed = state.filters.length || typedFilters(words).length;
   const steps = [
     ...state.filters.map((filter) => step(t("Without the filter {0}", plain(filter)), () => drop(filter))),
+    ...typedFilters(words).map((filter) => step(t("Without the filter {0}", plain(filter)), () => ask(words.replace(filter, "").trim().replace(/\s+/g, " ")))),
     ...(words && state.mode === "lexical" ? [step(t("Search by meaning too"), () => { state.mode = "hybrid"; update(); })] : []),
     ...(words && state.mode !== "lexical" && !state.wide ? [step(t("Show what is loosely related"), () => { state.wide = true; update(); })] : []),
     ...(name && !words.includes(":") ? [step(t("Look in names of files: {0}", `name:${name}`), () => { state.filters = []; ask(`name:${name}`); })] : []),
   ];
   return el("div", { class: "card" }, el("h2", {}, t("Nothing was found")),
-    el("p", {}, t(state.filters.length ? "Take away a filter, or try other words." : "Try other words, or fewer of them.")), steps.length ? el("ul", { class: "steps-on" }, ...steps) : null);
+    el("p", {}, t(narrowed ? "Take away a filter, or try other words." : "Try other words, or fewer of them.")), steps.length ? el("ul", { class: "steps-on" }, ...steps) : null);
 }
 
 // Without a question: what is here.
 async function rest(signal) {
-  for (const id of ["results", "facets", "pages", "summary", "corrections", "suggestions"]) byId(id).replaceChildren();
+  if (signal.aborted) return;
+  for (const id of ["results", "pages", "summary", "corrections"]) byId(id).replaceChildren();
+  drawFacets({});
+  clearSuggestions();
   state.answer = null;
   state.chosen = -1;
   byId("sorting").hidden = true;
@@ -187,7 +271,7 @@ function judge(hit, relevant, button) {
   post("/feedback", { query: question().query, id: hit.id, relevant, collection: hit.collection })
     .then(() => {
       for (const other of button.parentElement.querySelectorAll(".judge")) other.setAttribute("aria-pressed", other === button);
-      byId("announce").textContent = relevant ? "Marked as relevant" : "Marked as not relevant";
+      byId("announce").textContent = t(relevant ? "Marked as relevant" : "Marked as not relevant");
     }, wrong);
 }
 
@@ -203,7 +287,7 @@ function like(hit) { Object.assign(state, { q: "", like: hit.id, page: 1 }); upd
 function unlike() { state.like = ""; state.page = 1; update(); byId("query").focus(); }
 function clear() { state.filters = []; state.like = ""; state.page = 1; update(); byId("query").focus(); }
 function turn(page) { state.page = page; update().then(() => choose(0)); window.scrollTo(0, 0); }
-function update() { settled = true; clearTimeout(timers.input); writeAddress(state, false); showState(); return search(); }
+function update() { [settled, typing] = [true, false]; clearTimeout(timers.input); forgetLately(); writeAddress(state, false); showState(); return search(); }
 
 function choose(index, preview = false) {
   const items = [...byId("results").children];
@@ -220,12 +304,22 @@ function choose(index, preview = false) {
   if (preview || previewed()) showPreview(hit, previewButtons, back);
 }
 
+// The next hit; after the last one those that follow, on this page or another.
+async function forward() {
+  const answer = state.answer;
+  if (!answer || state.chosen < answer.results.length - 1) return choose(state.chosen + 1);
+  await more(answer);
+  if (answer !== state.answer) return;
+  if (state.chosen < answer.results.length - 1) choose(state.chosen + 1);
+  else after(answer)?.();
+}
+
 function say(text) { const banner = byId("banner"); banner.textContent = text; banner.hidden = !text; }
 
 function wrong(error) {
   say(error.text || error.message);
   if (error.status !== 401) return;
-  byId("banner").append(" ", el("button", { type: "button", onclick: () => { forgetRefusal(); say(""); showState(); search(); } }, "Give a key"));
+  byId("banner").append(" ", el("button", { type: "button", onclick: () => { forgetRefusal(); say(""); showState(); search(); } }, t("Give a key")));
 }
 
 function onKey(event) {
@@ -236,7 +330,7 @@ function onKey(event) {
   else if (event.key === "Escape") escape(event);
   else if (state.view !== "search" || (typing && event.target.id !== "query")) return;
   else if (event.target.closest(".context")) return;
-  else if (event.key === "ArrowDown") { event.preventDefault(); choose(typing ? 0 : state.chosen + 1); }
+  else if (event.key === "ArrowDown") { event.preventDefault(); if (typing) choose(0); else forward(); }
   else if (event.key === "ArrowUp" && !typing) { event.preventDefault(); if (state.chosen <= 0) byId("query").focus(); else choose(state.chosen - 1); }
   else if (event.key === "o" && !typing && hit) openOriginal(hit).catch(wrong);
 }
@@ -254,13 +348,15 @@ function escape(event) {
 
 function onInput() {
   Object.assign(state, { q: byId("query").value, page: 1, view: "search", wide: false });
+  if (settled) writeAddress(state, false);
+  [settled, typing] = [false, true];
+  showState();
+  clearTimeout(timers.announce);
+  letter();
   later("input", () => {
-    writeAddress(state, !settled);
-    settled = false;
-    showState();
-    search();
+    writeAddress(state, true);
     complete();
-  }, WAIT_MS);
+  }, NAMES_MS);
 }
 
 function complete() {
@@ -296,11 +392,12 @@ function start() {
   on("show-search", "click", () => { state.view = "search"; update(); });
   on("brand", "click", (event) => { event.preventDefault(); Object.assign(state, { q: "", like: "", filters: [], page: 1, view: "search" }); update(); byId("query").focus(); });
   document.addEventListener("keydown", onKey);
-  window.addEventListener("popstate", () => { clearTimeout(timers.input); settled = true; Object.assign(state, readAddress()); showState(); search(); });
+  window.addEventListener("popstate", () => { clearTimeout(timers.input); [settled, typing] = [true, false]; Object.assign(state, readAddress()); showState(); search(); });
   translate(document.body);
   showState();
   const linked = linkedPlace();
-  learnRoots().then(search).then(() => linked && open(linked));
+  placed = learnRoots();
+  search().then(() => linked && open(linked));
   if (!state.q && state.view === "search") byId("query").focus();
 }
 

@@ -1,5 +1,7 @@
 // Small helpers to build the page. Text only ever enters as text nodes, so nothing from a file is read as markup.
 
+import { language } from "./words.js";
+
 export const byId = (id) => document.getElementById(id);
 
 export function el(name, properties = {}, ...children) {
@@ -49,11 +51,15 @@ export function redraw(part, answer, build) {
   swap(part.box, ...build(answer));
 }
 
-export const count = (number) => number.toLocaleString("en");
+export const count = (number) => number.toLocaleString(language);
+
+const places = (number, digits) => number.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+export const tenths = (number) => places(number, 1);
+export const percent = (share) => `${tenths(share * 100)} %`;
 
 export function size(bytes) {
   const units = ["B", "kB", "MB", "GB", "TB"];
   let unit = 0;
   while (bytes >= 1000 && unit < units.length - 1) { bytes /= 1000; unit += 1; }
-  return `${bytes.toFixed(bytes < 10 && unit ? 1 : 0)} ${units[unit]}`;
+  return `${places(bytes, bytes < 10 && unit ? 1 : 0)}\u00a0${units[unit]}`;
 }

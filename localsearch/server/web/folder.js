@@ -33,12 +33,12 @@ async function add(path, bar, state) {
   const started = await post("/index", { paths: [path] });
   bar.hidden = false;
   const job = await follow(started.job.id, (now) => tell(now, bar, state));
-  if (job.state !== "done") throw new Error(job.error?.message || `The job ended as ${job.state}.`);
+  if (job.state !== "done") throw new Error(job.error?.message || t("The job ended as {0}.", t(job.state)));
   const files = job.result?.files;
-  if (files) state.textContent = `Done: ${outcome(files)}.`;
+  if (files) state.textContent = t("Done: {0}.", outcome(files));
 }
 
-export const outcome = (files) => ["new", "changed", "unchanged", "removed", "failed"].filter((what) => files[what]).map((what) => `${count(files[what])} ${what}`).join(", ") || "nothing to read";
+export const outcome = (files) => ["new", "changed", "unchanged", "removed", "failed"].filter((what) => files[what]).map((what) => `${count(files[what])} ${t(what)}`).join(", ") || t("nothing to read");
 
 export function tell(job, bar, state) {
   const step = job.progress;

@@ -33,9 +33,11 @@ export function steps(hit) {
   return hit.location.member ? [...names, hit.location.member] : names;
 }
 
+// A file that is called by its name is not named a second time.
 export function breadcrumb(hit) {
   const names = steps(hit);
-  const parts = names.map((name, at) => el("span", { class: at === names.length - 1 ? "file" : "", dir: "auto" }, plain(name)));
+  const shown = names.length > 1 && hit.title === names.at(-1) ? names.slice(0, -1) : names;
+  const parts = shown.map((name, at) => el("span", { class: at === names.length - 1 ? "file" : "", dir: "auto" }, plain(name)));
   const place = within(hit.location, hit.metadata?.type);
   return el("span", { class: "crumbs" }, ...parts.flatMap((part, at) => (at ? [" › ", part] : [part])), place ? `, ${plain(place)}` : "");
 }

@@ -21,8 +21,11 @@ const languages = new Intl.DisplayNames([language], { type: "language", fallback
 
 const quoted = (value) => (/^[\p{L}/][\p{L}\p{N}_/-]*$/u.test(value) ? value : `"${value.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`);
 
-export function renderResults(answer, act) {
-  byId("results").replaceChildren(...answer.results.map((hit, index) => item(hit, index, act)));
+// The hits of an answer from one on; those before it stay as they are.
+export function renderResults(answer, from, act) {
+  const items = answer.results.slice(from).map((hit, index) => item(hit, from + index, act));
+  if (from) byId("results").append(...items);
+  else byId("results").replaceChildren(...items);
 }
 
 function item(hit, index, act) {
@@ -239,11 +242,11 @@ export function shortFolders(paths) {
   return new Map(paths.map((path, at) => [path, split[at].slice(shared).join("/") || split[at].at(-1) || path]));
 }
 
-export function renderPages(answer, page, size, turn) {
-  const last = Math.max(1, Math.ceil(answer.total / size));
-  const box = byId("pages");
-  if (answer.total <= size && page === 1) return void box.replaceChildren();
-  const button = (label, to, enabled) => el("button", { type: "button", "data-focus": label, disabled: !enabled, onclick: () => turn(to) }, label);
-  const where = answer.total_is_estimate ? t("Page {0}", count(page)) : t("Page {0} of {1}", count(page), count(last));
-  swap(box, button(t("Previous"), page - 1, page > 1), el("span", {}, where), button(t("Next"), page + 1, page < last && answer.results.length === size));
+// Where in the list the hits shown are; `before` and `after` lead to others, or are null.
+export function renderPages(answer, offset, { before, after }) {
+  if (!before && offset + answer.results.length >= answer.total) return void byId("pages").replaceChildren();
+  const button = (label, run) => el("button", { type: "button", "data-focus": label, disabled: !run, onclick: run }, label);
+  const [first, last] = [count(offset + 1), count(offset + answer.results.length)];
+  const where = answer.total_is_estimate ? t("{0} to {1}", first, last) : t("{0} to {1} of {2}", first, last, count(answer.total));
+  swap(byId("pages"), button(t("Previous"), before), el("span", {}, where), button(t("Next"), after));
 }

@@ -17,26 +17,31 @@ export async function suggest(typed, act) {
   if (text.length < LEAST) return clearSuggestions();
   const asked = (path, q, limit, none) => get(`${path}?${new URLSearchParams({ q, limit })}`).catch(() => none);
   const named = text.length <= NAMED && !/[:"()]/.test(text);
-  const words = asked("/suggest", typed, WORDS, { suggestions: [] });
-  const names = named ? asked("/names", text, NAMES, NOTHING) : NOTHING;
-  draw(text, await words, named ? null : NOTHING, act);
-  if (named) draw(text, await words, await names, act);
+  const [words, names] = await Promise.all([asked("/suggest", typed, WORDS, { suggestions: [] }), named ? asked("/names", text, NAMES, NOTHING) : NOTHING]);
+  if (act.current()) draw(text, words, names, act);
 }
 
-// Names that are not known yet leave those before in place, so that nothing jumps at every letter.
+const letters = (name) => name.toLowerCase().replace(/[^\p{L}\p{N}]/gu, "");
+
 function draw(text, words, names, act) {
-  if (!act.current()) return;
+  const files = new Set(names.documents.map((one) => letters(one.path?.split("/").at(-1) || "")));
   const before = recentSearches().filter((one) => one !== text && one.toLowerCase().startsWith(text.toLowerCase())).slice(0, PAST);
-  const others = words.suggestions.filter((one) => one.trim() !== text && !before.includes(one));
-  swap(byId("suggestions"), ...[
+  const others = words.suggestions.filter((one) => one.trim() !== text && !before.includes(one) && !files.has(letters(one)));
+  const box = byId("suggestions");
+  box.style.minHeight = `${box.offsetHeight}px`; // while more is typed, the hits below it stay where they are
+  swap(box, ...[
     line("", [...before.map((one) => question(one, "past", act)), ...others.map((one) => question(one, "word", act))]),
-    ...(names ? [line(t("Files"), names.documents.map((one) => document_(one, act))), line(t("Folders"), names.folders.map((one) => folder(one, act)))] : byId("suggestions").querySelectorAll(".suggested.names")),
+    line(t("Files"), names.documents.map((one) => document_(one, act))),
+    line(t("Folders"), names.folders.map((one) => folder(one, act))),
   ].filter(Boolean));
 }
 
 const NOTHING = { documents: [], folders: [] };
 
-export function clearSuggestions() { byId("suggestions").replaceChildren(); }
+export function clearSuggestions() {
+  byId("suggestions").replaceChildren();
+  byId("suggestions").style.minHeight = "";
+}
 
 function line(label, buttons) {
   if (!buttons.length) return null;

@@ -1,0 +1,57 @@
+"""What the page says is there in German too, with the same values in it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import localsearch.server
+from localsearch.extract.limits import HINTS
+
+WEB = Path(localsearch.server.__file__).parent / "web"
+ENTRY = re.compile(r'^  "((?:[^"\\]|\\.)*)": "((?:[^"\\]|\\.)*)",$', re.M)
+STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
+GERMAN = dict(ENTRY.findall((WEB / "words.de.js").read_text("utf-8")))
+
+
+def said(script: str) -> set[str]:
+    """The texts that stand in the first argument of a call of `t`."""
+    found: set[str] = set()
+    for call in re.finditer(r"(?<![\w.])t\(", script):
+        depth, at = 1, call.end()
+        while depth:
+            if script[at] == '"':
+                text = STRING.match(script, at)
+                assert text is not None
+                found.add(text[1])
+                at = text.end()
+                continue
+            depth += (script[at] in "([{") - (script[at] in ")]}")
+            if script[at] == "," and depth == 1:
+                break
+            at += 1
+    return found
+
+
+@pytest.mark.parametrize("file", sorted(WEB.glob("*.js")), ids=lambda file: file.name)
+def test_every_text_has_its_german(file: Path) -> None:
+    assert said(file.read_text("utf-8")) - GERMAN.keys() == set()
+
+
+def test_the_texts_of_the_frame_have_their_german() -> None:
+    frame = (WEB / "index.html").read_text("utf-8").partition("<body>")[2]
+    texts = {one.strip() for one in re.findall(r">([^<>]+)<", re.sub(r"<(code|kbd)\b.*?</\1>", "<x>", frame))}
+    labels = set(re.findall(r'(?:aria-label|placeholder|title)="([^"]+)"', frame))
+    untold = {"", "localsearch", "?", "◐", "API"}
+    assert (texts | labels) - untold - GERMAN.keys() == set()
+
+
+def test_remedies_have_their_german() -> None:
+    assert set(HINTS.values()) - GERMAN.keys() == set()
+
+
+@pytest.mark.parametrize(("english", "german"), GERMAN.items())
+def test_a_translation_holds_the_same_values(english: str, german: str) -> None:
+    assert sorted(re.findall(r"\{\d\}", english)) == sorted(re.findall(r"\{\d\}", german))
