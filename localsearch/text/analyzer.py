@@ -14,6 +14,7 @@ import snowballstemmer
 
 from localsearch.text.candidates import holding
 from localsearch.text.folding import fold_word, normalize
+from localsearch.text.lexicon import Lexicon, Taken, available
 from localsearch.text.pieces import (
     LONGEST,
     PLAIN_WORD,
@@ -112,6 +113,7 @@ class Analyzer:
         self._memos: dict[str, _Memo[Terms]] = {}
         self._stretches: dict[str, _Memo[list[Found]]] = {}
         self._entries: dict[str, _Memo[Entries]] = {}
+        self._lexicons: dict[str, Lexicon] = {}
         self._stemmers: dict[str, _Memo[str]] = {}
         self._plain = _Memo(variants)
         self._stems = _Memo(partial(_stem_of, stem=self._stem_for(default_language)))
@@ -195,6 +197,26 @@ class Analyzer:
             rest.difference_update(more)
         return Entries(terms, told, rest)
 
+    def taken(self, text: str, language: str = "") -> Taken | None:
+        """What an index holds of a text as strings, in a tenth of the time of `entries`; None where the kernels are not
+        there or the text is not for them."""
+        if not available():
+            return None
+        if language not in self._lexicons:
+            with self._lock:
+                entry = partial(self._entry, stem=self._stem_for(language))
+                self._lexicons.setdefault(language, Lexicon(entry, worth_suggesting))
+        found = self._lexicons[language].take(text)
+        if found is None or not (found.plain or found.across):
+            return found
+        across = words_across(text, found.across) if found.across else set()
+        rest = across.union(found.plain.split())
+        rest.difference_update(self._told(rest, set(found.terms.split(" "))))
+        words = found.words
+        if across:
+            words = " ".join({*words.split(), *worth_suggesting(across)})
+        return found._replace(words=words, plain=" ".join(sorted(rest)))
+
     def is_stop(self, word: str, language: str = "") -> bool:
         """True for a function word of the language; of English when the language is unknown."""
         return word.casefold() in STOP_WORDS.get(language or self._default, ())
@@ -261,6 +283,11 @@ class Analyzer:
     def _latin(self, language: str) -> str:
         """The language by which words of the Latin alphabet are stemmed."""
         return language if language in _LATIN else self._default
+
+
+def worth_suggesting(words: Iterable[str]) -> list[str]:
+    """Those words that may complete or correct another: not numbers and the shortest."""
+    return [word for word in words if 3 <= len(word) <= 40 and not word.isdigit()]
 
 
 def _unstemmed(word: str) -> str:

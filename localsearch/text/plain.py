@@ -42,7 +42,7 @@ _FLAG = "[\U0001f1e6-\U0001f1ff]{2}"
 _SIGN = rf"[{_SIGNS}](?<!\w)[{_TONES}]*"
 SIGN = re.compile(f"{_FLAG}|{_SIGN}(?:\u200d{_SIGN})*")
 _ONE_SIGN = re.compile(f"{_FLAG}|[{_SIGNS}]")
-_ANY_SIGN = re.compile(f"[{_SIGNS}]")
+ANY_SIGN = re.compile(f"[{_SIGNS}]")
 DOTTED = re.compile(r"\.(?<![\w.]\.)[^\W\d_]\w*")
 """A name that begins with its dot: .NET, .gitignore."""
 DASHED = re.compile(r"[−-](?<![\w−-][−-])-?[^\W_]\w{0,23}(?!\w)(?:[.,-]\w{1,24}(?!\w)){0,3}")
@@ -75,6 +75,10 @@ _CHAIN = re.compile(r"(?<!\w)\w++(?:(?:(?<=\d)[,;.'’‘](?=\d)|(?<=[^\W\d_])[:
 _FIRSTS = {*string.digits, ".", "-"}
 _NO_WORD = re.compile(r"\W+")
 
+
+AMOUNTS, SIGNS, DOTS, DASHES, CHAINS = (1 << bit for bit in range(5))
+ALL = AMOUNTS | SIGNS | DOTS | DASHES | CHAINS
+"""Kinds of plain forms that are no single words, the bits that kernels/lexicon.c tells."""
 
 Place = tuple[str, int, int]
 """A plain form and where the words stand that it was made from."""
@@ -142,10 +146,11 @@ def words_in(text: str, forms: Callable[[str], Sequence[str]] = variants) -> set
     return words_across(text).union(*map(forms, set(raw_words(text))))
 
 
-def words_across(text: str) -> set[str]:
-    """The plain forms that no single word of the text has."""
-    found = {form for form, _, _ in across_words(text)}
-    found.update([form for form, _, _ in chains(text, 0, len(text))])
+def words_across(text: str, kinds: int = ALL) -> set[str]:
+    """The plain forms that no single word of the text has; `kinds` tells which there may be."""
+    found = {form for form, _, _ in across_words(text, kinds=kinds)} if kinds & ~CHAINS else set()
+    if kinds & CHAINS:
+        found.update([form for form, _, _ in chains(text, 0, len(text))])
     return found
 
 
@@ -174,22 +179,22 @@ def _in_word(
     return () if wanted.isdisjoint(forms(raw)) else _at(match, forms(raw))
 
 
-def across_words(text: str, wanted: Iterable[str] | None = None) -> Iterator[Place]:
+def across_words(text: str, wanted: Iterable[str] | None = None, kinds: int = ALL) -> Iterator[Place]:
     """The plain forms that are no part of a single word: amounts, signs, what begins with a dot or a minus.
 
-    Of those that are not `wanted` some are left out, which takes less time.
+    Of those that are not `wanted` some are left out, which takes less time, and all of other `kinds`.
     """
     firsts = _FIRSTS if wanted is None else {word[:1] for word in wanted}
-    if not firsts.isdisjoint(string.digits):
+    if kinds & AMOUNTS and not firsts.isdisjoint(string.digits):
         for match in AMOUNT.finditer(text):
             yield from _at(match, amounts(match[0]))
-    if "$" in text or (not text.isascii() and _ANY_SIGN.search(text)):
+    if kinds & SIGNS and ("$" in text or (not text.isascii() and ANY_SIGN.search(text))):
         for match in SIGN.finditer(text):
             yield from _at(match, map(sign, [match[0], *_ONE_SIGN.findall(match[0])]))
-    if "." in firsts:
+    if kinds & DOTS and "." in firsts:
         for match in DOTTED.finditer(text):
             yield from _at(match, [plain(match[0])])
-    if "-" in firsts:
+    if kinds & DASHES and "-" in firsts:
         for match in DASHED.finditer(text):
             yield from _at(match, [dashed(match[0])])
 
