@@ -24,19 +24,22 @@ typedef struct {
   size_t used, room;
 } Buffer;
 
-/* A string that stands in an arena, as often as it is asked for once; `seen` is the last text that had it. */
+/* What the forms of a word are: terms; everything worth telling; and what its own terms do not tell, each before its stem. */
+enum { TERM, TOLD, PLAIN, ROLES };
+
+/* A string, kept once; `seen` is the last text that had it in each role. */
 typedef struct {
   uint64_t hash;
   uint32_t at, length;
-  uint32_t seen[2];
+  uint32_t seen[ROLES];
 } Form;
 
-/* A word: its characters in `keys`, and in `lists` its terms, then the numbers of its forms of each kind. */
+/* A word: its characters in `keys`, its terms in `strings`, and from `forms` on in `numbers` its forms, role by role. */
 typedef struct {
   uint64_t hash;
   uint32_t at, length;
   uint32_t terms, terms_length, count;
-  uint32_t forms, number[2];
+  uint32_t forms, number[ROLES];
   uint32_t seen;
 } Word;
 
@@ -46,8 +49,8 @@ typedef struct {
 } Table;
 
 typedef struct {
-  const uint8_t *strings[3]; /* terms in order; forms of each kind, each once */
-  int32_t lengths[3];
+  const uint8_t *strings[ROLES]; /* terms in order, what is worth telling, and what the terms do not tell, each once */
+  int32_t lengths[ROLES];
   int32_t count;  /* of terms */
   int32_t across;
   const int32_t *unknown; /* pairs of where a word that is not known starts and ends */
@@ -57,7 +60,7 @@ typedef struct {
   uint8_t kinds[KINDS];
   uint64_t seed;
   Table words, forms;
-  Buffer word, form, keys, strings, numbers, out[3], unknown;
+  Buffer word, form, keys, strings, numbers, out[ROLES], plain, unknown;
   uint32_t text;
 } Lexicon;
 
@@ -148,7 +151,8 @@ static int64_t form_of(Lexicon *lexicon, const char *string, uint32_t length) {
 EXPORTED void localsearch_lexicon_end(Lexicon *lexicon) {
   if (!lexicon) return;
   Buffer *buffers[] = {&lexicon->word, &lexicon->form, &lexicon->keys, &lexicon->strings, &lexicon->numbers,
-                       &lexicon->out[0], &lexicon->out[1], &lexicon->out[2], &lexicon->unknown};
+                       &lexicon->out[TERM], &lexicon->out[TOLD], &lexicon->out[PLAIN], &lexicon->plain,
+                       &lexicon->unknown};
   for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) free(buffers[i]->bytes);
   free(lexicon->words.slots);
   free(lexicon->forms.slots);
@@ -172,20 +176,21 @@ EXPORTED int64_t localsearch_lexicon_size(const Lexicon *lexicon) {
                    lexicon->numbers.used);
 }
 
-/* Remembers a word, `count` terms of it, and its forms of two kinds, each list with a blank between two. 0 without memory. */
+/* Remembers a word, `count` terms of it, what is worth telling, and its plain forms each before its stem; each list has a
+ * blank between two. 0 without memory. */
 EXPORTED int32_t localsearch_lexicon_put(Lexicon *lexicon, const uint32_t *text, int32_t length, const char *terms,
-                                         int32_t terms_length, int32_t count, const char *first, const char *second) {
+                                         int32_t terms_length, int32_t count, const char *told, const char *plain) {
   Word word = {.hash = hash_of(lexicon, text, (uint32_t)length), .length = (uint32_t)length};
   if (known(lexicon, word.hash, text, word.length)) return 1;
-  const char *lists[] = {first, second};
+  const char *lists[ROLES] = {terms, told, plain};
   word.forms = (uint32_t)(lexicon->numbers.used / 4);
-  for (int kind = 0; kind < 2; kind++) {
-    for (const char *at = lists[kind]; *at; at += *at == ' ') {
+  for (int role = 0; role < ROLES; role++) {
+    for (const char *at = lists[role]; *at; at += *at == ' ') {
       const char *end = at + strcspn(at, " ");
       int64_t form = form_of(lexicon, at, (uint32_t)(end - at));
       uint32_t number = (uint32_t)form;
       if (form < 0 || !add(&lexicon->numbers, &number, 4)) return 0;
-      word.number[kind]++;
+      word.number[role]++;
       at = end;
     }
   }
@@ -206,21 +211,32 @@ INLINE int append(Buffer *out, const uint8_t *string, uint32_t length) {
   return 1;
 }
 
-/* Appends the terms of a word, and its forms that this text has not had. */
+/* Appends a form, unless this text has had it in this role. */
+INLINE int append_once(Lexicon *lexicon, Form *form, int role) {
+  if (form->seen[role] == lexicon->text) return 1;
+  form->seen[role] = lexicon->text;
+  return append(&lexicon->out[role], lexicon->strings.bytes + form->at, form->length);
+}
+
+/* Appends the terms of a word and what is worth telling of it, and keeps its plain forms for `tell_plain`. */
 static int tell(Lexicon *lexicon, Word *word) {
-  const uint8_t *strings = lexicon->strings.bytes;
-  if (word->count && !append(&lexicon->out[0], strings + word->terms, word->terms_length)) return 0;
+  if (word->count && !append(&lexicon->out[TERM], lexicon->strings.bytes + word->terms, word->terms_length)) return 0;
   if (word->seen == lexicon->text) return 1;
   word->seen = lexicon->text;
+  Form *forms = (Form *)lexicon->form.bytes;
   const uint32_t *number = (const uint32_t *)lexicon->numbers.bytes + word->forms;
-  for (int kind = 0; kind < 2; kind++) {
-    for (uint32_t i = 0; i < word->number[kind]; i++, number++) {
-      Form *form = (Form *)lexicon->form.bytes + *number;
-      if (form->seen[kind] == lexicon->text) continue;
-      form->seen[kind] = lexicon->text;
-      if (!append(&lexicon->out[1 + kind], strings + form->at, form->length)) return 0;
-    }
-  }
+  for (uint32_t i = 0; i < word->number[TERM]; i++) forms[*number++].seen[TERM] = lexicon->text;
+  for (uint32_t i = 0; i < word->number[TOLD]; i++)
+    if (!append_once(lexicon, forms + *number++, TOLD)) return 0;
+  return !word->number[PLAIN] || add(&lexicon->plain, number, 4 * (size_t)word->number[PLAIN]);
+}
+
+/* Appends the plain forms whose stem is no term of the text. */
+static int tell_plain(Lexicon *lexicon) {
+  Form *forms = (Form *)lexicon->form.bytes;
+  const uint32_t *number = (const uint32_t *)lexicon->plain.bytes;
+  for (size_t i = 0; i + 1 < lexicon->plain.used / 4; i += 2)
+    if (forms[number[i + 1]].seen[TERM] != lexicon->text && !append_once(lexicon, forms + number[i], PLAIN)) return 0;
   return 1;
 }
 
@@ -238,7 +254,9 @@ INLINE uint32_t kind(const Text *text, int32_t at) {
 INLINE int across(const Text *text, int32_t at) {
   uint32_t c = text->text[at], now = text->kinds[c], before = kind(text, at - 1), after = kind(text, at + 1);
   int found = 0;
-  if (now & GROUPING && before & after & DIGIT) found |= AMOUNTS;
+  if (now & GROUPING && before & after & DIGIT &&
+      (c == '.' || c == ',' || kind(text, at + 2) & kind(text, at + 3) & DIGIT))
+    found |= AMOUNTS;
   if (now & MIDDLE && before & after & WORD) found |= CHAINS;
   if (c == '.' && !(before & WORD) && after & WORD) found |= DOTTED;
   if ((c == '-' || c == 0x2212) && !(before & WORD) &&
@@ -247,23 +265,35 @@ INLINE int across(const Text *text, int32_t at) {
   return found;
 }
 
-/* Where the word ends that begins at `at`. */
-INLINE int32_t end_of(const Text *text, int32_t at, int *found) {
+/* Whether a stretch is digits, points and commas: as a word it is asked whether it is an amount. */
+INLINE int is_number(const Text *text, int32_t at, int32_t end) {
+  while (at < end && (kind(text, at) & DIGIT || text->text[at] == '.' || text->text[at] == ',')) at++;
+  return at == end;
+}
+
+/* Where the word ends that begins at `start`. */
+INLINE int32_t end_of(const Text *text, int32_t start, int *found) {
+  int32_t at = start;
+  int own = 0;
   while (kind(text, at) & WORD) at++;
   for (;;) {
-    if (at >= text->length) return at;
     if (kind(text, at) & JOINER && kind(text, at + 1) & WORD) {
-      *found |= across(text, at++);
+      own |= across(text, at++);
       while (kind(text, at) & WORD) at++;
-    } else if (text->text[at] == ',' && kind(text, at - 1) & kind(text, at + 1) & kind(text, at + 2) & kind(text, at + 3) & DIGIT) {
-      *found |= across(text, at++);
+    } else if (at < text->length && text->text[at] == ',' &&
+               kind(text, at - 1) & kind(text, at + 1) & kind(text, at + 2) & kind(text, at + 3) & DIGIT) {
+      own |= across(text, at++);
       while (kind(text, at) & DIGIT) at++;
     } else {
       break;
     }
   }
-  if (text->text[at] == '+' && at + 1 < text->length && text->text[at + 1] == '+') return at + 2;
-  return text->text[at] == '#' ? at + 1 : at;
+  int32_t end = at;
+  if (at + 1 < text->length && text->text[at] == '+' && text->text[at + 1] == '+') end = at + 2;
+  else if (at < text->length && text->text[at] == '#') end = at + 1;
+  if (own & AMOUNTS && end == at && is_number(text, start, at)) own &= ~AMOUNTS;
+  *found |= own;
+  return end;
 }
 
 /* Takes a text apart. Returns the number of its words that are not known, each as often as it stands there: they are to
@@ -277,8 +307,8 @@ EXPORTED int32_t localsearch_lexicon_take(Lexicon *lexicon, const uint32_t *char
   }
   if (seen & SPECIAL) return REFUSED;
   if (!++lexicon->text) return NO_MEMORY; /* as many texts as there are numbers */
-  for (int i = 0; i < 3; i++) lexicon->out[i].used = 0;
-  lexicon->unknown.used = 0;
+  for (int role = 0; role < ROLES; role++) lexicon->out[role].used = 0;
+  lexicon->plain.used = lexicon->unknown.used = 0;
   int found = seen & SIGN ? SIGNS : 0;
   int32_t count = 0, unknown = 0;
   for (int32_t at = 0; at < length;) {
@@ -299,10 +329,11 @@ EXPORTED int32_t localsearch_lexicon_take(Lexicon *lexicon, const uint32_t *char
       count += (int32_t)word->count;
     }
   }
-  for (int i = 0; i < 3; i++) {
-    int some = lexicon->out[i].used > 0;
-    taken->strings[i] = some ? lexicon->out[i].bytes + 1 : NULL; /* without the first blank */
-    taken->lengths[i] = some ? (int32_t)lexicon->out[i].used - 1 : 0;
+  if (!tell_plain(lexicon)) return NO_MEMORY;
+  for (int role = 0; role < ROLES; role++) {
+    int some = lexicon->out[role].used > 0;
+    taken->strings[role] = some ? lexicon->out[role].bytes + 1 : NULL; /* without the first blank */
+    taken->lengths[role] = some ? (int32_t)lexicon->out[role].used - 1 : 0;
   }
   taken->count = count;
   taken->across = found;

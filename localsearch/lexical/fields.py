@@ -28,7 +28,7 @@ def fields(chunk: IndexedChunk, analyzer: Analyzer) -> Fields:
         said = about_stream(chunk, analyzer)
         terms = " ".join(filter(None, (terms, *said.terms)))
         count += len(said.terms)
-        plain = " ".join(sorted({*plain.split(), *said.plain}))
+        plain = " ".join({*plain.split(), *said.plain})
         words = " ".join({*words.split(), *worth_suggesting(said.words)})
     return Fields(terms, _filled(plain, count), words)
 

@@ -205,17 +205,15 @@ class Analyzer:
         if language not in self._lexicons:
             with self._lock:
                 entry = partial(self._entry, stem=self._stem_for(language))
-                self._lexicons.setdefault(language, Lexicon(entry, worth_suggesting))
+                self._lexicons.setdefault(language, Lexicon(entry, worth_suggesting, self._term_of))
         found = self._lexicons[language].take(text)
-        if found is None or not (found.plain or found.across):
+        if found is None or not found.across or not (across := words_across(text, found.across)):
             return found
-        across = words_across(text, found.across) if found.across else set()
-        rest = across.union(found.plain.split())
-        rest.difference_update(self._told(rest, set(found.terms.split(" "))))
-        words = found.words
-        if across:
-            words = " ".join({*words.split(), *worth_suggesting(across)})
-        return found._replace(words=words, plain=" ".join(sorted(rest)))
+        words, plain = found.words.split(), found.plain.split()
+        plain += across.difference(self._told(across, set(found.terms.split(" "))))
+        return found._replace(
+            words=" ".join({*words, *worth_suggesting(across)}), plain=" ".join(dict.fromkeys(plain))
+        )
 
     def is_stop(self, word: str, language: str = "") -> bool:
         """True for a function word of the language; of English when the language is unknown."""
@@ -266,6 +264,9 @@ class Analyzer:
         """The plain forms whose term in the default language is among these."""
         stems = self._stems
         return [form for form in forms if (form if is_name(form) else stems[form][0]) in terms]
+
+    def _term_of(self, form: str) -> str:
+        return form if is_name(form) else self._stems[form][0]
 
     def _stretches_of(self, language: str) -> _Memo[list[Found]]:
         """The terms of what stands between white space, punctuation and all, with their places in it."""

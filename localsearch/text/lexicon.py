@@ -56,7 +56,7 @@ class Entry(Protocol):
 
 class Taken(NamedTuple):
     """What an index holds of the words of a text: so many terms in order, everything worth suggesting, and the plain
-    forms that no word tells by its own terms, each list with blanks between; then which kinds of what is no single
+    forms that the terms do not tell, each list with blanks between; then which kinds of what is no single
     word there may be (`words_across`)."""
 
     terms: str
@@ -79,11 +79,14 @@ class _Taken(Structure):
 class Lexicon:
     """Takes texts apart; a word is asked for once, by `entry`. Safe to share between threads.
 
-    `suggested` chooses the forms that are worth suggesting. Raises OSError where the kernels are not there.
+    `suggested` chooses the forms that are worth suggesting, `stem` gives the term of a plain form. Raises OSError where the kernels are not there.
     """
 
     def __init__(
-        self, entry: Callable[[str], Entry], suggested: Callable[[Collection[str]], Collection[str]]
+        self,
+        entry: Callable[[str], Entry],
+        suggested: Callable[[Collection[str]], Collection[str]],
+        stem: Callable[[str], str],
     ) -> None:
         compiled = _compiled()
         if compiled is None:
@@ -91,6 +94,7 @@ class Lexicon:
         self._compiled = compiled
         self._entry = entry
         self._suggested = suggested
+        self._stem = stem
         self._lock = threading.Lock()
         self._taken = _Taken()
         self._memory: int | None = None
@@ -131,7 +135,8 @@ class Lexicon:
         ):
             entry = self._entry(key.decode("utf-32-le", "surrogatepass"))
             terms = _joined(entry.terms)
-            words, plain = _joined(self._suggested((*entry.told, *entry.plain))), _joined(entry.plain)
+            words = _joined(self._suggested((*entry.told, *entry.plain)))
+            plain = _joined([each for form in entry.plain for each in (form, self._stem(form))])
             if not self._compiled.localsearch_lexicon_put(
                 self._memory, key, len(key) // 4, terms, len(terms), len(entry.terms), words, plain
             ):
