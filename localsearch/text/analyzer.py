@@ -204,8 +204,9 @@ class Analyzer:
             return None
         if language not in self._lexicons:
             with self._lock:
-                entry = partial(self._entry, stem=self._stem_for(language))
-                self._lexicons.setdefault(language, Lexicon(entry, worth_suggesting, self._term_of))
+                self._lexicons.setdefault(
+                    language, Lexicon(self._entry_in(language), worth_suggesting, self._term_of)
+                )
         found = self._lexicons[language].take(text)
         if found is None or not found.across or not (across := words_across(text, found.across)):
             return found
@@ -244,14 +245,21 @@ class Analyzer:
 
     def _entries_of(self, language: str) -> _Memo[Entries]:
         if language not in self._entries:
-            self._entries[language] = _Memo(partial(self._entry, stem=self._stem_for(language)))
+            self._entries[language] = _Memo(self._entry_in(language))
         return self._entries[language]
 
-    def _entry(self, raw: str, stem: Callable[[str], str]) -> Entries:
-        """What an index holds of one word, or of a run of an unspaced script."""
+    def _entry_in(self, language: str) -> Callable[[str], Entries]:
+        same = self._latin(language) == self._latin(self._default)
+        return partial(self._entry, stem=self._stem_for(language), same=same)
+
+    def _entry(self, raw: str, stem: Callable[[str], str], same: bool) -> Entries:
+        """What an index holds of one word, or of a run of an unspaced script; `same` is whether words of the Latin alphabet
+        have their terms in the default language."""
         if is_simple(raw):
             terms: Terms = _analyze(raw, stem)
             forms: Terms = (raw.lower()[:LONGEST],)
+            if same:
+                return Entries(terms, forms, ())
         elif RUN.match(raw):
             terms, forms = tuple(pair for pair, _, _ in pairs(raw)), variants(raw)
         else:

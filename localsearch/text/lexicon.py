@@ -79,7 +79,8 @@ class _Taken(Structure):
 class Lexicon:
     """Takes texts apart; a word is asked for once, by `entry`. Safe to share between threads.
 
-    `suggested` chooses the forms that are worth suggesting, `stem` gives the term of a plain form. Raises OSError where the kernels are not there.
+    `suggested` chooses the forms that are worth suggesting, `stem` gives the term of a plain form. Raises OSError where
+    the kernels are not there.
     """
 
     def __init__(
@@ -134,9 +135,11 @@ class Lexicon:
             code[4 * start : 4 * end] for start, end in zip(places[::2], places[1::2], strict=True)
         ):
             entry = self._entry(key.decode("utf-32-le", "surrogatepass"))
-            terms = _joined(entry.terms)
-            words = _joined(self._suggested((*entry.told, *entry.plain)))
-            plain = _joined([each for form in entry.plain for each in (form, self._stem(form))])
+            terms, told, plain = _joined(entry.terms), entry.told, b""
+            if entry.plain:
+                told = (*told, *entry.plain)
+                plain = _joined([each for form in entry.plain for each in (form, self._stem(form))])
+            words = _joined(self._suggested(told))
             if not self._compiled.localsearch_lexicon_put(
                 self._memory, key, len(key) // 4, terms, len(terms), len(entry.terms), words, plain
             ):
