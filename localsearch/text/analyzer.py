@@ -253,7 +253,7 @@ class Analyzer:
         return partial(self._entry, stem=self._stem_for(language), same=same)
 
     def _entry(self, raw: str, stem: Callable[[str], str], same: bool) -> Entries:
-        """What an index holds of one word, or of a run of an unspaced script; `same` is whether words of the Latin alphabet
+        """What an index holds of one word, or of a run of an unspaced script; `same` is whether words of Latin letters
         have their terms in the default language."""
         if is_simple(raw):
             terms: Terms = _analyze(raw, stem)
