@@ -28,12 +28,12 @@ def fields(chunk: IndexedChunk, analyzer: Analyzer) -> Fields:
         said = about_stream(chunk, analyzer)
         terms = " ".join(filter(None, (terms, *said.terms)))
         count += len(said.terms)
-        plain = " ".join({*plain.split(), *said.plain})
+        plain = " ".join((*plain.split(), *said.plain))
         words = " ".join({*words.split(), *worth_suggesting(said.words)})
     return Fields(terms, _filled(plain, count), words)
 
 
 def _filled(plain: str, count: int) -> str:
-    """Plain words with fillers, so many together."""
-    fillers = count - (plain.count(" ") + 1 if plain else 0)
-    return (plain + f" {FILLER}" * fillers).lstrip()
+    """Different plain words in order of their letters, then fillers, so many together."""
+    words = sorted(set(plain.split()))
+    return " ".join(words + [FILLER] * (count - len(words)))

@@ -212,9 +212,7 @@ class Analyzer:
             return found
         words, plain = found.words.split(), found.plain.split()
         plain += across.difference(self._told(across, set(found.terms.split(" "))))
-        return found._replace(
-            words=" ".join({*words, *worth_suggesting(across)}), plain=" ".join(dict.fromkeys(plain))
-        )
+        return found._replace(words=" ".join({*words, *worth_suggesting(across)}), plain=" ".join(plain))
 
     def is_stop(self, word: str, language: str = "") -> bool:
         """True for a function word of the language; of English when the language is unknown."""
