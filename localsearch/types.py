@@ -51,7 +51,7 @@ class Extract:
     """One document read out of a file. A container (archive, mailbox) gives several, told apart by `member`.
 
     `metadata` may hold author, created and modified (ISO 8601), language, tags and any front matter. `scans` tells that
-    there are pictures of text in it that were not read.
+    there are pictures of text in it that were not read. One that is cut into `chunks` already has no blocks any more.
     """
 
     text: str
@@ -62,6 +62,7 @@ class Extract:
     member: str = ""
     notes: tuple[str, ...] = ()
     scans: bool = False
+    chunks: tuple[Chunk, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from localsearch.types import Block, BlockKind, Extract, Place
@@ -28,6 +29,7 @@ class Builder:
         self._blocks: list[Block] = []
         self._headings: list[tuple[int, str]] = []
         self._path: tuple[str, ...] = ()
+        self._where: tuple[Place, tuple[str, ...], Place] = (NOWHERE, (), NOWHERE)
         self.notes: list[str] = []
         self.full = False
         self.scans = False
@@ -77,9 +79,17 @@ class Builder:
             text = text[: max(0, self._limit - self._length)]
             self._close()
         self._parts.append(text)
-        where = _with_heading(place, self._path) if self._path and not place.heading else place
+        where = self._with_heading(place) if self._path and not place.heading else place
         self._blocks.append(Block(self._length, self._length + len(text), kind, where))
         self._length += len(text)
+
+    def _with_heading(self, place: Place) -> Place:
+        """The place below the headings of now; that of the block before, where it is the same."""
+        before, path, where = self._where
+        if place is not before or path is not self._path:
+            where = replace(place, heading=self._path)
+            self._where = place, self._path, where
+        return where
 
     def _close(self) -> None:
         self.full = True
@@ -116,16 +126,3 @@ def pages(numbers: list[int]) -> str:
             runs.append([number, number])
     listed = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
     return f"page{'s' if len(numbers) > 1 else ''} {listed}"
-
-
-def _with_heading(place: Place, path: tuple[str, ...]) -> Place:
-    return Place(
-        page=place.page,
-        line=place.line,
-        heading=path,
-        sheet=place.sheet,
-        row=place.row,
-        message=place.message,
-        part=place.part,
-        chapter=place.chapter,
-    )

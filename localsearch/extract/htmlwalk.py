@@ -107,13 +107,15 @@ class Walker:
             elif (inside := self._visit(tag, node)) is not None:
                 node, depth = inside, depth + 1
                 continue
-            while node is not None and node.next is None:
-                node, depth = (node.parent, depth - 1) if depth else (None, 0)
-                if node is not None:
-                    tag = node.tag or ""
-                    if tag in _HANDLED or "-" in tag or (self._regions and self._regions[-1][0] == tag):
-                        self._leave(tag, node)
-            node = node.next if node is not None else None
+            following = node.next
+            while following is None and depth:
+                node, depth = node.parent, depth - 1
+                assert node is not None
+                tag = node.tag or ""
+                if tag in _HANDLED or "-" in tag or (self._regions and self._regions[-1][0] == tag):
+                    self._leave(tag, node)
+                following = node.next
+            node = following
         self._close()
         return self._found
 

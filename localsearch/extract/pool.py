@@ -14,10 +14,14 @@ from localsearch.errors import ExtractionError, UnavailableError
 from localsearch.extract.limits import failure
 from localsearch.extract.process import OpenFile, Outcome, Worker
 from localsearch.platform.cores import cores
-from localsearch.settings import ExtractSettings
+from localsearch.settings import ChunkSettings, ExtractSettings
 from localsearch.types import Cancelled, Extract, never
 
 _LOG = logging.getLogger("localsearch.extract")
+AHEAD, _MOST_AHEAD = 32, 128
+"""Files given to each worker that the caller has not seen, and to all: they go on while the caller stores what came."""
+HELD = 32_000_000
+"""Characters of text that wait for the caller, from which workers wait too."""
 PATIENCE_S = 0.3
 """Seconds between looks at whether to stop, and how long a file being read may then still take."""
 
@@ -39,14 +43,15 @@ class Extractor:
             for path, outcome in extractor.extract_many(paths):
                 if isinstance(outcome, ExtractionError): ...
 
-    Workers start at the first file. Threads may share one extractor.
+    Workers start at the first file. Threads may share one extractor. With `cut` each document comes with its chunks,
+    without its blocks.
     """
 
-    def __init__(self, settings: ExtractSettings) -> None:
+    def __init__(self, settings: ExtractSettings, cut: ChunkSettings | None = None) -> None:
         self._settings = settings
         self._count = settings.workers or min(8, cores())
         self._idle: queue.LifoQueue[Worker] = queue.LifoQueue()
-        self._workers = [Worker(settings) for _ in range(self._count)]
+        self._workers = [Worker(settings, cut) for _ in range(self._count)]
         for worker in self._workers:
             self._idle.put(worker)
 
@@ -78,9 +83,10 @@ class Extractor:
     ) -> Iterator[tuple[Path, Outcome]]:
         """Read files side by side; results as they come, each with its path, a failure as a value.
 
-        A file that the caller has opened is read through that descriptor. `paths` is asked in the caller's thread, at
-        most four per worker ahead. When `cancelled` says so, or the generator is closed, files that are being read are
-        given up within a second. Raises UnavailableError when no worker can be started.
+        A file that the caller has opened is read through that descriptor. `paths` is asked in the caller's thread, some
+        files ahead, and no more text waits than `HELD` and a file for each worker. When `cancelled` says so, or the
+        generator is closed, files that are being read are given up within a second. Raises UnavailableError when no
+        worker can be started.
         """
         run = _Run()
         threads = [threading.Thread(target=self._work, args=(run,), daemon=True) for _ in self._workers]
@@ -94,9 +100,9 @@ class Extractor:
     def _results(
         self, run: _Run, paths: Iterator[Path | OpenFile], cancelled: Cancelled
     ) -> Iterator[tuple[Path, Outcome]]:
-        waiting = 0
+        waiting, most = 0, max(4 * self._count, min(AHEAD * self._count, _MOST_AHEAD))
         while not cancelled():
-            while waiting < 4 * self._count and (path := next(paths, None)) is not None:
+            while waiting < most and (path := next(paths, None)) is not None:
                 run.waiting.put(path)
                 waiting += 1
             if not waiting:
@@ -106,17 +112,20 @@ class Extractor:
             except queue.Empty:
                 continue
             waiting -= 1
+            run.hold(-_size(outcome))
             if isinstance(outcome, UnavailableError):
                 raise outcome
             yield done, outcome
 
     def _work(self, run: _Run) -> None:
-        while (file := run.waiting.get()) is not None:
+        while (file := run.waiting.get()) is not None and run.may_read():
             path = file.path if isinstance(file, OpenFile) else file
             worker = self._idle.get()
             run.busy.add(worker)
             try:
-                run.done.put((path, worker.read(file)))
+                outcome = worker.read(file)
+                run.hold(_size(outcome))
+                run.done.put((path, outcome))
             except UnavailableError as error:
                 run.done.put((path, error))
             except Exception as error:  # whatever it is, the caller waits for an outcome
@@ -141,10 +150,27 @@ class _Run:
         self.waiting: queue.SimpleQueue[Path | OpenFile | None] = queue.SimpleQueue()
         self.done: queue.SimpleQueue[tuple[Path, Outcome | UnavailableError]] = queue.SimpleQueue()
         self.busy: set[Worker] = set()
+        self._held, self._ended = 0, False
+        self._changed = threading.Condition()
+
+    def hold(self, characters: int) -> None:
+        """So much more text waits for the caller."""
+        with self._changed:
+            self._held += characters
+            self._changed.notify_all()
+
+    def may_read(self) -> bool:
+        """Wait until there is room for what is read next; False when the run ends."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._held < HELD or self._ended)
+            return not self._ended
 
     def end(self, threads: list[threading.Thread]) -> None:
         """Let the threads finish; after a moment, give up the files that they are still reading."""
         _drain(self.waiting)
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
         for _ in threads:
             self.waiting.put(None)
         deadline = time.monotonic() + PATIENCE_S
@@ -154,6 +180,11 @@ class _Run:
             worker.give_up()
         for thread in threads:
             thread.join()
+
+
+def _size(outcome: Outcome | UnavailableError) -> int:
+    """Characters of what was read."""
+    return sum(len(extract.text) for extract in outcome) if isinstance(outcome, tuple) else 0
 
 
 def _drain(waiting: queue.SimpleQueue[Path | OpenFile | None]) -> None:

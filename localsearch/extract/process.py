@@ -22,7 +22,7 @@ from localsearch.extract.limits import HINTS, failure
 from localsearch.platform import group
 from localsearch.platform.confine import NO_PROGRAMS
 from localsearch.platform.interpreter import ONE_THREAD, environment, module_command
-from localsearch.settings import MB, ExtractSettings
+from localsearch.settings import MB, ChunkSettings, ExtractSettings
 from localsearch.types import Extract
 
 
@@ -44,10 +44,11 @@ DYING_S = 5
 
 
 class Worker:
-    """One process that reads files, started anew after it has died or left."""
+    """One process that reads files, started anew after it has died or left; `cut` says how it cuts text, if so."""
 
-    def __init__(self, settings: ExtractSettings) -> None:
+    def __init__(self, settings: ExtractSettings, cut: ChunkSettings | None = None) -> None:
         self._settings = settings
+        self._cut = cut
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: socket.socket | None = None
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as this object
@@ -103,8 +104,8 @@ class Worker:
             raise _unavailable(self._end(error).message) from None
 
     def _spawn(self, descriptor: int) -> subprocess.Popen[bytes]:
-        limits = msgspec.json.encode(self._settings).decode()
-        command = module_command("localsearch.extract.worker", str(descriptor), limits)
+        told = [msgspec.json.encode(settings).decode() for settings in (self._settings, self._cut)]
+        command = module_command("localsearch.extract.worker", str(descriptor), *told)
         try:
             return subprocess.Popen(
                 command,

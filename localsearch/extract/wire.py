@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from localsearch.platform.group import LOOK_S, GroupWatch
-from localsearch.types import Block, BlockKind, Extract, Place
+from localsearch.types import Block, BlockKind, Chunk, Extract, Place
 
 _LENGTH = struct.Struct("<I")
 LARGEST = 1 << 30
@@ -51,7 +51,7 @@ class Job(msgspec.Struct, array_like=True):
 
 
 class Found(msgspec.Struct, array_like=True):
-    """One Extract. A block is (start, end, kind, index into places)."""
+    """One Extract. A block is (start, end, kind, index into places), a chunk (start, end, index into places)."""
 
     text: str
     type: str
@@ -73,6 +73,7 @@ class Found(msgspec.Struct, array_like=True):
     member: str
     notes: tuple[str, ...]
     scans: bool = False
+    chunks: list[tuple[int, int, int]] | None = None
 
 
 class Reply(msgspec.Struct, array_like=True):
@@ -90,9 +91,12 @@ def pack(extract: Extract) -> Found:
     """An Extract as it goes over the wire, each place once."""
     places: dict[Place, int] = {}
     blocks = [(b.start, b.end, b.kind, places.setdefault(b.place, len(places))) for b in extract.blocks]
+    chunks = extract.chunks and [
+        (chunk.start, chunk.end, places.setdefault(chunk.place, len(places))) for chunk in extract.chunks
+    ]
     rows = [tuple(getattr(place, name) for name in PLACE_FIELDS) for place in places]
-    return Found(extract.text, extract.type, extract.title, blocks, rows,
-                 dict(extract.metadata), extract.member, extract.notes, extract.scans)  # fmt: skip
+    return Found(extract.text, extract.type, extract.title, blocks, rows, dict(extract.metadata), extract.member,
+                 extract.notes, extract.scans, None if extract.chunks is None else list(chunks or ()))  # fmt: skip
 
 
 def unpack(frame: bytearray) -> Extract:
@@ -102,9 +106,9 @@ def unpack(frame: bytearray) -> Extract:
         raise msgspec.ValidationError("too many notes")
     places = [Place(*row) for row in found.places]
     blocks = tuple(_blocks(found, places))
-    return Extract(
-        found.text, found.type, found.title, blocks, found.metadata, found.member, found.notes, found.scans
-    )
+    chunks = None if found.chunks is None else tuple(_chunks(found, places))
+    return Extract(found.text, found.type, found.title, blocks, found.metadata, found.member, found.notes,
+                   found.scans, chunks)  # fmt: skip
 
 
 def _blocks(found: Found, places: list[Place]) -> Iterator[Block]:
@@ -115,6 +119,16 @@ def _blocks(found: Found, places: list[Place]) -> Iterator[Block]:
             raise msgspec.ValidationError("blocks that are none of this text")
         before = end
         yield Block(start, end, kind, places[at])
+
+
+def _chunks(found: Found, places: list[Place]) -> Iterator[Chunk]:
+    """The chunks, each beginning after the one before it, inside the text, at a place that was sent."""
+    before = -1
+    for start, end, at in found.chunks or ():
+        if not before < start < end <= len(found.text) or not 0 <= at < len(places):
+            raise msgspec.ValidationError("chunks that are none of this text")
+        before = start
+        yield Chunk(start, end, places[at])
 
 
 def send(connection: socket.socket, *messages: object) -> None:

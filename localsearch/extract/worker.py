@@ -1,6 +1,7 @@
 """A worker process: reads files it is handed as open descriptors, under limits, until the pool hangs up.
 
-Started as `python -m localsearch.extract.worker DESCRIPTOR SETTINGS`, where DESCRIPTOR is its end of a socket pair.
+Started as `python -m localsearch.extract.worker DESCRIPTOR SETTINGS CUT`, where DESCRIPTOR is its end of a socket pair,
+and CUT tells how text is cut into chunks, or is `null`.
 """
 
 from __future__ import annotations
@@ -11,18 +12,20 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 import msgspec
 
 from localsearch.errors import ExtractionError
 from localsearch.extract import wire
+from localsearch.extract.chunk import chunk
 from localsearch.extract.drawn import draw
 from localsearch.extract.limits import Limits, failure
 from localsearch.extract.ocr import engine
 from localsearch.extract.read import read
 from localsearch.platform.confine import Room, confine, probe
 from localsearch.platform.group import adopt
-from localsearch.settings import MB, ExtractSettings
+from localsearch.settings import MB, ChunkSettings, ExtractSettings
 from localsearch.types import Extract
 
 LIBRARIES = ("numpy", "msgspec", "kreuzberg", "pypdfium2", "selectolax", "python_calamine", "striprtf", "olefile",
@@ -42,24 +45,25 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection = socket.socket(fileno=int(arguments[0]))
     settings = msgspec.json.decode(arguments[1], type=ExtractSettings)
+    cut = msgspec.json.decode(arguments[2], type=ChunkSettings | None)
     os.nice(settings.niceness)
     programs = settings.recognise == "now" and engine(Limits.of(settings)) == "tesseract"
     if programs:
         adopt()
     measures = confine(Room(settings.memory_mb * MB, LIBRARIES, programs))
     wire.send(connection, wire.Reply(confinement=measures | probe()))
-    while serve(connection, settings):
+    while serve(connection, settings, cut):
         pass
 
 
-def serve(connection: socket.socket, settings: ExtractSettings) -> bool:
+def serve(connection: socket.socket, settings: ExtractSettings, cut: ChunkSettings | None = None) -> bool:
     """Do one job; False when there is none left or this process should be replaced."""
     message, descriptors, _, _ = socket.recv_fds(connection, 1 << 20, 1)
     if not message:
         return False
     descriptor = descriptors[0]
     try:
-        reply, found = answer(msgspec.msgpack.decode(message, type=wire.Job), descriptor, settings)
+        reply, found = answer(msgspec.msgpack.decode(message, type=wire.Job), descriptor, settings, cut)
     finally:
         os.close(descriptor)
     recognising = settings.recognise == "now" and settings.ocr != "off"
@@ -69,12 +73,16 @@ def serve(connection: socket.socket, settings: ExtractSettings) -> bool:
     return not reply.leaving
 
 
-def answer(job: wire.Job, descriptor: int, settings: ExtractSettings) -> tuple[wire.Reply, Sequence[Extract]]:
+def answer(
+    job: wire.Job, descriptor: int, settings: ExtractSettings, cut: ChunkSettings | None = None
+) -> tuple[wire.Reply, Sequence[Extract]]:
     """What comes of reading one file."""
     try:
         _allow(settings)
         data = contents(descriptor, settings)
         found = [draw(data, job.page)] if job.page else read(data, job.name, Limits.of(settings))
+        if cut and not job.page:
+            found = [replace(one, chunks=chunk(one, cut), blocks=()) for one in found]
         return wire.Reply(count=len(found)), found
     except ExtractionError as error:
         return wire.Reply(rule=str(error.data["rule"]), reason=error.message, hint=error.hint), ()

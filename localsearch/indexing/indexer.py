@@ -102,7 +102,7 @@ class Indexer:
 
     def keep_readers(self) -> None:
         """Keep the processes that read files from now on: for many small runs, as when watching."""
-        self._readers = self._readers or Extractor(later(self.settings.extract))
+        self._readers = self._readers or Extractor(later(self.settings.extract), self.settings.chunk)
 
     def close(self) -> None:
         """End the processes that were kept."""
@@ -175,7 +175,7 @@ class Indexer:
         with ExitStack() as stack:
             extractor = None if job.dry_run else self._readers
             if extractor is None and not job.dry_run:
-                extractor = stack.enter_context(Extractor(later(self.settings.extract)))
+                extractor = stack.enter_context(Extractor(later(self.settings.extract), self.settings.chunk))
             for path in job.paths:
                 run.job = self._as_before(job, path)
                 try:
@@ -206,7 +206,7 @@ class Indexer:
                 waiting[row.collection, row.root].append(row)
         if not waiting:
             return FileCounts()
-        with Extractor(patient(self.settings.extract)) as extractor:
+        with Extractor(patient(self.settings.extract), self.settings.chunk) as extractor:
             for (collection, root), rows in waiting.items():
                 run = IndexRun(IndexJob((path_of(raw_of(root)),), collection), report, cancelled, counts)
                 run.to_read, run.stage = len(rows), "recognise"

@@ -11,7 +11,7 @@ from localsearch import text as language_of
 from localsearch.checked import Metadata, clean, timestamp
 from localsearch.errors import UsageError
 from localsearch.extract import type_by_name
-from localsearch.indexing.chunk import chunk
+from localsearch.extract.chunk import chunk
 from localsearch.settings import ChunkSettings
 from localsearch.store import NewDocument
 from localsearch.store.documents import SAID_COLUMNS
@@ -100,7 +100,7 @@ def from_extract(extract: Extract, key: str, settings: ChunkSettings) -> NewDocu
         title=title,
         type=_string(extract.type)[:_LONGEST_TYPE],
         text=body,
-        chunks=chunk(replace(extract, text=body), settings),
+        chunks=chunk(replace(extract, text=body), settings) if extract.chunks is None else extract.chunks,
         member=clean(extract.member),
         language=_language(fields.get("language")) or language_of.detect_language(body[:_LANGUAGE_SAMPLE]),
         author=_string(fields.get("author")),

@@ -6,6 +6,7 @@ a socket pair. It says first by which analyser it works; then each message of ch
 
 from __future__ import annotations
 
+import gc
 import sys
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -23,6 +24,7 @@ _CHUNKS = msgspec.msgpack.Decoder(list[IndexedChunk])
 def main(arguments: list[str]) -> None:
     """Answer until the other side hangs up."""
     lower_priority()
+    gc.disable()  # nothing here refers to itself, and what is remembered would be looked through again and again
     connection = Connection(int(arguments[0]))
     analyzer = Analyzer(arguments[1], stemming=arguments[2] == "1")
     connection.send_bytes(analyzer.fingerprint.encode())

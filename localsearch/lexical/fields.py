@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from localsearch.lexical.stream import streams
-from localsearch.text import Analyzer
+from localsearch.lexical.stream import FILLER, about_stream, chunk_text, streams
+from localsearch.text import Analyzer, worth_suggesting
 from localsearch.types import IndexedChunk
 
 
@@ -18,11 +18,22 @@ class Fields(NamedTuple):
 
 
 def fields(chunk: IndexedChunk, analyzer: Analyzer) -> Fields:
-    """Take a chunk apart (`streams`)."""
-    held = streams(chunk, analyzer)
-    return Fields(" ".join(held.terms), " ".join(held.plain), " ".join(filter(worth_suggesting, held.words)))
+    """Take a chunk apart: what `streams` gives, by C of our own where it can."""
+    taken = analyzer.taken(chunk_text(chunk), chunk.language)
+    if taken is None:
+        held = streams(chunk, analyzer)
+        return Fields(" ".join(held.terms), " ".join(held.plain), " ".join(worth_suggesting(held.words)))
+    terms, count, words, plain, _ = taken
+    if chunk.about:
+        said = about_stream(chunk, analyzer)
+        terms = " ".join(filter(None, (terms, *said.terms)))
+        count += len(said.terms)
+        plain = " ".join((*plain.split(), *said.plain))
+        words = " ".join({*words.split(), *worth_suggesting(said.words)})
+    return Fields(terms, _filled(plain, count), words)
 
 
-def worth_suggesting(word: str) -> bool:
-    """Whether a word may complete or correct another: numbers and the shortest do not."""
-    return 3 <= len(word) <= 40 and not word.isdigit()
+def _filled(plain: str, count: int) -> str:
+    """Different plain words in order of their letters, then fillers, so many together."""
+    words = sorted(set(plain.split()))
+    return " ".join(words + [FILLER] * (count - len(words)))

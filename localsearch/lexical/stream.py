@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from localsearch.text import Analyzer
 from localsearch.types import IndexedChunk
@@ -43,28 +44,38 @@ class Streams:
     words: set[str]
 
 
+def chunk_text(chunk: IndexedChunk) -> str:
+    """What the words of a chunk are in, without those about its document."""
+    return "\n".join((chunk.title, chunk.heading, chunk.body, chunk.path))
+
+
 def streams(chunk: IndexedChunk, analyzer: Analyzer) -> Streams:
     """Take a chunk apart, as `term_stream` does, and what it is about."""
-    parts = (chunk.title, chunk.heading, chunk.body, chunk.path)
-    text = analyzer.entries("\n".join(parts), chunk.language)
+    text = analyzer.entries(chunk_text(chunk), chunk.language)
     terms, plain, words = list(text.terms), set(text.plain), set(text.told).union(text.plain)
     if chunk.about:
-        marked, about = _about_stream(chunk, analyzer), analyzer.words(chunk.about)
-        terms += marked
-        plain |= _about_words(about, set(marked), analyzer)
-        words |= about
+        said = about_stream(chunk, analyzer)
+        terms += said.terms
+        plain |= said.plain
+        words |= said.words
     return Streams(terms, sorted(plain) + [FILLER] * (len(terms) - len(plain)), words)
 
 
-def _about_stream(chunk: IndexedChunk, analyzer: Analyzer) -> list[str]:
-    """Marked terms of the words about the document, in order, with a gap between values that no phrase reaches over."""
-    values = [analyzer.terms(line, chunk.language) for line in chunk.about.split("\n") if line]
-    return [term for terms in values for term in (*map(MARK.__add__, terms), FILLER)]
+class About(NamedTuple):
+    """Marked terms of the words about a document, marked plain words that these do not tell, and all words."""
+
+    terms: list[str]
+    plain: set[str]
+    words: set[str]
 
 
-def _about_words(words: set[str], marked: set[str], analyzer: Analyzer) -> set[str]:
-    """The words about the document, marked, without those whose stem is among the marked terms.
+def about_stream(chunk: IndexedChunk, analyzer: Analyzer) -> About:
+    """Take apart what a chunk tells about its document: in order, a gap between values for phrases.
 
-    The mark itself is one of them, so that an index can tell at once how many chunks have any.
+    The mark itself is one of the plain words, so that an index can tell at once how many chunks have any.
     """
-    return {MARK, *(MARK + word for word in words if MARK + analyzer.stem(word) not in marked)}
+    values = [analyzer.terms(line, chunk.language) for line in chunk.about.split("\n") if line]
+    marked = [term for terms in values for term in (*map(MARK.__add__, terms), FILLER)]
+    words, known = analyzer.words(chunk.about), set(marked)
+    plain = {MARK, *(MARK + word for word in words if MARK + analyzer.stem(word) not in known)}
+    return About(marked, plain, words)

@@ -24,7 +24,7 @@ from localsearch.errors import DamagedError, ReadOnlyError
 from localsearch.lexical.analysis_pool import AnalysisPool
 from localsearch.lexical.borrowed import Borrowed, borrow
 from localsearch.lexical.failures import REBUILD, guard
-from localsearch.lexical.fields import Fields, worth_suggesting
+from localsearch.lexical.fields import Fields
 from localsearch.lexical.holders import Holders, Term
 from localsearch.lexical.integrity import problems
 from localsearch.lexical.query import (
@@ -40,7 +40,7 @@ from localsearch.lexical.stream import MARK
 from localsearch.lexical.suggest import correct
 from localsearch.lexical.wildcards import Vocabulary, literal_start, matches
 from localsearch.platform.disk import drop
-from localsearch.text import Analyzer, normalize
+from localsearch.text import Analyzer, normalize, worth_suggesting
 from localsearch.types import Ids, IndexedChunk, Ranking, Scores
 
 HEAP = 48_000_000
@@ -465,7 +465,7 @@ class TantivyIndex:
             for words in phrase.alternatives
         ]
         queries += [tantivy.Query.term_query(self._schema, "plain", word, "basic") for word in phrase.plain]
-        short = [word for word in phrase.words if not worth_suggesting(word)]
+        short = [word for word in phrase.words if not worth_suggesting([word])]
         for name, words in (("words", list(phrase.words)), ("plain", short), ("text", short)):
             if words:
                 queries.append(tantivy.Query.term_set_query(self._schema, name, words))
@@ -544,7 +544,7 @@ def _words_with(searcher: tantivy.Searcher, prefix: str) -> list[tuple[str, int]
     are no stems of others, so `text` and `plain` tell them."""
     counts = Counter(dict(searcher.terms_with_prefix("text", prefix)))
     counts.update(dict(searcher.terms_with_prefix("plain", prefix)))
-    short = [(word, n) for word, n in counts.items() if not worth_suggesting(word)]
+    short = [(word, n) for word, n in counts.items() if not worth_suggesting([word])]
     return short + searcher.terms_with_prefix("words", prefix)
 
 

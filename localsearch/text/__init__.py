@@ -1,6 +1,6 @@
 """Words of a text: the one analyser for index, query and snippets, and the language a text is in."""
 
-from localsearch.text.analyzer import Analyzer, Found, Token
+from localsearch.text.analyzer import Analyzer, Found, Token, worth_suggesting
 from localsearch.text.detect import detect_language
 from localsearch.text.folding import normalize
 from localsearch.text.pieces import unspaced
@@ -18,4 +18,5 @@ __all__ = [
     "normalize",
     "question",
     "unspaced",
+    "worth_suggesting",
 ]

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
+from itertools import chain
+from operator import itemgetter
 from typing import NamedTuple, TypeVar
 
 import snowballstemmer
 
 from localsearch.text.candidates import holding
 from localsearch.text.folding import fold_word, normalize
-from localsearch.text.pieces import LONGEST, PLAIN_WORD, RUN, SPECIAL, WORD, inflected, pairs, pieces
+from localsearch.text.lexicon import Lexicon, Taken, available
+from localsearch.text.pieces import (
+    LONGEST,
+    PLAIN_WORD,
+    RUN,
+    SPECIAL,
+    WORD,
+    Piece,
+    inflected,
+    is_name,
+    is_simple,
+    pairs,
+    pieces,
+)
 from localsearch.text.plain import Asked, asked, places_of, raw_words, variants, words_across, words_in
 from localsearch.text.stopwords import STOP_WORDS
 
@@ -75,6 +90,9 @@ class Entries(NamedTuple):
     plain: Collection[str]
 
 
+_TERMS, _TOLD, _PLAIN = map(itemgetter, range(3))
+"""Fields of `Entries`, read sooner than by their names."""
+
 Terms = tuple[str, ...]
 Found = tuple[str, int, int]
 """What a `Token` says without its names, which take time to give."""
@@ -95,6 +113,7 @@ class Analyzer:
         self._memos: dict[str, _Memo[Terms]] = {}
         self._stretches: dict[str, _Memo[list[Found]]] = {}
         self._entries: dict[str, _Memo[Entries]] = {}
+        self._lexicons: dict[str, Lexicon] = {}
         self._stemmers: dict[str, _Memo[str]] = {}
         self._plain = _Memo(variants)
         self._stems = _Memo(partial(_stem_of, stem=self._stem_for(default_language)))
@@ -165,17 +184,35 @@ class Analyzer:
         A query asks for the term of each word in the default language, and for the word among the plain ones: whatever
         language the text is in, whatever the word is a part of, one of them is there.
         """
-        memo, stems = self._entries_of(language), self._stems
         raws = raw_words(text)
-        terms = [term for raw in raws for term in memo[raw].terms]
-        each = [memo[raw] for raw in set(raws)]
-        told = set().union(*[entry.told for entry in each])
-        rest = words_across(text).union(*[entry.plain for entry in each if entry.plain])
+        each = list(map(self._entries_of(language).__getitem__, raws))
+        terms = list(chain.from_iterable(map(_TERMS, each)))
+        once = dict(zip(raws, each)).values()
+        told: set[str] = set().union(*map(_TOLD, once))
+        rest = words_across(text).union(*filter(None, map(_PLAIN, once)))
         if rest:
-            known = set(terms)
-            told.update([word for word in rest if stems[word][0] in known])
             rest -= told
+            more = self._told(rest, set(terms))
+            told.update(more)
+            rest.difference_update(more)
         return Entries(terms, told, rest)
+
+    def taken(self, text: str, language: str = "") -> Taken | None:
+        """What an index holds of a text as strings, in a tenth of the time of `entries`; None where the kernels are not
+        there or the text is not for them."""
+        if not available():
+            return None
+        if language not in self._lexicons:
+            with self._lock:
+                self._lexicons.setdefault(
+                    language, Lexicon(self._entry_in(language), worth_suggesting, self._term_of)
+                )
+        found = self._lexicons[language].take(text)
+        if found is None or not found.across or not (across := words_across(text, found.across)):
+            return found
+        words, plain = found.words.split(), found.plain.split()
+        plain += across.difference(self._told(across, set(found.terms.split(" "))))
+        return found._replace(words=" ".join({*words, *worth_suggesting(across)}), plain=" ".join(plain))
 
     def is_stop(self, word: str, language: str = "") -> bool:
         """True for a function word of the language; of English when the language is unknown."""
@@ -206,14 +243,36 @@ class Analyzer:
 
     def _entries_of(self, language: str) -> _Memo[Entries]:
         if language not in self._entries:
-            self._entries[language] = _Memo(partial(self._entry, memo=self._memo(language)))
+            self._entries[language] = _Memo(self._entry_in(language))
         return self._entries[language]
 
-    def _entry(self, raw: str, memo: _Memo[Terms]) -> Entries:
-        """What an index holds of one word, or of a run of an unspaced script."""
-        terms, forms, stems = _word_terms(raw, memo), variants(raw), self._stems
-        told = tuple([form for form in forms if stems[form][0] in terms])
+    def _entry_in(self, language: str) -> Callable[[str], Entries]:
+        same = self._latin(language) == self._latin(self._default)
+        return partial(self._entry, stem=self._stem_for(language), same=same)
+
+    def _entry(self, raw: str, stem: Callable[[str], str], same: bool) -> Entries:
+        """What an index holds of one word, or of a run of an unspaced script; `same` is whether words of Latin letters
+        have their terms in the default language."""
+        if is_simple(raw):
+            terms: Terms = _analyze(raw, stem)
+            forms: Terms = (raw.lower()[:LONGEST],)
+            if same:
+                return Entries(terms, forms, ())
+        elif RUN.match(raw):
+            terms, forms = tuple(pair for pair, _, _ in pairs(raw)), variants(raw)
+        else:
+            parts = pieces(raw)
+            terms, forms = _terms_of(parts, stem), variants(raw, parts)
+        told = tuple(self._told(forms, terms))
         return Entries(terms, told, () if len(told) == len(forms) else tuple(set(forms).difference(told)))
+
+    def _told(self, forms: Iterable[str], terms: Collection[str]) -> list[str]:
+        """The plain forms whose term in the default language is among these."""
+        stems = self._stems
+        return [form for form in forms if (form if is_name(form) else stems[form][0]) in terms]
+
+    def _term_of(self, form: str) -> str:
+        return form if is_name(form) else self._stems[form][0]
 
     def _stretches_of(self, language: str) -> _Memo[list[Found]]:
         """The terms of what stands between white space, punctuation and all, with their places in it."""
@@ -231,6 +290,11 @@ class Analyzer:
     def _latin(self, language: str) -> str:
         """The language by which words of the Latin alphabet are stemmed."""
         return language if language in _LATIN else self._default
+
+
+def worth_suggesting(words: Iterable[str]) -> list[str]:
+    """Those words that may complete or correct another: not numbers and the shortest."""
+    return [word for word in words if 3 <= len(word) <= 40 and not word.isdigit()]
 
 
 def _unstemmed(word: str) -> str:
@@ -285,9 +349,13 @@ class _Memo(dict[str, V]):
 
 def _analyze(raw: str, stem: Callable[[str], str]) -> tuple[str, ...]:
     """The terms of a word; most words are letters of one case and need no taking apart."""
-    if raw.isascii() and raw.isalpha() and (raw.islower() or raw.isupper() or raw.istitle()):
+    if is_simple(raw):
         return (normalize(stem(raw.lower()[:LONGEST])),)
-    return tuple(_term(piece.text, stem) if piece.inflected else _folded(piece.text) for piece in pieces(raw))
+    return _terms_of(pieces(raw), stem)
+
+
+def _terms_of(parts: Iterable[Piece], stem: Callable[[str], str]) -> Terms:
+    return tuple([_term(text, stem) if inflected else _folded(text) for text, inflected in parts])
 
 
 def _term(part: str, stem: Callable[[str], str]) -> str:
@@ -299,7 +367,10 @@ def _term(part: str, stem: Callable[[str], str]) -> str:
 
 def _stem_of(word: str, stem: Callable[[str], str]) -> tuple[str]:
     """What is no word, such as a sign, has no stem; nor has a run of an unspaced script."""
-    bends = inflected(word) and _LETTER.search(word) and not RUN.match(word)
+    if word.isascii():
+        bends = word.isalpha() or (not is_name(word) and not word.isdigit() and any(map(str.isalpha, word)))
+    else:
+        bends = inflected(word) and _LETTER.search(word) is not None and not RUN.match(word)
     return (_term(word, stem) if bends else word,)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 import threading
 import unicodedata
 from collections import defaultdict
@@ -34,6 +35,8 @@ _SCRIPTS = (
     ("latin", "[A-Za-z\u00c0-\u024f\u1e00-\u1eff]"),
 )
 _LETTER = re.compile("[A-Za-z]")
+_ASCII_LETTERS = string.ascii_letters.encode()
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 _OF_SCRIPT = {"kana": "ja", "hangul": "ko", "han": "zh", "thai": "th", "tamil": "ta", "armenian": "hy"}
 _NOT_LATIN = ("ru", "uk", "bg", "el", "ar", "fa", "he", "hi")
 _CANDIDATES = {
@@ -138,7 +141,10 @@ def _scripts() -> tuple[tuple[str, re.Pattern[str]], ...]:
 def _script(sample: str) -> str:
     if sample.isascii():
         return "latin" if _LETTER.search(sample) else ""
-    counts = {name: len(pattern.findall(sample)) for name, pattern in _scripts()}
+    rest = "".join(_BEYOND_ASCII.findall(sample))
+    counts = {name: len(pattern.findall(rest)) for name, pattern in _scripts()}
+    octets = sample.encode("ascii", "ignore")
+    counts["latin"] += len(octets) - len(octets.translate(None, _ASCII_LETTERS))
     if counts["kana"] * 10 > counts["han"]:
         counts["kana"] += counts["han"]
     # A character of Chinese or Korean says as much as several letters.
@@ -151,17 +157,40 @@ def _script(sample: str) -> str:
 def _by_words(sample: str, candidates: tuple[str, ...]) -> tuple[str, float]:
     """The language with most votes, '' if unsure, and by how many votes it leads."""
     votes: defaultdict[str, float] = defaultdict(float)
+    of_words, of_letters = _shares(candidates)
     for word in _WORD.findall(sample):
-        _vote(votes, _LANGUAGES_OF_WORD.get(word, ()), candidates, 1.0 if len(word) > 1 else 0.3)
+        for language, share in of_words.get(word, ()):
+            votes[language] += share
         if not word.isascii():
             for letter in set(word):
-                _vote(votes, _LANGUAGES_OF_LETTER.get(letter, ()), candidates, 0.5)
+                for language, share in of_letters.get(letter, ()):
+                    votes[language] += share
     ranked = sorted(votes.items(), key=lambda item: -item[1])[:2]
     if not ranked or ranked[0][1] < 1.0:
         return "", 0.0
     second = ranked[1][1] if len(ranked) > 1 else 0.0
     language = ranked[0][0] if ranked[0][1] >= 1.15 * second else ""
     return language, ranked[0][1] - 2 * second
+
+
+Shares = dict[str, tuple[tuple[str, float], ...]]
+
+
+@cache
+def _shares(candidates: tuple[str, ...]) -> tuple[Shares, Shares]:
+    """What each word and letter gives to each of these languages that has it: less the more have it."""
+    words = {
+        word: _votes(of, candidates, 1.0 if len(word) > 1 else 0.3) for word, of in _LANGUAGES_OF_WORD.items()
+    }
+    letters = {letter: _votes(of, candidates, 0.5) for letter, of in _LANGUAGES_OF_LETTER.items()}
+    return words, letters
+
+
+def _votes(
+    languages: tuple[str, ...], candidates: tuple[str, ...], weight: float
+) -> tuple[tuple[str, float], ...]:
+    share = weight / len(languages) ** 0.5
+    return tuple((language, share) for language in languages if language in candidates)
 
 
 def _by_letters(sample: str) -> str:
@@ -198,12 +227,3 @@ def _loaded() -> LanguageIdentifier:
     model.set_languages(_TOLD)
     model._full_model = None  # the other languages' share of the memory
     return model
-
-
-def _vote(
-    votes: dict[str, float], languages: tuple[str, ...], candidates: tuple[str, ...], weight: float
-) -> None:
-    """One vote for each language that has the word, worth less the more languages share it."""
-    for language in languages:
-        if language in candidates:
-            votes[language] += weight / len(languages) ** 0.5

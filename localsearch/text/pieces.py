@@ -13,6 +13,8 @@ from localsearch.text.numbers import amounts
 LONGEST = 64
 """Characters of a term: what is longer is data rather than a word, and only its start is kept."""
 
+_NAME = re.compile(r"[0-9._+#]")
+
 _MARKS = (
     "\u0300-\u034e\u0350-\u036f\u0483-\u0489\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670"
     "\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u0711\u0730-\u074a\u0900-\u0963\u0970-\u0dff\u0f71-\u0f84\u1ab0-\u1aff"
@@ -91,7 +93,22 @@ def cleaned(raw: str) -> str:
 
 def humps(piece: str) -> list[str]:
     """`readFile` gives `read File`; what has no capitals has no humps to look for."""
-    return [piece] if piece.islower() else _HUMP.split(piece)
+    return [piece] if is_flat(piece) else _HUMP.split(piece)
+
+
+def is_flat(piece: str) -> bool:
+    """Whether no capital stands beside or after a small letter, so that it has no humps."""
+    return piece.islower() or piece[1:].islower() or piece.isupper()
+
+
+def is_simple(raw: str) -> bool:
+    """Whether a word is letters of ASCII of one case, a capital first or not: most are, and need no taking apart."""
+    return raw.isascii() and raw.isalpha() and (raw.islower() or raw.isupper() or raw.istitle())
+
+
+def is_name(text: str) -> bool:
+    """Whether a word of ASCII is a name, which grammar does not change: never `inflected`, and sooner told."""
+    return _NAME.search(text) is not None and text.isascii()
 
 
 def without_apostrophes(word: str) -> str:
@@ -105,7 +122,9 @@ def _piece(text: str) -> Piece:
 
 def inflected(text: str) -> bool:
     """Whether grammar may have changed a word: not what has a digit, a dot or an underscore in it, which is a name."""
-    return text.isalpha() or not any(c.isdigit() or c in "._+#" for c in text)
+    if text.isalpha() or text.isascii():
+        return text.isalpha() or _NAME.search(text) is None
+    return not any(c.isdigit() or c in "._+#" for c in text)
 
 
 def _small_number(part: str) -> bool:

@@ -23,8 +23,11 @@ from localsearch.text.pieces import (
     RUN,
     SPECIAL,
     WORD,
+    Piece,
     cleaned,
     clusters,
+    is_flat,
+    is_simple,
     pieces,
     without_apostrophes,
 )
@@ -39,6 +42,7 @@ _FLAG = "[\U0001f1e6-\U0001f1ff]{2}"
 _SIGN = rf"[{_SIGNS}](?<!\w)[{_TONES}]*"
 SIGN = re.compile(f"{_FLAG}|{_SIGN}(?:\u200d{_SIGN})*")
 _ONE_SIGN = re.compile(f"{_FLAG}|[{_SIGNS}]")
+ANY_SIGN = re.compile(f"[{_SIGNS}]")
 DOTTED = re.compile(r"\.(?<![\w.]\.)[^\W\d_]\w*")
 """A name that begins with its dot: .NET, .gitignore."""
 DASHED = re.compile(r"[−-](?<![\w−-][−-])-?[^\W_]\w{0,23}(?!\w)(?:[.,-]\w{1,24}(?!\w)){0,3}")
@@ -52,6 +56,7 @@ _UPPER = "A-Z" + "".join(letter for letter, kind in _CASED if kind == "Lu")
 _LOWER = "a-z" + "".join(letter for letter, kind in _CASED if kind == "Ll")
 _HUMP = re.compile(f"(?<=[{_LOWER}])(?=[{_UPPER}])|(?<=[{_UPPER}])(?=[{_UPPER}][{_LOWER}][{_LOWER}])")
 _PLURAL = re.compile("[^\\W_]*[A-Z][A-Z0-9]s")
+_DIGIT = re.compile(r"\d")
 _CHANGE = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 """Where letters and digits meet, as in 10km and iOS17."""
 _MOST = 8
@@ -71,6 +76,10 @@ _FIRSTS = {*string.digits, ".", "-"}
 _NO_WORD = re.compile(r"\W+")
 
 
+AMOUNTS, SIGNS, DOTS, DASHES, CHAINS = (1 << bit for bit in range(5))
+ALL = AMOUNTS | SIGNS | DOTS | DASHES | CHAINS
+"""Kinds of plain forms that are no single words, the bits that kernels/lexicon.c tells."""
+
 Place = tuple[str, int, int]
 """A plain form and where the words stand that it was made from."""
 
@@ -85,28 +94,34 @@ class Asked(NamedTuple):
     terms: tuple[tuple[str, ...], ...]
 
 
-def variants(raw: str) -> tuple[str, ...]:
+def variants(raw: str, taken_apart: Sequence[Piece] = ()) -> tuple[str, ...]:
     """The plain forms of a word of `WORD`: the whole, its parts, parts in a row, the number that it is.
+
+    `taken_apart` are its `pieces`, where they are known.
 
     >>> variants("WF-M57")
     ('wfm57', 'wf', 'm57', 'wfm', 'm', '57')
     """
+    if is_simple(raw):
+        return (raw.lower()[:LONGEST],)
     if RUN.match(raw):
         return tuple(dict.fromkeys(fold_word(raw[low:high]) for low, high in clusters(raw)))
-    if raw.isascii() and raw.isalpha() and (raw.islower() or raw.isupper() or raw.istitle()):
-        return (raw.lower()[:LONGEST],)
     word = cleaned(raw)
-    found = [piece.text for piece in pieces(raw)] + _other_spellings(word)
+    found = [piece.text for piece in taken_apart or pieces(raw)] + _other_spellings(word)
     parts = [part for part in _CUTS.split(word) if part]
     found += parts
-    found += [part for piece in parts if not piece.islower() for part in _HUMP.split(piece)]
-    found += _in_a_row([chunk for part in _SIGNS_BUT_DOTS.split(word) for chunk in _CHANGE.split(part)])
+    found += [part for piece in parts if not is_flat(piece) for part in _HUMP.split(piece)]
+    if _DIGIT.search(word):
+        found += _in_a_row([chunk for part in _SIGNS_BUT_DOTS.split(word) for chunk in _CHANGE.split(part)])
+        found += amounts(word)
+    else:
+        found += _SIGNS_BUT_DOTS.split(word)
     for dotted in _BUT_DOTS.split(word):
         found += _versions(dotted)
-    found += amounts(word)
-    if not raw.isascii():
-        found += _SMALL_DIGITS.split(raw) + _UNSEEN.split(raw)
-        found += [sign for signs in _SMALL_DIGITS.findall(raw) for sign in signs]
+    if raw.isascii():
+        return tuple(dict.fromkeys([form for each in found if (form := each.strip("_")[:LONGEST].lower())]))
+    found += _SMALL_DIGITS.split(raw) + _UNSEEN.split(raw)
+    found += [sign for signs in _SMALL_DIGITS.findall(raw) for sign in signs]
     return tuple(dict.fromkeys(form for each in found for form in _plain_forms(each.strip("_"))))
 
 
@@ -131,10 +146,11 @@ def words_in(text: str, forms: Callable[[str], Sequence[str]] = variants) -> set
     return words_across(text).union(*map(forms, set(raw_words(text))))
 
 
-def words_across(text: str) -> set[str]:
-    """The plain forms that no single word of the text has."""
-    found = {form for form, _, _ in across_words(text)}
-    found.update([form for form, _, _ in chains(text, 0, len(text))])
+def words_across(text: str, kinds: int = ALL) -> set[str]:
+    """The plain forms that no single word of the text has; `kinds` tells which there may be."""
+    found = {form for form, _, _ in across_words(text, kinds=kinds)} if kinds & ~CHAINS else set()
+    if kinds & CHAINS:
+        found.update([form for form, _, _ in chains(text, 0, len(text))])
     return found
 
 
@@ -163,22 +179,22 @@ def _in_word(
     return () if wanted.isdisjoint(forms(raw)) else _at(match, forms(raw))
 
 
-def across_words(text: str, wanted: Iterable[str] | None = None) -> Iterator[Place]:
+def across_words(text: str, wanted: Iterable[str] | None = None, kinds: int = ALL) -> Iterator[Place]:
     """The plain forms that are no part of a single word: amounts, signs, what begins with a dot or a minus.
 
-    Of those that are not `wanted` some are left out, which takes less time.
+    Of those that are not `wanted` some are left out, which takes less time, and all of other `kinds`.
     """
     firsts = _FIRSTS if wanted is None else {word[:1] for word in wanted}
-    if not firsts.isdisjoint(string.digits):
+    if kinds & AMOUNTS and not firsts.isdisjoint(string.digits):
         for match in AMOUNT.finditer(text):
             yield from _at(match, amounts(match[0]))
-    if "$" in text or (not text.isascii() and _ONE_SIGN.search(text)):
+    if kinds & SIGNS and ("$" in text or (not text.isascii() and ANY_SIGN.search(text))):
         for match in SIGN.finditer(text):
             yield from _at(match, map(sign, [match[0], *_ONE_SIGN.findall(match[0])]))
-    if "." in firsts:
+    if kinds & DOTS and "." in firsts:
         for match in DOTTED.finditer(text):
             yield from _at(match, [plain(match[0])])
-    if "-" in firsts:
+    if kinds & DASHES and "-" in firsts:
         for match in DASHED.finditer(text):
             yield from _at(match, [dashed(match[0])])
 

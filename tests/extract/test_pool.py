@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,9 +14,10 @@ import openpyxl
 import pytest
 
 from localsearch.errors import ExtractionError, UnavailableError
-from localsearch.extract import Extractor, Outcome, confinement
+from localsearch.extract import Extractor, OpenFile, Outcome, confinement, pool
 from localsearch.extract import process as processes
-from localsearch.settings import ExtractSettings
+from localsearch.extract.chunk import chunk
+from localsearch.settings import ChunkSettings, ExtractSettings
 
 SETTINGS = ExtractSettings(workers=2, memory_mb=512, cpu_s=30, wall_s=60)
 
@@ -76,9 +78,43 @@ def test_paths_are_asked_for_as_they_are_needed(extractor: Extractor, tmp_path: 
 
     stream = extractor.extract_many(paths())
     next(stream)
-    assert len(asked) <= 4 * SETTINGS.workers
+    assert len(asked) <= pool.AHEAD * SETTINGS.workers
     stream.close()  # type: ignore[attr-defined]
-    assert len(asked) <= 4 * SETTINGS.workers
+    assert len(asked) <= pool.AHEAD * SETTINGS.workers
+
+
+def test_text_that_nobody_takes_stops_the_readers(
+    extractor: Extractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever stores slowly holds little text in memory, however many files there are."""
+    monkeypatch.setattr(pool, "HELD", 1_000)
+    read: list[str] = []
+    worker_read = processes.Worker.read
+
+    def reading(self: processes.Worker, file: Path | OpenFile) -> Outcome:
+        outcome = worker_read(self, file)
+        read.append(str(file))
+        return outcome
+
+    monkeypatch.setattr(processes.Worker, "read", reading)
+    files = [write(tmp_path, f"{number}.txt", f"{number} " * 300) for number in range(20)]
+    stream = extractor.extract_many(iter(files))
+    for taken, _ in enumerate(stream, 1):
+        time.sleep(0.02)
+        assert len(read) <= taken + SETTINGS.workers + 2
+    assert len(read) == len(files)
+
+
+def test_documents_come_with_their_chunks(tmp_path: Path) -> None:
+    file, cut = (
+        write(tmp_path, "a.md", "# One\n\n" + "Some words. " * 200 + "\n\n# Two\n\nMore."),
+        ChunkSettings(),
+    )
+    with Extractor(SETTINGS) as whole, Extractor(SETTINGS, cut) as cutting:
+        (extract,), (found,) = whole.extract(file), cutting.extract(file)
+    assert found.chunks == chunk(extract, cut)
+    assert len(found.chunks) > 2
+    assert (found.text, found.blocks, extract.chunks) == (extract.text, (), None)
 
 
 def test_names_that_are_no_text(extractor: Extractor, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from localsearch.errors import ExtractionError
 from localsearch.extract import Extractor, process, wire
 from localsearch.platform.group import GroupWatch
 from localsearch.settings import ExtractSettings
-from localsearch.types import Extract
+from localsearch.types import Chunk, Extract
 
 SETTINGS = ExtractSettings(workers=1, wall_s=4)
 FOUND: list[Any] = [
@@ -31,6 +31,7 @@ FOUND: list[Any] = [
     "",
     [],
     False,
+    None,
 ]
 
 
@@ -61,6 +62,8 @@ NONSENSE: dict[str, bytes] = {
     "a block beyond the text": found(blocks=[[0, 50, "paragraph", 0]]), "a block before it": found(blocks=[[-5, 5, "paragraph", 0]]),
     "blocks that overlap": found(blocks=[[0, 4, "paragraph", 0], [2, 5, "paragraph", 0]]), "a block that ends first": found(blocks=[[4, 2, "code", 0]]),
     "a kind that is none": found(blocks=[[0, 5, "poem", 0]]), "a text of bytes": found(text=b"\xff"), "metadata as a list": found(metadata=[1]),
+    "a chunk beyond the text": found(chunks=[[0, 50, 0]]), "a chunk before it": found(chunks=[[-1, 5, 0]]), "a chunk of nothing": found(chunks=[[2, 2, 0]]),
+    "a chunk at a place that is none": found(chunks=[[0, 5, 1]]), "chunks that begin together": found(chunks=[[0, 4, 0], [0, 5, 0]]),
     "a block of 2**70": found(blocks=[[0, 2**63, "paragraph", 0]]), "a million notes": found(notes=["x"] * 200_000),
 }  # fmt: skip
 
@@ -117,6 +120,16 @@ def test_a_good_reply_is_taken(tmp_path: Path, answering: Callable[[bytes], None
         ((_, outcome),) = list(extractor.extract_many([tmp_path / "a.txt"]))
     assert not isinstance(outcome, ExtractionError)
     assert outcome[0].text == "words"
+    assert outcome[0].chunks is None
+
+
+def test_chunks_that_a_reader_cut_are_taken(tmp_path: Path, answering: Callable[[bytes], None]) -> None:
+    (tmp_path / "a.txt").write_text("other")
+    answering(found(chunks=[[0, 4, 0], [2, 5, 0]]))
+    with Extractor(SETTINGS) as extractor:
+        ((_, outcome),) = list(extractor.extract_many([tmp_path / "a.txt"]))
+    assert not isinstance(outcome, ExtractionError)
+    assert outcome[0].chunks == (Chunk(0, 4), Chunk(2, 5))
 
 
 ANY = st.recursive(

@@ -70,9 +70,11 @@ def estimate(text: str) -> float:
     octets = text.encode("utf-8", "replace")
     words = octets.translate(_ONLY_LETTERS).split()
     pieces = PER_WORD * len(words) + PER_COMMON_WORD * sum(map(_COMMON.__contains__, words))
-    pieces += PER_LETTER * (len(octets) - len(octets.translate(None, _LETTERS)))
-    pieces += PER_NUMBER * len(octets.translate(_ONLY_DIGITS).split())
-    pieces += PER_MARK * (len(octets) - len(octets.translate(None, _SIGNS)))
+    rest = octets.translate(None, _LETTERS)
+    pieces += PER_LETTER * (len(octets) - len(rest))
+    if len(rest.translate(None, _DIGITS)) < len(rest):
+        pieces += PER_NUMBER * len(octets.translate(_ONLY_DIGITS).split())
+    pieces += PER_MARK * (len(rest) - len(rest.translate(None, _SIGNS)))
     return pieces if len(octets) == len(text) else pieces + _estimate_beyond_ascii(text)
 
 
@@ -251,11 +253,13 @@ def _split(text: str, start: int, end: int, borders: re.Pattern[str]) -> Iterato
 
 def _stripped(text: str, start: int, end: int) -> tuple[int, int] | None:
     piece = text[start:end]
-    bare = piece.lstrip()
+    bare = piece.strip()
+    if len(bare) == end - start:
+        return start, end
     if not bare:
         return None
-    start += len(piece) - len(bare)
-    return start, start + len(bare.rstrip())
+    start += len(piece) - len(piece.lstrip())
+    return start, start + len(bare)
 
 
 def _split_long(text: str, start: int, end: int, block: Block, limit: int) -> Iterator[_Unit]:

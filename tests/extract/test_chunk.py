@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from localsearch.indexing.chunk import chunk, estimate
+from localsearch.extract.chunk import chunk, estimate
 from localsearch.settings import ChunkSettings
 from localsearch.types import Block, Chunk, Encoder, Extract, Place
 
