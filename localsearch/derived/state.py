@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 import numpy as np
@@ -99,7 +99,7 @@ class Semantic:
 
     version: Version
     model: Model
-    vectors: VectorIndex
+    vectors: VectorIndex[Any]
     calibration: Calibration | None = None
 
     @property
@@ -195,9 +195,7 @@ class Derived:
         self._seq = target
 
     def _update_vectors(self, semantic: Semantic, gone: Ids, came: Ids) -> None:
-        semantic.vectors.remove(gone)
-        for ids, vectors in self.embeddings.stream(semantic.version.id, came):
-            semantic.vectors.add(ids, vectors)
+        semantic.vectors.update(gone, came, self.embeddings.of(semantic.version.id))
 
     def reload(self, semantic: Semantic | None = None) -> None:
         """Bring what is kept in memory to the database's state, and answer from another version or generation where
@@ -226,13 +224,9 @@ class Derived:
                 self.lexical.refresh()
 
     def load_vectors(self, semantic: Semantic) -> None:
-        """Bring a vector index to the database's state: tombstones and delta. Reads only the vectors that it lacks."""
+        """Bring a vector index to the database's state."""
         with self._lock:
-            live = self.embeddings.embedded_ids(semantic.version.id)
-            semantic.vectors.set_live(live)
-            missing = np.setdiff1d(live, semantic.vectors.ids(), assume_unique=True)
-            for ids, vectors in self.embeddings.stream(semantic.version.id, missing):
-                semantic.vectors.add(ids, vectors)
+            semantic.vectors.load(self.embeddings.of(semantic.version.id))
 
     def add_vectors(
         self, version_id: int, hashes: dict[bytes, NDArray[np.float32]], done: dict[int, bytes]

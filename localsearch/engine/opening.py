@@ -18,7 +18,7 @@ from localsearch.store.database import FILE, REPLICA
 from localsearch.store.tokens import CHUNK_BYTES
 from localsearch.text import Analyzer
 from localsearch.types import Answer, Encoder, LexicalIndex
-from localsearch.vectors import VectorIndex
+from localsearch.vectors import FaissIndex
 
 
 class Opener:
@@ -74,15 +74,15 @@ class Opener:
         """A version with its vector index; a damaged graph is set aside and its vectors are read from SQLite."""
         return Semantic(version, Model(lambda: self._encoder(version)), self._vectors(version))
 
-    def _vectors(self, version: Version) -> VectorIndex:
+    def _vectors(self, version: Version) -> FaissIndex:
         folder = self.settings.home / "vectors" / str(version.id)
         size, settings, writable = version.dimensions, self.settings.vectors, not self.read_only
         try:
-            return VectorIndex.open(folder, size, settings, writable=writable)
+            return FaissIndex.open(folder, size, settings, writable=writable)
         except DamagedError:
             if writable:
-                return VectorIndex.open(folder, size, settings)
-            return VectorIndex(folder, size, settings, None, writable=False)
+                return FaissIndex.open(folder, size, settings)
+            return FaissIndex(folder, size, settings, None, writable=False)
 
     def _encoder(self, version: Version) -> Encoder:
         encoder = self.models.encoder(version.model, version.precision)

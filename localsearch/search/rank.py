@@ -256,7 +256,9 @@ class Ranker:
         words = Ranking.empty()
         if context.query.mode != "semantic":
             with context.stage("lexical"):
-                words = self.derived.lexical.search(plan.words, count, plan.allowed)
+                words = self.derived.lexical.search(
+                    plan.words, count, None if plan.allowed is None else plan.allowed.mask
+                )
             self.embedder.want(words.ids[:20].tolist())
         adaptive = context.query.mode != "semantic" and self.settings.fusion == "adaptive"
         if semantic is None or not adaptive:
