@@ -65,6 +65,7 @@ class Embedder:
                 self._embed(version, model.encoder(), batch, cancelled)
             except CancelledError:
                 break
+            self.derived.feed(version.id, cancelled)
             self.meter.save()
             done += len(batch)
             total = max(total, done)

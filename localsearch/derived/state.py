@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from localsearch import quantize
 from localsearch.derived.catalog import Catalog
-from localsearch.errors import DamagedError, ModelError, StorageError
+from localsearch.errors import DamagedError, ModelError, StorageError, VectorsUnavailableError
 from localsearch.ranking.relevance import Calibration
 from localsearch.store import Corpus, Embeddings, Version
-from localsearch.types import Encoder, Ids, LexicalIndex, Progress, Report, no_report
+from localsearch.types import Cancelled, Encoder, Ids, LexicalIndex, Progress, Report, never, no_report
 from localsearch.vectors import VectorIndex
 
 M = TypeVar("M")
@@ -238,6 +238,14 @@ class Derived:
             if alive and semantic and semantic.version.id == version_id:
                 stored = quantize.rounded(np.stack([hashes[done[i]] for i in alive]))
                 semantic.vectors.add(np.array(alive, np.int64), stored)
+
+    def feed(self, version_id: int, cancelled: Cancelled = never) -> None:
+        """Send an engine what was stored since, if this version is the active one. One that is away is told of by its
+        state, and keeps nobody waiting: the log is sent when it is back."""
+        semantic = self.semantic
+        if semantic and semantic.version.id == version_id:
+            with suppress(VectorsUnavailableError):
+                semantic.vectors.catch_up(cancelled=cancelled)
 
     def adopt(self, semantic: Semantic) -> None:
         """Answer from this version, which the database has as the active one already."""

@@ -7,6 +7,8 @@ modules are their own.
 from localsearch.vectors.base import Fetch
 from localsearch.vectors.files import Generation
 from localsearch.vectors.index import FaissIndex
+from localsearch.vectors.milvus_index import MilvusIndex
+from localsearch.vectors.milvus_server import MilvusServer
 from localsearch.vectors.protocol import Allowed, GuardCounts, Masked, Source, VectorIndex, VectorState
 from localsearch.vectors.tuning import SAMPLE
 
@@ -18,6 +20,8 @@ __all__ = [
     "Generation",
     "GuardCounts",
     "Masked",
+    "MilvusIndex",
+    "MilvusServer",
     "Source",
     "VectorIndex",
     "VectorState",

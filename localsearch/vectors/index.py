@@ -57,6 +57,7 @@ class FaissIndex:
     """Cosine search over unit vectors by chunk id. Many threads may search while one writes."""
 
     compares_all = 20_000
+    measures_recall = True
 
     def __init__(
         self, folder: Path, dimensions: int, settings: VectorSettings, base: Base | None, writable: bool

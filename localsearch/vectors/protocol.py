@@ -95,6 +95,8 @@ class VectorIndex(Protocol[Built]):
     dimensions: int
     compares_all: int
     """Vectors up to which an exact search is cheap."""
+    measures_recall: bool
+    """Whether exact searches may be sampled while it serves."""
 
     def __len__(self) -> int:
         """Vectors that a search can find."""

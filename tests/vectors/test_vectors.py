@@ -284,7 +284,7 @@ def test_a_mask_may_be_shorter_than_the_largest_id(
         found.ids.tolist() == nearest(queries[0], ids[low], vectors[low], 10)
         or published.settings.storage == "int8"
     )
-    assert len(published.search(queries[0], 10, np.zeros(0, np.bool_))) == 0
+    assert len(published.search(queries[0], 10, Masked(np.zeros(0, np.bool_)))) == 0
 
 
 def test_vectors_come_back_as_precisely_as_they_are_kept(
