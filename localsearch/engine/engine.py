@@ -706,6 +706,7 @@ class Engine:
             cost=self.meter.read(),
             kernels=kernels.path_in_use(),
             better_model=better[0] if better else None,
+            vectors=semantic.vectors.look() if (semantic := self.derived.semantic) else None,
         )
 
     @public

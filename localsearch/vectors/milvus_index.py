@@ -49,6 +49,7 @@ class MilvusIndex:
         self._guard = CountGuard(log.now, self._count)
         self._problem = ""
         self._reachable: bool | None = None
+        self._rows: int | None = None
 
     def __len__(self) -> int:
         feed = self.log.active()
@@ -66,7 +67,20 @@ class MilvusIndex:
         feed = self.log.now()
         behind = self.log.behind(feed) if feed else self.log.count()
         count = feed.expected if feed else 0
-        return VectorState("milvus", count, behind, self._reachable, self._problem, self._guard.counts)
+        return VectorState(
+            "milvus", count, behind, self._reachable, self._rows, self._problem, self._guard.counts
+        )
+
+    def look(self) -> VectorState:
+        """How the engine stands now: its rows are counted first."""
+        try:
+            if self.log.now() is not None:
+                self._rows = self._count()
+                self._note(None)
+        except VectorsUnavailableError as error:
+            self._rows = None
+            self._note(error)
+        return self.state
 
     # -- searching
 

@@ -74,13 +74,15 @@ class GuardCounts:
 class VectorState:
     """How an index of vectors stands: `count` vectors can be found, `behind` changes are still to come to it.
 
-    `reachable` is None for an engine that nobody has asked yet. `problem` says in one line why it cannot be searched.
+    `reachable` is None for an engine that nobody has asked yet, `rows` what it counted when it was last looked at.
+    `problem` says in one line why it cannot be searched.
     """
 
     backend: Backend
     count: int
     behind: int = 0
     reachable: bool | None = True
+    rows: int | None = None
     problem: str = ""
     guard: GuardCounts = field(default_factory=GuardCounts)
 
@@ -108,6 +110,9 @@ class VectorIndex(Protocol[Built]):
     @property
     def state(self) -> VectorState:
         """How it stands. Waits for nothing."""
+
+    def look(self) -> VectorState:
+        """How it stands now: an engine is asked for its count first, within its deadline."""
 
     def search(
         self,

@@ -24,10 +24,14 @@ class MilvusProcess:
         self.folder = folder
         self.process: subprocess.Popen[bytes] | None = None
         config = MilvusServerConfig()
-        config.update(data_dir=str(folder), system_log_level="error", proxy_port=free_port())
+        config.update(
+            data_dir=str(folder), system_log_level="error", proxy_port=free_port(), etcd_port=free_port()
+        )
         config.resolve()
         self.port = int(config.get("proxy_port"))
         self.health = free_port()
+        self._etcd = folder / "configs" / "etcd.yaml"
+        self._etcd.write_text(_etcd(int(config.get("etcd_port")), free_port()), "utf-8")
         _initialize_data_files(config.base_data_dir)
         self._executable = Path(MilvusServer(config).get_milvus_executable_path())
 
@@ -43,6 +47,7 @@ class MilvusProcess:
             "METRICS_PORT": str(self.health),
             "MILVUS_RUN_DIR": str(self.folder / "run"),
             "LD_LIBRARY_PATH": str(self._executable.parent),
+            "ETCD_CONFIG_PATH": str(self._etcd),
             "GOMAXPROCS": "2",
         }
         with open(self.folder / "milvus.log", "ab") as log:
@@ -60,13 +65,18 @@ class MilvusProcess:
                 raise RuntimeError(
                     f"milvus ended with {self.process.returncode}: see {self.folder}/milvus.log"
                 )
-            with suppress(OSError):
-                with urllib.request.urlopen(f"http://127.0.0.1:{self.health}/healthz", timeout=5) as answer:
-                    if b"OK" in answer.read():
-                        return
+            if self._is_healthy():
+                return
             time.sleep(0.2)
         self.kill()
         raise TimeoutError("milvus did not start")
+
+    def _is_healthy(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.health}/healthz", timeout=5) as answer:
+                return b"OK" in answer.read()
+        except OSError:
+            return False
 
     def kill(self) -> None:
         """End it at once, as a power cut would."""
@@ -75,6 +85,17 @@ class MilvusProcess:
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
             self.process = None
+
+
+def _etcd(client: int, peer: int) -> str:
+    """The settings of its etcd, whose own ports are fixed: two servers on one machine would meet there."""
+    return f"""name: default
+listen-client-urls: http://127.0.0.1:{client}
+advertise-client-urls: http://127.0.0.1:{client}
+listen-peer-urls: http://127.0.0.1:{peer}
+initial-advertise-peer-urls: http://127.0.0.1:{peer}
+initial-cluster: default=http://127.0.0.1:{peer}
+"""
 
 
 def free_port() -> int:
