@@ -149,9 +149,12 @@ class Feeder:
         return now is not None and now.id == feed.id
 
     def _wait_for(self, collection: str, rows: int) -> None:
-        """Wait until the engine counts as many rows. What it shows in the end may be mended by `reconcile`."""
+        """Wait until what was sent can be searched. A count alone cannot tell: a batch may put as many as it deletes.
+
+        Where the rows are not those expected in the end, `reconcile` mends them.
+        """
         until = time.monotonic() + _SHOWN_S
-        while self.server.count(collection) != rows and time.monotonic() < until:
+        while self.server.count(collection, settled=True) != rows and time.monotonic() < until:
             time.sleep(_LOOKS_S)
 
     def agrees(self, feed: Feed) -> bool:

@@ -75,10 +75,10 @@ class MilvusServer:
             client.create_collection(
                 collection,
                 schema=schema,
-                index_params=index,
                 num_shards=settings.milvus_shards,
                 consistency_level=settings.milvus_consistency,
             )
+            client.create_index(collection, index, sync=False)  # of an empty collection: nothing to wait for
             client.load_collection(collection, replica_number=settings.milvus_replicas)
 
         self._call(made)
@@ -139,10 +139,12 @@ class MilvusServer:
             ]
             self._call(lambda client: client.upsert(collection, rows))
 
-    def count(self, name: str) -> int:
-        """The rows that the server would search at this moment."""
+    def count(self, name: str, *, settled: bool = False) -> int:
+        """The rows that the server would search at this moment; `settled`, once it has taken in all that was sent
+        before, which takes some 200 ms: for who writes."""
+        reading = self._reading() | ({"consistency_level": "Strong"} if settled else {})
         found = self._call(
-            lambda client: client.query(name, filter="", output_fields=["count(*)"], **self._reading()),
+            lambda client: client.query(name, filter="", output_fields=["count(*)"], **reading),
             tries=1,
         )
         return int(found[0]["count(*)"])

@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from backends.world import World, backend_settings, copied, write
 
 from localsearch.settings import VectorSettings
 
+if TYPE_CHECKING:
+    from backends.milvus_process import MilvusProcess
+
 SMALL, LARGE = 150, 1_500
 """Documents, of two chunks each."""
 
 
 @pytest.fixture(scope="session")
-def milvus_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a real server, started once."""
+def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusProcess]:
+    """A real server, started once."""
     if importlib.util.find_spec("pymilvus") is None or importlib.util.find_spec("milvus") is None:
         pytest.skip("Milvus is not installed: pip install 'localsearch[milvus]' milvus==2.3.5")
     from backends.milvus_process import MilvusProcess
 
     server = MilvusProcess(tmp_path_factory.mktemp("milvus"))
     server.start()
-    yield server.uri
+    yield server
     server.kill()
+
+
+@pytest.fixture(scope="session")
+def milvus_uri(milvus: MilvusProcess) -> str:
+    """The address of the server."""
+    return milvus.uri
 
 
 @pytest.fixture(scope="session", params=["faiss", "milvus"])
@@ -67,8 +77,3 @@ def small(backend: VectorSettings, small_folder: Path, tmp_path: Path) -> Iterat
     yield world
     world.close()
     world.drop()
-
-
-@pytest.fixture
-def copy_of(backend: VectorSettings, tmp_path: Path) -> Callable[[Path], World]:
-    return lambda folder: copied(folder, tmp_path / "copy", backend)

@@ -49,6 +49,9 @@ class MilvusProcess:
             "LD_LIBRARY_PATH": str(self._executable.parent),
             "ETCD_CONFIG_PATH": str(self._etcd),
             "GOMAXPROCS": "2",
+            # Collections are loaded by coordinators that look around once in a while: more often here.
+            "QUERYCOORD_CHECKINTERVAL": "50",
+            "QUERYCOORD_DISTPULLINTERVAL": "50",
         }
         with open(self.folder / "milvus.log", "ab") as log:
             self.process = subprocess.Popen(
