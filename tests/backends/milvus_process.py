@@ -49,9 +49,9 @@ class MilvusProcess:
             "LD_LIBRARY_PATH": str(self._executable.parent),
             "ETCD_CONFIG_PATH": str(self._etcd),
             "GOMAXPROCS": "2",
-            # Collections are loaded by coordinators that look around once in a while: more often here.
-            "QUERYCOORD_CHECKINTERVAL": "50",
-            "QUERYCOORD_DISTPULLINTERVAL": "50",
+            # Seconds after which a server that was killed is known to be gone: 30 unless told, before which its next
+            # start loads nothing.
+            "COMMON_SESSION_TTL": "3",
         }
         with open(self.folder / "milvus.log", "ab") as log:
             self.process = subprocess.Popen(

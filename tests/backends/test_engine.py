@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -95,6 +96,16 @@ def keys(answer: Answer) -> list[str]:
     return [hit.id for hit in answer]
 
 
+def alike(ours: Answer, truth: Answer) -> None:
+    """The same documents in the same order, but for neighbours that 12 bits a component cannot tell apart."""
+    np.testing.assert_allclose([h.score for h in ours], [h.score for h in truth], atol=2e-3)
+    scores = {hit.id: hit.score for hit in truth}
+    last = truth.results[-1].score if truth.results else 0.0
+    for hit, other in zip(ours, truth):
+        if hit.id != other.id:
+            assert scores.get(hit.id, last) == pytest.approx(other.score, abs=2e-3)
+
+
 # -- a judged collection
 
 
@@ -105,9 +116,8 @@ def test_answers_are_those_of_exact_search(
     for query in judged.queries.values():
         ours = searched.search(query, mode=mode, limit=10, cache=False)
         truth = exact.search(query, mode=mode, limit=10, cache=False)
-        assert keys(ours) == keys(truth)
+        alike(ours, truth)
         assert ours.total == truth.total
-        np.testing.assert_allclose([h.score for h in ours], [h.score for h in truth], atol=2e-3)
         assert not any("Words only" in note for note in ours.notes)
 
 
@@ -117,9 +127,11 @@ def test_quality_is_that_of_exact_search(exact: Engine, searched: Engine, judged
         return float(
             np.mean(
                 [
-                    ndcg(keys(engine.search(text, mode=mode, limit=10, cache=False)), judged.qrels[number])
+                    ndcg(
+                        keys(engine.search(text, mode=mode, limit=10, cache=False)), judged.judgements[number]
+                    )
                     for number, text in judged.queries.items()
-                    if number in judged.qrels
+                    if number in judged.judgements
                 ]
             )
         )
@@ -133,7 +145,7 @@ def test_pages_continue_each_other(searched: Engine, judged: Dataset) -> None:
     for query in list(judged.queries.values())[:6]:
         whole = keys(searched.search(query, limit=30, cache=False))
         pages = [keys(searched.search(query, limit=10, offset=at, cache=False)) for at in (0, 10, 20)]
-        assert sum(pages, []) == whole
+        assert [*pages[0], *pages[1], *pages[2]] == whole
 
 
 def test_relevance_is_the_same(exact: Engine, searched: Engine, judged: Dataset) -> None:
@@ -147,7 +159,7 @@ def test_relevance_is_the_same(exact: Engine, searched: Engine, judged: Dataset)
 
 def test_what_is_like_a_document_is_the_same(exact: Engine, searched: Engine) -> None:
     for key in exact.db.query("SELECT key FROM documents ORDER BY id LIMIT 6"):
-        assert keys(searched.search(like=key[0], cache=False)) == keys(exact.search(like=key[0], cache=False))
+        alike(searched.search(like=key[0], cache=False), exact.search(like=key[0], cache=False))
 
 
 @pytest.mark.parametrize("written", ["size:>0", "-type:pdf", "id:1,2,3,4,5,6,7,8"])
@@ -155,8 +167,8 @@ def test_filters_of_a_query_are_the_same(
     exact: Engine, searched: Engine, judged: Dataset, written: str
 ) -> None:
     for query in list(judged.queries.values())[:6]:
-        asked = dict(filters=written, limit=20, cache=False)
-        assert keys(searched.search(query, **asked)) == keys(exact.search(query, **asked))  # type: ignore[arg-type]
+        ours = searched.search(query, filters=written, limit=20, cache=False)
+        alike(ours, exact.search(query, filters=written, limit=20, cache=False))
 
 
 def test_a_reader_answers_alike(searched: Engine, judged: Dataset) -> None:
@@ -184,7 +196,7 @@ def test_documents_come_and_change_and_go(changing: Engine) -> None:
     changing.embed_pending()
     assert keys(changing.search("planets and moons", mode="semantic", limit=1)) != ["/b.txt"]
     assert keys(changing.search("baking a loaf", mode="semantic", limit=2)).count("/b.txt") == 1
-    changing.delete(["/a.txt"])
+    changing.delete("/a.txt")
     changing.embed_pending()
     assert "/a.txt" not in keys(changing.search("bees", mode="semantic"))
     assert changing.check().ok
@@ -192,7 +204,7 @@ def test_documents_come_and_change_and_go(changing: Engine) -> None:
 
 def test_what_is_deleted_is_gone_before_the_engine_knows(changing: Engine) -> None:
     """The database tells what there is; an engine is fed afterwards."""
-    changing.delete(["/a.txt"])
+    changing.delete("/a.txt")
     answer = changing.search("bees that make honey", mode="semantic")
     assert "/a.txt" not in keys(answer)
     assert sorted(keys(answer)) == ["/b.txt", "/c.txt"]
@@ -301,15 +313,14 @@ def test_a_server_that_is_killed_and_comes_back(
         MilvusServer(vectors).collections()
         until(lambda: not any("Words only" in n for n in engine.search("moons", cache=False).notes))
         engine.embed_pending()
-        assert keys(engine.search("planets and moons", cache=False)) == before
+        now = keys(engine.search("planets and moons", cache=False))
+        assert [key for key in now if key != "/pelicans"] == before
         assert keys(engine.search("birds of the sea", mode="semantic", limit=1)) == ["/pelicans"]
         assert engine.check().ok
         drop(engine)
 
 
 def until(holds: Callable[[], bool], within_s: float = 90.0) -> None:
-    import time
-
     end = time.monotonic() + within_s
     while not holds():
         assert time.monotonic() < end, "not within the time"
