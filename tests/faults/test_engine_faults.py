@@ -32,7 +32,7 @@ pytest.importorskip("milvus", reason="the server is not installed: pip install m
 
 from backends.milvus_process import MilvusProcess
 
-WRITER_KILLS, SERVER_KILLS, REPLAYS = 4, 2, 4
+WRITER_KILLS, SERVER_KILLS, REPLAYS = 80, 25, 40
 SEED = int(os.environ.get("LOCALSEARCH_SEED") or random.randrange(1 << 30))
 TESTS = Path(__file__).parents[1]
 
