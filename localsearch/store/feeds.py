@@ -60,7 +60,12 @@ class VersionFeed:
 
     def behind(self, feed: Feed) -> int:
         """Changes, and vectors of a beginning, that the engine has not confirmed."""
-        left = int(self._db.one("SELECT count(*) FROM vector_changes WHERE seq > ?", (feed.position,)))
+        ours = "seq > ? AND (version_id IS NULL OR version_id = ?)"
+        left = int(
+            self._db.one(
+                f"SELECT count(*) FROM vector_changes WHERE {ours}", (feed.position, self.version_id)
+            )
+        )
         if feed.complete:
             return left
         return left + int(self._db.one("SELECT count(*) FROM chunks WHERE id > ?", (feed.filled,)))
@@ -118,18 +123,18 @@ class VersionFeed:
                 filled = int(ids[-1]) if len(ids) else feed.filled
                 return self._batch(feed, ids, filled, not len(ids), feed.position, gone=False)
             rows = self._db.query(
-                "SELECT seq, chunk_id FROM vector_changes WHERE seq > ? ORDER BY seq LIMIT ?",
-                (feed.position, _CHANGES * most),
+                "SELECT seq, CASE WHEN IFNULL(version_id, ?1) = ?1 THEN chunk_id END FROM vector_changes"
+                " WHERE seq > ?2 ORDER BY seq LIMIT ?3",
+                (self.version_id, feed.position, _CHANGES * most),
             )
             if not rows:
                 return None
-            changed = list(dict.fromkeys(row[1] for row in rows))[:most]
-            kept = set(changed)
-            last = feed.position
+            last, kept = feed.position, set[int]()
             for seq, chunk_id in rows:
-                if chunk_id not in kept:
+                if chunk_id is not None and chunk_id not in kept and len(kept) == most:
                     break
                 last = int(seq)
+                kept |= set() if chunk_id is None else {chunk_id}
             return self._batch(feed, np.array(sorted(kept), np.int64), feed.filled, True, last, gone=True)
 
     def again(self, feed: Feed, ids: Ids) -> FeedBatch:
@@ -216,7 +221,16 @@ class VersionFeed:
                 "DELETE FROM fed WHERE feed_id = ? AND chunk_id = ?",
                 [(feed.id, i) for i in batch.gone.tolist()],
             )
-            connection.execute("DELETE FROM vector_changes WHERE seq <= (SELECT min(position) FROM feeds)")
+            self._trim(connection, batch.position)
+
+    @staticmethod
+    def _trim(connection: sqlite3.Connection, position: int) -> None:
+        """Forget changes that every feed has. That of a retired version is not waited for: going back begins anew."""
+        connection.execute(
+            "DELETE FROM feeds WHERE position < ? AND version_id IN (SELECT id FROM versions WHERE state = 'retired')",
+            (position,),
+        )
+        connection.execute("DELETE FROM vector_changes WHERE seq <= (SELECT min(position) FROM feeds)")
 
     def publish(self, feed: Feed, holder: str) -> None:
         """Make the feed that is being built the active one."""

@@ -22,8 +22,10 @@ pending    chunks that still lack a vector, per live version
 changes    the log that derived indexes replay: document ids in order of change
 files      the ledger: every file seen, with its state and the reason, and in `notes` what could not be read of it
 feeds      how far an engine of vectors has been fed, by version; `store/feeds.py` tells more. `state` is active or
-           building; `fed` are the chunks that it has confirmed, `vector_changes` the chunks whose vector or fields may
-           have changed, written by triggers while there is a feed: in the transaction of the change, whoever makes it
+           building. `fed` are the chunks that it has confirmed
+vector_changes
+           the log that feeds an engine: chunks whose vector or fields may have changed, in one version or (NULL) in
+           all. Triggers write it while there is a feed, in the transaction of the change, whoever makes it
 feedback   judgements of people: this document answers this query, or does not
 roots      what was indexed, with its options, so that it can be checked again and watched
 """
@@ -211,16 +213,17 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         ) WITHOUT ROWID;
         CREATE TABLE vector_changes (
             seq INTEGER PRIMARY KEY AUTOINCREMENT,
-            chunk_id INTEGER NOT NULL
+            chunk_id INTEGER NOT NULL,
+            version_id INTEGER
         );
         CREATE TRIGGER chunk_came AFTER INSERT ON chunks WHEN EXISTS (SELECT 1 FROM feeds)
         BEGIN INSERT INTO vector_changes (chunk_id) VALUES (new.id); END;
         CREATE TRIGGER chunk_went AFTER DELETE ON chunks WHEN EXISTS (SELECT 1 FROM feeds)
         BEGIN INSERT INTO vector_changes (chunk_id) VALUES (old.id); END;
         CREATE TRIGGER vector_came AFTER DELETE ON pending WHEN EXISTS (SELECT 1 FROM feeds)
-        BEGIN INSERT INTO vector_changes (chunk_id) VALUES (old.chunk_id); END;
+        BEGIN INSERT INTO vector_changes (chunk_id, version_id) VALUES (old.chunk_id, old.version_id); END;
         CREATE TRIGGER vector_went AFTER INSERT ON pending WHEN EXISTS (SELECT 1 FROM feeds)
-        BEGIN INSERT INTO vector_changes (chunk_id) VALUES (new.chunk_id); END;
+        BEGIN INSERT INTO vector_changes (chunk_id, version_id) VALUES (new.chunk_id, new.version_id); END;
         CREATE TRIGGER fields_changed
         AFTER UPDATE OF collection, type, language, size, created, modified, metadata ON documents
         WHEN EXISTS (SELECT 1 FROM feeds)

@@ -98,11 +98,16 @@ class Feeder:
         begun = feed is None or feed.alias != self.alias or feed.collection not in self.server.collections()
         if feed is None or begun:
             feed = self._begin(building=False)
+        self.server.point(self.alias, feed.collection)
         if self._holds != feed.id:
             self.log.hold(feed, self.holder)
             self._holds = feed.id
+            if (
+                cut := self.log.building()
+            ) is not None:  # a build that a crash has cut, which would keep the log
+                self.log.drop(cut)
+                self.server.drop(cut.collection)
             self.server.load(feed.collection)
-        self.server.point(self.alias, feed.collection)
         if begun:
             self._drop_strays()
         return feed
@@ -192,6 +197,7 @@ class Feeder:
     def build(self, report: Report = no_report, cancelled: Cancelled = never) -> Collection:
         """Make a second collection from the database, beside the one that is searched."""
         with self._feeding:
+            self._ready()
             feed = self._begin(building=True)
             self._drop_strays()
             feed = self._drain(feed, report, cancelled)

@@ -14,7 +14,17 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from backends.world import DIMENSIONS, World, backend_settings, copied, document, queries, recall
+from backends.world import (
+    DIMENSIONS,
+    World,
+    backend_settings,
+    clustered,
+    copied,
+    document,
+    open_index,
+    queries,
+    recall,
+)
 
 from localsearch.errors import ConflictError, ReadOnlyError, VectorsUnavailableError
 from localsearch.filters import OWN_DATE, SPEAKING
@@ -276,6 +286,27 @@ def test_the_log_is_kept_while_there_is_a_feed_alone(world: World) -> None:
     assert world.db.one("SELECT count(*) FROM vector_changes") == 0
     assert world.db.one("SELECT count(*) FROM feeds") == 0
     assert world.db.one("SELECT count(*) FROM fed") == 0
+
+
+def test_a_version_that_is_retired_does_not_keep_the_log(world: World) -> None:
+    """Its feed ends with the first change that it would have to follow; going back to it begins anew."""
+    second = world.embeddings.begin("other", "fp32", "other", DIMENSIONS)
+    rows = world.db.query("SELECT id, hash FROM chunks ORDER BY id")
+    vectors = clustered(len(rows), seed=55)
+    world.embeddings.put(second.id, {row[1]: v for row, v in zip(rows, vectors)}, [row[0] for row in rows])
+    world.embeddings.activate(second.id)
+    alias = world.alias.rpartition("_v")[0] + f"_v{second.id}"
+    index = open_index(world.home, world.embeddings, second.id, world.settings, alias)
+    index.catch_up()
+    with world.db.write():
+        world.corpus.remove(world.corpus.document_ids()[:3])
+    index.catch_up()
+    assert world.db.one("SELECT count(*) FROM feeds") == 1
+    assert world.db.one("SELECT count(*) FROM vector_changes") == 0
+    world.embeddings.activate(world.version)
+    assert world.index.catch_up() == 0
+    assert len(world.index) == 294
+    assert world.index.ids().tolist() == world.embeddings.embedded_ids(world.version).tolist()
 
 
 def test_a_transaction_that_fails_logs_nothing(world: World) -> None:
