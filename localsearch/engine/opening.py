@@ -86,7 +86,7 @@ class Opener:
     def _in_milvus(self, version: Version, embeddings: Embeddings) -> MilvusIndex:
         """The collection of a version, named by the identity of this folder: a restored copy begins its own."""
         if self._milvus is None:
-            self._milvus = MilvusServer(self.settings.vectors)
+            self._milvus = MilvusServer(self.settings.vectors, offline=self.settings.offline)
         log = VersionFeed(embeddings, version.id, OWN_DATE, SPEAKING)
         alias = (
             None if self.read_only else f"localsearch_{make_identity(self.settings.home).id}_v{version.id}"

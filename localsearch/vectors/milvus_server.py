@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from ipaddress import ip_address
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ from localsearch.settings import VectorSettings
 from localsearch.types import ChunkFields, FeedBatch, Ids, Ranking, Vectors
 
 T = TypeVar("T")
+_LOG = logging.getLogger("localsearch.vectors")
 
 MOST = 16_384
 """Rows that Milvus gives back at most."""
@@ -31,6 +33,7 @@ _LONGEST = 1_024
 """Bytes of a field of text."""
 _AGAIN_S = 2.0
 """Seconds until a server that could not be reached is tried again; searches are told at once meanwhile."""
+_PORT = 19_530
 _KNOCK_S = 1.0
 """Seconds that a connection may take."""
 _RETRIES = 2
@@ -40,8 +43,10 @@ _RETRIES = 2
 class MilvusServer:
     """One server, reached by address and token. Safe to share between threads; it connects when first asked."""
 
-    def __init__(self, settings: VectorSettings) -> None:
+    def __init__(self, settings: VectorSettings, *, offline: bool = False) -> None:
+        """`offline` forbids an address that is not this machine's."""
         self.settings = settings
+        self.offline = offline
         self._client: Any = None
         self._lock = threading.Lock()
         self._failure: tuple[VectorsUnavailableError, float] | None = None
@@ -223,14 +228,27 @@ class MilvusServer:
                 "vectors.backend is milvus, and pymilvus is not installed",
                 hint='Install it: pip install "localsearch[milvus]"',
             ) from error
-        found = urlsplit(self.settings.milvus_uri)
-        if found.hostname:  # told at once, where the client would try until its deadline
-            socket.create_connection((found.hostname, found.port or 19530), _KNOCK_S).close()
+        self._knock()
         return MilvusClient(
             uri=self.settings.milvus_uri,
             token=self.settings.milvus_token,
             timeout=self.settings.milvus_timeout_s,
         )
+
+    def _knock(self) -> None:
+        """Tell at once that nobody is there, where the client would try until its deadline."""
+        found = urlsplit(self.settings.milvus_uri)
+        if found.scheme not in ("http", "https", "tcp") or not found.hostname:
+            # pymilvus would take a path for a file of its embedded engine, which misses rows under tight filters.
+            raise VectorsUnavailableError(
+                f"vectors.milvus_uri is {self.settings.milvus_uri!r}, which is no address of a server",
+                hint="Write it like http://127.0.0.1:19530.",
+            )
+        if self.offline and not _is_here(found.hostname):
+            raise VectorsUnavailableError(
+                f"Milvus at {self.settings.milvus_uri} is beyond this machine, and --offline forbids to connect"
+            )
+        socket.create_connection((found.hostname, found.port or _PORT), _KNOCK_S).close()
 
     def _disconnect(self) -> None:
         with self._lock:
@@ -253,7 +271,12 @@ class MilvusServer:
         self._disconnect()
 
 
-_LOG = logging.getLogger("localsearch.vectors")
+def _is_here(host: str) -> bool:
+    """Whether a name or an address is this machine's by what it says; no resolver is asked."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 @contextmanager

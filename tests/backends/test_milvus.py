@@ -448,3 +448,23 @@ def test_without_pymilvus_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(VectorsUnavailableError) as told:
         server.collections()
     assert "localsearch[milvus]" in told.value.hint
+
+
+@pytest.mark.parametrize("uri", ["./milvus.db", "file.db", "127.0.0.1:19530", ""])
+def test_what_is_no_address_of_a_server_is_refused(uri: str) -> None:
+    """A path would start the client's embedded engine, which misses rows under tight filters."""
+    with pytest.raises(VectorsUnavailableError, match="no address of a server"):
+        MilvusServer(backend_settings("milvus", uri)).collections()
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "milvus.example.com"])
+def test_offline_forbids_an_engine_elsewhere(host: str) -> None:
+    server = MilvusServer(backend_settings("milvus", f"http://{host}:19530"), offline=True)
+    with pytest.raises(VectorsUnavailableError, match="beyond this machine"):
+        server.collections()
+
+
+def test_offline_allows_an_engine_here(milvus_uri: str) -> None:
+    server = MilvusServer(backend_settings("milvus", milvus_uri), offline=True)
+    assert isinstance(server.collections(), list)
+    server.close()
