@@ -30,6 +30,10 @@ BATCH = 1_000
 _SHOWN_S = 10.0
 """Seconds that an engine may take to show what it confirmed, before the batch counts as not sent."""
 _LOOKS_S = 0.02
+SEALED = 1_024
+"""Rows sent in a row from which segments are sealed after them: Milvus builds no graph of fewer."""
+_INDEXED_S = 600.0
+"""Seconds that a build waits for the graphs of its rows; it is published without them then."""
 _PAUSE = 0.25
 """Of the time that a batch took, how long searches have the engine to themselves before the next."""
 
@@ -136,6 +140,8 @@ class Feeder:
                 report(Progress("vectors", done, max(total, done), "chunks"))
             if len(batch.ids) == BATCH:
                 time.sleep(_PAUSE * (time.monotonic() - began))
+        if done >= SEALED:
+            self.server.seal(feed.collection)
         return feed
 
     def _send(self, feed: Feed, batch: FeedBatch) -> Feed:
@@ -201,6 +207,9 @@ class Feeder:
             feed = self._begin(building=True)
             self._drop_strays()
             feed = self._drain(feed, report, cancelled)
+            until = time.monotonic() + _INDEXED_S
+            while self.server.unindexed(feed.collection) and time.monotonic() < until and not cancelled():
+                time.sleep(10 * _LOOKS_S)
             return Collection(feed.collection, feed.expected)
 
     def publish(self, built: Collection) -> None:

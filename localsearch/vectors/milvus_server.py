@@ -144,6 +144,18 @@ class MilvusServer:
             ]
             self._call(lambda client: client.upsert(collection, rows))
 
+    def seal(self, collection: str) -> None:
+        """End the segments that rows are put in, so that they get the graph of the settings.
+
+        Until then Milvus searches them by a rough index of its own.
+        """
+        self._call(lambda client: client.flush(collection), tries=1)
+
+    def unindexed(self, collection: str) -> int:
+        """The rows of sealed segments that wait for their graph."""
+        told = self._call(lambda client: client.describe_index(collection, _VECTOR))
+        return int(told.get("pending_index_rows", 0))
+
     def count(self, name: str, *, settled: bool = False) -> int:
         """The rows that the server would search at this moment; `settled`, once it has taken in all that was sent
         before, which takes some 200 ms: for who writes."""
