@@ -20,8 +20,10 @@ STARTS_S = 120.0
 class MilvusProcess:
     """Starts, kills and stops one server, which keeps its folder and its port from start to start."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, exact_when_new: bool = False) -> None:
+        """`exact_when_new` compares with each row that has no graph yet, instead of by a rough index of them."""
         self.folder = folder
+        self._settings = {"QUERYNODE_SEGCORE_INTERIMINDEX_ENABLEINDEX": "false"} if exact_when_new else {}
         self.process: subprocess.Popen[bytes] | None = None
         config = MilvusServerConfig()
         config.update(
@@ -43,6 +45,7 @@ class MilvusProcess:
         """Start it, and wait until it says that it is healthy."""
         environment = {
             **os.environ,
+            **self._settings,
             "DEPLOY_MODE": "STANDALONE",
             "METRICS_PORT": str(self.health),
             "MILVUS_RUN_DIR": str(self.folder / "run"),

@@ -39,7 +39,7 @@ TESTS = Path(__file__).parents[1]
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusProcess]:
-    process = MilvusProcess(tmp_path_factory.mktemp("milvus"))
+    process = MilvusProcess(tmp_path_factory.mktemp("milvus"), exact_when_new=True)
     process.start()
     yield process
     process.kill()
@@ -153,10 +153,8 @@ def held_against_the_database(home: Path, uri: str, alias: str) -> int:
         assert world.index.ids().tolist() == wanted.tolist()
         assert len(world.index) == len(wanted)
         assert world.index.check() == []
-        # Each row is there; a graph in which most nodes are deleted finds nearly all of the nearest.
-        found = [recall(world.index.search(query, 20), world.truth(query, 20)) for query in queries(5)]
-        assert np.mean(found) >= 0.95
-        assert min(found) >= 0.85
+        for query in queries(5):
+            assert recall(world.index.search(query, 20), world.truth(query, 20)) >= 0.95
         return len(wanted)
     finally:
         world.close()
