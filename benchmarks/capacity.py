@@ -30,7 +30,7 @@ import numpy as np
 from benchmarks import machine
 from localsearch.settings import VectorSettings
 from localsearch.types import Ids, Vectors
-from localsearch.vectors import VectorIndex
+from localsearch.vectors import FaissIndex
 
 DIMENSIONS = 384
 _SLICE = 2_000
@@ -84,7 +84,7 @@ def _apart(part: str, count: int) -> dict[str, float]:
 def graph(count: int) -> dict[str, float]:
     """Bytes: the peak while a graph is built, that of a merge of 10,000 more, and the files."""
     with tempfile.TemporaryDirectory(prefix="localsearch-capacity-") as name:
-        index = VectorIndex.open(Path(name), DIMENSIONS)
+        index = FaissIndex.open(Path(name), DIMENSIONS)
         index.publish(index.build(vectors(count), count, threads=2))
         built = _peak()
         for ids, more in vectors(10_000, first=count):
@@ -102,7 +102,7 @@ def graph(count: int) -> dict[str, float]:
 def fill(count: int) -> dict[str, float]:
     """Bytes: the peak while every vector waits beside an empty graph, and is merged into it."""
     with tempfile.TemporaryDirectory(prefix="localsearch-capacity-") as name:
-        index = VectorIndex.open(Path(name), DIMENSIONS)
+        index = FaissIndex.open(Path(name), DIMENSIONS)
         for ids, batch in vectors(count):
             index.add(ids, batch)
         index.publish(index.merge(threads=2))

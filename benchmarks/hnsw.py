@@ -27,7 +27,7 @@ from benchmarks.vectors import ensure as ensure_vectors
 from localsearch import quantize
 from localsearch.settings import VectorSettings
 from localsearch.types import Ids, Vectors
-from localsearch.vectors import VectorIndex, plan, tuning
+from localsearch.vectors import FaissIndex, Masked, plan, tuning
 from localsearch.vectors.base import Base
 
 QUERIES = 400
@@ -56,21 +56,21 @@ class Study:
         self.queries = queries
         self.folder = folder
         self.truth = exact(vectors, queries, 100)
-        self._default: VectorIndex | None = None
+        self._default: FaissIndex | None = None
 
     def stream(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[Ids, Vectors]]:
         for at in range(start, stop or len(self.vectors), 2_000):
             some = self.vectors[at : min(at + 2_000, stop or len(self.vectors))]
             yield np.arange(at, at + len(some), dtype=np.int64), some
 
-    def build(self, settings: VectorSettings, name: str) -> tuple[VectorIndex, float]:
+    def build(self, settings: VectorSettings, name: str) -> tuple[FaissIndex, float]:
         """An index of all vectors, and the processor seconds that its graph took."""
-        index = VectorIndex.open(self.folder / name, self.vectors.shape[1], settings)
+        index = FaissIndex.open(self.folder / name, self.vectors.shape[1], settings)
         began = time.process_time()
         index.publish(index.build(self.stream(), len(self.vectors)))
         return index, time.process_time() - began
 
-    def default(self) -> VectorIndex:
+    def default(self) -> FaissIndex:
         if self._default is None:
             self._default = self.build(VectorSettings(), "default")[0]
         return self._default
@@ -103,7 +103,7 @@ def timed(
     return round(hits / truth.size, 4), round(float(np.median(took)) * 1e3, 3)
 
 
-def at_breadth(index: VectorIndex, ef_search: int) -> VectorIndex:
+def at_breadth(index: FaissIndex, ef_search: int) -> FaissIndex:
     """The same files searched with another efSearch."""
     assert index.generation is not None
     index.publish(replace(index.generation, ef_search=ef_search))
@@ -177,7 +177,7 @@ def filters(study: Study) -> Rows:
         ways: dict[str, Callable[[Vectors], Ids]] = {
             "exact": lambda q: _ids(base, base.graph.search_exactly(q, 10, np.flatnonzero(nodes))[0]),
             "graph": lambda q: _ids(base, base.graph.search(q, 10, wanted, bits)[0]),
-            "index": lambda q: index.search(q, 10, allowed).ids,
+            "index": lambda q: index.search(q, 10, Masked(allowed)).ids,
         }
         row: dict[str, Any] = {"share": share, "allowed": count, "ef": wanted}
         for name, way in ways.items():
@@ -188,7 +188,7 @@ def filters(study: Study) -> Rows:
     return rows
 
 
-def _base(index: VectorIndex) -> Base:
+def _base(index: FaissIndex) -> Base:
     base = index._state.base
     assert base is not None
     return base
@@ -217,7 +217,7 @@ def copies(study: Study) -> Rows:
     for name, told_apart in (("shared nodes", 0.0), ("nodes of their own", 2e-4)):
         # Copies that differ in the last bits are no copies to the index, and all but copies to the graph.
         noise = np.random.default_rng(4).standard_normal(vectors.shape).astype(np.float32) * told_apart
-        index = VectorIndex.open(
+        index = FaissIndex.open(
             study.folder / f"copies-{told_apart}", vectors.shape[1], VectorSettings(ef_search=192)
         )
         index.publish(index.build([(np.arange(len(vectors)), vectors + noise)], len(vectors)))
@@ -232,7 +232,7 @@ def copies(study: Study) -> Rows:
 def merging(study: Study) -> Rows:
     """Ten merges of a tenth each, with a hundredth deleted each time, against one build of the same."""
     count = len(study.vectors)
-    index = VectorIndex.open(study.folder / "merged", study.vectors.shape[1], VectorSettings())
+    index = FaissIndex.open(study.folder / "merged", study.vectors.shape[1], VectorSettings())
     began = time.process_time()
     for start in range(0, count, count // 10):
         for ids, vectors in study.stream(start, min(start + count // 10, count)):

@@ -26,7 +26,7 @@ from benchmarks.context import FULL, Context
 from benchmarks.suites import memory, scale
 from benchmarks.vectors import encoder_of, ensure
 from localsearch.types import Ids, Vectors
-from localsearch.vectors import VectorIndex
+from localsearch.vectors import FaissIndex
 
 SMALLER = 100_000
 REAL = 20_000
@@ -91,14 +91,14 @@ def _of(context: Context, count: int) -> dict[str, Any]:
     }
 
 
-def _index(context: Context, count: int, copy: Path | None = None) -> VectorIndex:
+def _index(context: Context, count: int, copy: Path | None = None) -> FaissIndex:
     home, _ = homes.ensure(context, count)
     folder = next(Path(home, "vectors").iterdir())
     dimensions = encoder_of(context).dimensions
     if copy is None:
-        return VectorIndex.open(folder, dimensions, writable=False)
+        return FaissIndex.open(folder, dimensions, writable=False)
     shutil.copytree(folder, copy / "index")
-    return VectorIndex.open(copy / "index", dimensions)
+    return FaissIndex.open(copy / "index", dimensions)
 
 
 def _graph(context: Context, count: int) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def _new(real: Vectors, size: int, seed: int) -> Vectors:
     return np.asarray(blend / np.linalg.norm(blend, axis=1, keepdims=True), np.float32)
 
 
-def _merge(index: VectorIndex, real: Vectors) -> dict[str, float]:
+def _merge(index: FaissIndex, real: Vectors) -> dict[str, float]:
     began, cpu = time.perf_counter(), time.process_time()
     index.publish(index.merge(queries=real[:1_000]))
     return {

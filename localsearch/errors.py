@@ -11,6 +11,7 @@
     ├── LockedError                  another process holds the index               exit 3   409
     ├── ReadOnlyError                the index cannot be written                   exit 1   409
     ├── UnavailableError             not now; try again later                      exit 1   503
+    │   └── VectorsUnavailableError  an engine of vectors is away, or has a part
     ├── CancelledError               stopped on request                            exit 1   409
     ├── StorageError                 disk full, I/O error, damaged database        exit 1   507
     │   ├── DiskFullError
@@ -95,6 +96,10 @@ class UnavailableError(LocalSearchError):
 
     code = "unavailable"
     status = 503
+
+
+class VectorsUnavailableError(UnavailableError):
+    code = "vectors_unavailable"
 
 
 class CancelledError(LocalSearchError):

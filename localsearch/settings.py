@@ -90,8 +90,16 @@ class SearchSettings:
 
 @dataclass(frozen=True, slots=True)
 class VectorSettings:
-    """The HNSW graph of vectors. What is changed here comes with the next merge."""
+    """Where vectors are, and the HNSW graph of them. What is changed of the graph comes with the next merge; an engine
+    takes it with the next build, as `localsearch check --repair` or a new version makes one.
 
+    The address of Milvus may be another machine's. Its token is the environment variable LOCALSEARCH_MILVUS_TOKEN.
+    docs/decisions/backends.md has the reasons.
+    """
+
+    backend: Literal["faiss", "milvus"] = _setting(
+        "faiss", "what searches them: faiss in this process, or a Milvus server (the extra [milvus])"
+    )
     m: int = _setting(24, "M: neighbours of a node")
     ef_construction: int = _setting(200, "candidates looked at while building")
     ef_search: int = _setting(0, "candidates looked at while searching; 0: chosen by measured recall")
@@ -100,6 +108,20 @@ class VectorSettings:
         "of a vector's component: int12 searches by one byte and scores by four bits more, int16 by a second byte,"
         " int8 has only the first",
     )
+    milvus_uri: str = _setting("http://127.0.0.1:19530", "the address of Milvus")
+    milvus_shards: int = _setting(
+        1, "shards of a collection, which take writes side by side: one for each 50 million vectors or so"
+    )
+    milvus_replicas: int = _setting(
+        1, "copies of a collection in memory, each on query nodes of its own, which answer side by side"
+    )
+    milvus_consistency: Literal["Bounded", "Eventually"] = _setting(
+        "Bounded",
+        "how old an answer may be: Bounded waits for a node that is seconds behind; Strong, which takes 200 ms of every"
+        " search, is none of the choices, since the count of rows tells what is missing",
+    )
+    milvus_timeout_s: float = _setting(5.0, "seconds after which a call of Milvus has failed")
+    milvus_token: str = _constant("", "the token of Milvus, from the environment")
     recall_target: float = _constant(0.99, "recall@10 by which efSearch is chosen")
     merge_at: int = _constant(10_000, "vectors outside the graph that start a merge")
     tombstone_share: float = _constant(0.1, "deleted share of the graph that starts a rebuild")
@@ -389,7 +411,8 @@ def load(
     server = replace(
         settings.server, inherited=_inherited(env), follow_key=env.get("LOCALSEARCH_FOLLOW_KEY", "")
     )
-    settings = replace(settings, server=server)
+    vectors = replace(settings.vectors, milvus_token=env.get("LOCALSEARCH_MILVUS_TOKEN", ""))
+    settings = replace(settings, server=server, vectors=vectors)
     if settings.terminal.links == "auto":
         settings = replace(settings, terminal=replace(settings.terminal, links=_links(env)))
     return replace(settings, **overrides) if overrides else settings

@@ -110,6 +110,61 @@ class Ranking:
 
 
 @dataclass(frozen=True, slots=True)
+class ChunkFields:
+    """What an engine of vectors keeps of a chunk beside its vector, for filters; texts in lower case, dates in seconds.
+
+    `loose` is whether the metadata of its document may speak for one of these fields, or a date is missing.
+    """
+
+    document: int
+    collection: str
+    type: str
+    language: str
+    size: int
+    date: int
+    modified: int
+    loose: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """How far an engine of vectors has been fed: a collection of it, which searches reach by `alias`.
+
+    Until it is `complete`, chunks are sent by id, up to `filled`; from then on by the log of changes, up to `position`.
+    `expected` rows were confirmed. While it is `sending`, the engine may have more or fewer. `revision` grows with
+    each batch.
+    """
+
+    id: int
+    alias: str
+    collection: str
+    filled: int
+    complete: bool
+    position: int
+    expected: int
+    sending: bool
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class FeedBatch:
+    """Rows to put in an engine, `ids` (n,), `vectors` (n, dimensions) and their fields, and ids to delete.
+
+    `filled` and `position` are how far the feed is when they are confirmed, and `more` is how many rows there are then,
+    compared to before.
+    """
+
+    ids: Ids
+    vectors: Vectors
+    fields: tuple[ChunkFields, ...]
+    gone: Ids
+    filled: int
+    complete: bool
+    position: int
+    more: int
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A document in an answer, with its best chunk.
 

@@ -17,7 +17,7 @@ from benchmarks.vectors import ensure as ensure_vectors
 from localsearch.settings import VectorSettings
 from localsearch.text import question
 from localsearch.types import Ids, Ranking, Vectors
-from localsearch.vectors import VectorIndex, tuning
+from localsearch.vectors import FaissIndex, Masked, tuning
 
 K = 10
 BREADTHS = (16, 32, 64, 128, 256)
@@ -55,10 +55,10 @@ def _questions(context: Context, encoder: Any, count: int) -> Vectors:
     return np.stack([encoder.encode_query(text) for text in texts if text])
 
 
-def _build(folder: str, vectors: Vectors, asked: Vectors) -> tuple[VectorIndex, dict[str, Any]]:
+def _build(folder: str, vectors: Vectors, asked: Vectors) -> tuple[FaissIndex, dict[str, Any]]:
     from pathlib import Path
 
-    index = VectorIndex.open(Path(folder) / "ann", vectors.shape[1], VectorSettings())
+    index = FaissIndex.open(Path(folder) / "ann", vectors.shape[1], VectorSettings())
     began = time.perf_counter()
     generation = index.build(_stream(vectors), len(vectors), queries=asked)
     index.publish(generation)
@@ -79,7 +79,7 @@ def _stream(vectors: Vectors) -> Iterator[tuple[Ids, Vectors]]:
         yield np.arange(start, start + len(batch), dtype=np.int64), batch
 
 
-def _measured(index: VectorIndex, vectors: Vectors, queries: Vectors) -> dict[str, Any]:
+def _measured(index: FaissIndex, vectors: Vectors, queries: Vectors) -> dict[str, Any]:
     generation = index.generation
     assert generation is not None
     truth = [_exact(vectors, query) for query in queries]
@@ -96,13 +96,14 @@ def _measured(index: VectorIndex, vectors: Vectors, queries: Vectors) -> dict[st
 
 
 def _search(
-    index: VectorIndex, vectors: Vectors, allowed: NDArray[np.bool_] | None = None, exact: bool = False
+    index: FaissIndex, vectors: Vectors, allowed: NDArray[np.bool_] | None = None, exact: bool = False
 ) -> Search:
     def fetch(ids: Ids) -> tuple[Ids, Vectors]:
         ordered = np.sort(ids)
         return ordered, vectors[ordered]
 
-    return lambda query: index.search(query, K, allowed, fetch, exact=exact)
+    chosen = None if allowed is None else Masked(allowed)
+    return lambda query: index.search(query, K, chosen, fetch, exact=exact)
 
 
 def _exact(vectors: Vectors, query: Vectors, allowed: NDArray[np.bool_] | None = None) -> set[int]:
@@ -112,7 +113,7 @@ def _exact(vectors: Vectors, query: Vectors, allowed: NDArray[np.bool_] | None =
     return set(np.argpartition(-scores, K)[:K].tolist())
 
 
-def _filtered(index: VectorIndex, vectors: Vectors, queries: Vectors, keep: int) -> dict[str, Any]:
+def _filtered(index: FaissIndex, vectors: Vectors, queries: Vectors, keep: int) -> dict[str, Any]:
     allowed = np.arange(len(vectors)) % 1000 < keep
     truth = [_exact(vectors, query, allowed) for query in queries]
     return _point("", _search(index, vectors, allowed), queries, truth)

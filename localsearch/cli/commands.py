@@ -24,6 +24,7 @@ from localsearch.scan import display
 from localsearch.settings import Settings
 from localsearch.store import FileRow
 from localsearch.types import Report, Scope
+from localsearch.vectors import VectorState
 
 if TYPE_CHECKING:
     from localsearch.evaluation.run import EvalReport
@@ -188,6 +189,7 @@ def status(args: argparse.Namespace, console: Console, settings: Settings) -> in
     rows = [["", ""], ["home", state.home], *(["root", root] for root in state.roots)]
     rows += [["documents", f"{state.documents:,}"], ["chunks", f"{state.chunks:,}"]]
     rows += [["found by meaning", coverage], ["version", state.version or "none"]]
+    rows += _engine_rows(state.vectors)
     rows += [["processor", state.kernels or "no kernels: `localsearch doctor` says what to do"]]
     rows += [["last change", changed], ["on disk", f"{state.bytes / 1e6:,.1f} MB"]]
     rows += [["tokens embedded", f"{state.cost.tokens:,} in {state.cost.cpu_s:,.0f} s of processor time"]]
@@ -210,6 +212,14 @@ def status(args: argparse.Namespace, console: Console, settings: Settings) -> in
             "`localsearch status --list noted` says what could not be read of the files not read whole."
         )
     return 0
+
+
+def _engine_rows(vectors: VectorState | None) -> list[list[str]]:
+    """How the engine of the vectors stands, where there is one."""
+    if vectors is None or vectors.backend == "faiss":
+        return []
+    told = vectors.problem or f"{vectors.count:,} vectors, {vectors.behind:,} changes to come"
+    return [[f"vectors in {vectors.backend}", told]]
 
 
 def _all_in_one(state: Status) -> str:

@@ -11,6 +11,7 @@ from localsearch.derived import Derived, Semantic
 from localsearch.ranking.constants import CALIBRATION_SAMPLE
 from localsearch.ranking.relevance import Calibration, calibrate
 from localsearch.types import Cancelled, Scores, Vectors, never
+from localsearch.vectors import Masked
 
 _SEED = 7
 
@@ -55,6 +56,6 @@ def _nearest(
     for at, (vector, owner) in enumerate(zip(vectors, owners)):
         if cancelled():
             break
-        others = semantic.vectors.search(vector, 1, derived.catalog.owner != owner)
+        others = semantic.vectors.search(vector, 1, Masked(derived.catalog.owner != owner))
         found[at] = others.scores[0] if len(others) else np.nan
     return found

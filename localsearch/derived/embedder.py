@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from localsearch.store import TokenBits, Version
 from localsearch.store.embeddings import PendingChunk
 from localsearch.text import question
 from localsearch.types import Cancelled, Encoder, Progress, Report, Vectors, never, no_report
-from localsearch.vectors import SAMPLE, Generation
+from localsearch.vectors import SAMPLE
 
 BATCH = 512
 _WANTED = 2000
@@ -77,6 +78,7 @@ class Embedder:
                 self._embed(version, model.encoder(), batch, cancelled)
             except CancelledError:
                 break
+            self.derived.feed(version.id, cancelled)
             self.meter.save()
             done += len(batch)
             total = max(total, done)
@@ -129,7 +131,7 @@ def merge_if_needed(derived: Derived, report: Report = no_report, cancelled: Can
     return True
 
 
-def rebuild(derived: Derived, semantic: Semantic, report: Report, cancelled: Cancelled) -> Generation:
+def rebuild(derived: Derived, semantic: Semantic, report: Report, cancelled: Cancelled) -> Any:
     """Build a generation from the vectors in SQLite alone; the caller publishes it."""
     asked = questions(derived, semantic, cancelled)
     ids = derived.embeddings.embedded_ids(semantic.version.id)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 import numpy as np
@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from localsearch import quantize
 from localsearch.derived.catalog import Catalog
-from localsearch.errors import DamagedError, ModelError, StorageError
+from localsearch.errors import DamagedError, ModelError, StorageError, VectorsUnavailableError
 from localsearch.ranking.relevance import Calibration
 from localsearch.store import Corpus, Embeddings, Version
-from localsearch.types import Encoder, Ids, LexicalIndex, Progress, Report, no_report
+from localsearch.types import Cancelled, Encoder, Ids, LexicalIndex, Progress, Report, never, no_report
 from localsearch.vectors import VectorIndex
 
 M = TypeVar("M")
@@ -99,7 +99,7 @@ class Semantic:
 
     version: Version
     model: Model
-    vectors: VectorIndex
+    vectors: VectorIndex[Any]
     calibration: Calibration | None = None
 
     @property
@@ -195,9 +195,7 @@ class Derived:
         self._seq = target
 
     def _update_vectors(self, semantic: Semantic, gone: Ids, came: Ids) -> None:
-        semantic.vectors.remove(gone)
-        for ids, vectors in self.embeddings.stream(semantic.version.id, came):
-            semantic.vectors.add(ids, vectors)
+        semantic.vectors.update(gone, came, self.embeddings.of(semantic.version.id))
 
     def reload(self, semantic: Semantic | None = None) -> None:
         """Bring what is kept in memory to the database's state, and answer from another version or generation where
@@ -226,13 +224,9 @@ class Derived:
                 self.lexical.refresh()
 
     def load_vectors(self, semantic: Semantic) -> None:
-        """Bring a vector index to the database's state: tombstones and delta. Reads only the vectors that it lacks."""
+        """Bring a vector index to the database's state."""
         with self._lock:
-            live = self.embeddings.embedded_ids(semantic.version.id)
-            semantic.vectors.set_live(live)
-            missing = np.setdiff1d(live, semantic.vectors.ids(), assume_unique=True)
-            for ids, vectors in self.embeddings.stream(semantic.version.id, missing):
-                semantic.vectors.add(ids, vectors)
+            semantic.vectors.load(self.embeddings.of(semantic.version.id))
 
     def add_vectors(
         self, version_id: int, hashes: dict[bytes, NDArray[np.float32]], done: dict[int, bytes]
@@ -244,6 +238,14 @@ class Derived:
             if alive and semantic and semantic.version.id == version_id:
                 stored = quantize.rounded(np.stack([hashes[done[i]] for i in alive]))
                 semantic.vectors.add(np.array(alive, np.int64), stored)
+
+    def feed(self, version_id: int, cancelled: Cancelled = never) -> None:
+        """Send an engine what was stored since, if this version is the active one. One that is away is told of by its
+        state, and keeps nobody waiting: the log is sent when it is back."""
+        semantic = self.semantic
+        if semantic and semantic.version.id == version_id:
+            with suppress(VectorsUnavailableError):
+                semantic.vectors.catch_up(cancelled=cancelled)
 
     def adopt(self, semantic: Semantic) -> None:
         """Answer from this version, which the database has as the active one already."""

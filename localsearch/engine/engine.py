@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, Unpack
@@ -32,6 +33,7 @@ from localsearch.errors import (
     NotFoundError,
     StorageError,
     UsageError,
+    VectorsUnavailableError,
 )
 from localsearch.indexing import Added, FileCounts, Indexer, IndexJob, IndexReport
 from localsearch.indexing.prepare import check_collection
@@ -43,7 +45,17 @@ from localsearch.replication.replica import answering
 from localsearch.scan import ScanRules, display, path_of, raw_of
 from localsearch.search import Searcher, SearchOptions, SearchQuery
 from localsearch.settings import Settings, load
-from localsearch.store import Corpus, Database, DocumentRow, Embeddings, Feedback, FileRow, Ledger, rehash
+from localsearch.store import (
+    Corpus,
+    Database,
+    DocumentRow,
+    Embeddings,
+    Feedback,
+    FileRow,
+    Ledger,
+    rehash,
+    stop_feeding,
+)
 from localsearch.types import (
     Answer,
     Cancelled,
@@ -147,9 +159,11 @@ class Engine:
         self.ledger = Ledger(self.db)
         self.judgements = Feedback(self.db)
         if not self.read_only:
+            if self.settings.vectors.backend == "faiss":
+                stop_feeding(self.db)
             rehash.finish(self.corpus, self.embeddings)
         active = self.embeddings.active()
-        semantic = opener.semantic(active) if active else None
+        semantic = opener.semantic(active, self.embeddings) if active else None
         self.derived = Derived(self.corpus, self.embeddings, opener.lexical(), opener.empty_lexical, semantic)
         if self.read_only:
             self.derived.fill()
@@ -180,10 +194,15 @@ class Engine:
             Follower(self.derived, opener, self._counts, self.forget_queries) if self.read_only else None
         )
         self.versions = Versions(
-            self.derived, self.embedder, self.searcher, opener.semantic, self.settings.home / "vectors"
+            self.derived,
+            self.embedder,
+            self.searcher,
+            partial(opener.semantic, embeddings=self.embeddings),
+            self.settings.home / "vectors",
         )
         if not self.read_only and is_due(self.db):
-            finish(self.derived, self.forget_queries)
+            with suppress(VectorsUnavailableError):  # it stays due, and the next opening tries again
+                finish(self.derived, self.forget_queries)
 
     def __enter__(self) -> Self:
         return self
@@ -212,6 +231,7 @@ class Engine:
             with suppress(LocalSearchError):  # a count must not stand in the way of closing
                 self.meter.save()
         self.derived.close()
+        self.opener.close()
         self.db.close()
         if self.ownership:
             self.opener.make_private()
@@ -326,7 +346,7 @@ class Engine:
             version = self.embeddings.begin(
                 encoder.name, encoder.precision, encoder.fingerprint, encoder.dimensions
             )
-            self.derived.adopt(self.opener.semantic(version))
+            self.derived.adopt(self.opener.semantic(version, self.embeddings))
         return self.derived.semantic
 
     @public
@@ -364,7 +384,12 @@ class Engine:
         done = self.embedder.run(report, cancelled)
         if not cancelled():
             merge_if_needed(self.derived, report, cancelled)
-            calibrate_if_due(self.derived, cancelled=cancelled)
+            try:
+                if self.derived.semantic:
+                    self.derived.semantic.vectors.catch_up(report, cancelled)
+                calibrate_if_due(self.derived, cancelled=cancelled)
+            except VectorsUnavailableError as error:
+                _LOG.warning("%s; vectors are sent when it is back", error.message)
         return done
 
     @public
@@ -681,6 +706,7 @@ class Engine:
             cost=self.meter.read(),
             kernels=kernels.path_in_use(),
             better_model=better[0] if better else None,
+            vectors=semantic.vectors.look() if (semantic := self.derived.semantic) else None,
         )
 
     @public

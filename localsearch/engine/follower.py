@@ -95,7 +95,7 @@ class Follower:
             if active is None or (same and known and not known.vectors.is_superseded()):
                 derived.reload()
             else:
-                opened = self._opener.semantic(active)
+                opened = self._opener.semantic(active, self._embeddings)
                 derived.reload(replace(opened, model=known.model) if same and known else opened)
         self._seen = stored
 

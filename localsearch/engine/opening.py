@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from localsearch.caches import QueryLog, ResultCache, VectorCache
 from localsearch.derived import Model, Semantic
 from localsearch.errors import DamagedError, ModelMissingError, ReadOnlyError
+from localsearch.filters import OWN_DATE, SPEAKING
 from localsearch.lexical import open_lexical
 from localsearch.models import ModelStore
 from localsearch.platform.disk import drop, make_private
+from localsearch.replication.identity import make_identity
 from localsearch.search.cross_encoder import CrossEncoderReranker
 from localsearch.search.reranker import LateInteractionReranker, Reranker
 from localsearch.settings import MB, Settings
-from localsearch.store import Corpus, Version
+from localsearch.store import Corpus, Embeddings, Version, VersionFeed
 from localsearch.store.database import FILE, REPLICA
 from localsearch.store.tokens import CHUNK_BYTES
 from localsearch.text import Analyzer
 from localsearch.types import Answer, Encoder, LexicalIndex
-from localsearch.vectors import VectorIndex
+from localsearch.vectors import FaissIndex, MilvusIndex, MilvusServer, VectorIndex
 
 
 class Opener:
@@ -29,6 +32,7 @@ class Opener:
         self.models = models
         self.read_only = read_only
         self.analyzer = Analyzer()
+        self._milvus: MilvusServer | None = None
 
     def make_home(self) -> None:
         """Make the folder, for this user alone even if it was there before. Raises ReadOnlyError."""
@@ -70,19 +74,39 @@ class Opener:
         drop(folder)
         return open_lexical(search.lexical_engine, folder, self.analyzer, about=search.about_weight)
 
-    def semantic(self, version: Version) -> Semantic:
-        """A version with its vector index; a damaged graph is set aside and its vectors are read from SQLite."""
-        return Semantic(version, Model(lambda: self._encoder(version)), self._vectors(version))
+    def semantic(self, version: Version, embeddings: Embeddings) -> Semantic:
+        """A version with its vector index, where the settings have it; a damaged graph is set aside and its vectors
+        are read from SQLite."""
+        in_engine = self.settings.vectors.backend == "milvus"
+        vectors: VectorIndex[Any] = (
+            self._in_milvus(version, embeddings) if in_engine else self._vectors(version)
+        )
+        return Semantic(version, Model(lambda: self._encoder(version)), vectors)
 
-    def _vectors(self, version: Version) -> VectorIndex:
+    def _in_milvus(self, version: Version, embeddings: Embeddings) -> MilvusIndex:
+        """The collection of a version, named by the identity of this folder: a restored copy begins its own."""
+        if self._milvus is None:
+            self._milvus = MilvusServer(self.settings.vectors, offline=self.settings.offline)
+        log = VersionFeed(embeddings, version.id, OWN_DATE, SPEAKING)
+        alias = (
+            None if self.read_only else f"localsearch_{make_identity(self.settings.home).id}_v{version.id}"
+        )
+        return MilvusIndex(self._milvus, log, alias, version.dimensions, writable=not self.read_only)
+
+    def close(self) -> None:
+        """Let go of the connection to an engine."""
+        if self._milvus is not None:
+            self._milvus.close()
+
+    def _vectors(self, version: Version) -> FaissIndex:
         folder = self.settings.home / "vectors" / str(version.id)
         size, settings, writable = version.dimensions, self.settings.vectors, not self.read_only
         try:
-            return VectorIndex.open(folder, size, settings, writable=writable)
+            return FaissIndex.open(folder, size, settings, writable=writable)
         except DamagedError:
             if writable:
-                return VectorIndex.open(folder, size, settings)
-            return VectorIndex(folder, size, settings, None, writable=False)
+                return FaissIndex.open(folder, size, settings)
+            return FaissIndex(folder, size, settings, None, writable=False)
 
     def _encoder(self, version: Version) -> Encoder:
         encoder = self.models.encoder(version.model, version.precision)

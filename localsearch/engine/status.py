@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from localsearch.derived.usage import Usage
 from localsearch.release import __version__
+from localsearch.vectors import VectorState
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +16,9 @@ class Status:
 
     `names` is how many files are known by their names alone, beside the documents; `noted`, how many indexed files
     could not be read whole. `bytes` is what the home folder takes on disk, models not counted. `cost` is what
-    embedding has taken so far. `kernels` names the vector instructions in use, "" without any. `better_model` knows
-    more of the texts' languages than the model in use; `recommend_model` tells what it costs.
+    embedding has taken so far. `vectors` is how those of the version stand. `kernels` names the vector instructions in
+    use, "" without any. `better_model` knows more of the texts' languages than the model in use; `recommend_model`
+    tells what it costs.
     """
 
     documents: int
@@ -36,4 +38,5 @@ class Status:
     cost: Usage
     kernels: str
     better_model: str | None
+    vectors: VectorState | None = None
     release: str = __version__

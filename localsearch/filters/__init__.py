@@ -1,6 +1,7 @@
-"""The filter language: text or JSON -> one Filter -> SQL."""
+"""The filter language: text or JSON -> one Filter -> SQL, or an expression for an engine."""
 
-from localsearch.filters.fields import path_filter
+from localsearch.filters.expression import SPEAKING, to_expression
+from localsearch.filters.fields import OWN_DATE, path_filter
 from localsearch.filters.jsonform import from_json
 from localsearch.filters.query import ParsedQuery, is_typed, parse_filter, parse_query
 from localsearch.filters.sql import dated_sql, field_sql, path_sql, to_sql
@@ -25,6 +26,8 @@ from localsearch.filters.tree import (
 )
 
 __all__ = [
+    "OWN_DATE",
+    "SPEAKING",
     "And",
     "Equals",
     "Exists",
@@ -51,5 +54,6 @@ __all__ = [
     "path_filter",
     "path_sql",
     "spelled_out",
+    "to_expression",
     "to_sql",
 ]

@@ -133,8 +133,8 @@ def _in_column(column: str, leaf: Match | Equals, contains: bool) -> Clause:
     if isinstance(leaf, Equals):
         return _one_of(column, [value for value in leaf.values if isinstance(value, str)])
     if contains:
-        return _has_one_of(f"lower({column})", _folded(leaf.values))
-    return _one_of(f"lower({column})", _folded(leaf.values))
+        return _has_one_of(f"lower({column})", folded(leaf.values))
+    return _one_of(f"lower({column})", folded(leaf.values))
 
 
 def _number_is(leaf: Match | Equals, field: Field) -> Clause:
@@ -269,7 +269,7 @@ def _json_path(keys: Sequence[str]) -> str:
 
 
 def _loose(values: Sequence[str], contains: bool) -> Clause:
-    text, params = (_has_one_of if contains else _one_of)("lower(e.atom)", _folded(values))
+    text, params = (_has_one_of if contains else _one_of)("lower(e.atom)", folded(values))
     clauses: list[Clause] = [(f"(e.type = 'text' AND {text})", params)]
     if numbers := [number for value in values if (number := read_number(value)) is not None]:
         sql, params = _one_of("e.atom", numbers)
@@ -304,7 +304,7 @@ def _has_one_of(expression: str, values: Sequence[str]) -> Clause:
     return _join([(f"instr({expression}, ?) > 0", [value]) for value in values], " OR ")
 
 
-def _folded(values: Sequence[str]) -> list[str]:
+def folded(values: Sequence[str]) -> list[str]:
     """Each value in its usual capitalisations, ASCII lowered: SQLite's lower() knows no other letters."""
     forms: tuple[Callable[[str], str], ...] = (str.lower, str.upper, str.title, str.capitalize, str)
     return list(dict.fromkeys(_ascii_lower(form(value)) for value in values for form in forms))
@@ -340,7 +340,7 @@ def _under(pattern: str, seen: Seen | None) -> Clause:
 
 def _named(field: str, text: str, seen: Seen | None) -> Clause:
     """Documents whose file, or a copy of it, or member of a container, has a name with this text or ending."""
-    ends = _folded([text.lstrip(".") if field == "ext" else text])
+    ends = folded([text.lstrip(".") if field == "ext" else text])
     bodies = ["".join(_LIKE.get(character, character) for character in end) for end in ends]
     like = [f"%.{body}" if field == "ext" else f"%{body}%" for body in bodies]
     own, params = _seen_name_is("d.path", like, seen)
@@ -370,7 +370,7 @@ def _path_is(pattern: str, column: str) -> Clause:
     anchored = pattern.startswith("/") or pattern[1:3] == ":/"
     front = "" if anchored else "'/' || "
     test = f"IFNULL({front}replace({column}, '\\', '/') || '/' LIKE ? ESCAPE '\\', 0)"
-    return _join([(test, [_path_like(form, anchored)]) for form in _folded([pattern])], " OR ")
+    return _join([(test, [_path_like(form, anchored)]) for form in folded([pattern])], " OR ")
 
 
 def _path_like(pattern: str, anchored: bool) -> str:

@@ -28,7 +28,8 @@ class Stage:
 class QueryContext:
     """One query under way: its clock, what it did and what it has to say.
 
-    `reranker` names what has scored candidates again, None while nothing has.
+    `reranker` names what has scored candidates again, None while nothing has. `words_only` is whether vectors could not
+    be searched: such an answer is not kept.
     """
 
     query: SearchQuery
@@ -36,6 +37,7 @@ class QueryContext:
     stages: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     reranker: str | None = None
+    words_only: bool = False
 
     def stage(self, name: str) -> Stage:
         """Time what is done inside; several times the same name add up."""

@@ -10,9 +10,6 @@ from localsearch.derived import Derived, Semantic
 from localsearch.search.plan import Plan
 from localsearch.types import Ids, Vectors
 
-_COMPARED = 20_000
-"""Vectors up to which all are compared to tell what is near: then a filter cannot change by chance what is found."""
-
 
 def near_documents(
     derived: Derived,
@@ -26,14 +23,15 @@ def near_documents(
     """The documents with a chunk whose meaning is near enough to match by it alone, ascending.
 
     None where nothing tells how near that is: then all that meaning ranks match. `count` chunks are looked at first,
-    and more while the last of them is near; `exact` compares with all where they are few.
+    and more while the last of them is near; `exact` compares with all where that is cheap: then a filter cannot
+    change by chance what is found.
     """
     if semantic is None or vector is None:
         return np.empty(0, np.int64)
     if semantic.calibration is None:
         return None
     least, vectors = semantic.calibration.near, semantic.vectors
-    exact = exact and len(vectors) <= _COMPARED
+    exact = exact and len(vectors) <= vectors.compares_all
     while True:
         found = vectors.search(vector, count, plan.allowed, exact_vectors(derived, semantic), exact=exact)
         if len(found) < count or found.scores[-1] < least:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,7 @@ def telling_terms(
     return tuple(QueryTerm((term,), weight) for _, term in reversed(scored[-MORE_LIKE_THIS_TERMS:]))
 
 
-def mean_vector(vectors: VectorIndex, ids: Ids) -> Vectors | None:
+def mean_vector(vectors: VectorIndex[Any], ids: Ids) -> Vectors | None:
     """The mean of the vectors of these chunks, of length 1; None where none has one."""
     found = vectors.vectors_of(ids)
     found = found[~np.isnan(found[:, :1]).any(axis=1)]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from localsearch.caches import MemoryCache, short_key
-from localsearch.derived import Derived, Mask
+from localsearch.derived import Derived
 from localsearch.errors import ModelError, NotFoundError, QueryError
 from localsearch.filters import (
     Exists,
@@ -32,6 +32,7 @@ from localsearch.search.conditions import Conditions
 from localsearch.search.context import QueryContext
 from localsearch.search.more_like_this import telling_terms
 from localsearch.search.query import SearchQuery
+from localsearch.search.selection import Selection
 from localsearch.search.visible import Visible
 from localsearch.store import Corpus, DocumentRow, paths_seen, scope_sql
 from localsearch.text import Analyzer, normalize
@@ -66,7 +67,7 @@ class Plan:
     words: LexicalQuery
     text: str
     documents: Ids | None
-    allowed: Mask | None
+    allowed: Selection | None
     like: int | None = None
     narrowed: bool = False
     strict: bool = False
@@ -135,9 +136,10 @@ class Planner:
             liked = self._liked(query.like, query)
             return replace(self._more_like(liked, parsed, chosen, words, documents), within=query.within)
         strict = bool(held(chosen))
-        allowed = None if documents is None else self.derived.catalog.mask(documents)
-        if strict and chosen is not None and documents is not None:
-            allowed = looked_up.mask(chosen, documents)
+        allowed = None
+        if documents is not None:
+            mask = looked_up.mask(chosen, documents) if strict and chosen is not None else None
+            allowed = Selection(self.derived.catalog, documents, chosen, query.collection, mask)
         words, unfinished = self._completed(query, parsed, words)
         text = " ".join(
             likely[0] if (likely := looked_up.patterns.get(word, unfinished.get(word))) else word
@@ -235,7 +237,7 @@ class Planner:
         more = tuple(term for term in telling if typed.isdisjoint(term.forms))
         text = parsed.text if parsed.text.strip() else like.title
         words = replace(words, terms=words.terms + more)
-        allowed = self.derived.catalog.mask(others)
+        allowed = Selection(self.derived.catalog, others, chosen)
         return Plan(parsed, chosen, words, text, others, allowed, like.id, narrowed=True)
 
     def _parse(self, query: SearchQuery, looked_up: Conditions) -> ParsedQuery:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from localsearch.caches import VectorCache
 from localsearch.derived import Derived, Semantic
 from localsearch.derived.embedder import Embedder
-from localsearch.errors import ModelError
+from localsearch.errors import ModelError, VectorsUnavailableError
 from localsearch.filters import field_sql
 from localsearch.ranking.constants import DEFAULT_PARAMETERS
 from localsearch.ranking.fusion import (
@@ -153,14 +153,7 @@ class Ranker:
             scored = self._weighed(context, plan, semantic, gathered, depth)
             owners, first = self._best_chunks(scored, query.min_relevance)
             if not found.why:
-                near = near_documents(
-                    self.derived,
-                    semantic,
-                    plan,
-                    gathered.query,
-                    count=self.settings.candidates,
-                    exact=query.ends,
-                )
+                near = self._near(context, plan, semantic, gathered.query)
                 judged = query.min_relevance and scored.estimate.known
                 matching = None if judged or plan.strict else either(by_words(), near)
             new = ~np.isin(owners, found.ids)
@@ -244,19 +237,43 @@ class Ranker:
         words = self._by_words(context, plan, None if vector is None else semantic, count)
         query = self._finish_encoding(context, vector)
         if query is not None and semantic is not None:
-            with context.stage("semantic"):
-                meaning = semantic.vectors.search(
-                    query, count, plan.allowed, exact_vectors(self.derived, semantic)
-                )
+            try:
+                with context.stage("semantic"):
+                    meaning = semantic.vectors.search(
+                        query, count, plan.allowed, exact_vectors(self.derived, semantic)
+                    )
+            except VectorsUnavailableError as error:
+                self._without_vectors(context, error)
+                query = None
         with context.stage("fuse"):
             gathered = self._scored_by_both(context, plan, semantic, query, words, meaning)
         return gathered, len(words.found) >= count or len(meaning) >= count
+
+    def _near(
+        self, context: QueryContext, plan: Plan, semantic: Semantic | None, vector: Vectors | None
+    ) -> Ids | None:
+        count, exact = self.settings.candidates, context.query.ends
+        try:
+            return near_documents(self.derived, semantic, plan, vector, count=count, exact=exact)
+        except VectorsUnavailableError as error:
+            self._without_vectors(context, error)
+            return np.empty(0, np.int64)
+
+    def _without_vectors(self, context: QueryContext, error: VectorsUnavailableError) -> None:
+        """Go on by words and say so; raises the error where nothing but meaning was asked for."""
+        if context.query.mode == "semantic":
+            raise error
+        if not context.words_only:
+            context.notes.append(f"Words only: {error.message.rstrip('.')}. {error.hint}".strip())
+        context.words_only = True
 
     def _by_words(self, context: QueryContext, plan: Plan, semantic: Semantic | None, count: int) -> ByWords:
         words = Ranking.empty()
         if context.query.mode != "semantic":
             with context.stage("lexical"):
-                words = self.derived.lexical.search(plan.words, count, plan.allowed)
+                words = self.derived.lexical.search(
+                    plan.words, count, None if plan.allowed is None else plan.allowed.mask
+                )
             self.embedder.want(words.ids[:20].tolist())
         adaptive = context.query.mode != "semantic" and self.settings.fusion == "adaptive"
         if semantic is None or not adaptive:
@@ -293,7 +310,7 @@ class Ranker:
         self, context: QueryContext, vector: Future[Vectors | None] | None
     ) -> Vectors | None:
         """The query's vector, unless the model is missing or the budget runs out first; the answer says which."""
-        if vector is None or not context.has_time("meaning", 0.1):
+        if vector is None or context.words_only or not context.has_time("meaning", 0.1):
             return None
         try:
             return vector.result(context.left_s())

@@ -73,8 +73,13 @@ class Searcher:
         key, stamp = self._key(query, question), self._stamp(semantic)
         if query.cache and (known := self._known(query, key, stamp, began)) is not None:
             return known
-        answer = self._answer(QueryContext(query, began), semantic)
-        if query.cacheable and (key, stamp) == (self._key(query, question), self._stamp(semantic)):
+        context = QueryContext(query, began)
+        answer = self._answer(context, semantic)
+        if (
+            query.cacheable
+            and not context.words_only
+            and (key, stamp) == (self._key(query, question), self._stamp(semantic))
+        ):
             self.answers.put(key, stamp, answer)
         return answer
 

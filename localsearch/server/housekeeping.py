@@ -131,6 +131,7 @@ class Housekeeping:
             caches=self.caches(),
             jobs={"queued": 0, "running": 0, "failed": 0} | self._jobs.counts(),
             cost=status.cost,
+            vectors=status.vectors,
             recall=self.recall.value,
             alerts=self._alerts.firing(),
             state=self._engine.db.number,

@@ -9,7 +9,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from operator import add
 from pathlib import Path
@@ -27,6 +27,7 @@ from prometheus_client.samples import Sample
 
 from localsearch.caches import CacheStats
 from localsearch.derived.usage import NOTHING, Usage
+from localsearch.vectors import VectorState
 
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 WINDOW_S = 300.0
@@ -57,6 +58,7 @@ class Snapshot:
     alerts: Mapping[tuple[str, str], int] | None = None
     state: int | None = None
     replica: ReplicaReading | None = None
+    vectors: VectorState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +240,8 @@ class _FromEngine(Collector):
         yield from _index(now)
         if now.replica:
             yield from _replica(now.replica)
+        if now.vectors and now.vectors.backend != "faiss":
+            yield from _engine(now.vectors)
         yield from _caches(now.caches or {})
         yield _labelled("jobs", "Jobs by state.", "state", now.jobs or {})
         yield _labelled("files", "Files seen, by what became of them.", "state", now.files or {})
@@ -274,6 +278,19 @@ def _replica(now: ReplicaReading) -> Iterable[Metric]:
     yield _gauge("replica_failing", "1 while what the source has cannot be taken.", float(now.failing))
     yield _counted("replica_snapshots", "Snapshots taken since the start.", now.taken)
     yield _counted("replica_fetched_bytes", "Bytes fetched since the start.", now.fetched_bytes)
+
+
+def _engine(now: VectorState) -> Iterable[Metric]:
+    yield _gauge("engine_up", "1 while the engine of the vectors answers.", float(bool(now.reachable)))
+    yield _gauge("engine_expected_rows", "Rows that the engine has confirmed.", now.count)
+    yield _gauge("engine_rows", "Rows that the engine counts.", now.rows)
+    yield _gauge("engine_lag_changes", "Changes that are still to come to the engine.", now.behind)
+    guard = CounterMetricFamily(
+        "localsearch_engine_searches", "Searches of the engine by what its count told.", labels=["outcome"]
+    )
+    for outcome, count in asdict(now.guard).items():
+        guard.add_metric([outcome], count)
+    yield guard
 
 
 def _caches(caches: Mapping[str, CacheStats]) -> Iterable[Metric]:

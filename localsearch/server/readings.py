@@ -44,6 +44,8 @@ class RecallSample:
         semantic = engine.derived.semantic
         if semantic is None or semantic.vectors.generation is None or not self._queries:
             return
+        if not semantic.vectors.measures_recall:
+            return
         query = random.choice(self._queries)
         try:
             encoder = semantic.model.encoder()

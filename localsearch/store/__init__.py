@@ -9,6 +9,7 @@ from localsearch.store.database import Database
 from localsearch.store.documents import DocumentRow, NewDocument, at_path, file_name, key_of
 from localsearch.store.embeddings import Embeddings, Version
 from localsearch.store.feedback import Feedback, Judgement
+from localsearch.store.feeds import VersionFeed, stop_feeding
 from localsearch.store.ledger import FileRow, Ledger
 from localsearch.store.names import Names
 from localsearch.store.scope import path_scope_sql, paths_seen, scope_sql
@@ -29,10 +30,12 @@ __all__ = [
     "ChunkRow",
     "TokenBits",
     "Version",
+    "VersionFeed",
     "at_path",
     "file_name",
     "key_of",
     "path_scope_sql",
     "paths_seen",
     "scope_sql",
+    "stop_feeding",
 ]

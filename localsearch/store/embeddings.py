@@ -257,6 +257,10 @@ class Embeddings:
             self._sizes[version_id] = int(found)
         return self._sizes[version_id]
 
+    def of(self, version_id: int) -> VersionVectors:
+        """The vectors of one version."""
+        return VersionVectors(self, version_id)
+
     def stream(self, version_id: int, chunk_ids: Ids) -> Iterator[tuple[Ids, Vectors]]:
         """Vectors of many chunks in batches of bounded size."""
         for start in range(0, len(chunk_ids), _BATCH):
@@ -279,6 +283,22 @@ class Embeddings:
             connection.executemany("DELETE FROM vectors WHERE id = ?", [(row,) for row in rows])
             self.expect_all(version_id)
         return len(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class VersionVectors:
+    """The vectors of one version, as an index of vectors is filled with them."""
+
+    embeddings: Embeddings
+    version_id: int
+
+    def ids(self) -> Ids:
+        """Every chunk that has one, ascending."""
+        return self.embeddings.embedded_ids(self.version_id)
+
+    def stream(self, ids: Ids) -> Iterator[tuple[Ids, Vectors]]:
+        """Those of these chunks that there are, in batches of bounded size."""
+        return self.embeddings.stream(self.version_id, ids)
 
 
 def _calibration(version_id: int) -> str:

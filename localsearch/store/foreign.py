@@ -62,6 +62,12 @@ _IMPOSSIBLE = {
     " THEN json_type(options) <> 'object' OR EXISTS (SELECT 1 FROM json_tree(options) WHERE"
     " type NOT IN ('object', 'array', 'text', 'true', 'false') AND (fullkey <> '$.checked' OR type <> 'real'))"
     " ELSE 1 END",
+    "feeds that are none": "feeds WHERE typeof(alias) <> 'text' OR typeof(collection) <> 'text'"
+    " OR state NOT IN ('active', 'building') OR typeof(filled) <> 'integer' OR typeof(position) <> 'integer'"
+    " OR typeof(expected) <> 'integer' OR typeof(revision) <> 'integer' OR typeof(holder) <> 'text'"
+    " OR complete NOT IN (0, 1) OR sending NOT IN (0, 1)",
+    "changes of vectors that are none": f"vector_changes WHERE seq NOT BETWEEN 1 AND {_HIGHEST}"
+    " OR typeof(chunk_id) <> 'integer'",
     "judgements that are none": "feedback WHERE typeof(collection) <> 'text' OR typeof(query) <> 'text'"
     " OR typeof(key) <> 'text' OR relevant NOT IN (0, 1)",
     "changes that are none": f"changes WHERE seq NOT BETWEEN 1 AND {_HIGHEST} OR typeof(document_id) <> 'integer'",
@@ -78,6 +84,7 @@ _TEXTS = {
     "roots": "collection, path, options",
     "versions": "model, precision, fingerprint",
     "feedback": "collection, query, key",
+    "feeds": "alias, collection, holder",
     "settings": "name, value",
 }
 _STATES = ", ".join(f"'{state}'" for state in service_schema.STATES)

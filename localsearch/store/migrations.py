@@ -42,9 +42,16 @@ def check_format(connection: sqlite3.Connection) -> None:
 
 
 def run_script(connection: sqlite3.Connection, script: str) -> None:
-    """Run statements parted by semicolons inside the caller's transaction, which `executescript` would commit."""
-    for statement in filter(str.strip, script.split(";")):
-        connection.execute(statement)
+    """Run statements parted by semicolons inside the caller's transaction, which `executescript` would commit.
+
+    A trigger holds semicolons of its own: SQLite says where a statement is complete.
+    """
+    statement = ""
+    for part in script.split(";"):
+        statement += part + ";"
+        if part.strip() and sqlite3.complete_statement(statement):
+            connection.execute(statement)
+            statement = ""
 
 
 def _record(connection: sqlite3.Connection) -> sqlite_utils.db.Table:

@@ -21,6 +21,11 @@ tokens     sign bits of the vectors of a chunk's tokens, row after row, by versi
 pending    chunks that still lack a vector, per live version
 changes    the log that derived indexes replay: document ids in order of change
 files      the ledger: every file seen, with its state and the reason, and in `notes` what could not be read of it
+feeds      how far an engine of vectors has been fed, by version; `store/feeds.py` tells more. `state` is active or
+           building. `fed` are the chunks that it has confirmed
+vector_changes
+           the log that feeds an engine: chunks whose vector or fields may have changed, in one version or (NULL) in
+           all. Triggers write it while there is a feed, in the transaction of the change, whoever makes it
 feedback   judgements of people: this document answers this query, or does not
 roots      what was indexed, with its options, so that it can be checked again and watched
 """
@@ -181,6 +186,48 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         ALTER TABLE files ADD COLUMN inode INTEGER NOT NULL DEFAULT 0;
         CREATE INDEX documents_left_out ON documents (collection, key) WHERE left_out <> '';
         CREATE INDEX chunks_not_embedded ON chunks (id) WHERE hash = x'';
+        """,
+    ),
+    (
+        "0009_feeds",
+        """
+        CREATE TABLE feeds (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            version_id INTEGER NOT NULL REFERENCES versions (id) ON DELETE CASCADE,
+            alias TEXT NOT NULL,
+            collection TEXT NOT NULL,
+            state TEXT NOT NULL,
+            filled INTEGER NOT NULL DEFAULT 0,
+            complete INTEGER NOT NULL DEFAULT 0,
+            position INTEGER NOT NULL,
+            expected INTEGER NOT NULL DEFAULT 0,
+            sending INTEGER NOT NULL DEFAULT 0,
+            revision INTEGER NOT NULL DEFAULT 0,
+            holder TEXT NOT NULL DEFAULT '',
+            UNIQUE (version_id, state)
+        );
+        CREATE TABLE fed (
+            feed_id INTEGER NOT NULL REFERENCES feeds (id) ON DELETE CASCADE,
+            chunk_id INTEGER NOT NULL,
+            PRIMARY KEY (feed_id, chunk_id)
+        ) WITHOUT ROWID;
+        CREATE TABLE vector_changes (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            chunk_id INTEGER NOT NULL,
+            version_id INTEGER
+        );
+        CREATE TRIGGER chunk_came AFTER INSERT ON chunks WHEN EXISTS (SELECT 1 FROM feeds)
+        BEGIN INSERT INTO vector_changes (chunk_id) VALUES (new.id); END;
+        CREATE TRIGGER chunk_went AFTER DELETE ON chunks WHEN EXISTS (SELECT 1 FROM feeds)
+        BEGIN INSERT INTO vector_changes (chunk_id) VALUES (old.id); END;
+        CREATE TRIGGER vector_came AFTER DELETE ON pending WHEN EXISTS (SELECT 1 FROM feeds)
+        BEGIN INSERT INTO vector_changes (chunk_id, version_id) VALUES (old.chunk_id, old.version_id); END;
+        CREATE TRIGGER vector_went AFTER INSERT ON pending WHEN EXISTS (SELECT 1 FROM feeds)
+        BEGIN INSERT INTO vector_changes (chunk_id, version_id) VALUES (new.chunk_id, new.version_id); END;
+        CREATE TRIGGER fields_changed
+        AFTER UPDATE OF collection, type, language, size, created, modified, metadata ON documents
+        WHEN EXISTS (SELECT 1 FROM feeds)
+        BEGIN INSERT INTO vector_changes (chunk_id) SELECT id FROM chunks WHERE document_id = new.id; END;
         """,
     ),
 )

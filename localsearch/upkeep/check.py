@@ -12,6 +12,7 @@ import numpy as np
 from localsearch import quantize
 from localsearch.derived import Derived, Semantic
 from localsearch.derived.embedder import rebuild
+from localsearch.errors import VectorsUnavailableError
 from localsearch.store import Corpus, TokenBits, rehash
 from localsearch.types import Ids, Progress, Report, never, no_report
 
@@ -151,11 +152,14 @@ def _vectors(derived: Derived, quick: bool) -> Iterator[Problem]:
     if semantic is None:
         return
     wanted = derived.embeddings.embedded_ids(semantic.version.id)
-    yield from _compare("vectors", "the vector index", wanted, semantic.vectors.ids())
+    try:
+        yield from _compare("vectors", "the vector index", wanted, semantic.vectors.ids())
+        for line in () if quick else semantic.vectors.check():
+            yield Problem("vectors", line, mendable=True)
+    except VectorsUnavailableError as error:
+        yield Problem("vectors", f"{error.message} {error.hint}".strip(), mendable=False)
     if quick:
         return
-    for line in semantic.vectors.check():
-        yield Problem("vectors", line, mendable=True)
     bad = sum(1 for _ in _bad_vectors(derived, semantic))
     if bad:
         yield Problem("stored vectors", f"{bad} stored vectors are damaged.", mendable=True)

@@ -131,6 +131,7 @@ class Versions:
     def _publish(self, version: Version, report: Report, cancelled: Cancelled) -> None:
         semantic = self._open(version)
         self.derived.load_vectors(semantic)
+        semantic.vectors.catch_up(report, cancelled)
         if semantic.vectors.needs_merge():
             semantic.vectors.publish(rebuild(self.derived, semantic, report, cancelled))
         calibrate_if_due(self.derived, semantic, cancelled)

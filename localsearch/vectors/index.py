@@ -1,6 +1,6 @@
-"""VectorIndex: an immutable HNSW base, a delta of vectors added since, and a mask of those removed.
+"""The vector index in this process: an immutable HNSW base, a delta of vectors added since, a mask of those removed.
 
-The door of this folder. Searches take no lock; changes take `_changing`.
+Searches take no lock; changes take `_changing`.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ from localsearch.vectors.build import (
     from_base,
     from_stream,
 )
-from localsearch.vectors.delta import Delta, Mask, best
+from localsearch.vectors.delta import Delta, best
 from localsearch.vectors.files import Generation
 from localsearch.vectors.graph import Graph, bytes_per_vector
+from localsearch.vectors.protocol import Allowed, Source, VectorState
 
 _TRIES = 20
 _DELTA_SHARE = 0.02
@@ -54,8 +55,11 @@ class _Build:
     removed: set[int] = field(default_factory=set)
 
 
-class VectorIndex:
+class FaissIndex:
     """Cosine search over unit vectors by chunk id. Many threads may search while one writes."""
+
+    compares_all = 20_000
+    measures_recall = True
 
     def __init__(
         self, folder: Path, dimensions: int, settings: VectorSettings, base: Base | None, writable: bool
@@ -71,7 +75,7 @@ class VectorIndex:
     @classmethod
     def open(
         cls, folder: Path, dimensions: int, settings: VectorSettings | None = None, *, writable: bool = True
-    ) -> VectorIndex:
+    ) -> FaissIndex:
         """Open the published generation; an empty index where there is none.
 
         Raises DamagedError when a file is not what its manifest says, after setting it aside if writable: opening again
@@ -111,6 +115,33 @@ class VectorIndex:
         state = self._state
         base = state.base.live_ids() if state.base else np.empty(0, np.int64)
         return np.sort(np.concatenate([base, state.delta.live_ids()]))
+
+    def load(self, source: Source) -> None:
+        """Come to the state of the database: tombstones and delta. Reads only the vectors that are missing here."""
+        live = source.ids()
+        self.set_live(live)
+        missing = np.setdiff1d(live, self.ids(), assume_unique=True)
+        for ids, vectors in source.stream(missing):
+            self.add(ids, vectors)
+
+    def update(self, gone: Ids, came: Ids, source: Source) -> None:
+        """Hide the vectors of deleted chunks, and take those of new ones that the database has."""
+        self.remove(gone)
+        for ids, vectors in source.stream(came):
+            self.add(ids, vectors)
+
+    def catch_up(self, report: Report = no_report, cancelled: Cancelled = never) -> int:
+        """Nothing is left to do: what is added is here."""
+        return 0
+
+    @property
+    def state(self) -> VectorState:
+        """How many vectors can be found. This process has them, so that nothing is behind."""
+        return VectorState("faiss", len(self))
+
+    def look(self) -> VectorState:
+        """The same: there is nobody to ask."""
+        return self.state
 
     def set_live(self, live_ids: Ids) -> None:
         """Hide every vector but these. Those of the base that were hidden before are found again."""
@@ -153,25 +184,26 @@ class VectorIndex:
         self,
         query: Vectors,
         k: int,
-        allowed: Mask | None = None,
+        allowed: Allowed | None = None,
         fetch: Fetch | None = None,
         *,
         exact: bool = False,
     ) -> Ranking:
         """The k chunks nearest to the unit vector `query`, shape (dimensions,), with their cosines, best first.
 
-        `allowed[chunk_id]` says which may appear: k come back whenever k are allowed, and the very best when they are
-        few. `fetch` gives full vectors, by which candidates are scored where the base has coarser ones. `exact`
-        compares with every vector, to measure recall by.
+        `allowed` says which may appear: k come back whenever k are allowed, and the very best when they are few.
+        `fetch` gives full vectors, by which candidates are scored where the base has coarser ones. `exact` compares
+        with every vector, to measure recall by.
         """
         state = self._state
         query = np.ascontiguousarray(query, np.float32)
         if k <= 0:
             return Ranking.empty()
-        delta = state.delta.search(query, k, allowed)
+        mask = None if allowed is None else allowed.mask
+        delta = state.delta.search(query, k, mask)
         if state.base is None:
             return delta
-        base = state.base.search(query, k, allowed, fetch, exact=exact)
+        base = state.base.search(query, k, mask, fetch, exact=exact)
         if not len(delta):
             return base
         ids, scores = np.concatenate([delta.ids, base.ids]), np.concatenate([delta.scores, base.scores])

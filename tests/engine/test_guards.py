@@ -16,7 +16,7 @@ from localsearch.errors import DamagedError, UsageError
 from localsearch.scan import scan
 from localsearch.settings import VectorSettings, load
 from localsearch.types import Record
-from localsearch.vectors import VectorIndex
+from localsearch.vectors import FaissIndex
 from localsearch.vectors.base import Entries
 
 
@@ -103,8 +103,8 @@ def test_a_hostile_ignore_file_takes_little_time(tmp_path: Path, name: str) -> N
 # -- files of vectors
 
 
-def graph_of(folder: Path) -> VectorIndex:
-    index = VectorIndex.open(folder, 8, VectorSettings())
+def graph_of(folder: Path) -> FaissIndex:
+    index = FaissIndex.open(folder, 8, VectorSettings())
     vectors = np.random.default_rng(1).normal(size=(300, 8)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     index.add(np.arange(1, 301), vectors)

@@ -9,8 +9,8 @@ import pytest
 import world
 from harness import Nursery
 
-# Building them takes minutes and fetches some 400 MB: `make faults` does.
-collect_ignore = [] if world.ALL else ["test_container.py", "test_machine.py"]
+# They take minutes, and building fetches some 400 MB: `make faults` runs them.
+collect_ignore = [] if world.ALL else ["test_container.py", "test_machine.py", "test_engine_faults.py"]
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from localsearch import kernels
 from localsearch.settings import VectorSettings
 from localsearch.types import Vectors
-from localsearch.vectors import VectorIndex
+from localsearch.vectors import FaissIndex
 from localsearch.vectors.graph import Graph
 from localsearch.vectors.walk import Walker
 
@@ -138,13 +138,13 @@ def test_without_the_library_an_index_gives_the_same(tmp_path: Path, monkeypatch
     random = np.random.default_rng(0)
     vectors = random.standard_normal((3_000, 48)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    index = VectorIndex.open(tmp_path / "index", 48, SETTINGS)
+    index = FaissIndex.open(tmp_path / "index", 48, SETTINGS)
     index.publish(index.build([(np.arange(3_000), vectors)], 3_000))
     asked = [vectors[i] + vectors[i + 1] for i in range(40)]
     asked = [query / np.linalg.norm(query) for query in asked]
     with_it = [index.search(query, 10).ids.tolist() for query in asked]
     monkeypatch.setattr(kernels, "loaded", lambda: None)
-    without = VectorIndex.open(tmp_path / "index", 48, SETTINGS, writable=False)
+    without = FaissIndex.open(tmp_path / "index", 48, SETTINGS, writable=False)
     base = without._state.base
     assert base is not None
     assert base.graph._walker is None

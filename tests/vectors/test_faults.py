@@ -20,7 +20,7 @@ import pytest
 from localsearch.errors import DamagedError, DiskFullError, FormatError, StorageError
 from localsearch.settings import VectorSettings
 from localsearch.types import Ids, Vectors
-from localsearch.vectors import VectorIndex
+from localsearch.vectors import FaissIndex
 from localsearch.vectors.files import HashingFile
 
 DIMENSIONS = 24
@@ -41,14 +41,14 @@ def ids_of(generation: int) -> Ids:
     return np.arange(generation * STEP)
 
 
-def add_generation(index: VectorIndex) -> None:
+def add_generation(index: FaissIndex) -> None:
     number = index.generation.number + 1 if index.generation else 1
     fresh = ids_of(number)[-STEP:]
     index.add(fresh, vectors_of(fresh))
     index.publish(index.merge(threads=1))
 
 
-def holds_exactly(index: VectorIndex, generation: int) -> None:
+def holds_exactly(index: FaissIndex, generation: int) -> None:
     """The index has the vectors of this generation, finds them by themselves, and has nothing else."""
     ids = ids_of(generation)
     assert index.ids().tolist() == ids.tolist()
@@ -63,7 +63,7 @@ def holds_exactly(index: VectorIndex, generation: int) -> None:
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a third generation."""
     folder = tmp_path_factory.mktemp("sound") / "vectors"
-    index = VectorIndex.open(folder, DIMENSIONS, SETTINGS)
+    index = FaissIndex.open(folder, DIMENSIONS, SETTINGS)
     for _ in range(3):
         add_generation(index)
     return folder
@@ -97,12 +97,12 @@ def test_damage_is_found_set_aside_and_never_answered_from(sound: Path, tmp_path
         shutil.copytree(sound, folder)
         (folder / name).write_bytes(data)
         try:
-            index = VectorIndex.open(folder, DIMENSIONS, SETTINGS)
+            index = FaissIndex.open(folder, DIMENSIONS, SETTINGS)
         except DamagedError as error:
             found += 1
             assert error.hint
             assert (folder / "damaged-manifest.json").exists()
-            index = VectorIndex.open(folder, DIMENSIONS, SETTINGS)
+            index = FaissIndex.open(folder, DIMENSIONS, SETTINGS)
             assert len(index) == 0
             assert index.generation is None
         except FormatError:
@@ -123,10 +123,10 @@ def test_what_was_set_aside_is_kept_and_a_new_index_grows_beside_it(sound: Path,
     shutil.copytree(sound, folder)
     (folder / "3.rest").write_bytes(b"")
     with pytest.raises(DamagedError, match=r"3\.rest has the wrong size"):
-        VectorIndex.open(folder, DIMENSIONS, SETTINGS)
-    index = VectorIndex.open(folder, DIMENSIONS, SETTINGS)
+        FaissIndex.open(folder, DIMENSIONS, SETTINGS)
+    index = FaissIndex.open(folder, DIMENSIONS, SETTINGS)
     add_generation(index)
-    again = VectorIndex.open(folder, DIMENSIONS, SETTINGS)
+    again = FaissIndex.open(folder, DIMENSIONS, SETTINGS)
     assert again.generation is not None
     assert again.generation.number == 4
     holds_exactly(again, 1)
@@ -139,18 +139,18 @@ def test_a_missing_file_is_damage(sound: Path, tmp_path: Path, name: str) -> Non
     shutil.copytree(sound, tmp_path / "vectors")
     (tmp_path / "vectors" / name).unlink()
     with pytest.raises(DamagedError, match=f"{name} is missing"):
-        VectorIndex.open(tmp_path / "vectors", DIMENSIONS, SETTINGS)
+        FaissIndex.open(tmp_path / "vectors", DIMENSIONS, SETTINGS)
 
 
 def test_files_of_two_generations_do_not_mix(sound: Path, tmp_path: Path) -> None:
     shutil.copytree(sound, tmp_path / "old")
     shutil.copytree(sound, tmp_path / "new")
-    add_generation(VectorIndex.open(tmp_path / "new", DIMENSIONS, SETTINGS))
+    add_generation(FaissIndex.open(tmp_path / "new", DIMENSIONS, SETTINGS))
     for name in ("graph", "ids", "rest"):
         shutil.copytree(tmp_path / "new", tmp_path / name)
         shutil.copy(tmp_path / "old" / f"3.{name}", tmp_path / name / f"4.{name}")
         with pytest.raises(DamagedError):
-            VectorIndex.open(tmp_path / name, DIMENSIONS, SETTINGS)
+            FaissIndex.open(tmp_path / name, DIMENSIONS, SETTINGS)
 
 
 def test_a_reader_reports_damage_and_moves_nothing(sound: Path, tmp_path: Path) -> None:
@@ -158,14 +158,14 @@ def test_a_reader_reports_damage_and_moves_nothing(sound: Path, tmp_path: Path) 
     shutil.copytree(sound, folder)
     (folder / "3.ids").write_bytes(b"short")
     with pytest.raises(DamagedError):
-        VectorIndex.open(folder, DIMENSIONS, SETTINGS, writable=False)
+        FaissIndex.open(folder, DIMENSIONS, SETTINGS, writable=False)
     assert sorted(path.name for path in folder.iterdir()) == ["3.graph", "3.ids", "3.rest", "manifest.json"]
 
 
 def test_check_finds_damage_done_after_opening(sound: Path, tmp_path: Path) -> None:
     folder = tmp_path / "vectors"
     shutil.copytree(sound, folder)
-    index = VectorIndex.open(folder, DIMENSIONS, SETTINGS)
+    index = FaissIndex.open(folder, DIMENSIONS, SETTINGS)
     data = bytearray((folder / "3.ids").read_bytes())
     data[5] ^= 1
     (folder / "3.ids").write_bytes(data)
@@ -183,7 +183,7 @@ import os, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from test_faults import DIMENSIONS, SETTINGS, add_generation
-from localsearch.vectors import VectorIndex
+from localsearch.vectors import FaissIndex
 
 steps, stop_at = 0, int(sys.argv[3])
 
@@ -201,7 +201,7 @@ def stepping(call):
         return result
     return stepped
 
-index = VectorIndex.open(Path(sys.argv[2]), DIMENSIONS, SETTINGS)
+index = FaissIndex.open(Path(sys.argv[2]), DIMENSIONS, SETTINGS)
 print("ready", flush=True)
 if stop_at:
     os.fsync, Path.replace, Path.unlink = stepping(os.fsync), stepping(Path.replace), stepping(Path.unlink)
@@ -222,7 +222,7 @@ def child(folder: Path, stop_at: int = 0) -> subprocess.Popen[str]:
 
 
 def opens_to_one_of(folder: Path, numbers: tuple[int, ...]) -> int:
-    index = VectorIndex.open(folder, DIMENSIONS, SETTINGS)
+    index = FaissIndex.open(folder, DIMENSIONS, SETTINGS)
     assert index.generation is not None
     number = index.generation.number
     assert number in numbers
@@ -285,14 +285,14 @@ def test_a_kill_at_a_random_moment_leaves_one_generation_whole(sound: Path, tmp_
 
 def test_a_reader_opens_while_another_process_publishes(sound: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(sound, tmp_path / "vectors")
-    writer = VectorIndex.open(folder, DIMENSIONS, SETTINGS)
+    writer = FaissIndex.open(folder, DIMENSIONS, SETTINGS)
     failures: list[BaseException] = []
     done = threading.Event()
 
     def read() -> None:
         while not done.is_set():
             try:
-                reader = VectorIndex.open(folder, DIMENSIONS, SETTINGS, writable=False)
+                reader = FaissIndex.open(folder, DIMENSIONS, SETTINGS, writable=False)
                 assert reader.generation is not None
                 assert len(reader) == reader.generation.number * STEP
             except BaseException as error:
@@ -317,7 +317,7 @@ def test_a_disk_that_fills_up_while_writing_costs_nothing(
     sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
     folder = shutil.copytree(sound, tmp_path / "vectors")
-    index = VectorIndex.open(folder, DIMENSIONS, SETTINGS)
+    index = FaissIndex.open(folder, DIMENSIONS, SETTINGS)
     write = HashingFile.write
 
     def full(self: HashingFile, data: bytes) -> int:
@@ -342,7 +342,7 @@ def test_an_error_of_the_disk_is_never_taken_for_success(
 ) -> None:
     """Each fsync fails in turn: two for every file and two for the manifest."""
     folder = shutil.copytree(sound, tmp_path / "vectors")
-    index = VectorIndex.open(folder, DIMENSIONS, SETTINGS)
+    index = FaissIndex.open(folder, DIMENSIONS, SETTINGS)
     calls = 0
 
     def failing(_: int) -> None:
@@ -357,7 +357,7 @@ def test_an_error_of_the_disk_is_never_taken_for_success(
             add_generation(index)
     assert calls == number
     assert index.ids().tolist() == ids_of(4).tolist()
-    reopened = VectorIndex.open(folder, DIMENSIONS, SETTINGS)
+    reopened = FaissIndex.open(folder, DIMENSIONS, SETTINGS)
     assert reopened.generation is not None
     assert reopened.generation.number == (4 if number == 8 else 3)
     holds_exactly(reopened, reopened.generation.number)

@@ -16,7 +16,7 @@ import pytest
 from localsearch.errors import DamagedError
 from localsearch.settings import VectorSettings
 from localsearch.vectors import files
-from localsearch.vectors.index import VectorIndex
+from localsearch.vectors.index import FaissIndex
 
 DIMENSIONS, COUNT = 16, 300
 VECTORS = np.random.default_rng(5).standard_normal((COUNT, DIMENSIONS)).astype(np.float32)
@@ -26,7 +26,7 @@ VECTORS /= np.linalg.norm(VECTORS, axis=1, keepdims=True)
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("foreign") / "vectors"
-    index = VectorIndex.open(folder, DIMENSIONS, VectorSettings())
+    index = FaissIndex.open(folder, DIMENSIONS, VectorSettings())
     index.add(np.arange(COUNT), VECTORS)
     index.publish(index.merge(threads=1))
     return folder
@@ -107,7 +107,7 @@ def test_a_graph_that_is_none_is_refused_or_walked_within_its_bounds(
     graph = files.write_bytes(folder, generation.graph.name, (folder / "changed").read_bytes())
     files.write_manifest(folder, msgspec.structs.replace(generation, graph=graph))
     try:
-        opened = VectorIndex.open(folder, DIMENSIONS, VectorSettings())
+        opened = FaissIndex.open(folder, DIMENSIONS, VectorSettings())
     except DamagedError as error:
         assert error.hint
         return
@@ -144,6 +144,6 @@ def test_no_file_outside_the_folder_is_named(sound: Path, tmp_path: Path, which:
     changed = replace(entry, name=name)
     files.write_manifest(folder, msgspec.structs.replace(generation, **{which: changed}))
     with pytest.raises(DamagedError):
-        VectorIndex.open(folder, DIMENSIONS, VectorSettings())
+        FaissIndex.open(folder, DIMENSIONS, VectorSettings())
     assert victim.exists()
-    VectorIndex.open(folder, DIMENSIONS, VectorSettings())
+    FaissIndex.open(folder, DIMENSIONS, VectorSettings())

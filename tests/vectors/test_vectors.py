@@ -29,7 +29,7 @@ from localsearch.errors import (
 )
 from localsearch.settings import Storage, VectorSettings
 from localsearch.types import Ids, Progress, Vectors
-from localsearch.vectors import VectorIndex
+from localsearch.vectors import FaissIndex, Masked
 from localsearch.vectors.base import Entries
 from localsearch.vectors.codec import Codec, widths
 from localsearch.vectors.files import FORMAT
@@ -67,7 +67,7 @@ def nearest(query: Vectors, ids: Ids, vectors: Vectors, k: int) -> list[int]:
 
 
 def recall(
-    index: VectorIndex, queries: Vectors, ids: Ids, vectors: Vectors, k: int = 10, **options: object
+    index: FaissIndex, queries: Vectors, ids: Ids, vectors: Vectors, k: int = 10, **options: object
 ) -> float:
     hits = sum(
         len(set(index.search(query, k, **options).ids.tolist()) & set(nearest(query, ids, vectors, k)))  # type: ignore[arg-type]
@@ -76,8 +76,8 @@ def recall(
     return hits / (k * len(queries))
 
 
-def built(folder: Path, ids: Ids, vectors: Vectors, settings: VectorSettings = SETTINGS) -> VectorIndex:
-    index = VectorIndex.open(folder, vectors.shape[1], settings)
+def built(folder: Path, ids: Ids, vectors: Vectors, settings: VectorSettings = SETTINGS) -> FaissIndex:
+    index = FaissIndex.open(folder, vectors.shape[1], settings)
     index.publish(index.build(batches(ids, vectors), len(ids)))
     return index
 
@@ -95,7 +95,7 @@ def published(
     request: pytest.FixtureRequest,
     corpus: tuple[Ids, Vectors, Vectors],
     tmp_path_factory: pytest.TempPathFactory,
-) -> VectorIndex:
+) -> FaissIndex:
     ids, vectors, _ = corpus
     folder = tmp_path_factory.mktemp("published")
     return built(folder, ids, vectors, replace(SETTINGS, storage=request.param))
@@ -106,23 +106,23 @@ def original(
     request: pytest.FixtureRequest,
     corpus: tuple[Ids, Vectors, Vectors],
     tmp_path_factory: pytest.TempPathFactory,
-) -> VectorIndex:
+) -> FaissIndex:
     folder = tmp_path_factory.mktemp("original")
     return built(folder, *corpus[:2], replace(SETTINGS, storage=request.param))
 
 
 @pytest.fixture
-def opened(tmp_path: Path, original: VectorIndex) -> VectorIndex:
+def opened(tmp_path: Path, original: FaissIndex) -> FaissIndex:
     """A copy of a published index that a test may change."""
     shutil.copytree(original.folder, tmp_path / "copy")
-    return VectorIndex.open(tmp_path / "copy", DIMENSIONS, original.settings)
+    return FaissIndex.open(tmp_path / "copy", DIMENSIONS, original.settings)
 
 
 # --- the delta alone
 
 
 def test_an_empty_index_finds_nothing(tmp_path: Path) -> None:
-    index = VectorIndex.open(tmp_path / "new", 3)
+    index = FaissIndex.open(tmp_path / "new", 3)
     assert len(index) == 0
     assert len(index.search(np.array([1, 0, 0], np.float32), 5)) == 0
     assert index.base_ids().tolist() == []
@@ -131,7 +131,7 @@ def test_an_empty_index_finds_nothing(tmp_path: Path) -> None:
 
 
 def test_the_delta_is_exact(tmp_path: Path) -> None:
-    index = VectorIndex.open(tmp_path, 3)
+    index = FaissIndex.open(tmp_path, 3)
     index.add(np.array([7, 2, 9]), np.array([[1, 0, 0], [0, 1, 0], [0.6, 0.8, 0]], np.float32))
     found = index.search(np.array([0, 1, 0], np.float32), 2)
     assert found.ids.tolist() == [2, 9]
@@ -141,13 +141,13 @@ def test_the_delta_is_exact(tmp_path: Path) -> None:
 
 
 def test_equal_scores_come_in_the_order_of_ids(tmp_path: Path) -> None:
-    index = VectorIndex.open(tmp_path, 3)
+    index = FaissIndex.open(tmp_path, 3)
     index.add(np.array([9, 4, 6]), np.tile(np.array([[1, 0, 0]], np.float32), (3, 1)))
     assert index.search(np.array([1, 0, 0], np.float32), 2).ids.tolist() == [4, 6]
 
 
 def test_adding_an_id_again_replaces_its_vector(
-    opened: VectorIndex, corpus: tuple[Ids, Vectors, Vectors]
+    opened: FaissIndex, corpus: tuple[Ids, Vectors, Vectors]
 ) -> None:
     ids, vectors, _ = corpus
     opened.add(ids[:1], -vectors[:1])
@@ -162,18 +162,18 @@ def test_scores_are_the_same_before_and_after_a_restart(tmp_path: Path) -> None:
     random = np.random.default_rng(5)
     vectors = random.standard_normal((50, 16)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    index = VectorIndex.open(tmp_path, 16, VectorSettings(storage="fp32"))
+    index = FaissIndex.open(tmp_path, 16, VectorSettings(storage="fp32"))
     index.add(np.arange(50), vectors)
     before = index.search(vectors[0], 5)
     index.publish(index.merge())
-    again = VectorIndex.open(tmp_path, 16, VectorSettings(storage="fp32")).search(vectors[0], 5)
+    again = FaissIndex.open(tmp_path, 16, VectorSettings(storage="fp32")).search(vectors[0], 5)
     assert again.ids.tolist() == before.ids.tolist()
     np.testing.assert_allclose(again.scores, before.scores, atol=1e-6)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_vector_that_cannot_be_ranked_is_refused(tmp_path: Path, bad: float) -> None:
-    index = VectorIndex.open(tmp_path, 2)
+    index = FaissIndex.open(tmp_path, 2)
     with pytest.raises(DamagedError, match="The vector of chunk 5 is not finite"):
         index.add(np.array([4, 5]), np.array([[1, 0], [bad, 0]], np.float32))
     assert len(index) == 0
@@ -185,7 +185,7 @@ def test_a_vector_that_cannot_be_ranked_is_refused(tmp_path: Path, bad: float) -
 
 
 def test_a_generation_finds_what_brute_force_finds(
-    published: VectorIndex, corpus: tuple[Ids, Vectors, Vectors]
+    published: FaissIndex, corpus: tuple[Ids, Vectors, Vectors]
 ) -> None:
     ids, vectors, queries = corpus
     full = {int(i): v for i, v in zip(ids, vectors)}
@@ -208,14 +208,14 @@ ALMOST = {"int8": 0.97, "int12": 0.99}
 """Of the ten nearest, how many are found by comparing with each vector as it is kept; all by what is not named."""
 
 
-def test_an_exact_search_is_exact(published: VectorIndex, corpus: tuple[Ids, Vectors, Vectors]) -> None:
+def test_an_exact_search_is_exact(published: FaissIndex, corpus: tuple[Ids, Vectors, Vectors]) -> None:
     ids, vectors, queries = corpus
     least = ALMOST.get(published.settings.storage, 1.0)
     assert recall(published, queries, ids, vectors, exact=True) >= least
 
 
 def test_an_exact_search_that_can_fetch_full_vectors_is_wholly_exact(
-    published: VectorIndex, corpus: tuple[Ids, Vectors, Vectors]
+    published: FaissIndex, corpus: tuple[Ids, Vectors, Vectors]
 ) -> None:
     ids, vectors, queries = corpus
     order = np.argsort(ids)
@@ -230,7 +230,7 @@ def test_an_exact_search_that_can_fetch_full_vectors_is_wholly_exact(
 
 @pytest.mark.parametrize("share", [0.001, 0.01, 0.1, 0.5])
 def test_under_a_filter_there_are_always_k_and_few_are_missed(
-    published: VectorIndex, corpus: tuple[Ids, Vectors, Vectors], share: float
+    published: FaissIndex, corpus: tuple[Ids, Vectors, Vectors], share: float
 ) -> None:
     ids, vectors, queries = corpus
     kept = np.random.default_rng(1).random(4_000) < share
@@ -238,19 +238,19 @@ def test_under_a_filter_there_are_always_k_and_few_are_missed(
     allowed[ids[kept]] = True
     k = 10
     for query in queries:
-        found = published.search(query, k, allowed)
+        found = published.search(query, k, Masked(allowed))
         assert len(found) == min(k, int(kept.sum()))
         assert allowed[found.ids].all()
     storage = published.settings.storage
     exact_enough = 0.95 if storage == "int8" else ALMOST.get(storage, 1.0) if share < 0.4 else 0.97
     assert (
-        recall(published, queries, ids[kept], vectors[kept], min(k, int(kept.sum())), allowed=allowed)
+        recall(published, queries, ids[kept], vectors[kept], min(k, int(kept.sum())), allowed=Masked(allowed))
         >= exact_enough
     )
 
 
 def test_the_graph_keeps_its_promise_under_filters_too(
-    published: VectorIndex, corpus: tuple[Ids, Vectors, Vectors], monkeypatch: pytest.MonkeyPatch
+    published: FaissIndex, corpus: tuple[Ids, Vectors, Vectors], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As in a large index, where exact search of what is allowed would be the slower way."""
     monkeypatch.setattr("localsearch.vectors.base.is_exact_cheaper", lambda count, wanted, storage: False)
@@ -259,36 +259,36 @@ def test_the_graph_keeps_its_promise_under_filters_too(
         kept = np.random.default_rng(2).random(4_000) < share
         allowed = np.zeros(int(ids.max()) + 1, np.bool_)
         allowed[ids[kept]] = True
-        assert recall(published, queries, ids[kept], vectors[kept], allowed=allowed) >= 0.95
+        assert recall(published, queries, ids[kept], vectors[kept], allowed=Masked(allowed)) >= 0.95
 
 
 def test_k_results_come_even_where_the_graph_finds_fewer(
-    published: VectorIndex, corpus: tuple[Ids, Vectors, Vectors], monkeypatch: pytest.MonkeyPatch
+    published: FaissIndex, corpus: tuple[Ids, Vectors, Vectors], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("localsearch.vectors.base.is_exact_cheaper", lambda count, wanted, storage: False)
     monkeypatch.setattr("localsearch.vectors.base.ef_search", lambda chosen, k, share: 1)
     ids, _, queries = corpus
     allowed = np.zeros(int(ids.max()) + 1, np.bool_)
     allowed[ids[:25]] = True
-    assert sorted(published.search(queries[0], 25, allowed).ids.tolist()) == sorted(ids[:25].tolist())
+    assert sorted(published.search(queries[0], 25, Masked(allowed)).ids.tolist()) == sorted(ids[:25].tolist())
 
 
 def test_a_mask_may_be_shorter_than_the_largest_id(
-    published: VectorIndex, corpus: tuple[Ids, Vectors, Vectors]
+    published: FaissIndex, corpus: tuple[Ids, Vectors, Vectors]
 ) -> None:
     ids, vectors, queries = corpus
     allowed = np.ones(100, np.bool_)
     low = ids < 100
-    found = published.search(queries[0], 10, allowed)
+    found = published.search(queries[0], 10, Masked(allowed))
     assert (
         found.ids.tolist() == nearest(queries[0], ids[low], vectors[low], 10)
         or published.settings.storage == "int8"
     )
-    assert len(published.search(queries[0], 10, np.zeros(0, np.bool_))) == 0
+    assert len(published.search(queries[0], 10, Masked(np.zeros(0, np.bool_)))) == 0
 
 
 def test_vectors_come_back_as_precisely_as_they_are_kept(
-    published: VectorIndex, corpus: tuple[Ids, Vectors, Vectors]
+    published: FaissIndex, corpus: tuple[Ids, Vectors, Vectors]
 ) -> None:
     ids, vectors, _ = corpus
     tolerance = {"fp32": 0, "fp16": 3e-4, "int16": 2e-5, "int12": 3e-4, "int8": 4e-3}
@@ -303,9 +303,9 @@ def test_vectors_come_back_as_precisely_as_they_are_kept(
 
 
 def test_reopening_gives_the_same_answers(
-    published: VectorIndex, corpus: tuple[Ids, Vectors, Vectors]
+    published: FaissIndex, corpus: tuple[Ids, Vectors, Vectors]
 ) -> None:
-    again = VectorIndex.open(published.folder, DIMENSIONS, published.settings, writable=False)
+    again = FaissIndex.open(published.folder, DIMENSIONS, published.settings, writable=False)
     assert again.generation == published.generation
     assert again.ids().tolist() == published.ids().tolist()
     for query in corpus[2]:
@@ -315,7 +315,7 @@ def test_reopening_gives_the_same_answers(
     assert again.check() == []
 
 
-def test_the_manifest_says_how_it_was_built(published: VectorIndex) -> None:
+def test_the_manifest_says_how_it_was_built(published: FaissIndex) -> None:
     generation = published.generation
     assert generation is not None
     assert (generation.number, generation.count, generation.nodes, generation.tombstones) == (
@@ -339,7 +339,7 @@ def test_the_manifest_says_how_it_was_built(published: VectorIndex) -> None:
 # --- changes
 
 
-def test_what_is_removed_is_not_found(opened: VectorIndex, corpus: tuple[Ids, Vectors, Vectors]) -> None:
+def test_what_is_removed_is_not_found(opened: FaissIndex, corpus: tuple[Ids, Vectors, Vectors]) -> None:
     ids, vectors, queries = corpus
     gone = np.array(nearest(queries[0], ids, vectors, 20))
     opened.remove(gone)
@@ -350,7 +350,7 @@ def test_what_is_removed_is_not_found(opened: VectorIndex, corpus: tuple[Ids, Ve
 
 
 def test_the_delta_and_the_base_are_searched_as_one(
-    opened: VectorIndex, corpus: tuple[Ids, Vectors, Vectors]
+    opened: FaissIndex, corpus: tuple[Ids, Vectors, Vectors]
 ) -> None:
     ids, vectors, queries = corpus
     more = passages(700, seed=9)
@@ -364,7 +364,7 @@ def test_the_delta_and_the_base_are_searched_as_one(
 
 
 def test_set_live_hides_all_others_and_brings_back(
-    opened: VectorIndex, corpus: tuple[Ids, Vectors, Vectors]
+    opened: FaissIndex, corpus: tuple[Ids, Vectors, Vectors]
 ) -> None:
     ids, vectors, _ = corpus
     opened.add(np.array([90_000]), vectors[:1])
@@ -378,7 +378,7 @@ def test_set_live_hides_all_others_and_brings_back(
 
 
 def test_a_merge_adds_the_delta_and_takes_out_what_was_removed(
-    opened: VectorIndex, corpus: tuple[Ids, Vectors, Vectors]
+    opened: FaissIndex, corpus: tuple[Ids, Vectors, Vectors]
 ) -> None:
     ids, vectors, queries = corpus
     more, more_ids = passages(700, seed=9), np.arange(700) + 50_000
@@ -410,7 +410,7 @@ def test_a_merge_adds_the_delta_and_takes_out_what_was_removed(
 
 
 def test_a_deleted_vector_is_in_no_file_after_a_merge(
-    opened: VectorIndex, corpus: tuple[Ids, Vectors, Vectors]
+    opened: FaissIndex, corpus: tuple[Ids, Vectors, Vectors]
 ) -> None:
     ids, vectors, _ = corpus
     codes = opened._state.base.graph.codec.encode(vectors[:3])  # type: ignore[union-attr]
@@ -444,7 +444,7 @@ def test_merging_again_and_again_loses_no_recall(
 
 def test_needs_merge_says_what_is_due(tmp_path: Path, corpus: tuple[Ids, Vectors, Vectors]) -> None:
     ids, vectors, _ = corpus
-    index = VectorIndex.open(tmp_path, DIMENSIONS, replace(SETTINGS, merge_at=100))
+    index = FaissIndex.open(tmp_path, DIMENSIONS, replace(SETTINGS, merge_at=100))
     index.add(ids[:99], vectors[:99])
     assert index.needs_merge() == ""
     index.add(ids[99:100], vectors[99:100])
@@ -467,7 +467,7 @@ def test_a_larger_graph_waits_for_more_before_a_merge(
     tmp_path: Path, corpus: tuple[Ids, Vectors, Vectors]
 ) -> None:
     ids, vectors, _ = corpus
-    index = VectorIndex.open(tmp_path, DIMENSIONS, replace(SETTINGS, merge_at=1))
+    index = FaissIndex.open(tmp_path, DIMENSIONS, replace(SETTINGS, merge_at=1))
     index.publish(index.build(batches(ids[:200], vectors[:200]), 200))
     index.add(ids[200:203], vectors[200:203])
     assert index.needs_merge() == ""
@@ -480,7 +480,7 @@ def test_other_settings_make_a_merge_build_the_other_kind(
 ) -> None:
     ids, vectors, _ = corpus
     built(tmp_path, ids[:500], vectors[:500], replace(SETTINGS, storage="int16"))
-    index = VectorIndex.open(tmp_path, DIMENSIONS, replace(SETTINGS, storage="fp16", m=12))
+    index = FaissIndex.open(tmp_path, DIMENSIONS, replace(SETTINGS, storage="fp16", m=12))
     assert index.search(vectors[3], 1).ids.tolist() == [ids[3]]
     index.add(ids[500:600], vectors[500:600])
     index.publish(index.merge())
@@ -494,7 +494,7 @@ def test_an_index_of_an_earlier_default_goes_on_and_takes_the_new_one_with_a_mer
 ) -> None:
     ids, vectors, queries = corpus
     built(tmp_path, ids[:2_000], vectors[:2_000], replace(SETTINGS, storage="int16"))
-    index = VectorIndex.open(tmp_path, DIMENSIONS, SETTINGS)
+    index = FaissIndex.open(tmp_path, DIMENSIONS, SETTINGS)
     assert index.generation is not None
     assert index.generation.storage == "int16"
     assert recall(index, queries, ids[:2_000], vectors[:2_000]) >= 0.97
@@ -508,13 +508,13 @@ def test_an_index_of_an_earlier_default_goes_on_and_takes_the_new_one_with_a_mer
     assert index.check() == []
 
 
-def test_a_manifest_of_the_first_format_is_read(opened: VectorIndex) -> None:
+def test_a_manifest_of_the_first_format_is_read(opened: FaissIndex) -> None:
     manifest = opened.folder / "manifest.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_bytes()) | {"format": 1}))
-    assert VectorIndex.open(opened.folder, DIMENSIONS).generation == opened.generation
+    assert FaissIndex.open(opened.folder, DIMENSIONS).generation == opened.generation
     manifest.write_text(json.dumps(json.loads(manifest.read_bytes()) | {"format": 0}))
     with pytest.raises(DamagedError):
-        VectorIndex.open(opened.folder, DIMENSIONS)
+        FaissIndex.open(opened.folder, DIMENSIONS)
 
 
 def test_everything_can_be_removed_and_merged(tmp_path: Path, corpus: tuple[Ids, Vectors, Vectors]) -> None:
@@ -525,7 +525,7 @@ def test_everything_can_be_removed_and_merged(tmp_path: Path, corpus: tuple[Ids,
     index.publish(index.merge())
     assert (len(index), index.base_ids().tolist()) == (0, [])
     index.publish(index.build(iter(()), 0))
-    assert len(VectorIndex.open(tmp_path, DIMENSIONS, SETTINGS)) == 0
+    assert len(FaissIndex.open(tmp_path, DIMENSIONS, SETTINGS)) == 0
     index.add(ids[:5], vectors[:5])
     index.publish(index.merge())
     assert index.ids().tolist() == sorted(ids[:5].tolist())
@@ -566,7 +566,7 @@ def test_equal_vectors_share_a_node_and_all_are_found(tmp_path: Path) -> None:
     assert index.search(vectors[0], 5).ids.tolist() == [402, 403, 404, 405, 406]
     allowed = np.zeros(700, np.bool_)
     allowed[[5, 500]] = True
-    assert sorted(index.search(vectors[0], 5, allowed).ids.tolist()) == [5, 500]
+    assert sorted(index.search(vectors[0], 5, Masked(allowed)).ids.tolist()) == [5, 500]
 
 
 def test_copies_added_later_join_the_node_that_is_there(tmp_path: Path) -> None:
@@ -690,7 +690,7 @@ def test_the_plan_weighs_exact_search_against_the_graph() -> None:
 
 
 def test_changes_made_while_building_are_kept(
-    opened: VectorIndex, corpus: tuple[Ids, Vectors, Vectors]
+    opened: FaissIndex, corpus: tuple[Ids, Vectors, Vectors]
 ) -> None:
     ids, vectors, _ = corpus
     more = passages(40, seed=11)
@@ -750,7 +750,7 @@ def test_searches_go_on_while_generations_change(
 
 
 def test_a_build_can_be_cancelled_and_leaves_nothing(
-    opened: VectorIndex, corpus: tuple[Ids, Vectors, Vectors]
+    opened: FaissIndex, corpus: tuple[Ids, Vectors, Vectors]
 ) -> None:
     ids, vectors, _ = corpus
     steps: list[Progress] = []
@@ -765,7 +765,7 @@ def test_a_build_can_be_cancelled_and_leaves_nothing(
     assert opened.generation.number == 2
 
 
-def test_two_builds_at_once_are_refused(opened: VectorIndex, corpus: tuple[Ids, Vectors, Vectors]) -> None:
+def test_two_builds_at_once_are_refused(opened: FaissIndex, corpus: tuple[Ids, Vectors, Vectors]) -> None:
     ids, vectors, _ = corpus
     generation = opened.build(batches(ids[:100], vectors), 100)
     with pytest.raises(ConflictError, match="being built already"):
@@ -776,10 +776,10 @@ def test_two_builds_at_once_are_refused(opened: VectorIndex, corpus: tuple[Ids, 
 
 
 def test_an_index_opened_for_reading_changes_no_file(
-    opened: VectorIndex, corpus: tuple[Ids, Vectors, Vectors]
+    opened: FaissIndex, corpus: tuple[Ids, Vectors, Vectors]
 ) -> None:
     (opened.folder / "9.graph.new").write_bytes(b"half")
-    reader = VectorIndex.open(opened.folder, DIMENSIONS, writable=False)
+    reader = FaissIndex.open(opened.folder, DIMENSIONS, writable=False)
     with pytest.raises(ReadOnlyError):
         reader.merge()
     assert (opened.folder / "9.graph.new").exists()
@@ -787,7 +787,7 @@ def test_an_index_opened_for_reading_changes_no_file(
 
 
 def test_a_disk_without_room_is_found_before_anything_is_written(
-    opened: VectorIndex, corpus: tuple[Ids, Vectors, Vectors], monkeypatch: pytest.MonkeyPatch
+    opened: FaissIndex, corpus: tuple[Ids, Vectors, Vectors], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage(opened.folder)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=20 << 20))
@@ -804,19 +804,19 @@ def test_a_disk_without_room_is_found_before_anything_is_written(
     opened.publish(opened.merge())
 
 
-def test_a_newer_format_is_refused_and_left_alone(opened: VectorIndex) -> None:
+def test_a_newer_format_is_refused_and_left_alone(opened: FaissIndex) -> None:
     manifest = opened.folder / "manifest.json"
     newer = json.loads(manifest.read_bytes()) | {"format": FORMAT + 1, "something": "new"}
     manifest.write_text(json.dumps(newer))
     with pytest.raises(FormatError, match="newer release"):
-        VectorIndex.open(opened.folder, DIMENSIONS)
+        FaissIndex.open(opened.folder, DIMENSIONS)
     assert json.loads(manifest.read_bytes()) == newer
 
 
-def test_another_size_of_vectors_is_set_aside(opened: VectorIndex) -> None:
+def test_another_size_of_vectors_is_set_aside(opened: FaissIndex) -> None:
     with pytest.raises(DamagedError, match=f"has {DIMENSIONS} dimensions, not 5"):
-        VectorIndex.open(opened.folder, 5)
-    assert len(VectorIndex.open(opened.folder, 5)) == 0
+        FaissIndex.open(opened.folder, 5)
+    assert len(FaissIndex.open(opened.folder, 5)) == 0
 
 
 def test_check_finds_a_vector_that_is_not_one(tmp_path: Path, corpus: tuple[Ids, Vectors, Vectors]) -> None:
@@ -901,7 +901,7 @@ class Changes(RuleBasedStateMachine):
         Changes.count = getattr(Changes, "count", 0) + 1
         self.place = self.folder / str(Changes.count)
         self.settings = VectorSettings(m=4, ef_construction=20, storage=storage)
-        self.index = VectorIndex.open(self.place, 8, self.settings)
+        self.index = FaissIndex.open(self.place, 8, self.settings)
         self.held: dict[int, Vectors] = {}
         self.pending = None
 
@@ -936,7 +936,7 @@ class Changes(RuleBasedStateMachine):
     @precondition(lambda self: self.pending is None)
     @rule()
     def reopen(self) -> None:
-        self.index = VectorIndex.open(self.place, 8, self.settings)
+        self.index = FaissIndex.open(self.place, 8, self.settings)
         live = np.array(sorted(self.held), np.int64)
         self.index.set_live(live)
         for missing in np.setdiff1d(live, self.index.base_ids()).tolist():

@@ -22,6 +22,7 @@ from localsearch.server.schemas.system import (
     Cleared,
     ComparisonRequest,
     CostAnswer,
+    GuardAnswer,
     HealthAnswer,
     HistoryAnswer,
     LedgerAnswer,
@@ -31,12 +32,14 @@ from localsearch.server.schemas.system import (
     ReadyAnswer,
     ReplicaAnswer,
     StatsAnswer,
+    VectorsAnswer,
     VersionAnswer,
     VersionRequest,
     VersionsAnswer,
 )
 from localsearch.server.service import Service
 from localsearch.store import FileRow, Version
+from localsearch.vectors import VectorState
 
 
 def health(service: Service, call: Call) -> HealthAnswer:
@@ -57,8 +60,14 @@ def ready(service: Service, call: Call) -> Response:
         state=str(state) if (state := service.engines.now.state) else None,
         read_only=service.read_only,
         replica=_replica(service.follower.status) if service.follower else None,
+        vectors=_vectors(semantic.vectors.look()) if semantic else None,
     )
     return Response(answer, 200 if answer.ready else 503)
+
+
+def _vectors(state: VectorState) -> VectorsAnswer:
+    values = asdict(state)
+    return VectorsAnswer(**values | {"guard": GuardAnswer(**values["guard"])})
 
 
 def _replica(status: Following) -> ReplicaAnswer:
@@ -83,7 +92,11 @@ def stats(service: Service, call: Call) -> StatsAnswer:
     held = {name: CacheAnswer(**asdict(stats)) for name, stats in service.housekeeping.caches().items()}
     counted = {name: getattr(status, name) for name in StatsAnswer.__struct_fields__ if hasattr(status, name)}
     return StatsAnswer(
-        **counted | {"cost": CostAnswer(**asdict(status.cost))},
+        **counted
+        | {
+            "cost": CostAnswer(**asdict(status.cost)),
+            "vectors": _vectors(status.vectors) if status.vectors else None,
+        },
         uptime_s=round(time.time() - service.started, 1),
         background_error=service.engine.background_error,
         caches=held,

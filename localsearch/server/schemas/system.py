@@ -27,10 +27,35 @@ class ReplicaAnswer(ResponseSchema, frozen=True, kw_only=True):
     error: str | None
 
 
+class GuardAnswer(ResponseSchema, frozen=True, kw_only=True):
+    """Searches of an engine since the start of this process, by what its count of rows told: whole at once, whole when
+    asked again, or refused and answered by words."""
+
+    whole: int
+    retried: int
+    refused: int
+
+
+class VectorsAnswer(ResponseSchema, frozen=True, kw_only=True):
+    """How vectors stand: `count` can be found, `behind` changes are still to come to the engine, which counts `rows`.
+
+    `problem` is why it cannot be searched, if it cannot.
+    """
+
+    backend: str
+    count: int
+    behind: int
+    reachable: bool | None
+    rows: int | None
+    problem: str
+    guard: GuardAnswer
+
+
 class ReadyAnswer(ResponseSchema, frozen=True, kw_only=True):
     """Searches are answered. `semantic_coverage` is the share of chunks found by meaning, under this `version`.
 
-    `state` is that of X-Localsearch-State; `replica` is there where the server follows another.
+    `state` is that of X-Localsearch-State; `replica` is there where the server follows another. While the engine of the
+    vectors is away, words answer, so that `ready` holds: `vectors` tells of it.
     """
 
     ready: bool
@@ -40,6 +65,7 @@ class ReadyAnswer(ResponseSchema, frozen=True, kw_only=True):
     state: str | None
     read_only: bool
     replica: ReplicaAnswer | None = None
+    vectors: VectorsAnswer | None = None
 
 
 class SnapshotAnswer(ResponseSchema, frozen=True, kw_only=True):
@@ -167,6 +193,7 @@ class StatsAnswer(ResponseSchema, frozen=True, kw_only=True):
     uptime_s: float
     background_error: str | None
     caches: dict[str, CacheAnswer]
+    vectors: VectorsAnswer | None
     cost: CostAnswer
     latency: LatencyAnswer
     jobs: dict[str, int]

@@ -1,0 +1,324 @@
+"""Calls of a Milvus server, each with a deadline; what fails is a VectorsUnavailableError. For this folder only.
+
+`pymilvus` is the extra [milvus]; it is imported with the first call.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from ipaddress import ip_address
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from localsearch.errors import VectorsUnavailableError
+from localsearch.settings import VectorSettings
+from localsearch.types import ChunkFields, FeedBatch, Ids, Ranking, Vectors
+
+T = TypeVar("T")
+_LOG = logging.getLogger("localsearch.vectors")
+
+MOST = 16_384
+"""Rows that Milvus gives back at most."""
+_ID, _VECTOR = "id", "vector"
+_EF_SEARCH, _WIDEST = 256, 32_768
+"""Candidates looked at where the settings name none, and the most that Milvus looks at."""
+_LONGEST = 1_024
+"""Bytes of a field of text."""
+_AGAIN_S = 2.0
+"""Seconds until a server that could not be reached is tried again; searches are told at once meanwhile."""
+_PORT = 19_530
+_KNOCK_S = 1.0
+"""Seconds that a connection may take."""
+_RETRIES = 2
+"""Tries of one call over an unsteady connection; a search has its own."""
+
+
+class MilvusServer:
+    """One server, reached by address and token. Safe to share between threads; it connects when first asked."""
+
+    def __init__(self, settings: VectorSettings, *, offline: bool = False) -> None:
+        """`offline` forbids an address that is not this machine's."""
+        self.settings = settings
+        self.offline = offline
+        self._client: Any = None
+        self._lock = threading.Lock()
+        self._failure: tuple[VectorsUnavailableError, float] | None = None
+
+    # -- collections
+
+    def create(self, collection: str, dimensions: int) -> None:
+        """Make a collection with its index and load it. One of that name is dropped first."""
+        settings = self.settings
+
+        def made(client: Any) -> None:
+            from pymilvus import DataType, MilvusClient
+
+            if client.has_collection(collection):
+                client.drop_collection(collection)
+            schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
+            schema.add_field(_ID, DataType.INT64, is_primary=True)
+            schema.add_field(_VECTOR, DataType.FLOAT_VECTOR, dim=dimensions)
+            for name in ("document", "size", "date", "modified"):
+                schema.add_field(name, DataType.INT64)
+            for name in ("collection", "type", "language"):
+                schema.add_field(name, DataType.VARCHAR, max_length=_LONGEST)
+            schema.add_field("loose", DataType.BOOL)
+            index = client.prepare_index_params()
+            index.add_index(
+                _VECTOR,
+                index_type="HNSW",
+                metric_type="IP",
+                params={"M": settings.m, "efConstruction": settings.ef_construction},
+            )
+            client.create_collection(
+                collection,
+                schema=schema,
+                num_shards=settings.milvus_shards,
+                consistency_level=settings.milvus_consistency,
+            )
+            client.create_index(collection, index, sync=False)  # of an empty collection: nothing to wait for
+            client.load_collection(collection, replica_number=settings.milvus_replicas)
+
+        self._call(made)
+
+    def drop(self, collection: str) -> None:
+        """Drop a collection with its aliases; nothing happens where there is none."""
+
+        def dropped(client: Any) -> None:
+            if client.has_collection(collection):
+                for alias in client.describe_collection(collection).get("aliases", ()):
+                    client.drop_alias(alias)
+                client.drop_collection(collection)
+
+        self._call(dropped)
+
+    def collections(self) -> list[str]:
+        return self._call(lambda client: list(client.list_collections()))
+
+    def target(self, alias: str) -> str | None:
+        """The collection that an alias names; None where there is no such alias."""
+        from pymilvus.exceptions import MilvusException
+
+        def asked(client: Any) -> str | None:
+            try:
+                return str(client.describe_alias(alias)["collection_name"])
+            except MilvusException as error:
+                if "not found" in str(error) or "not exist" in str(error):
+                    return None
+                raise
+
+        return self._call(asked)
+
+    def point(self, alias: str, collection: str) -> None:
+        """Have an alias name this collection, in one step."""
+        known = self.target(alias)
+        if known is None:
+            self._call(lambda client: client.create_alias(collection, alias))
+        elif known != collection:
+            self._call(lambda client: client.alter_alias(collection, alias))
+
+    def load(self, collection: str) -> None:
+        """Have it in memory, as after a restart of the server."""
+        self._call(
+            lambda client: client.load_collection(collection, replica_number=self.settings.milvus_replicas)
+        )
+
+    # -- rows
+
+    def apply(self, collection: str, batch: FeedBatch) -> None:
+        """Put and delete the rows of a batch. Doing it again changes nothing."""
+        if len(batch.gone):
+            gone = batch.gone.tolist()
+            self._call(lambda client: client.delete(collection, ids=gone))
+        if len(batch.ids):
+            rows = [
+                _row(i, vector, fields)
+                for i, vector, fields in zip(batch.ids.tolist(), batch.vectors, batch.fields, strict=True)
+            ]
+            self._call(lambda client: client.upsert(collection, rows))
+
+    def seal(self, collection: str) -> None:
+        """End the segments that rows are put in, so that they get the graph of the settings.
+
+        Until then Milvus searches them by a rough index of its own.
+        """
+        self._call(lambda client: client.flush(collection), tries=1)
+
+    def unindexed(self, collection: str) -> int:
+        """The rows of sealed segments that wait for their graph."""
+        told = self._call(lambda client: client.describe_index(collection, _VECTOR))
+        return int(told.get("pending_index_rows", 0))
+
+    def count(self, name: str, *, settled: bool = False) -> int:
+        """The rows that the server would search at this moment; `settled`, once it has taken in all that was sent
+        before, which takes some 200 ms: for who writes."""
+        reading = self._reading() | ({"consistency_level": "Strong"} if settled else {})
+        found = self._call(
+            lambda client: client.query(name, filter="", output_fields=["count(*)"], **reading),
+            tries=1,
+        )
+        return int(found[0]["count(*)"])
+
+    def search(self, name: str, query: Vectors, k: int, expression: str = "") -> Ranking:
+        """The k nearest rows that meet the expression, with their cosines, best first."""
+        wanted = self.settings.ef_search or _EF_SEARCH
+        found = self._call(
+            lambda client: client.search(
+                name,
+                data=[np.asarray(query, np.float32)],
+                limit=k,
+                filter=expression,
+                search_params={"metric_type": "IP", "params": {"ef": min(max(wanted, 2 * k), _WIDEST)}},
+                **self._reading(),
+            ),
+            tries=1,
+        )
+        hits = found[0]
+        ids = np.array([hit[_ID] for hit in hits], np.int64)
+        return Ranking(ids, np.array([hit["distance"] for hit in hits], np.float32))
+
+    def ids_between(self, name: str, low: int, high: int) -> Ids:
+        """The ids held in [low, high), ascending, at most `MOST` of them."""
+        found = self._call(
+            lambda client: client.query(
+                name,
+                filter=f"{_ID} >= {low} and {_ID} < {high}",
+                output_fields=[_ID],
+                limit=MOST,
+                **self._reading(),
+            )
+        )
+        return np.sort(np.array([row[_ID] for row in found], np.int64))
+
+    def _reading(self) -> dict[str, Any]:
+        return {
+            "consistency_level": self.settings.milvus_consistency,
+            "timeout": self.settings.milvus_timeout_s,
+        }
+
+    # -- the connection
+
+    def _call(self, ask: Callable[[Any], T], *, tries: int = _RETRIES) -> T:
+        for left in reversed(range(tries)):
+            try:
+                with _quiet():
+                    return ask(self._connected())
+            except VectorsUnavailableError:
+                raise
+            except Exception as error:  # gRPC and pymilvus have their own trees
+                self._disconnect()
+                if not left:
+                    raise self._away(error) from error
+        raise AssertionError("unreachable")
+
+    def _connected(self) -> Any:
+        with self._lock:
+            if self._client is None:
+                if self._failure and time.monotonic() < self._failure[1]:
+                    raise self._failure[0].with_traceback(None)
+                try:
+                    self._client = self._connect()
+                except Exception as error:
+                    known = error if isinstance(error, VectorsUnavailableError) else self._away(error)
+                    self._failure = known.with_traceback(None), time.monotonic() + _AGAIN_S
+                    raise known from None
+                self._failure = None
+            return self._client
+
+    def _connect(self) -> Any:
+        try:
+            from pymilvus import MilvusClient
+        except ImportError as error:
+            raise VectorsUnavailableError(
+                "vectors.backend is milvus, and pymilvus is not installed",
+                hint='Install it: pip install "localsearch[milvus]"',
+            ) from error
+        self._knock()
+        return MilvusClient(
+            uri=self.settings.milvus_uri,
+            token=self.settings.milvus_token,
+            timeout=self.settings.milvus_timeout_s,
+        )
+
+    def _knock(self) -> None:
+        """Tell at once that nobody is there, where the client would try until its deadline."""
+        found = urlsplit(self.settings.milvus_uri)
+        if found.scheme not in ("http", "https", "tcp") or not found.hostname:
+            # pymilvus would take a path for a file of its embedded engine, which misses rows under tight filters.
+            raise VectorsUnavailableError(
+                f"vectors.milvus_uri is {self.settings.milvus_uri!r}, which is no address of a server",
+                hint="Write it like http://127.0.0.1:19530.",
+            )
+        if self.offline and not _is_here(found.hostname):
+            raise VectorsUnavailableError(
+                f"Milvus at {self.settings.milvus_uri} is beyond this machine, and --offline forbids to connect"
+            )
+        socket.create_connection((found.hostname, found.port or _PORT), _KNOCK_S).close()
+
+    def _disconnect(self) -> None:
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            try:
+                client.close()
+            except Exception:
+                _LOG.debug("closing a connection to Milvus", exc_info=True)
+
+    def _away(self, error: Exception) -> VectorsUnavailableError:
+        why = " ".join(str(getattr(error, "message", "") or error).split())[:200] or type(error).__name__
+        return VectorsUnavailableError(
+            f"Milvus at {self.settings.milvus_uri} cannot be asked: {why}",
+            hint="Is it running? Words are searched meanwhile.",
+        )
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._disconnect()
+
+
+def _is_here(host: str) -> bool:
+    """Whether a name or an address is this machine's by what it says; no resolver is asked."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """pymilvus logs each failed call as an error with its trace; we say what failed ourselves, once."""
+    for name in ("pymilvus.decorators", "pymilvus"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    yield
+
+
+def _row(chunk_id: int, vector: Sequence[float], fields: ChunkFields) -> dict[str, Any]:
+    return {
+        _ID: chunk_id,
+        _VECTOR: vector,
+        "document": fields.document,
+        "collection": _cut(fields.collection),
+        "type": _cut(fields.type),
+        "language": _cut(fields.language),
+        "size": fields.size,
+        "date": fields.date,
+        "modified": fields.modified,
+        "loose": fields.loose
+        or any(len(_bytes(text)) > _LONGEST for text in (fields.collection, fields.type, fields.language)),
+    }
+
+
+def _cut(text: str) -> str:
+    """What fits the field; a longer text makes its row loose."""
+    return _bytes(text)[:_LONGEST].decode("utf-8", "ignore")
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
