@@ -254,10 +254,10 @@ def _split(text: str, start: int, end: int, borders: re.Pattern[str]) -> Iterato
 def _stripped(text: str, start: int, end: int) -> tuple[int, int] | None:
     piece = text[start:end]
     bare = piece.strip()
-    if len(bare) == end - start:
-        return start, end
     if not bare:
         return None
+    if len(bare) == len(piece):
+        return start, end
     start += len(piece) - len(piece.lstrip())
     return start, start + len(bare)
 
