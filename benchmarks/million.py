@@ -5,15 +5,17 @@ hours, so the first 20,000 have their own vectors and each of the rest has one m
 (x + y / 2) / |x + y / 2|, both drawn at random (seed 7): about .89 from one real vector and spread as real ones are. So the
 times, the memory and the recall of the graph are those of a million; which passages are found by meaning says nothing.
 
-Both sizes are built and asked in one run. Growth is the ratio of p50 at the larger size to the smaller.
+Both sizes are asked by turns in one run. Growth is the ratio of p50 at the larger size to the smaller.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,8 +24,8 @@ import numpy as np
 
 from benchmarks import homes, machine, passages
 from benchmarks.__main__ import _context, _parser
-from benchmarks.context import FULL, Context
-from benchmarks.suites import memory, scale
+from benchmarks.context import FULL, LIMIT, Context, percentiles
+from benchmarks.suites import scale
 from benchmarks.vectors import encoder_of, ensure
 from localsearch.types import Ids, Vectors
 from localsearch.vectors import FaissIndex
@@ -33,6 +35,8 @@ REAL = 20_000
 PIECE = 50_000
 K = 10
 ASKED = 200
+TURN = 10
+"""Questions to one size before the other is asked."""
 GROWTHS = (1_000, 20_000)
 
 
@@ -70,24 +74,74 @@ def _write(file: Path, pieces: Iterator[Vectors]) -> None:
 
 def run(context: Context, count: int) -> dict[str, Any]:
     """Figures of both sizes, what of them grows by how much, and what merges at the larger size cost."""
-    sizes = {str(size): _of(context, size) for size in (SMALLER, count)}
-    small, large = sizes.values()
-    grown = {mode: round(large[mode]["p50"] / small[mode]["p50"], 2) for mode in scale.MODES}
-    own = (large["memory"]["steady_own"] - small["memory"]["steady_own"]) * 2**20 / (count - SMALLER)
+    counts = (SMALLER, count)
+    built = {size: homes.ensure(context, size) for size in counts}
+    asked = _asked(context, {size: home for size, (home, _) in built.items()})
+    sizes = {
+        size: {**_built(size, built[size][1]), **asked[size], "graph": _graph(context, size)}
+        for size in counts
+    }
+    small, large = (asked[size] for size in counts)
     return {
+        "commit": machine.commit(),
         "machine": machine.describe(),
-        "sizes": sizes,
-        "growth": grown,
-        "own_bytes_per_passage": round(own, 1),
+        "sizes": {str(size): figures for size, figures in sizes.items()},
+        "growth": {mode: round(large[mode]["p50"] / small[mode]["p50"], 2) for mode in scale.MODES},
+        "own_bytes_per_passage": _own(small, large, count - SMALLER),
         "merges": _merges(context, count),
+        "load_after": os.getloadavg()[0],
     }
 
 
-def _of(context: Context, count: int) -> dict[str, Any]:
+def _built(count: int, built: dict[str, Any]) -> dict[str, Any]:
     return {
-        **scale.of(context, count),
-        "memory": memory.of(context, count),
-        "graph": _graph(context, count),
+        "built_by": built["commit"],
+        "words_s": round(built["words_s"], 1),
+        "vectors_s": round(built["vectors_s"], 1),
+        "disk_bytes_per_passage": {
+            name: round(size / count, 1) for name, size in built["parts"].items() if size > count
+        },
+    }
+
+
+def _asked(context: Context, found: Mapping[int, str]) -> dict[int, dict[str, Any]]:
+    """Seconds to open, memory, and latency of each size, ten questions to one and then to the other."""
+    questions = context.queries(context.sizes.queries)
+    others = context.queries(context.sizes.queries, start=len(questions))
+    figures: dict[int, dict[str, Any]] = {size: {} for size in found}
+    with ExitStack() as stack:
+        running = {size: stack.enter_context(context.ours()) for size in found}
+        for size, process in running.items():
+            figures[size]["open_s"] = round(process.open(home=found[size]), 3)
+            figures[size]["opened_mb"] = _memory(process.process.pid)
+        for mode in scale.MODES:
+            took: dict[int, list[float]] = {size: [] for size in found}
+            for process in running.values():
+                process.search(queries=others, mode=mode, limit=LIMIT)
+            for start in range(0, len(questions), TURN):
+                for size, process in running.items():
+                    some = questions[start : start + TURN]
+                    took[size] += process.search(queries=some, mode=mode, limit=LIMIT)["ms"]
+            for size, sample in took.items():
+                figures[size][mode] = percentiles(sample)
+        for size, process in running.items():
+            figures[size]["asked_mb"] = _memory(process.process.pid)
+            process.close()
+    return figures
+
+
+def _memory(pid: int) -> dict[str, float]:
+    """Megabytes that are resident, and those of them that no file backs."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    values = {line.split(":")[0]: line.split()[1] for line in lines if line.startswith(("VmRSS", "RssAnon"))}
+    return {"resident": round(int(values["VmRSS"]) / 1024, 1), "own": round(int(values["RssAnon"]) / 1024, 1)}
+
+
+def _own(small: dict[str, Any], large: dict[str, Any], more: int) -> dict[str, float]:
+    """Bytes that no file backs, for each passage more: when opened, and after all questions."""
+    return {
+        name: round((large[name]["own"] - small[name]["own"]) * 2**20 / more, 1)
+        for name in ("opened_mb", "asked_mb")
     }
 
 

@@ -12,10 +12,10 @@ ROUNDS = 3
 
 def run(context: Context) -> dict[str, Any]:
     """Megabytes by number of passages. `steady` is read after the queries were asked several times."""
-    return {str(count): of(context, count) for count in context.sizes.corpus}
+    return {str(count): _of(context, count) for count in context.sizes.corpus}
 
 
-def of(context: Context, count: int) -> dict[str, Any]:
+def _of(context: Context, count: int) -> dict[str, Any]:
     home, built = homes.ensure(context, count)
     embedded = count <= context.sizes.embedded
     context.say(f"memory: {count} passages")

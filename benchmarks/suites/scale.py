@@ -12,11 +12,11 @@ MODES = ("lexical", "semantic", "hybrid")
 
 def run(context: Context) -> dict[str, Any]:
     """Figures by number of passages; those beyond the embedded ones are searched by words only."""
-    by_size = {str(count): of(context, count) for count in context.sizes.corpus}
+    by_size = {str(count): _of(context, count) for count in context.sizes.corpus}
     return {"sizes": by_size, "growth": _growth(context, by_size)}
 
 
-def of(context: Context, count: int) -> dict[str, Any]:
+def _of(context: Context, count: int) -> dict[str, Any]:
     home, built = homes.ensure(context, count)
     embedded = count <= context.sizes.embedded
     text = _text_bytes(context, count)
