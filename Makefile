@@ -1,4 +1,5 @@
-# make serve   .venv, install, fetch the model, index data/sample, serve http://127.0.0.1:8765
+# make serve   .venv, install, fetch the model, index data/sample, serve http://127.0.0.1:8765; whoever activates .venv then
+#              asks that index with that model
 # make test    .venv, install with the test tools, run the suite; make test T=tests/search runs a part of it, JOBS=1 in a row
 # make check   ruff, mypy, import-linter
 # make docs    write the pages that are made from the code
@@ -21,7 +22,14 @@ JOBS ?= 2
 
 .PHONY: serve test check docs wheels bench bench-quick faults clean
 
-serve: $(VENV)/.installed
+# Lines that `activate` gets: a place that is set already stays.
+define ACTIVATED
+export LOCALSEARCH_HOME="$${LOCALSEARCH_HOME:-$(if $(filter /%,$(HOME_DIR)),,$(CURDIR)/)$(HOME_DIR)}"
+export LOCALSEARCH_MODELS="$${LOCALSEARCH_MODELS:-$(LOCALSEARCH_MODELS)}"
+endef
+export ACTIVATED
+
+serve: $(VENV)/.installed $(VENV)/.activated
 	$(BIN)/python -m localsearch --home $(HOME_DIR) serve data/sample
 
 test: $(VENV)/.tested
@@ -58,11 +66,17 @@ clean:
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
+$(VENV)/.activated: | $(VENV)/bin/python
+	@printf '%s\n' "$$ACTIVATED" >> $(BIN)/activate
+	@touch $@
+
 $(VENV)/.installed: $(INSTALLED_FROM) | $(VENV)/bin/python
+	@echo "Installing packages from the registry: a minute or more, without a word unless something fails."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	@touch $@
 
 $(VENV)/.tested: $(INSTALLED_FROM) | $(VENV)/bin/python
+	@echo "Installing packages from the registry: a minute or more, without a word unless something fails."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
 	@touch $@ $(VENV)/.installed
 

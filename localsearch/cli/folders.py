@@ -47,8 +47,8 @@ def _list(args: argparse.Namespace, console: Console, settings: Settings) -> int
 def _told(folder: Folder) -> Sequence[str]:
     """A folder in a few lines."""
     failed = folder.files.get("failed", 0)
-    counts = [f"{folder.documents:,} documents"]
-    counts += [f"{failed:,} files could not be read"] if failed else []
+    counts = [f"{folder.documents:,} document{'s' * (folder.documents != 1)}"]
+    counts += [f"{failed:,} file{'s' * (failed != 1)} could not be read"] if failed else []
     counts += [f"{folder.noted:,} not read whole"] if folder.noted else []
     counts += [f"looked through {ago(time.time() - folder.checked)}"] if folder.checked else []
     lines = [", ".join(counts)]

@@ -61,6 +61,8 @@ _RULES: Mapping[str, tuple[Rule, ...]] = {
 """Rules by type; a text of another type is read as it stands."""
 _BLOCKS = re.compile(BLOCK)
 _DOTS: Rule = (re.compile(r"\s*·(?:\s*·)+\s*"), lambda _: DOT)
+_EDGES: Rule = (re.compile(r"(?:^|(?<=^…))\s*·\s*|\s*·\s*(?=…?$)"), lambda _: "")
+"""A dot with nothing before or after it."""
 _ENDS = ".!?…:;,。！？：；，、·|"
 _SPACES = re.compile(r"\s{2,}|^\s+|\s+$")
 
@@ -72,7 +74,7 @@ def readable(text: str, highlights: Highlights, type: str) -> tuple[str, Highlig
     ('In the fridge', ((7, 13),))
     """
     text, highlights = _replaced(text, highlights, list(_between(text, type in _RULES)))
-    for pattern, instead in (*_RULES[type], _DOTS) if type in _RULES else ():
+    for pattern, instead in (*_RULES[type], _DOTS, _EDGES) if type in _RULES else ():
         text, highlights = _replaced(text, highlights, list(_cuts(pattern, instead, text)))
     if type in _RULES:
         cuts = [

@@ -199,6 +199,18 @@ def test_a_mail_by_sender_and_month_takes_no_click(browser: Browser, at_papers: 
         expect(page.locator("#preview .head")).to_contain_text("Ruth")
 
 
+@pytest.mark.parametrize(
+    ("locale", "date"), [("en-GB", "04/05/2021"), ("en-US", "5/4/2021"), ("de-DE", "4.5.2021")]
+)
+def test_a_date_is_written_as_in_the_readers_region(
+    browser: Browser, at_papers: Served, locale: str, date: str
+) -> None:
+    with visiting(browser, at_papers, locale=locale, timezone_id="UTC") as visit:
+        visit.page.goto("/?q=author:ruth+date:2021-05")
+        visit.page.locator(".hit .title").first.click()
+        expect(visit.page.locator("#preview .head")).to_contain_text(date)
+
+
 def test_a_row_of_a_sheet_takes_one_key(browser: Browser, at_papers: Served) -> None:
     with visiting(browser, at_papers) as visit:
         page = visit.page

@@ -145,3 +145,11 @@ def test_a_server_builds_and_activates_versions(
         assert (code, "No version was active before this one" in told) == (1, True), told
         code, told = run(capsys, home, "versions", "build", "--model", "nobody")
         assert (code, "nobody" in told) == (1, True)
+
+
+def test_one_is_told_as_one(tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "lone").mkdir()
+    (tmp_path / "lone" / "rose.txt").write_text("Roses want sun.")
+    (tmp_path / "lone" / "torn.pdf").write_bytes(b"%PDF-1.7\nnothing more")
+    run(capsys, home, "index", str(tmp_path / "lone"), "--no-embed")
+    assert "1 document, 1 file could not be read, looked through" in run(capsys, home, "folders", "list")[1]

@@ -128,6 +128,33 @@ def in_browser(url: str, script: str) -> str:
     return printed[-1]
 
 
+def test_after_make_serve_its_index_and_model_are_those_of_the_shell(tmp_path: Path) -> None:
+    if not shutil.which("make"):
+        pytest.skip("make is not installed")
+    venv = tmp_path / "with a blank" / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True, timeout=120)
+    link = tmp_path / "venv"
+    link.symlink_to(venv)
+    made = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    for _ in range(2):
+        words = ["make", "-C", str(ROOT), f"VENV={link}", f"{link}/.activated"]
+        subprocess.run(words, env=made, check=True, timeout=60, capture_output=True)
+
+    def places(**environment: str) -> list[str]:
+        shell = f'source "{link}/bin/activate"; printf "%s\\n" "$LOCALSEARCH_HOME" "$LOCALSEARCH_MODELS"'
+        done = subprocess.run(
+            ["bash", "-c", shell], env=made | environment, check=True, capture_output=True, text=True
+        )
+        return done.stdout.splitlines()
+
+    assert places() == [str(ROOT / "data" / "index"), str(ROOT / "models")]
+    assert places(LOCALSEARCH_HOME="/srv/index") == ["/srv/index", str(ROOT / "models")]
+    serve = subprocess.run(
+        ["make", "-n", "-C", str(ROOT), "serve"], env=made, capture_output=True, text=True, timeout=60
+    )
+    assert "localsearch --home data/index serve data/sample" in serve.stdout
+
+
 def modules() -> list[str]:
     found = [info.name for info in pkgutil.walk_packages(localsearch.__path__, "localsearch.")]
     return [name for name in found if not name.endswith(("__main__", "kernels.kernels"))]  # a library of C

@@ -10,7 +10,7 @@ from localsearch.search.readable import readable
 
 CASES = [
     ("markdown", "## In the fridge - **Grey liquid** on top. - Pour `it` off.", "In the fridge · Grey liquid on top. · Pour it off."),
-    ("markdown", "Faults | Sign | Cause | |---|---| | smells | too [much](x.md) |", "Faults · Sign · Cause · smells · too much ·"),
+    ("markdown", "Faults | Sign | Cause | |---|---| | smells | too [much](x.md) |", "Faults · Sign · Cause · smells · too much"),
     ("markdown", "2 * 3 * 4 and snake_case_name stay", "2 * 3 * 4 and snake_case_name stay"),
     ("html", "<p>Fish &amp; <b>chips</b></p>", "Fish & chips"),
     ("eml", "From: Ann <ann@a.example> <p>Hello</p>", "From: Ann <ann@a.example> Hello"),
@@ -19,7 +19,9 @@ CASES = [
     ("code", "# x = a | b ** c", "# x = a | b ** c"),
     ("text", "## as it stands", "## as it stands"),
     ("markdown", "# Bread\u2029A loaf.\u2029## Feeding\u2029Weigh it,\u2029then wait\u2029and stir", "Bread · A loaf. Feeding · Weigh it, then wait and stir"),
-    ("markdown", "Signs\u2029- **Grey** on top\u2029| a | b |", "Signs · Grey on top · a · b ·"),
+    ("markdown", "Signs\u2029- **Grey** on top\u2029| a | b |", "Signs · Grey on top · a · b"),
+    ("markdown", "…| kitchen | recipes | garden |…", "…kitchen · recipes · garden…"),
+    ("markdown", "| kitchen | recipes", "kitchen · recipes"),
     ("text", "Doors ----- A brush helps.\u2029Chimney", "Doors · A brush helps. Chimney"),
     ("markdown", "Two feeds put it right. -…", "Two feeds put it right.…"),
     ("code", "x = 1\u2029def f", "x = 1 def f"),

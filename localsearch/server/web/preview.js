@@ -6,7 +6,7 @@ import { showPage } from "./pages.js";
 import { breadcrumb } from "./place.js";
 import { coloured, fromHtml, fromRows, gutter, markWords } from "./rendered.js";
 import { showSlides } from "./slides.js";
-import { language, t } from "./words.js";
+import { locale, t } from "./words.js";
 
 const AROUND = 6000;
 const TABLES = new Set(["csv", "tsv", "xlsx", "xls", "ods"]);
@@ -61,7 +61,7 @@ export async function showPreview(hit, actions, closed) {
 function head(part) {
   const lines = Object.entries(part.head);
   if (!lines.length) return null;
-  const value = (name, text) => (name === "Date" ? new Date(text).toLocaleString(language) : plain(text));
+  const value = (name, text) => (name === "Date" ? new Date(text).toLocaleString(locale) : plain(text));
   return el("dl", { class: "head" }, ...lines.flatMap(([name, text]) => [el("dt", {}, t(name)), el("dd", { dir: "auto" }, value(name, text))]));
 }
 

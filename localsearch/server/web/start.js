@@ -9,7 +9,7 @@ import { breadcrumb } from "./place.js";
 import { forgetSearches, recentSearches, remembering, setRemembering } from "./recent.js";
 import { currentTheme, setTheme } from "./look.js";
 import { settingsRows } from "./settings.js";
-import { age, language, t } from "./words.js";
+import { age, locale, t } from "./words.js";
 
 const [BUSY_MS, IDLE_MS] = [2000, 15_000]; // counting a large index costs the server: seldom while nothing goes on
 const HINTS = ["type:email", "type:md", "after:2024-01-01", "lang:de", "size:>1mb", '"an exact phrase"'];
@@ -115,7 +115,7 @@ function recent(documents, act) {
     const hit = { ...one, location: { start: 0, end: 0 }, snippet: "", highlights: [], metadata: { type: one.type } };
     const when = new Date(one.modified * 1000);
     return el("li", {}, icon(one.type), el("button", { type: "button", class: "title", dir: "auto", "data-focus": `recent ${one.collection} ${one.id}`, onclick: (event) => act.open(hit, event.currentTarget) }, plain(one.title || one.id)),
-      el("span", { class: "about" }, breadcrumb(hit), " · ", el("time", { dateTime: when.toISOString(), title: when.toLocaleString(language) }, age(when.toISOString()))));
+      el("span", { class: "about" }, breadcrumb(hit), " · ", el("time", { dateTime: when.toISOString(), title: when.toLocaleString(locale) }, age(when.toISOString()))));
   });
   return [el("h3", {}, t("Changed last")), el("ul", { class: "recent", role: "list" }, ...rows)];
 }

@@ -5,6 +5,8 @@ import { german } from "./words.de.js";
 const FILES = { de: german };
 
 export const language = (navigator.languages || ["en"]).map((one) => one.slice(0, 2)).find((one) => one === "en" || one in FILES) || "en";
+// Dates are written as the reader's region writes them.
+export const locale = (navigator.languages || []).find((one) => one.slice(0, 2) === language) || language;
 document.documentElement.lang = language;
 
 const texts = FILES[language] || {};
