@@ -190,9 +190,9 @@ class Engine:
         self.reader = Reader(self.corpus, self.ledger)
         self.indexer = Indexer(self.db, self.derived, self.settings)
         self.folders = Folders(self.corpus, self.ledger, self.indexer)
-        self.follower = (
-            Follower(self.derived, opener, self._counts, self.forget_queries) if self.read_only else None
-        )
+        # Its method would hold the engine, and with it the mapped files of an index that was closed and dropped.
+        forget = partial(_in_turn, self.answers.clear, self.query_vectors.clear, self.query_log.clear)
+        self.follower = Follower(self.derived, opener, self._counts, forget) if self.read_only else None
         self.versions = Versions(
             self.derived,
             self.embedder,
@@ -560,9 +560,7 @@ class Engine:
         """Clear every cache, the log of queries, and what the audit log tells of documents."""
         if self._counts and not self.read_only:
             self._counts.clear()  # first, so that what readers tell from now on is known to be of before
-        self.answers.clear()
-        self.query_vectors.clear()
-        self.query_log.clear()
+        _in_turn(self.answers.clear, self.query_vectors.clear, self.query_log.clear)
         if not self.read_only:
             self.audit.forget()
 
@@ -731,6 +729,11 @@ class Engine:
         """Completions of the last word of what was typed, from the corpus's own words that may be seen."""
         self.refresh()
         return self.searcher.suggest(clean(prefix), limit, within)
+
+
+def _in_turn(*calls: Callable[[], object]) -> None:
+    for call in calls:
+        call()
 
 
 def _no_document(id: str, collection: str) -> NotFoundError:

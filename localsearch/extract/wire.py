@@ -27,6 +27,9 @@ MOST_NOTES = 100_000
 MOST_EXTRACTS = 1_000_000
 """Documents of one file that are believed; extract.max_members is far below."""
 
+MOST_REPEATED = 8
+"""Times that the chunks of a text may have its length together; those of `chunk` have it about twice at most."""
+
 PLACE_FIELDS = tuple(Place.__dataclass_fields__)
 
 
@@ -123,8 +126,11 @@ def _blocks(found: Found, places: list[Place]) -> Iterator[Block]:
 
 def _chunks(found: Found, places: list[Place]) -> Iterator[Chunk]:
     """The chunks, each beginning after the one before it, inside the text, at a place that was sent."""
-    before = -1
+    before, room = -1, MOST_REPEATED * len(found.text)
     for start, end, at in found.chunks or ():
+        room -= end - start
+        if room < 0:
+            raise msgspec.ValidationError("chunks that repeat the text over and over")
         if not before < start < end <= len(found.text) or not 0 <= at < len(places):
             raise msgspec.ValidationError("chunks that are none of this text")
         before = start

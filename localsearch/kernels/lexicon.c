@@ -78,8 +78,9 @@ INLINE uint8_t *more(Buffer *buffer, size_t count) {
 }
 
 static int add(Buffer *buffer, const void *what, size_t count) {
+  if (!count) return 1; /* a buffer that holds nothing yet has no place */
   uint8_t *place = more(buffer, count);
-  if (place && count) memcpy(place, what, count);
+  if (place) memcpy(place, what, count);
   return place != NULL;
 }
 

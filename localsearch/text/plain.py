@@ -205,7 +205,8 @@ def chains(text: str, start: int, end: int) -> Iterator[Place]:
         return
     for match in _CHAIN.finditer(text, start, end):
         if _MIDDLE.search(match[0]):
-            yield from _at(match, [chain(match[0]), *map(plain, _NO_WORD.split(match[0]))])
+            forms = [chain(match[0]), *map(plain, _NO_WORD.split(match[0]))]
+            yield from _at(match, filter(None, forms))  # ligatures of marks alone leave no word
 
 
 def _at(match: re.Match[str], forms: Iterable[str]) -> Iterator[Place]:

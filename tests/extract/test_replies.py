@@ -64,6 +64,7 @@ NONSENSE: dict[str, bytes] = {
     "a kind that is none": found(blocks=[[0, 5, "poem", 0]]), "a text of bytes": found(text=b"\xff"), "metadata as a list": found(metadata=[1]),
     "a chunk beyond the text": found(chunks=[[0, 50, 0]]), "a chunk before it": found(chunks=[[-1, 5, 0]]), "a chunk of nothing": found(chunks=[[2, 2, 0]]),
     "a chunk at a place that is none": found(chunks=[[0, 5, 1]]), "chunks that begin together": found(chunks=[[0, 4, 0], [0, 5, 0]]),
+    "chunks that all reach to the end": found(text="word " * 20, chunks=[[start, 100, 0] for start in range(99)], blocks=[]),
     "a block of 2**70": found(blocks=[[0, 2**63, "paragraph", 0]]), "a million notes": found(notes=["x"] * 200_000),
 }  # fmt: skip
 

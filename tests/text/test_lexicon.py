@@ -17,6 +17,7 @@ ANALYZERS = [Analyzer("en"), Analyzer("de"), Analyzer("ru"), Analyzer("en", stem
 SCRIPTS = (
     "abcXYZ", "éßÄÆøœŁıİſ", "0123456789", "²³½①Ⅷ", "-.'’‑‐,;:·_+#$ \n\t\u00a0\u2028", "~=<>≠−", "日本語",
     "αΣςΏ", "ДйЁ", "\u0301", "😀🇩🇪", "§€№℃™", "\u202f\u2009‘‧", "\ud800",
+    "\ufc5e\ufdfaǄﬁͺ℀", "\0\x1c\x85\ufffd\uffff",
 )  # fmt: skip
 MIXED = st.lists(st.sampled_from(SCRIPTS).flatmap(st.sampled_from), max_size=40).map("".join)
 PLAIN = st.text("aB1._-,'’ :+#$\n0", max_size=40)
@@ -42,6 +43,7 @@ def by_python(chunk: IndexedChunk, analyzer: Analyzer) -> tuple[list[str], list[
     ANALYZERS[0],
 )
 @example("x" * 70 + " " + "readFile_v2." * 20, "Autor: Anna\nv1.2", "en", ANALYZERS[0])
+@example("\ufc5e:\ufc5e 1:\ufc5e", "", "de", ANALYZERS[1])
 def test_fields_are_those_of_python(text: str, about: str, language: str, analyzer: Analyzer) -> None:
     chunk = IndexedChunk(1, 1, "Title", "", text, "a/b-c.txt", language, about)
     terms, plain, words = by_python(chunk, analyzer)
@@ -61,6 +63,16 @@ def test_text_that_needs_more_is_left_to_python() -> None:
     assert taken is not None
     assert (taken.terms, taken.number) == ("the cat 3 cat", 4)
     assert sorted(taken.words.split()) == ["cats", "the"]
+
+
+@needs_kernels
+@pytest.mark.parametrize("text", ["", "_", "__ _", "_ word"])
+def test_the_first_text_may_hold_words_without_terms(text: str) -> None:
+    analyzer = Analyzer("en")
+    taken = analyzer.taken(text)
+    assert taken is not None
+    assert taken.terms.split() == analyzer.terms(text)
+    assert taken.number == len(analyzer.terms(text))
 
 
 @needs_kernels
