@@ -124,8 +124,9 @@ def search(page: Page, text: str) -> None:
 
 
 def settle(page: Page) -> None:
-    """Wait for the answer that is on its way."""
+    """Wait for the answer that is on its way, and for the counts that follow it."""
     page.locator("#results:not([aria-busy])").wait_for(state="attached")
+    page.locator("#facets:not([aria-busy])").wait_for(state="attached")
 
 
 def texts(page: Page, selector: str) -> list[str]:

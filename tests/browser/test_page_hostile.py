@@ -178,6 +178,7 @@ def test_facets_of_hostile_values_narrow_to_their_documents(visit: Visit) -> Non
     page = visit.page
     page.goto("/?q=zebra")
     page.locator("#facets button").first.wait_for()
+    settle(page)
     rows = page.locator("#facets button").count()
     assert rows > 8
     for at in range(rows):

@@ -199,7 +199,7 @@ def test_the_page_speaks_german_to_germans(browser: Browser, sample: Served) -> 
     with visiting(browser, sample, locale="de-DE") as visit:
         page = visit.page
         page.goto("/?q=bread")
-        expect(page.locator("#summary")).to_have_text(re.compile(r"^4 Dokumente in [\d.]+ ms"))
+        expect(page.locator("#summary")).to_have_text(re.compile(r"^4 Dokumente in [\d.,]+ ms"))
         expect(page.locator("#facets summary").first).to_have_text("Art")
         expect(page.locator("#show-status")).to_have_text("Zustand")
         expect(page.locator("html")).to_have_attribute("lang", "de")

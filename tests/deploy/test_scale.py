@@ -299,7 +299,7 @@ def test_whoever_writes_and_carries_the_state_finds_what_was_written_at_once(tog
             written = client.post("/documents", json=body)
             assert written.status_code == 200, written.text
             state = {"X-Localsearch-State": written.headers["X-Localsearch-State"]}
-            found = client.post("/search", json={"query": f"zebra{n}"}, headers=state)
+            found = client.post("/search", json={"query": f"zebra{n}", "mode": "lexical"}, headers=state)
             assert [hit["id"] for hit in found.json()["results"]] == [f"new{n}"]
 
 

@@ -63,6 +63,10 @@ def stages(template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 def _make_old(home: Path) -> None:
     """Take the last migrations back, so that opening applies them again."""
     connection = sqlite3.connect(home / "index.db")
+    for trigger in ("chunk_came", "chunk_went", "vector_came", "vector_went", "fields_changed"):
+        connection.execute(f"DROP TRIGGER {trigger}")
+    for table in ("fed", "vector_changes", "feeds"):
+        connection.execute(f"DROP TABLE {table}")
     connection.execute("DROP TABLE tokens")
     connection.execute("DROP TABLE feedback")
     connection.execute("DROP INDEX documents_left_out")
