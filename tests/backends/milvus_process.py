@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,15 +16,15 @@ from milvus import MilvusServer, MilvusServerConfig, _initialize_data_files
 
 STARTS_S = 120.0
 """Seconds that a start may take on a busy machine; 5 to 21 are usual."""
+DEPLOYED = Path(__file__).parents[2] / "deploy" / "scale" / "user.yaml"
 
 
 class MilvusProcess:
     """Starts, kills and stops one server, which keeps its folder and its port from start to start."""
 
     def __init__(self, folder: Path, *, exact_when_new: bool = False) -> None:
-        """`exact_when_new` compares with each row that has no graph yet, instead of by a rough index of them."""
+        """`exact_when_new` takes the settings of deploy/scale, by which each row that has no graph yet is compared."""
         self.folder = folder
-        self._settings = {"QUERYNODE_SEGCORE_INTERIMINDEX_ENABLEINDEX": "false"} if exact_when_new else {}
         self.process: subprocess.Popen[bytes] | None = None
         config = MilvusServerConfig()
         config.update(
@@ -34,6 +35,8 @@ class MilvusProcess:
         self.health = free_port()
         self._etcd = folder / "configs" / "etcd.yaml"
         self._etcd.write_text(_etcd(int(config.get("etcd_port")), free_port()), "utf-8")
+        if exact_when_new:
+            shutil.copy(DEPLOYED, folder / "configs" / DEPLOYED.name)
         _initialize_data_files(config.base_data_dir)
         self._executable = Path(MilvusServer(config).get_milvus_executable_path())
 
@@ -45,7 +48,6 @@ class MilvusProcess:
         """Start it, and wait until it says that it is healthy."""
         environment = {
             **os.environ,
-            **self._settings,
             "DEPLOY_MODE": "STANDALONE",
             "METRICS_PORT": str(self.health),
             "MILVUS_RUN_DIR": str(self.folder / "run"),

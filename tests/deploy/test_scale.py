@@ -85,6 +85,13 @@ def test_milvus_is_started_by_its_profile_alone_and_nothing_waits_for_it(compose
         assert "milvus" not in service.get("depends_on", {}), name
 
 
+def test_milvus_compares_new_rows_exactly(compose: dict[str, Any]) -> None:
+    """tests/backends/test_deployed.py starts a server with this file."""
+    settings = yaml.safe_load((SCALE / "user.yaml").read_text())
+    assert settings == {"queryNode": {"segcore": {"interimIndex": {"enableIndex": False}}}}
+    assert "./user.yaml:/milvus/configs/user.yaml:ro" in compose["services"]["milvus"]["volumes"]
+
+
 def test_what_is_mounted_is_there(compose: dict[str, Any]) -> None:
     mounted = {
         volume.partition(":")[0]
