@@ -178,13 +178,16 @@ class MilvusIndex:
         return completed(ids, *self.log.vectors_of(ids), self.dimensions)
 
     def ids(self) -> Ids:
-        """Every chunk id that the engine holds, ascending."""
+        """Every chunk id that the engine holds, ascending. Raises VectorsUnavailableError when it has only a part."""
         feed = self.log.now()
         if feed is None:
             return np.empty(0, np.int64)
         bounds = self.log.windows(feed, MOST // 2)
-        held = [self.server.ids_between(feed.collection, low, high) for low, high in pairwise(bounds)]
-        return np.concatenate(held)
+        return self._guard.whole(
+            lambda: np.concatenate(
+                [self.server.ids_between(feed.collection, low, high) for low, high in pairwise(bounds)]
+            )
+        )
 
     def is_superseded(self) -> bool:
         """Never: the alias and the database tell each search what there is."""
