@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -12,11 +11,12 @@ import urllib.request
 from contextlib import suppress
 from pathlib import Path
 
+import yaml
 from milvus import MilvusServer, MilvusServerConfig, _initialize_data_files
 
 STARTS_S = 120.0
 """Seconds that a start may take on a busy machine; 5 to 21 are usual."""
-DEPLOYED = Path(__file__).parents[2] / "deploy" / "scale" / "user.yaml"
+_COMPOSE = Path(__file__).parents[2] / "deploy" / "scale" / "compose.yml"
 
 
 class MilvusProcess:
@@ -25,6 +25,7 @@ class MilvusProcess:
     def __init__(self, folder: Path, *, exact_when_new: bool = False) -> None:
         """`exact_when_new` takes the settings of deploy/scale, by which each row that has no graph yet is compared."""
         self.folder = folder
+        self._settings = deployed() if exact_when_new else {}
         self.process: subprocess.Popen[bytes] | None = None
         config = MilvusServerConfig()
         config.update(
@@ -35,8 +36,6 @@ class MilvusProcess:
         self.health = free_port()
         self._etcd = folder / "configs" / "etcd.yaml"
         self._etcd.write_text(_etcd(int(config.get("etcd_port")), free_port()), "utf-8")
-        if exact_when_new:
-            shutil.copy(DEPLOYED, folder / "configs" / DEPLOYED.name)
         _initialize_data_files(config.base_data_dir)
         self._executable = Path(MilvusServer(config).get_milvus_executable_path())
 
@@ -48,6 +47,7 @@ class MilvusProcess:
         """Start it, and wait until it says that it is healthy."""
         environment = {
             **os.environ,
+            **self._settings,
             "DEPLOY_MODE": "STANDALONE",
             "METRICS_PORT": str(self.health),
             "MILVUS_RUN_DIR": str(self.folder / "run"),
@@ -93,6 +93,12 @@ class MilvusProcess:
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
             self.process = None
+
+
+def deployed() -> dict[str, str]:
+    """What deploy/scale sets for the query nodes of Milvus, as environment variables."""
+    variables = yaml.safe_load(_COMPOSE.read_text("utf-8"))["services"]["milvus"]["environment"]
+    return {name: value for name, value in variables.items() if name.startswith("QUERYNODE_")}
 
 
 def _etcd(client: int, peer: int) -> str:

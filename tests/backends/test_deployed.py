@@ -22,7 +22,7 @@ ROWS, BATCH = 16_000, 1_000
 
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server with deploy/scale/user.yaml beside its own settings."""
+    """The address of a server with what deploy/scale/compose.yml sets for it."""
     server = MilvusProcess(tmp_path_factory.mktemp("deployed"), exact_when_new=True)
     server.start()
     yield server.uri
@@ -54,6 +54,6 @@ def recall_of_new_rows(uri: str) -> float:
 
 
 def test_new_rows_are_compared_exactly(deployed: str, milvus_uri: str) -> None:
-    """And without that file they are not, so that this tells."""
+    """And without that variable they are not, so that this tells."""
     assert recall_of_new_rows(deployed) == 1.0
     assert recall_of_new_rows(milvus_uri) < 0.99

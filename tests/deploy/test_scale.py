@@ -86,10 +86,9 @@ def test_milvus_is_started_by_its_profile_alone_and_nothing_waits_for_it(compose
 
 
 def test_milvus_compares_new_rows_exactly(compose: dict[str, Any]) -> None:
-    """tests/backends/test_deployed.py starts a server with this file."""
-    settings = yaml.safe_load((SCALE / "user.yaml").read_text())
-    assert settings == {"queryNode": {"segcore": {"interimIndex": {"enableIndex": False}}}}
-    assert "./user.yaml:/milvus/configs/user.yaml:ro" in compose["services"]["milvus"]["volumes"]
+    """tests/backends/test_deployed.py starts a server with this variable."""
+    environment = compose["services"]["milvus"]["environment"]
+    assert environment["QUERYNODE_SEGCORE_INTERIMINDEX_ENABLEINDEX"] == "false"
 
 
 def test_what_is_mounted_is_there(compose: dict[str, Any]) -> None:
