@@ -97,9 +97,14 @@ class Feeder:
             return self.log.behind(now) if now else 0
 
     def _ready(self) -> Feed:
-        """The active feed, held by us, with its collection there and named by the alias."""
+        """The active feed, held by us, with its collection there, named by the alias, and told to readers."""
         feed = self.log.now()
-        begun = feed is None or feed.alias != self.alias or feed.collection not in self.server.collections()
+        begun = (
+            feed is None
+            or feed.alias != self.alias
+            or feed.collection not in self.server.collections()
+            or self._is_overtaken(feed)
+        )
         if feed is None or begun:
             feed = self._begin(building=False)
         self.server.point(self.alias, feed.collection)
@@ -112,14 +117,29 @@ class Feeder:
                 self.log.drop(cut)
                 self.server.drop(cut.collection)
             self.server.load(feed.collection)
+        if self.server.published(feed.collection) != feed:
+            self.server.publish(feed)
         if begun:
             self._drop_strays()
         return feed
 
+    def _is_overtaken(self, feed: Feed) -> bool:
+        """Whether the collection was fed beyond this database: it was the primary's, and a reader was promoted.
+
+        Rows of it may have other fields here, and which ones nothing tells. The database confirms before it publishes,
+        and is read last.
+        """
+        if self._holds == feed.id or (told := self.server.published(feed.collection)) is None:
+            return False
+        now = self.log.now()
+        return now is not None and told.revision > now.revision
+
     def _begin(self, *, building: bool) -> Feed:
         collection = f"{self.alias}_{secrets.token_hex(4)}"
         self.server.create(collection, self.dimensions)
-        return self.log.begin(self.alias, collection, self.holder, building=building)
+        feed = self.log.begin(self.alias, collection, self.holder, building=building)
+        self.server.publish(feed)
+        return feed
 
     def _drop_strays(self) -> None:
         """Drop collections of this index that no feed knows: of deleted versions, or left by a crash."""
@@ -145,19 +165,23 @@ class Feeder:
         return feed
 
     def _send(self, feed: Feed, batch: FeedBatch) -> Feed:
-        """Send one batch, wait until it can be seen, and record that."""
+        """Send one batch, wait until it can be seen, and record that. Readers are told before and after."""
         if len(batch.ids) or len(batch.gone):
             self.log.sending(feed, self.holder)
+            self.server.publish(self._read(feed))
             self.server.apply(feed.collection, batch)
             self._wait_for(feed.collection, feed.expected + batch.more)
         self.log.confirmed(feed, batch, self.holder)
-        found = self.log.now() if self._is_active(feed) else self.log.building()
+        feed = self._read(feed)
+        self.server.publish(feed)
+        return feed
+
+    def _read(self, feed: Feed) -> Feed:
+        """The same feed, active or building, as the database has it now."""
+        now = self.log.now()
+        found = now if now is not None and now.id == feed.id else self.log.building()
         assert found is not None
         return found
-
-    def _is_active(self, feed: Feed) -> bool:
-        now = self.log.now()
-        return now is not None and now.id == feed.id
 
     def _wait_for(self, collection: str, rows: int) -> None:
         """Wait until what was sent can be searched. A count alone cannot tell: a batch may put as many as it deletes.
@@ -222,6 +246,7 @@ class Feeder:
             self.server.point(self.alias, feed.collection)
             self.log.publish(feed, self.holder)
             self._holds = feed.id
+            self.server.publish(self._read(feed))
             if former is not None:
                 self.server.drop(former.collection)
 

@@ -27,7 +27,7 @@ class CountGuard:
     """Asks between two counts. Safe to share between threads."""
 
     def __init__(self, feed: Callable[[], Feed | None], count: Callable[[], int]) -> None:
-        """`feed` gives the feed as the database has it, `count` the rows that the engine searches."""
+        """`feed` gives the feed as it is at this moment, `count` the rows that the engine searches."""
         self._feed, self._count = feed, count
         self._lock = threading.Lock()
         self._counts = GuardCounts()
@@ -45,7 +45,7 @@ class CountGuard:
             before = self._feed()
             if before is None:
                 raise VectorsUnavailableError("No vectors have been sent to Milvus yet")
-            if before.sending:
+            if before.sending or not before.complete:
                 seen = "vectors are being sent to it"
                 continue
             if (rows := self._count()) == before.expected:

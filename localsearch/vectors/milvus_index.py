@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from localsearch.errors import ReadOnlyError, VectorsUnavailableError
-from localsearch.types import Cancelled, Ids, Ranking, Report, Scores, Vectors, never, no_report
+from localsearch.types import Cancelled, Feed, Ids, Ranking, Report, Scores, Vectors, never, no_report
 from localsearch.vectors.base import Fetch
 from localsearch.vectors.delta import best
 from localsearch.vectors.feeder import Collection, Feeder, FeedLog
@@ -31,6 +31,9 @@ _BATCH = 2_000
 class MilvusIndex:
     """Vectors of one version in Milvus. Many threads may search; the writer of the index feeds it.
 
+    The writer's database tells how far that is. A reader's may be an older copy, so it asks Milvus, where the writer
+    publishes it.
+
     What the engine finds are candidates. Each is held against the filter and read from the database, which drops what
     is deleted or unknown there and gives exact scores.
     """
@@ -46,7 +49,9 @@ class MilvusIndex:
         self.log = log
         self.dimensions = dimensions
         self.feeder = Feeder(server, log, alias, dimensions) if writable and alias else None
-        self._guard = CountGuard(log.now, self._count)
+        self._now: Callable[[], Feed | None] = log.now if writable else self._published
+        self._seen: Feed | None = None
+        self._guard = CountGuard(self._now, self._count)
         self._problem = ""
         self._reachable: bool | None = None
         self._rows: int | None = None
@@ -64,7 +69,7 @@ class MilvusIndex:
     @property
     def state(self) -> VectorState:
         """How the engine stood when it was last asked, and how far it is fed."""
-        feed = self.log.now()
+        feed = self._seen or self.log.now()
         behind = self.log.behind(feed) if feed else self.log.count()
         count = feed.expected if feed else 0
         return VectorState(
@@ -74,7 +79,7 @@ class MilvusIndex:
     def look(self) -> VectorState:
         """How the engine stands now: its rows are counted first."""
         try:
-            if self.log.now() is not None:
+            if self._now() is not None:
                 self._rows = self._count()
                 self._note(None)
         except VectorsUnavailableError as error:
@@ -173,13 +178,16 @@ class MilvusIndex:
         return completed(ids, *self.log.vectors_of(ids), self.dimensions)
 
     def ids(self) -> Ids:
-        """Every chunk id that the engine holds, ascending."""
+        """Every chunk id that the engine holds, ascending. Raises VectorsUnavailableError when it has only a part."""
         feed = self.log.now()
         if feed is None:
             return np.empty(0, np.int64)
         bounds = self.log.windows(feed, MOST // 2)
-        held = [self.server.ids_between(feed.collection, low, high) for low, high in pairwise(bounds)]
-        return np.concatenate(held)
+        return self._guard.whole(
+            lambda: np.concatenate(
+                [self.server.ids_between(feed.collection, low, high) for low, high in pairwise(bounds)]
+            )
+        )
 
     def is_superseded(self) -> bool:
         """Never: the alias and the database tell each search what there is."""
@@ -191,11 +199,17 @@ class MilvusIndex:
             raise VectorsUnavailableError("No vectors have been sent to Milvus yet")
         return feed.alias
 
+    def _published(self) -> Feed | None:
+        """The feed as its writer has published it."""
+        known = self.log.active()
+        self._seen = self.server.published(known.alias) if known else None
+        return self._seen
+
     def _count(self) -> int:
         return self.server.count(self._name())
 
     def _asked(self, ask: Callable[[], Ranking]) -> Ranking:
-        feed = self.log.now()
+        feed = self.log.now() if self.feeder else None
         if feed is not None and not feed.expected and not feed.sending:
             return Ranking.empty()
         try:
@@ -263,7 +277,7 @@ class MilvusIndex:
 
     def check(self) -> list[str]:
         """Return what is wrong with the collection, as sentences; empty when all is well."""
-        feed = self.log.now()
+        feed = self._now()
         if feed is None:
             return ["No vectors have been sent to Milvus yet."] if self.log.count() else []
         if (target := self.server.target(feed.alias)) != feed.collection:

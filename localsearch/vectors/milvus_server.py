@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from ipaddress import ip_address
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -19,7 +21,7 @@ import numpy as np
 
 from localsearch.errors import VectorsUnavailableError
 from localsearch.settings import VectorSettings
-from localsearch.types import ChunkFields, FeedBatch, Ids, Ranking, Vectors
+from localsearch.types import ChunkFields, Feed, FeedBatch, Ids, Ranking, Vectors
 
 T = TypeVar("T")
 _LOG = logging.getLogger("localsearch.vectors")
@@ -36,6 +38,8 @@ _AGAIN_S = 2.0
 _PORT = 19_530
 _KNOCK_S = 1.0
 """Seconds that a connection may take."""
+_PROPERTY = "localsearch.feed"
+"""The property of a collection that tells readers how far it is fed."""
 _RETRIES = 2
 """Tries of one call over an unsteady connection; a search has its own."""
 
@@ -104,17 +108,27 @@ class MilvusServer:
 
     def target(self, alias: str) -> str | None:
         """The collection that an alias names; None where there is no such alias."""
-        from pymilvus.exceptions import MilvusException
+        return self._call(
+            lambda client: _unless_missing(lambda: str(client.describe_alias(alias)["collection_name"]))
+        )
 
-        def asked(client: Any) -> str | None:
-            try:
-                return str(client.describe_alias(alias)["collection_name"])
-            except MilvusException as error:
-                if "not found" in str(error) or "not exist" in str(error):
-                    return None
-                raise
+    def publish(self, feed: Feed) -> None:
+        """Tell whoever searches the collection how far it is fed."""
+        told = json.dumps(asdict(feed))
+        self._call(
+            lambda client: client.alter_collection_properties(
+                feed.collection, {_PROPERTY: told}, timeout=self.settings.milvus_timeout_s
+            )
+        )
 
-        return self._call(asked)
+    def published(self, name: str) -> Feed | None:
+        """How far the collection of this name or alias is fed, as `publish` told it last; None where it is not told."""
+
+        def asked(client: Any) -> Feed | None:
+            told = client.describe_collection(name, timeout=self.settings.milvus_timeout_s)
+            return _feed(told["properties"].get(_PROPERTY, ""))
+
+        return self._call(lambda client: _unless_missing(lambda: asked(client)), tries=1)
 
     def point(self, alias: str, collection: str) -> None:
         """Have an alias name this collection, in one step."""
@@ -281,6 +295,26 @@ class MilvusServer:
     def close(self) -> None:
         """Let go of the connection."""
         self._disconnect()
+
+
+def _unless_missing(ask: Callable[[], T]) -> T | None:
+    """What it returns, or None where Milvus knows no alias or collection of that name."""
+    from pymilvus.exceptions import MilvusException
+
+    try:
+        return ask()
+    except MilvusException as error:
+        if any(words in str(error) for words in ("not found", "not exist", "can't find")):
+            return None
+        raise
+
+
+def _feed(told: str) -> Feed | None:
+    """What `publish` wrote; None for anything else."""
+    try:
+        return Feed(**json.loads(told))
+    except (TypeError, ValueError):
+        return None
 
 
 def _is_here(host: str) -> bool:

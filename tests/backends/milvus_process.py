@@ -11,19 +11,21 @@ import urllib.request
 from contextlib import suppress
 from pathlib import Path
 
+import yaml
 from milvus import MilvusServer, MilvusServerConfig, _initialize_data_files
 
 STARTS_S = 120.0
 """Seconds that a start may take on a busy machine; 5 to 21 are usual."""
+_COMPOSE = Path(__file__).parents[2] / "deploy" / "scale" / "compose.yml"
 
 
 class MilvusProcess:
     """Starts, kills and stops one server, which keeps its folder and its port from start to start."""
 
     def __init__(self, folder: Path, *, exact_when_new: bool = False) -> None:
-        """`exact_when_new` compares with each row that has no graph yet, instead of by a rough index of them."""
+        """`exact_when_new` takes the settings of deploy/scale, by which each row that has no graph yet is compared."""
         self.folder = folder
-        self._settings = {"QUERYNODE_SEGCORE_INTERIMINDEX_ENABLEINDEX": "false"} if exact_when_new else {}
+        self._settings = deployed() if exact_when_new else {}
         self.process: subprocess.Popen[bytes] | None = None
         config = MilvusServerConfig()
         config.update(
@@ -91,6 +93,12 @@ class MilvusProcess:
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
             self.process = None
+
+
+def deployed() -> dict[str, str]:
+    """What deploy/scale sets for the query nodes of Milvus, as environment variables."""
+    variables = yaml.safe_load(_COMPOSE.read_text("utf-8"))["services"]["milvus"]["environment"]
+    return {name: value for name, value in variables.items() if name.startswith("QUERYNODE_")}
 
 
 def _etcd(client: int, peer: int) -> str:

@@ -85,6 +85,12 @@ def test_milvus_is_started_by_its_profile_alone_and_nothing_waits_for_it(compose
         assert "milvus" not in service.get("depends_on", {}), name
 
 
+def test_milvus_compares_new_rows_exactly(compose: dict[str, Any]) -> None:
+    """tests/backends/test_deployed.py starts a server with this variable."""
+    environment = compose["services"]["milvus"]["environment"]
+    assert environment["QUERYNODE_SEGCORE_INTERIMINDEX_ENABLEINDEX"] == "false"
+
+
 def test_what_is_mounted_is_there(compose: dict[str, Any]) -> None:
     mounted = {
         volume.partition(":")[0]
