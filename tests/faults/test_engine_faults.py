@@ -143,14 +143,14 @@ def held_against_the_database(home: Path, uri: str, alias: str) -> int:
         until = time.monotonic() + 120
         while True:
             try:
-                left = world.index.catch_up()
+                left, held = world.index.catch_up(), world.index.ids().tolist()
                 break
             except VectorsUnavailableError:
                 assert time.monotonic() < until
                 time.sleep(0.5)
         assert left == 0
         wanted = world.embeddings.embedded_ids(world.version)
-        assert world.index.ids().tolist() == wanted.tolist()
+        assert held == wanted.tolist()
         assert len(world.index) == len(wanted)
         assert world.index.check() == []
         for query in queries(5):
