@@ -50,6 +50,7 @@ _STEMMERS = {
     "pt": "portuguese", "ro": "romanian", "ru": "russian", "sr": "serbian", "st": "sesotho", "sv": "swedish",
     "ta": "tamil", "tr": "turkish", "yi": "yiddish",
 }  # fmt: skip
+MOST_LEXICONS = 8
 _SCRIPT_LANGUAGES = (
     ("\u0370", "\u03ff", ("el",)),
     ("\u0400", "\u04ff", ("ru", "sr")),
@@ -202,17 +203,21 @@ class Analyzer:
         there or the text is not for them."""
         if not available():
             return None
-        if language not in self._lexicons:
-            with self._lock:
-                self._lexicons.setdefault(
-                    language, Lexicon(self._entry_in(language), worth_suggesting, self._term_of)
-                )
-        found = self._lexicons[language].take(text)
+        found = self._lexicon(language if language in _STEMMERS else "").take(text)
         if found is None or not found.across or not (across := words_across(text, found.across)):
             return found
         words, plain = found.words.split(), found.plain.split()
         plain += across.difference(self._told(across, set(found.terms.split(" "))))
         return found._replace(words=" ".join({*words, *worth_suggesting(across)}), plain=" ".join(plain))
+
+    def _lexicon(self, language: str) -> Lexicon:
+        """The memory of a language's words; of more than MOST_LEXICONS, the one made first is forgotten."""
+        with self._lock:
+            if language not in self._lexicons:
+                if len(self._lexicons) >= MOST_LEXICONS:
+                    del self._lexicons[next(iter(self._lexicons))]
+                self._lexicons[language] = Lexicon(self._entry_in(language), worth_suggesting, self._term_of)
+            return self._lexicons[language]
 
     def is_stop(self, word: str, language: str = "") -> bool:
         """True for a function word of the language; of English when the language is unknown."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from localsearch.lexical.fields import fields
 from localsearch.lexical.stream import streams
 from localsearch.text import Analyzer, lexicon, worth_suggesting
+from localsearch.text.analyzer import MOST_LEXICONS
 from localsearch.types import IndexedChunk
 
 ANALYZERS = [Analyzer("en"), Analyzer("de"), Analyzer("ru"), Analyzer("en", stemming=False)]
@@ -103,3 +104,14 @@ def test_threads_share_one_memory() -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+@needs_kernels
+def test_memories_of_words_are_bounded_however_many_languages_are_named() -> None:
+    analyzer = Analyzer()
+    codes = [a + b for a in "abcdefgh" for b in "abcdefghilmnorstuvy"]
+    for code in codes * 2:
+        taken = analyzer.taken("Die Häuser were running", code)
+        assert taken is not None
+        assert taken.terms.split() == analyzer.terms("Die Häuser were running", code)
+    assert len(analyzer._lexicons) <= MOST_LEXICONS
