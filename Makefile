@@ -34,7 +34,7 @@ serve: $(VENV)/.installed $(VENV)/.activated
 
 test: $(VENV)/.tested
 	$(BIN)/python -m localsearch models pull all-MiniLM-L6-v2
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(T)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(T)
 
 check: $(VENV)/.developed
 	$(BIN)/ruff check .

@@ -32,7 +32,7 @@ _ARMOUR = re.compile(
 _EMBEDDED = re.compile(
     rb"PRIVATE KEY(?: BLOCK)?-----(?:\\r)?\\n[A-Za-z0-9+/]{40}"  # in a string of JSON, YAML or a shell
     rb"|<(?:key|tls-auth|tls-crypt(?:-v2)?)>\s*(?:#[^\n]*\s+)*-----BEGIN "  # OpenVPN
-    rb"|^\s*client-key-data:\s*[A-Za-z0-9+/=]{100}",  # Kubernetes
+    rb"|^[^\S\n]*client-key-data:\s*[A-Za-z0-9+/=]{100}",  # Kubernetes
     re.MULTILINE,
 )
 """Keys that stand in a file of settings, wherever in it."""
@@ -48,10 +48,10 @@ _BASE64 = re.compile(
 _HOLDERS = re.compile(
     rb"^(?:\xef\xbb\xbf)?(?:"
     rb"//[^\s=]+/:_(?:authToken|password|auth)\s*=\s*\S+"  # npmrc
-    rb"|\s*(?:aws_|gs_)?secret_(?:access_)?key\s*=\s*[\"']?[A-Za-z0-9+/=]{30,}"  # AWS, boto, s3cmd, rclone
+    rb"|[^\S\n]*(?:aws_|gs_)?secret_(?:access_)?key\s*=\s*[\"']?[A-Za-z0-9+/=]{30,}"  # AWS, boto, s3cmd, rclone
     rb"|\[(?:client|mysql\w*)\]\s*\n(?:[^\[\n]*\n){0,20}?password\s*=\s*\S"  # MySQL
-    rb"|\s*password\s*[=:]\s*pypi-AgEI"
-    rb"|\s+oauth_token:\s*\S{20}"  # GitHub's command line
+    rb"|[^\S\n]*password\s*[=:]\s*pypi-AgEI"
+    rb"|[^\S\n]+oauth_token:\s*\S{20}"  # GitHub's command line
     rb"|credentials \"[^\"\n]+\" \{\s*token\s*=\s*\"[^\"\n]{14}"  # Terraform
     rb"|network=\{[^}]{0,400}?\n\s*psk=\S|\[wifi-security\][^\[]{0,400}?\npsk=\S"  # wireless networks
     rb"|[^\s:]+:\$(?:apr1|1|2[abxy]|5|6|7|y|argon2\w*|scrypt)\$\S{20}"  # htpasswd, shadow
