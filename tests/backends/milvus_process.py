@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -28,9 +29,8 @@ class MilvusProcess:
         self._settings = deployed() if exact_when_new else {}
         self.process: subprocess.Popen[bytes] | None = None
         config = MilvusServerConfig()
-        config.update(
-            data_dir=str(folder), system_log_level="error", proxy_port=free_port(), etcd_port=free_port()
-        )
+        ports = {name: free_port() for name in config.configurable_items if name.endswith("_port")}
+        config.update(data_dir=str(folder), system_log_level="error", **ports)
         config.resolve()
         self.port = int(config.get("proxy_port"))
         self.health = free_port()
@@ -113,7 +113,9 @@ initial-cluster: default=http://127.0.0.1:{peer}
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    """A port that nobody listens on now, below those that the system gives to clients: it stays free from start to start."""
+    while True:
+        port = random.randrange(10_000, 32_768)
+        with socket.socket() as tried, suppress(OSError):
+            tried.bind(("127.0.0.1", port))
+            return port
