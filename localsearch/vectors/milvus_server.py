@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import socket
 import threading
 import time
@@ -247,6 +248,9 @@ class MilvusServer:
             return self._client
 
     def _connect(self) -> Any:
+        # gRPC would start its threads anew in a process just forked, whose descriptors are closed before it becomes
+        # another program: it aborts now and then. Ours always become another program.
+        os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
         try:
             from pymilvus import MilvusClient
         except ImportError as error:

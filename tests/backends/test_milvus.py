@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import sys
 import threading
 import time
@@ -448,6 +450,40 @@ def test_without_pymilvus_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(VectorsUnavailableError) as told:
         server.collections()
     assert "localsearch[milvus]" in told.value.hint
+
+
+FORKS = """
+import os, socket, subprocess, sys, threading, time
+from backends.world import backend_settings
+from localsearch.errors import VectorsUnavailableError
+from localsearch.vectors.milvus_server import MilvusServer
+
+def ask():
+    while True:
+        try:
+            server.collections()
+        except VectorsUnavailableError:
+            pass
+
+silent = socket.create_server(("127.0.0.1", 0))
+server = MilvusServer(backend_settings("milvus", f"http://127.0.0.1:{silent.getsockname()[1]}"))
+threading.Thread(target=ask, daemon=True).start()
+silent.accept()
+for _ in range(20):
+    subprocess.run([sys.executable, "-S", "-c", ""], preexec_fn=lambda: time.sleep(0.02), check=True)
+os._exit(0)
+"""
+
+
+def test_a_process_that_asks_milvus_may_fork() -> None:
+    """gRPC's own handlers made one child of five abort before it became another program."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, Path(__file__).parents[1:3]))}
+    environment.pop("GRPC_ENABLE_FORK_SUPPORT", None)
+    done = subprocess.run(
+        [sys.executable, "-c", FORKS], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert "fork" not in done.stderr
 
 
 @pytest.mark.parametrize("uri", ["./milvus.db", "file.db", "127.0.0.1:19530", ""])
