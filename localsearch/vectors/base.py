@@ -26,39 +26,40 @@ Fetch = Callable[[Ids], tuple[Ids, Vectors]]
 class Entries:
     """Which chunks each node stands for. Chunks of equal text share a node: copies would wall off parts of the graph.
 
-    `ids` (count,) are chunk ids, -1 for a tombstone, in the order of `nodes` (count,). `order` sorts them.
-    `first` (nodes,) is the position of each node's first entry, `sizes` (nodes,) how many it has.
+    `ids` (count,) are chunk ids, -1 for a tombstone, in the order of `nodes` (count,); both are mapped from their file.
+    `order` (count,) sorts the ids. `first` (nodes + 1,) is the position of each node's first entry, and the count last.
     `more` are the positions of all other entries.
     """
 
     ids: Ids
-    nodes: Nodes
-    first: Nodes
-    sizes: Nodes
-    more: NDArray[np.int64]
-    order: NDArray[np.int64]
+    nodes: NDArray[np.int32]
+    order: NDArray[np.int32]
+    first: NDArray[np.int32]
+    more: NDArray[np.int32]
 
     @classmethod
-    def of(cls, ids: Ids, nodes: Nodes, count: int) -> Entries:
-        """Entries of a graph with this many nodes, each of which has at least one."""
-        first = np.searchsorted(nodes, np.arange(count))
-        more = np.setdiff1d(np.arange(len(ids)), first, assume_unique=True)
-        sizes = np.diff(first, append=len(ids))
-        return cls(ids, nodes, first, sizes, more, np.argsort(ids, kind="stable"))
+    def of(cls, ids: Ids, nodes: NDArray[np.int32]) -> Entries:
+        """Entries of a graph of which each node has at least one, in order."""
+        steps = np.diff(nodes, prepend=-1)
+        first = np.append(np.flatnonzero(steps), len(ids)).astype(np.int32)
+        more = np.flatnonzero(steps == 0).astype(np.int32)
+        return cls(ids, nodes, np.argsort(ids, kind="stable").astype(np.int32), first, more)
 
     @classmethod
     def read(cls, file: Path, generation: Generation) -> Entries:
-        data = file.read_bytes()
-        ids = np.frombuffer(data, "<i8", generation.count).astype(np.int64)
-        nodes = np.frombuffer(data, "<i4", generation.count, 8 * generation.count).astype(np.int64)
-        _check_entries(file, ids, nodes, generation.nodes)
-        return cls.of(ids, nodes, generation.nodes)
+        """Map the entries of a graph. Raises DamagedError."""
+        count = generation.count
+        data = np.memmap(file, np.uint8, "r", shape=(12 * count,)) if count else np.empty(0, np.uint8)
+        held = np.asarray(data)
+        entries = cls.of(held[: 8 * count].view("<i8"), held[8 * count :].view("<i4"))
+        _check_entries(file, entries, generation.nodes)
+        return entries
 
     def per_node(self, mask: Mask) -> Mask:
         """Which nodes have at least one entry that the mask, shape (count,), marks."""
         if not len(self.more):
             return mask
-        found: Mask = mask[self.first]
+        found: Mask = mask[self.first[:-1]]
         found[self.nodes[self.more[mask[self.more]]]] = True
         return found
 
@@ -66,8 +67,8 @@ class Entries:
         """The entries of these nodes, each with its node's score."""
         if not len(self.more):
             return nodes, scores
-        starts = self.first[nodes]
-        counts = self.sizes[nodes]
+        starts = self.first[nodes].astype(np.int64)
+        counts = self.first[nodes + 1] - starts
         if (counts == 1).all():
             return starts, scores
         before = np.cumsum(counts) - counts
@@ -141,7 +142,9 @@ class Base:
     def nodes_of(self, ids: Ids) -> Nodes:
         """The node of each id, -1 for one that is not here or no longer counts."""
         found = self._find(ids)
-        return np.where(found >= 0, self.entries.nodes[found], -1) if len(self.entries.ids) else found
+        if not len(self.entries.ids):
+            return found
+        return np.where(found >= 0, self.entries.nodes[found], -1).astype(np.int64)
 
     def _find(self, ids: Ids) -> NDArray[np.int64]:
         held = self.entries
@@ -182,12 +185,15 @@ class Base:
         return best(self.entries.ids[entries], scores, k)
 
 
-def _check_entries(file: Path, ids: Ids, nodes: Nodes, count: int) -> None:
+def _check_entries(file: Path, entries: Entries, count: int) -> None:
     """Raise DamagedError unless the nodes are all of the graph's, in order, and no id stands twice."""
-    steps = np.diff(nodes, prepend=-1, append=count)
-    whole = bool(((steps == 0) | (steps == 1)).all()) and (not len(nodes) or int(nodes[0]) == 0)
-    held = np.sort(ids[ids >= 0])
-    if not whole or int(ids.min(initial=0)) < -1 or bool((held[1:] == held[:-1]).any()):
+    steps = np.diff(entries.nodes, prepend=-1, append=count)
+    whole = bool(((steps == 0) | (steps == 1)).all()) and (
+        not len(entries.nodes) or int(entries.nodes[0]) == 0
+    )
+    ids = entries.ids[entries.order]
+    twice = bool(((ids[1:] == ids[:-1]) & (ids[1:] >= 0)).any())
+    if not whole or twice or int(ids[0] if len(ids) else 0) < -1:
         raise DamagedError(
             f"{file} has ids or nodes that are none.",
             hint="Run `localsearch check --repair`, which rebuilds it.",

@@ -129,9 +129,10 @@ def from_base(
     graph: Graph, entries: Entries, live: Mask, stream: Iterable[tuple[Ids, Vectors]], work: Work
 ) -> Built:
     """Extend a graph read into memory: drop entries that are not live, add those of the stream."""
-    tombstones = entries.nodes[entries.ids < 0]
+    nodes = entries.nodes.astype(np.int64)
+    tombstones = nodes[entries.ids < 0]
     known = know(graph.codes(), np.setdiff1d(np.arange(len(graph)), tombstones))
-    construction = _Construction(graph, tombstones, known, [entries.ids[live]], [entries.nodes[live]])
+    construction = _Construction(graph, tombstones, known, [entries.ids[live]], [nodes[live]])
     return _grow(construction, stream, work)
 
 

@@ -415,7 +415,7 @@ def _decoded(base: Base) -> Iterator[tuple[Ids, Vectors]]:
     entries = np.flatnonzero(base.live)
     for start in range(0, len(entries), SLICE):
         rows = entries[start : start + SLICE]
-        yield base.entries.ids[rows], base.graph.vectors(base.entries.nodes[rows])
+        yield base.entries.ids[rows], base.graph.vectors(base.entries.nodes[rows].astype(np.int64))
 
 
 def _check_vectors(base: Base) -> list[str]:

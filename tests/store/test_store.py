@@ -90,6 +90,29 @@ def test_replacing_gives_new_ids_and_leaves_nothing_behind(db: Database) -> None
     assert db.one("SELECT count(*) FROM bodies") == 1
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(owners=st.lists(st.integers(0, 3), max_size=12))
+def test_the_map_of_chunks_is_that_of_their_rows_wherever_they_lie(db: Database, owners: list[int]) -> None:
+    corpus = Corpus(db)
+    with db.write() as connection:
+        connection.execute("DELETE FROM documents")
+        documents = [corpus.put("default", new_document(f"{n}", parts=2))[0] for n in range(4)]
+        connection.execute("DELETE FROM chunks WHERE document_id = ?", (documents[1],))
+        connection.executemany(
+            "INSERT INTO chunks (document_id, start, stop, place, hash) VALUES (?, 0, 1, '', x'')",
+            [(documents[owner],) for owner in owners],
+        )
+    ids, of = corpus.chunk_map()
+    assert list(zip(ids.tolist(), of.tolist(), strict=True)) == db.query(
+        "SELECT id, document_id FROM chunks ORDER BY id"
+    )
+    assert of.dtype == np.int32
+
+
+def test_the_map_of_chunks_of_nothing_is_empty(db: Database) -> None:
+    assert [part.shape for part in Corpus(db).chunk_map()] == [(0,), (0,)]
+
+
 def test_a_transaction_is_all_or_nothing(db: Database) -> None:
     corpus = Corpus(db)
     with pytest.raises(RuntimeError), db.write():
