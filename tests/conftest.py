@@ -21,6 +21,9 @@ SHARED = CHECKOUT.parent / "shared"
 pytest_plugins = ["serving"]
 """Fixtures with real servers."""
 
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+"""gRPC reads it when it is imported, which some tests do before the engine would set it: vectors/milvus_server.py."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if importlib.util.find_spec("sentence_transformers"):
