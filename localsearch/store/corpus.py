@@ -434,23 +434,12 @@ class Corpus:
                 about = ""
 
     def chunk_map(self) -> tuple[Ids, NDArray[np.int32]]:
-        """Every chunk id with its document's id, both of shape (chunks,), ascending.
-
-        A document's chunks are numbered one after another unless some were written later, so most are read as one row.
-        """
+        """Every chunk id with its document's id, both of shape (chunks,), ascending; each below 2^31."""
         with self.db.snapshot() as connection:
-            rows = connection.execute(
-                "SELECT document_id, min(id), max(id), count(*) FROM chunks GROUP BY document_id"
-            )
-            document, first, last, count = np.fromiter(chain.from_iterable(rows), np.int64).reshape(-1, 4).T
-            run = last - first + 1 == count
-            scattered = np.array(self.chunk_ids(document[~run].tolist()), np.int64).reshape(-1, 2)
-        document, first, count = document[run], first[run], count[run]
-        ids = np.arange(count.sum()) + np.repeat(first - (count.cumsum() - count), count)
-        ids = np.concatenate([ids, scattered[:, 0]])
-        documents = np.concatenate([np.repeat(document, count), scattered[:, 1]]).astype(np.int32)
-        order = np.argsort(ids, kind="stable")
-        return ids[order], documents[order]
+            # One number for both takes half the time. The index over documents alone is read, so ids come unsorted.
+            rows = connection.execute("SELECT id << 32 | document_id FROM chunks")
+            both = np.sort(np.fromiter(chain.from_iterable(rows), np.int64))
+        return both >> 32, (both & 0xFFFF_FFFF).astype(np.int32)
 
     def chunk_ids(self, document_ids: Iterable[int]) -> list[tuple[int, int]]:
         """Chunk id and document id of every chunk of these documents."""
