@@ -2,9 +2,9 @@
 
 import { likeness, placeLink } from "./address.js";
 import { address, openOriginal, post } from "./api.js";
-import { byId, count, el, marked, plain, size, swap } from "./dom.js";
+import { byId, count, el, inFull, marked, plain, shortened, size, swap } from "./dom.js";
 import { icon } from "./icons.js";
-import { breadcrumb, mayReveal, within } from "./place.js";
+import { breadcrumb, mayReveal, shortFolder, within } from "./place.js";
 import { age, closeness, language, t, typeName } from "./words.js";
 
 const NAMES = { type: "Type", folder: "Folder", language: "Language", tag: "Tag", year: "Year", month: "Month" };
@@ -29,7 +29,8 @@ export function renderResults(answer, from, act) {
 }
 
 function item(hit, index, act) {
-  const title = el("button", { type: "button", class: "title", dir: "auto", onclick: () => act.choose(index) }, plain(hit.title || hit.id));
+  const name = plain(hit.title || hit.id);
+  const title = el("button", { type: "button", class: "title", dir: "auto", title: inFull(name), onclick: () => act.choose(index) }, shortened(name));
   const close = closeness(hit.relevance);
   return el("li", { class: "hit" },
     el("h2", {}, icon(hit.metadata.type), title, close ? el("span", { class: "closeness" }, meter(hit.relevance), close) : null),
@@ -129,6 +130,16 @@ export function renderChips(filters, like, act) {
   return swap(byId("chips"), ...chips, ...(all ? [all] : []));
 }
 
+const PATH = /^(-?path:)(?:"((?:[^"\\]|\\.)*)"|(\/\S*))$/;
+
+// A filter as it is shown: a folder in it from the one that was added down.
+export function filterLabel(filter) {
+  const [, field, inQuotes, unquoted] = PATH.exec(filter) || [];
+  const path = inQuotes === undefined ? unquoted : inQuotes.replace(/\\(.)/g, "$1");
+  if (!path?.startsWith("/") || path === "/") return shortened(plain(filter));
+  return `${field}${shortened(plain(shortFolder(path.replace(/\/$/, ""))))}${path.endsWith("/") ? "/" : ""}`;
+}
+
 // One condition, which a minus turns round as a whole.
 const SIMPLE = /^([^\s"()]+|[^\s"()]*"([^"\\]|\\.)*")$/;
 const remove = (focus, label, run) => el("button", { type: "button", class: "remove", "data-focus": focus, "aria-label": label, title: label, onclick: run }, "×");
@@ -138,7 +149,7 @@ function chip(filter, act) {
   const bare = not ? filter.slice(1).replace(/^\((.*)\)$/s, "$1") : filter;
   const turned = not ? bare : SIMPLE.test(filter) ? `-${filter}` : `-(${filter})`;
   const turn = el("button", { type: "button", class: "turn", "data-focus": `turn ${bare}`, "aria-pressed": not, "aria-label": t("Leave out {0}", plain(bare)), title: t(not ? "Left out. Press to ask for it" : "Press to leave it out"), onclick: () => act.change(filter, turned) }, not ? t("not") : "✓");
-  const text = el("button", { type: "button", class: "edit", "data-focus": `edit ${bare}`, "aria-label": t("Edit the filter {0}", plain(filter)), title: t("Edit"), onclick: () => edit() }, plain(bare));
+  const text = el("button", { type: "button", class: "edit", "data-focus": `edit ${bare}`, "aria-label": t("Edit the filter {0}", plain(filter)), title: `${t("Edit")}: ${plain(bare)}`, onclick: () => edit() }, filterLabel(bare));
   const box = el("span", { class: not ? "chip not" : "chip" }, turn, text, remove(filter, t("Remove the filter {0}", filter), () => act.drop(filter)));
   const edit = () => {
     const field = el("input", { type: "text", class: "chip-field", value: filter, "aria-label": t("Edit the filter {0}", plain(filter)), spellcheck: false });
@@ -154,6 +165,11 @@ function chip(filter, act) {
     field.select();
   };
   return box;
+}
+
+// Which of the values shown are filters in force.
+export function pressFacets(active) {
+  for (const button of byId("facets").querySelectorAll("button[aria-pressed]")) button.setAttribute("aria-pressed", active.includes(button.dataset.focus));
 }
 
 export function renderFacets(facets, active, act) {
@@ -175,17 +191,16 @@ const list = (rows) => el("ul", {}, ...rows.map((row) => el("li", {}, row)));
 function choice(name, value, label, number, active, toggle) {
   const filter = FILTERS[name](value);
   return el("button", { type: "button", title: plain(value), "data-focus": filter, "aria-pressed": active.includes(filter), onclick: () => toggle(filter) },
-    el("span", { dir: "auto" }, plain(label)), el("span", { class: "number" }, count(number)));
+    el("span", { dir: "auto" }, shortened(plain(label), 60)), el("span", { class: "number" }, count(number)));
 }
 
 // Folders below the folders that hold them, each by what its path adds to theirs.
 function tree(values, active, toggle) {
   const paths = Object.keys(values).sort();
-  const short = shortFolders(paths);
   const holder = (path) => paths.filter((other) => path !== other && path.startsWith(`${other.replace(/\/$/, "")}/`)).at(-1);
   const below = (top) => {
     const mine = paths.filter((path) => holder(path) === top).sort((a, b) => values[b] - values[a]);
-    return mine.length ? el("ul", {}, ...mine.map((path) => el("li", {}, choice("folder", path, top ? path.slice(top.replace(/\/$/, "").length + 1) : short.get(path), values[path], active, toggle), below(path)))) : null;
+    return mine.length ? el("ul", {}, ...mine.map((path) => el("li", {}, choice("folder", path, top ? path.slice(top.replace(/\/$/, "").length + 1) : shortFolder(path, paths), values[path], active, toggle), below(path)))) : null;
   };
   return below(undefined);
 }
@@ -232,14 +247,6 @@ const ordered = (name, values) => (PERIODS[name] ? Object.entries(values).sort((
 
 function spoken(code) {
   try { return languages.of(code); } catch { return code; }
-}
-
-// Folders without the part that all of them share: of /a/notes, /a/notes/garden and /a/notes/kitchen, notes, garden, kitchen.
-export function shortFolders(paths) {
-  const split = paths.map((path) => path.split("/"));
-  let shared = 0;
-  while (split.every((parts) => shared < parts.length && parts[shared] === split[0][shared])) shared += 1;
-  return new Map(paths.map((path, at) => [path, split[at].slice(shared).join("/") || split[at].at(-1) || path]));
 }
 
 // Where in the list the hits shown are; `before` and `after` lead to others, or are null.

@@ -16,6 +16,13 @@ export function t(english, ...values) {
   return (texts[english] ?? english).replace(/\{(\d)\}/g, (_, at) => values[at]);
 }
 
+// The page's own texts and labels, where it is looked at in another language.
+export function translate(root) {
+  const texts = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) { const text = texts.currentNode.data; if (text.trim()) texts.currentNode.data = text.replace(text.trim(), t(text.trim())); }
+  for (const name of ["aria-label", "placeholder", "title"]) for (const node of root.querySelectorAll(`[${name}]`)) node.setAttribute(name, t(node.getAttribute(name)));
+}
+
 const TYPES = {
   markdown: "Markdown", text: "Text", html: "Web page", pdf: "PDF", docx: "Word", doc: "Word", odt: "Document", rtf: "Document", xlsx: "Spreadsheet", xls: "Spreadsheet", ods: "Spreadsheet",
   csv: "Table", tsv: "Table", pptx: "Slides", ppt: "Slides", odp: "Slides", eml: "E-mail", emlx: "E-mail", msg: "E-mail", mbox: "E-mail", pst: "E-mail", epub: "E-book", mobi: "E-book",
