@@ -9,6 +9,7 @@ import pytest
 
 import localsearch.server
 from localsearch.extract.limits import HINTS
+from localsearch.server import problem_page
 
 WEB = Path(localsearch.server.__file__).parent / "web"
 ENTRY = re.compile(r'^  "((?:[^"\\]|\\.)*)": "((?:[^"\\]|\\.)*)",$', re.M)
@@ -46,6 +47,16 @@ def test_the_texts_of_the_frame_have_their_german() -> None:
     labels = set(re.findall(r'(?:aria-label|placeholder|title)="([^"]+)"', frame))
     untold = {"", "localsearch", "?", "◐", "API"}
     assert (texts | labels) - untold - GERMAN.keys() == set()
+
+
+def test_the_texts_of_an_error_as_a_page_have_their_german() -> None:
+    source = Path(problem_page.__file__).read_text("utf-8")
+    texts = set(re.findall(r'class="told"[^>{]*>([^<{]+)<', source)) | {
+        "The file of this document cannot be opened.",
+        "It was moved or deleted, or its folder is not indexed.",
+    }
+    assert len(texts) == 5
+    assert texts - GERMAN.keys() == set()
 
 
 def test_remedies_have_their_german() -> None:

@@ -9,7 +9,7 @@ import { breadcrumb } from "./place.js";
 import { forgetSearches, recentSearches, remembering, setRemembering } from "./recent.js";
 import { currentTheme, setTheme } from "./look.js";
 import { settingsRows } from "./settings.js";
-import { age, locale, t } from "./words.js";
+import { age, locale, reason, t } from "./words.js";
 
 const [BUSY_MS, IDLE_MS] = [2000, 15_000]; // counting a large index costs the server: seldom while nothing goes on
 const HINTS = ["type:email", "type:md", "after:2024-01-01", "lang:de", "size:>1mb", '"an exact phrase"'];
@@ -122,7 +122,7 @@ function recent(documents, act) {
 
 function failed(ledger) {
   if (!ledger?.files.length) return [];
-  const rows = ledger.files.map((file) => el("li", {}, el("span", { class: "path", dir: "auto", title: plain(file.path) }, shortened(plain(file.path.split("/").at(-1)))), el("span", { class: "about" }, `${plain(file.reason)}. `, file.remedy ? el("em", {}, plain(t(file.remedy))) : null)));
+  const rows = ledger.files.map((file) => el("li", {}, el("span", { class: "path", dir: "auto", title: plain(file.path) }, shortened(plain(file.path.split("/").at(-1)))), el("span", { class: "about" }, `${plain(reason(file.told[0]))}. `, file.remedy ? el("em", {}, plain(t(file.remedy))) : null)));
   const more = ledger.counts.failed - ledger.files.length;
   return [el("h3", {}, t("Could not be read")), el("ul", { class: "failed", role: "list" }, ...rows), more > 0 ? el("p", { class: "about" }, t("and {0} more: see the status", count(more))) : null].filter(Boolean);
 }

@@ -1,8 +1,10 @@
 // What the page says, in the language of whoever looks at it: English here, others as files beside it.
 
+import { germanReasons } from "./reasons.de.js";
 import { german } from "./words.de.js";
 
 const FILES = { de: german };
+const REASONS = { de: germanReasons };
 
 export const language = (navigator.languages || ["en"]).map((one) => one.slice(0, 2)).find((one) => one === "en" || one in FILES) || "en";
 // Dates are written as the reader's region writes them.
@@ -11,9 +13,15 @@ document.documentElement.lang = language;
 
 const texts = FILES[language] || {};
 
+const filled = (text, values) => text.replace(/\{(\d)\}/g, (_, at) => values[at]);
+
 // A text by its English wording; {0}, {1} … are the values that follow.
-export function t(english, ...values) {
-  return (texts[english] ?? english).replace(/\{(\d)\}/g, (_, at) => values[at]);
+export function t(english, ...values) { return filled(texts[english] ?? english, values); }
+
+// Why a file was not read, by its code; in the words it came with where there are none for that.
+export function reason(told) {
+  const text = (REASONS[language] || {})[told.code];
+  return text ? filled(text, told.values.map((one) => (typeof one === "string" ? one : reason(one)))) : told.text;
 }
 
 // The page's own texts and labels, where it is looked at in another language.
