@@ -129,9 +129,15 @@ class Folders:
         for path in meanings(name):
             if (path.rstrip("/") or "/") in known:
                 return path.rstrip("/") or "/"
+        where = "" if collection == DEFAULT else f" in the collection {collection}"
+        if not known:
+            raise NotFoundError(
+                f"No folder was added{where}, so {name} is none of them.",
+                hint="`localsearch folders list` shows the folders of all collections.",
+            )
         raise NotFoundError(
-            f"{name} is no folder of {collection} that was indexed by its own name.",
-            hint=f"These are: {', '.join(known) or 'none'}.",
+            f"{name} is not one of the folders that were added{where}.",
+            hint=f"These were: {', '.join(known)}.",
         )
 
     def forget(self, name: str, collection: str) -> Forgotten:

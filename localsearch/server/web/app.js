@@ -9,8 +9,8 @@ import { forgetLately, keepLately, lately } from "./lately.js";
 import { switchTheme } from "./look.js";
 import { nothing } from "./nothing.js";
 import { closePreview, previewed, showPreview } from "./preview.js";
-import { learnRoots } from "./place.js";
-import { filterLabel, FILTERS, previewActions, pressFacets, renderChips, renderFacets, renderPages, renderPassages, renderResults } from "./results.js";
+import { filterLabel, learnRoots } from "./place.js";
+import { FILTERS, previewActions, pressFacets, renderChips, renderFacets, renderPages, renderPassages, renderResults } from "./results.js";
 import { remember } from "./recent.js";
 import { showStart, stopStart } from "./start.js";
 import { startStatus, stopStatus } from "./status.js";
@@ -84,6 +84,8 @@ async function answerTo(question, signal) {
   }
 }
 
+const chips = () => renderChips(state.filters, state.like, { drop, unlike, clear, change });
+
 // While an answer is on its way, letters typed wait for it, and only the last of them is asked for: the server sets the pace.
 function letter() {
   if (asked && state.q.trim()) newer = true;
@@ -96,7 +98,7 @@ async function search() {
   [asked, newer] = [false, false];
   clearTimeout(timers.facets);
   clearTimeout(timers.more);
-  if (!renderChips(state.filters, state.like, { drop, unlike, clear, change })) byId("query").focus();
+  if (!chips()) byId("query").focus();
   const wanted = question();
   stopStart();
   if (state.view !== "search") return;
@@ -396,7 +398,7 @@ function start() {
   translate(document.body);
   showState();
   const linked = linkedPlace();
-  placed = learnRoots();
+  placed = learnRoots().then(() => { showState(); chips(); }); // which name folders
   search().then(() => linked && open(linked));
   if (!state.q && state.view === "search") byId("query").focus();
 }

@@ -1,7 +1,7 @@
 // What to do where nothing was found: one press each, with what it leads to.
 
 import { el } from "./dom.js";
-import { filterLabel } from "./results.js";
+import { filterLabel } from "./place.js";
 import { t } from "./words.js";
 
 // Filters among the words.

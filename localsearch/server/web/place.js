@@ -43,9 +43,28 @@ function belowRoot(path) {
   return root === undefined ? null : [apart(root, roots), ...path.slice(bare(root).length).split("/").filter(Boolean)];
 }
 
-// How folders are called in a few words: from the one that was added down; others by their last names, two alike by more.
-export function shortFolder(path, others = roots) {
+// How a folder is called in a few words: from the one that was added down; another by its last names, two alike by more.
+function shortFolder(path, others = roots) {
   return belowRoot(path)?.join("/") ?? (path.split("/").filter(Boolean).length > 1 ? `…/${apart(path, others)}` : path);
+}
+
+// Folders to choose from, each with what it is called: within the one that was added where all are in that one. What
+// only leads to a folder that was added is no choice.
+export function facetFolders(paths) {
+  const leads = (path) => rootOf(path) === undefined && paths.some((other) => other.startsWith(`${bare(path)}/`) && rootOf(other) !== undefined);
+  const shown = paths.filter((path) => !leads(path));
+  const alone = new Set(shown.map(rootOf)).size === 1;
+  return new Map(shown.map((path) => [path, (alone && belowRoot(path)?.slice(1).join("/")) || shortFolder(path, shown)]));
+}
+
+const PATH = /^(-?path:)(?:"((?:[^"\\]|\\.)*)"|(\/\S*))$/;
+
+// A filter as it is shown: a folder in it from the one that was added down.
+export function filterLabel(filter) {
+  const [, field, inQuotes, unquoted] = PATH.exec(filter) || [];
+  const path = inQuotes === undefined ? unquoted : inQuotes.replace(/\\(.)/g, "$1");
+  if (!path?.startsWith("/") || path === "/") return shortened(plain(filter));
+  return `${field}${shortened(plain(shortFolder(path.replace(/\/$/, ""))))}${path.endsWith("/") ? "/" : ""}`;
 }
 
 // The names of the folders from the one that was added down, and of the file.

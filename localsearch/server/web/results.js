@@ -4,7 +4,7 @@ import { likeness, placeLink } from "./address.js";
 import { address, openOriginal, post } from "./api.js";
 import { byId, count, el, inFull, marked, plain, shortened, size, swap } from "./dom.js";
 import { icon } from "./icons.js";
-import { breadcrumb, mayReveal, shortFolder, within } from "./place.js";
+import { breadcrumb, facetFolders, filterLabel, mayReveal, within } from "./place.js";
 import { age, closeness, language, t, typeName } from "./words.js";
 
 const NAMES = { type: "Type", folder: "Folder", language: "Language", tag: "Tag", year: "Year", month: "Month" };
@@ -130,16 +130,6 @@ export function renderChips(filters, like, act) {
   return swap(byId("chips"), ...chips, ...(all ? [all] : []));
 }
 
-const PATH = /^(-?path:)(?:"((?:[^"\\]|\\.)*)"|(\/\S*))$/;
-
-// A filter as it is shown: a folder in it from the one that was added down.
-export function filterLabel(filter) {
-  const [, field, inQuotes, unquoted] = PATH.exec(filter) || [];
-  const path = inQuotes === undefined ? unquoted : inQuotes.replace(/\\(.)/g, "$1");
-  if (!path?.startsWith("/") || path === "/") return shortened(plain(filter));
-  return `${field}${shortened(plain(shortFolder(path.replace(/\/$/, ""))))}${path.endsWith("/") ? "/" : ""}`;
-}
-
 // One condition, which a minus turns round as a whole.
 const SIMPLE = /^([^\s"()]+|[^\s"()]*"([^"\\]|\\.)*")$/;
 const remove = (focus, label, run) => el("button", { type: "button", class: "remove", "data-focus": focus, "aria-label": label, title: label, onclick: run }, "×");
@@ -196,11 +186,12 @@ function choice(name, value, label, number, active, toggle) {
 
 // Folders below the folders that hold them, each by what its path adds to theirs.
 function tree(values, active, toggle) {
-  const paths = Object.keys(values).sort();
+  const short = facetFolders(Object.keys(values));
+  const paths = [...short.keys()].sort();
   const holder = (path) => paths.filter((other) => path !== other && path.startsWith(`${other.replace(/\/$/, "")}/`)).at(-1);
   const below = (top) => {
     const mine = paths.filter((path) => holder(path) === top).sort((a, b) => values[b] - values[a]);
-    return mine.length ? el("ul", {}, ...mine.map((path) => el("li", {}, choice("folder", path, top ? path.slice(top.replace(/\/$/, "").length + 1) : shortFolder(path, paths), values[path], active, toggle), below(path)))) : null;
+    return mine.length ? el("ul", {}, ...mine.map((path) => el("li", {}, choice("folder", path, top ? path.slice(top.replace(/\/$/, "").length + 1) : short.get(path), values[path], active, toggle), below(path)))) : null;
   };
   return below(undefined);
 }
