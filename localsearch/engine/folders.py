@@ -129,7 +129,7 @@ class Folders:
         for path in meanings(name):
             if (path.rstrip("/") or "/") in known:
                 return path.rstrip("/") or "/"
-        where = "" if collection == DEFAULT else f" in the collection {collection}"
+        where = "" if collection == "default" else f" in the collection {collection}"
         if not known:
             raise NotFoundError(
                 f"No folder was added{where}, so {name} is none of them.",

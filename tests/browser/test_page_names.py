@@ -139,7 +139,8 @@ def test_programs_are_told_of_it_in_json(served: Served, houses: Path) -> None:
         assert answer.status_code == 404
         assert error_of(answer)["code"] == "not_found"
     page = served.client.get(
-        f"/originals/{quote(str(file), safe='')}", headers={"Accept": "text/html,application/xml;q=0.9,*/*;q=0.8"}
+        f"/originals/{quote(str(file), safe='')}",
+        headers={"Accept": "text/html,application/xml;q=0.9,*/*;q=0.8"},
     )
     assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
     assert "script-src 'self'" in page.headers["content-security-policy"]

@@ -110,7 +110,9 @@ def test_hits_do_not_wait_for_their_counts(typing: tuple[Visit, Served]) -> None
 
 def years(page: Page) -> list[str]:
     """The years that can be chosen with the numbers beside them, as far as these are to be seen."""
-    shown = page.locator("#facets details", has=page.locator("summary", has_text="Year")).get_by_role("button")
+    shown = page.locator("#facets details", has=page.locator("summary", has_text="Year")).get_by_role(
+        "button"
+    )
     return [
         " ".join(one.locator("span:visible").all_inner_texts()).strip()
         for one in shown.all()

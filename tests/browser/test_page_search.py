@@ -203,7 +203,9 @@ def test_a_filter_that_nothing_matches_can_be_dropped(page: Page, address: str, 
     number = offers[0].split()[-2]
     steps.first.get_by_role("button").click()
     if number != "0":
-        expect(page.locator("#summary, .welcome h2").filter(has_text=re.compile(f"^{number} documents"))).to_be_visible()
+        expect(
+            page.locator("#summary, .welcome h2").filter(has_text=re.compile(f"^{number} documents"))
+        ).to_be_visible()
 
 
 def test_the_head_of_a_mail_is_told_once(page: Page) -> None:
@@ -213,7 +215,9 @@ def test_the_head_of_a_mail_is_told_once(page: Page) -> None:
     preview = page.locator("#preview")
     expect(preview.locator(".context")).to_have_text(re.compile("^Dear tenants,"))
     expect(preview.locator(".head dt")).to_have_text(["From", "To", "Date"])
-    expect(preview.locator(".head dd").nth(1)).to_have_text("Tenants of 14 Mill Lane <tenants@mill-lane.example>")
+    expect(preview.locator(".head dd").nth(1)).to_have_text(
+        "Tenants of 14 Mill Lane <tenants@mill-lane.example>"
+    )
     assert "tenants" in {text.lower() for text in texts(page, "#preview .head mark")}
     assert preview.inner_text().count("Boiler service on 14 October") == 1
     assert preview.inner_text().count("Service desk") == 1

@@ -18,7 +18,13 @@ WEB = SOURCE / "server" / "web"
 FOLDERS = ("extract", "scan", "indexing")
 SENTENCE = {"failure": 1, "Skip": 1, "ExtractionError": 0}
 """What is called with a reason, and at which place it stands."""
-PARTS = {"error.message": "it asks for a password", "pages(": "page 7", "scans(": "page 7 is a scan", "MISSING": ocr.MISSING, "why_not(": ocr.OFF}
+PARTS = {
+    "error.message": "it asks for a password",
+    "pages(": "page 7",
+    "scans(": "page 7 is a scan",
+    "MISSING": ocr.MISSING,
+    "why_not(": ocr.OFF,
+}
 """What stands in place of a value that is itself in words."""
 TOGETHER = "with the programs that this starts"
 """Reasons with a limit in words; they are among those below."""
