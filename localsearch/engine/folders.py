@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from localsearch.engine.names import meanings
+from localsearch.engine.names import meanings, within_collection
 from localsearch.errors import NotFoundError
 from localsearch.indexing import Indexer
 from localsearch.scan import path_of, raw_of
@@ -129,7 +129,7 @@ class Folders:
         for path in meanings(name):
             if (path.rstrip("/") or "/") in known:
                 return path.rstrip("/") or "/"
-        where = "" if collection == "default" else f" in the collection {collection}"
+        where = within_collection(collection)
         if not known:
             raise NotFoundError(
                 f"No folder was added{where}, so {name} is none of them.",

@@ -39,7 +39,7 @@ REASONS: Mapping[str, str] = {
     "no-text-of-its-own-charts": "it holds no text of its own: pictures, charts or embedded objects only, or nothing",
     "no-text-of-its-own-odf": "it holds no text of its own: pictures or objects only, or nothing",
     "no-text-slides": "its slides hold no text: pictures or embedded objects only, or nothing",
-    "no-text-slides-odf": "its slides hold no text: pictures or objects only, or nothing",
+    "no-text-slides-odf": "its slides hold no text",
     "no-text-sheets": "its sheets hold no cells with content",
     "no-text-tables": "its tables hold no text",
     "no-text-columns": "its columns hold no text",

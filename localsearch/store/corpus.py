@@ -351,9 +351,10 @@ class Corpus:
             + f" FROM documents AS d WHERE d.id IN ({_list(document_ids)})",
             [*values, *params],
         )
-        ids, *columns = zip(*rows) if rows else [()] * len(FacetColumns._fields)
+        ids, types, paths, languages, tags, years, dates, floating = zip(*rows) if rows else [()] * 8
         others = self.other_paths(self._with_copies(ids), scope)
-        return FacetColumns(*columns, {at: others[id] for at, id in enumerate(ids) if id in others})
+        copies = {at: others[id] for at, id in enumerate(ids) if id in others}
+        return FacetColumns(types, paths, languages, tags, years, dates, floating, copies)
 
     def facet_dates(self, document_ids: Iterable[int], dated: str, params: Sequence[Any]) -> dict[int, float]:
         """The date of each of these documents by which it is filtered and counted; those without one are left out."""

@@ -16,7 +16,7 @@ from localsearch.server.reasons import REASONS, Told, told
 SOURCE = Path(read.__file__).parents[1]
 WEB = SOURCE / "server" / "web"
 FOLDERS = ("extract", "scan", "indexing")
-SENTENCE = {"failure": 1, "Skip": 1, "ExtractionError": 0}
+SENTENCE = {"failure": 1, "Skip": 1, "ExtractionError": 0, "finish": 3}
 """What is called with a reason, and at which place it stands."""
 PARTS = {
     "error.message": "it asks for a password",
@@ -41,8 +41,6 @@ ELSEWHERE = (
     f"pages 1, 3-9 are scans: {ocr.MISSING}",
     "page 2 is a scan: no text was recognised",
     "2 pages without text: images or drawings only, or blank; pages 1-2 are scans: text recognition failed: oh",
-    "its slides hold no text: pictures or objects only, or nothing",
-    "it holds no text of its own: pictures or objects only, or nothing",
     "it holds no presentation",
     "it was written by PowerPoint 95 or before",
     "reading it takes more than 900 MB of memory, with the programs that this starts",

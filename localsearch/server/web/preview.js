@@ -38,7 +38,7 @@ export async function showPreview(hit, actions, closed) {
   const body = el("div", { class: "context", tabIndex: 0, dir: "auto", role: "region", "aria-label": t("The chunk in its context") }, "…");
   const beside = el("div", { class: "beside" });
   pane.replaceChildren(
-    el("div", { class: "row top" }, el("h2", { dir: "auto" }, plain(hit.title || hit.id)), el("button", { type: "button", class: "plain", onclick: () => closePreview() }, t("Close"))),
+    el("div", { class: "row top" }, el("h2", { dir: "auto", class: (hit.title || hit.id).length > 80 ? "long" : "" }, plain(hit.title || hit.id)), el("button", { type: "button", class: "plain", onclick: () => closePreview() }, t("Close"))),
     el("p", { class: "where", title: plain(hit.path || hit.id) }, breadcrumb(hit, Infinity)), heading ? el("p", { class: "about", dir: "auto" }, plain(heading)) : "",
     el("p", { class: "actions" }, ...actions(hit, body), stepper(body)), beside, body);
   pane.hidden = false;

@@ -24,7 +24,7 @@ export const germanReasons = {
   "no-text-of-its-own-charts": "enthält keinen eigenen Text: nur Bilder, Diagramme oder eingebettete Objekte, oder nichts",
   "no-text-of-its-own-odf": "enthält keinen eigenen Text: nur Bilder oder Objekte, oder nichts",
   "no-text-slides": "die Folien enthalten keinen Text: nur Bilder oder eingebettete Objekte, oder nichts",
-  "no-text-slides-odf": "die Folien enthalten keinen Text: nur Bilder oder Objekte, oder nichts",
+  "no-text-slides-odf": "die Folien enthalten keinen Text",
   "no-text-sheets": "die Blätter enthalten keine gefüllten Zellen",
   "no-text-tables": "die Tabellen enthalten keinen Text",
   "no-text-columns": "die Spalten enthalten keinen Text",

@@ -164,7 +164,7 @@ export function pressFacets(active) {
 
 export function renderFacets(facets, active, act) {
   const groups = Object.entries(facets || {}).filter(([, values]) => Object.keys(values).length > 0);
-  swap(byId("facets"), ...groups.map(([name, values]) => group(name, values, active, act)));
+  if (!swap(byId("facets"), ...groups.map(([name, values]) => group(name, values, active, act)))) byId("results").focus({ preventScroll: true });
 }
 
 function group(name, values, active, act) {
@@ -198,33 +198,58 @@ function tree(values, active, toggle) {
 
 // How the periods of a histogram are numbered, written, and asked for; no more than `most` of them are drawn.
 const PERIODS = {
-  year: { number: Number, name: String, field: "year", most: 60, title: "Drag over years to choose them" },
-  month: { number: (month) => Number(month.slice(0, 4)) * 12 + Number(month.slice(5)) - 1, name: (at) => `${Math.floor(at / 12)}-${String((at % 12) + 1).padStart(2, "0")}`, field: "date", most: 12, title: "Drag over months to choose them" },
+  year: { number: Number, name: String, field: "year", most: 60, label: "A span of years", title: "Drag over years to choose them; or arrows, Shift and Enter" },
+  month: { number: (month) => Number(month.slice(0, 4)) * 12 + Number(month.slice(5)) - 1, name: (at) => `${Math.floor(at / 12)}-${String((at % 12) + 1).padStart(2, "0")}`, field: "date", most: 12, label: "A span of months", title: "Drag over months to choose them; or arrows, Shift and Enter" },
 };
 
-// A bar for each year or month; dragging over some chooses them. Whoever uses the keyboard has them listed below.
+// A bar for each year or month. Dragging over some chooses them, as arrows, arrows with Shift and Enter do.
 function histogram(values, period, span) {
   const numbers = Object.keys(values).map(period.number).filter(Number.isInteger).sort((a, b) => a - b);
   const [first, last] = [Math.max(numbers[0], numbers.at(-1) - period.most + 1), numbers.at(-1)];
   const most = Math.max(...Object.values(values));
-  const box = el("div", { class: "histogram", "aria-hidden": "true", title: t(period.title) });
+  const box = el("div", { class: "histogram", role: "slider", tabIndex: 0, "data-focus": `bars ${period.field}`, "aria-label": t(period.label), "aria-valuemin": first, "aria-valuemax": last, title: t(period.title) });
+  const name = (at) => shown(period.field === "date" ? "month" : "year", period.name(at));
+  const number = (at) => values[period.name(at)] || 0;
   let from = null;
-  const paint = (to) => { [...box.children].forEach((bar, at) => bar.classList.toggle("within", from !== null && first + at >= Math.min(from, to) && first + at <= Math.max(from, to))); };
+  const told = (a, b) => {
+    let sum = 0;
+    for (let at = a; at <= b; at += 1) sum += number(at);
+    return `${a === b ? name(a) : t("{0} to {1}", name(a), name(b))}: ${count(sum)}`;
+  };
+  const paint = (to) => {
+    const [a, b] = from === null ? [Infinity, -Infinity] : [Math.min(from, to), Math.max(from, to)];
+    [...box.children].forEach((bar, at) => bar.classList.toggle("within", first + at >= a && first + at <= b));
+    box.setAttribute("aria-valuenow", from === null ? last : to);
+    box.setAttribute("aria-valuetext", from === null ? told(first, last) : told(a, b));
+  };
+  const choose = (to) => {
+    const [a, b] = [Math.min(from, to), Math.max(from, to)].map(period.name);
+    from = null;
+    span(period.field, a === b ? `${period.field}:${a}` : `${period.field}:${a}..${b}`);
+  };
   const under = (event) => Math.min(last, Math.max(first, first + Math.floor(((event.clientX - box.getBoundingClientRect().left) / box.clientWidth) * (last - first + 1))));
   for (let at = first; at <= last; at += 1) {
-    const number = values[period.name(at)] || 0;
-    const bar = el("span", { title: `${shown(period.field === "date" ? "month" : "year", period.name(at))}: ${count(number)}` });
-    bar.style.height = `${number ? Math.max(8, (number / most) * 100) : 0}%`;
+    const bar = el("span", { title: `${name(at)}: ${count(number(at))}` });
+    bar.style.height = `${number(at) ? Math.max(8, (number(at) / most) * 100) : 0}%`;
     box.append(bar);
   }
+  paint(last);
   box.addEventListener("pointerdown", (event) => { from = under(event); box.setPointerCapture(event.pointerId); paint(from); event.preventDefault(); });
   box.addEventListener("pointermove", (event) => { if (from !== null) paint(under(event)); });
   box.addEventListener("pointercancel", () => { from = null; paint(0); });
   box.addEventListener("pointerup", (event) => {
-    if (from === null) return;
-    const [a, b] = [Math.min(from, under(event)), Math.max(from, under(event))].map(period.name);
-    from = null;
-    span(period.field, a === b ? `${period.field}:${a}` : `${period.field}:${a}..${b}`);
+    if (from !== null) choose(under(event));
+  });
+  box.addEventListener("keydown", (event) => {
+    const at = from === null ? null : Number(box.getAttribute("aria-valuenow"));
+    const to = { ArrowLeft: at === null ? last : Math.max(first, at - 1), ArrowRight: at === null ? first : Math.min(last, at + 1), Home: first, End: last }[event.key];
+    if (to !== undefined) {
+      if (from === null || !event.shiftKey) from = to;
+      paint(to);
+    } else if (event.key === "Escape" && from !== null) { from = null; paint(last); } else if (event.key === "Enter" && from !== null) choose(at);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
   });
   return box;
 }
