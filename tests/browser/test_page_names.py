@@ -75,6 +75,77 @@ def test_folders_are_called_from_the_one_that_was_added_and_told_apart(visit: Vi
     assert str(houses / "south" / "papers") in field.input_value()
 
 
+@pytest.mark.parametrize(("width", "height"), [(390, 700), (1000, 400), (1280, 800)])
+def test_the_preview_stays_within_the_window_and_its_end_can_be_reached(
+    browser: Browser, served: Served, houses: Path, width: int, height: int
+) -> None:
+    long = houses / "north" / "papers" / "long.txt"
+    long.write_text("A stork begins.\n\n" + "Nothing more is told of it here.\n\n" * 90 + "A stork ends.\n")
+    served.engine.index(long.parent, embed=False)
+    with visiting(browser, served, viewport={"width": width, "height": height}) as visit:
+        page = visit.page
+        page.goto("/?q=stork+begins")
+        page.locator(".hit .title").first.click()
+        body = page.locator("#preview .context")
+        expect(body).to_contain_text("A stork ends.")
+        pane = page.locator("#preview").bounding_box()
+        assert pane is not None
+        assert 0 < pane["y"] < pane["y"] + pane["height"] <= height
+        body.focus()
+        page.keyboard.press("End")
+        page.wait_for_function(
+            "() => { const body = document.querySelector('#preview .context');"
+            " return body.scrollTop > 0 && body.scrollTop + body.clientHeight >= body.scrollHeight - 1; }"
+        )
+
+
+def test_types_that_are_called_alike_are_told_apart(visit: Visit, served: Served, houses: Path) -> None:
+    (houses / "north" / "papers" / "a.tsv").write_text("bird\tcount\nheron\t3\n")
+    (houses / "north" / "papers" / "b.csv").write_text("bird,count\nheron,4\n")
+    served.engine.index(houses / "north" / "papers", embed=False)
+    page = visit.page
+    page.goto("/?q=heron")
+    settle(page)
+    types = texts(page, "#facets [data-focus^='type:'] span:first-child")
+    assert sorted(types) == ["Table (csv)", "Table (tsv)", "Text"]
+
+
+def test_a_filter_is_edited_negated_and_dropped_by_the_keyboard(visit: Visit, houses: Path) -> None:
+    page, press = visit.page, visit.page.keyboard.press
+    path = f'path:"{houses}/north/papers/"'
+    page.goto(f"/?q=heron&f={quote(path)}")
+    expect(page.locator(".hit")).to_have_count(3)
+    edit = page.locator(".chip .edit")
+    edit.focus()
+    press("Enter")
+    field = page.locator(".chip-field")
+    expect(field).to_be_focused()
+    assert field.input_value() == path
+    assert field.evaluate("node => node.scrollWidth <= node.clientWidth + 1") or len(path) > 70
+    press("Escape")
+    expect(edit).to_be_focused()
+    press("Enter")
+    page.keyboard.insert_text(path.replace("north", "south"))
+    press("Enter")
+    expect(edit).to_have_text("path:south/papers/")
+    expect(page.locator(".hit")).to_have_count(2)
+    turn = page.locator(".chip .turn")
+    turn.focus()
+    press("Enter")
+    expect(page.locator(".chip.not .edit")).to_have_text("path:south/papers/")
+    expect(page.locator(".hit")).to_have_count(3)
+    expect(turn).to_be_focused()
+    press("Space")
+    expect(page.locator(".chip.not")).to_have_count(0)
+    press("Tab")
+    press("Tab")
+    expect(page.locator(".chip .remove")).to_be_focused()
+    press("Enter")
+    expect(page.locator(".chip")).to_have_count(0)
+    expect(page.locator("#query")).to_be_focused()
+    expect(page.locator(".hit")).to_have_count(5)
+
+
 @pytest.mark.parametrize("width", [1280, 320])
 def test_a_long_name_takes_two_lines_and_is_whole_in_the_preview(
     browser: Browser, served: Served, width: int

@@ -142,7 +142,7 @@ function chip(filter, act) {
   const text = el("button", { type: "button", class: "edit", "data-focus": `edit ${bare}`, "aria-label": t("Edit the filter {0}", plain(filter)), title: `${t("Edit")}: ${plain(bare)}`, onclick: () => edit() }, filterLabel(bare));
   const box = el("span", { class: not ? "chip not" : "chip" }, turn, text, remove(filter, t("Remove the filter {0}", filter), () => act.drop(filter)));
   const edit = () => {
-    const field = el("input", { type: "text", class: "chip-field", value: filter, "aria-label": t("Edit the filter {0}", plain(filter)), spellcheck: false });
+    const field = el("input", { type: "text", class: "chip-field", value: filter, size: Math.min(70, Math.max(16, filter.length)), "aria-label": t("Edit the filter {0}", plain(filter)), spellcheck: false });
     let done = false;
     const end = (to) => { if (done) return; done = true; if (to === filter) { field.replaceWith(text); text.focus(); } else act.change(filter, to); };
     field.addEventListener("keydown", (event) => {
@@ -169,7 +169,7 @@ export function renderFacets(facets, active, act) {
 
 function group(name, values, active, act) {
   const open = folded.get(name) ?? window.innerWidth > 760;
-  const rows = name === "folder" ? tree(values, active, act.toggle) : list(ordered(name, values).map(([value, number]) => choice(name, value, shown(name, value), number, active, act.toggle)));
+  const rows = name === "folder" ? tree(values, active, act.toggle) : list(ordered(name, values).map(([value, number]) => choice(name, value, toldApart(name, value, values), number, active, act.toggle)));
   const bars = Object.keys(values).length > 2 && PERIODS[name] ? histogram(values, PERIODS[name], act.span) : null;
   const box = el("details", { open }, el("summary", { "data-focus": `group ${name}` }, t(NAMES[name] || name)), bars, rows);
   box.addEventListener("toggle", () => folded.set(name, box.open));
@@ -255,6 +255,12 @@ function histogram(values, period, span) {
 }
 
 const shown = (name, value) => (name === "language" ? spoken(value) : name === "type" ? typeName(value) : name === "month" ? monthName(value) : value);
+
+// Two types that are called alike, such as doc and docx, each with what it is.
+function toldApart(name, value, values) {
+  const label = shown(name, value);
+  return name === "type" && Object.keys(values).some((other) => other !== value && shown(name, other) === label) ? `${label} (${value})` : label;
+}
 
 const monthName = (month) => new Date(`${month}-15T12:00`).toLocaleDateString(language, { month: "long" });
 
