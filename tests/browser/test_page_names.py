@@ -110,6 +110,18 @@ def test_types_that_are_called_alike_are_told_apart(visit: Visit, served: Served
     assert sorted(types) == ["Table (csv)", "Table (tsv)", "Text"]
 
 
+def test_a_mail_without_a_subject_is_called_by_its_file(visit: Visit, served: Served, houses: Path) -> None:
+    mails = "".join(
+        f"From a@b Mon Jan  1 00:00:00 2024\nFrom: a@b.example\n{more}\nA crane calls.\n\n"
+        for more in ("", "Subject: Cranes\n")
+    )
+    (houses / "north" / "papers" / "post.mbox").write_text(mails)
+    served.engine.index(houses / "north" / "papers", embed=False)
+    visit.page.goto("/?q=crane+calls")
+    expect(visit.page.locator(".hit")).to_have_count(2)
+    assert sorted(texts(visit.page, ".hit .title")) == ["Cranes", "post.mbox, message 1"]
+
+
 def test_a_filter_is_edited_negated_and_dropped_by_the_keyboard(visit: Visit, houses: Path) -> None:
     page, press = visit.page, visit.page.keyboard.press
     path = f'path:"{houses}/north/papers/"'

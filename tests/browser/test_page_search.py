@@ -226,13 +226,16 @@ def test_the_head_of_a_mail_is_told_once(page: Page) -> None:
 
 
 def test_what_can_be_typed_is_told_behind_the_question_mark(browser: Browser, sample: Served) -> None:
-    for width in (1280, 390):
-        with visiting(browser, sample, viewport={"width": width, "height": 740}) as visit:
+    for width, height in ((1280, 740), (390, 740), (640, 400)):
+        with visiting(browser, sample, viewport={"width": width, "height": height}) as visit:
             visit.page.goto("/")
             visit.page.locator("#help").click()
             shown = visit.page.locator("#query-help")
             expect(shown).to_be_visible()
             assert shown.evaluate("node => node.scrollWidth - node.clientWidth") <= 0
+            box = shown.bounding_box()
+            assert box is not None
+            assert 0 < box["y"] < box["y"] + box["height"] < height
             visit.page.keyboard.press("Escape")
             expect(shown).to_be_hidden()
 

@@ -29,7 +29,7 @@ PARTS = {
 TOGETHER = "with the programs that this starts"
 """Reasons with a limit in words; they are among those below."""
 PASSED_ON = re.compile(
-    r"error|reply|reason|skip|nothing|line|notes|what|words|_without_text|_REASONS|MISSING|row \+ 1"
+    r"error|reply|reason|skip|nothing|line|notes|what|words|_without_text|_REASONS|MISSING|inside|row \+ 1"
 )
 """Reasons that are not written where they are raised: they came from elsewhere, where they are looked at."""
 WORDING = re.compile(r'^  "?([\w-]+)"?: "((?:[^"\\]|\\.)*)",$', re.M)

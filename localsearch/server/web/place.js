@@ -67,6 +67,13 @@ export function filterLabel(filter) {
   return `${field}${shortened(plain(shortFolder(path.replace(/\/$/, ""))))}${path.endsWith("/") ? "/" : ""}`;
 }
 
+// What a hit is called; a mail without a subject by the file that it is in.
+export function titleOf(hit) {
+  const { message } = hit.location;
+  if (message && hit.path && hit.title === String(message)) return `${hit.path.split("/").at(-1)}, ${t("message {0}", message)}`;
+  return plain(hit.title || hit.id);
+}
+
 // The names of the folders from the one that was added down, and of the file.
 export function steps(hit) {
   if (!hit.path) return [hit.id];

@@ -3,7 +3,7 @@
 import { address, get } from "./api.js";
 import { byId, el, marked, plain } from "./dom.js";
 import { showPage } from "./pages.js";
-import { breadcrumb } from "./place.js";
+import { breadcrumb, titleOf } from "./place.js";
 import { coloured, fromHtml, fromRows, gutter, markWords } from "./rendered.js";
 import { showSlides } from "./slides.js";
 import { locale, t } from "./words.js";
@@ -38,7 +38,7 @@ export async function showPreview(hit, actions, closed) {
   const body = el("div", { class: "context", tabIndex: 0, dir: "auto", role: "region", "aria-label": t("The chunk in its context") }, "…");
   const beside = el("div", { class: "beside" });
   pane.replaceChildren(
-    el("div", { class: "row top" }, el("h2", { dir: "auto", class: (hit.title || hit.id).length > 80 ? "long" : "" }, plain(hit.title || hit.id)), el("button", { type: "button", class: "plain", onclick: () => closePreview() }, t("Close"))),
+    el("div", { class: "row top" }, el("h2", { dir: "auto", class: titleOf(hit).length > 80 ? "long" : "" }, titleOf(hit)), el("button", { type: "button", class: "plain", onclick: () => closePreview() }, t("Close"))),
     el("p", { class: "where", title: plain(hit.path || hit.id) }, breadcrumb(hit, Infinity)), heading ? el("p", { class: "about", dir: "auto" }, plain(heading)) : "",
     el("p", { class: "actions" }, ...actions(hit, body), stepper(body)), beside, body);
   pane.hidden = false;

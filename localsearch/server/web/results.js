@@ -4,7 +4,7 @@ import { likeness, placeLink } from "./address.js";
 import { address, openOriginal, post } from "./api.js";
 import { byId, count, el, inFull, marked, plain, shortened, size, swap } from "./dom.js";
 import { icon } from "./icons.js";
-import { breadcrumb, facetFolders, filterLabel, mayReveal, within } from "./place.js";
+import { breadcrumb, facetFolders, filterLabel, mayReveal, titleOf, within } from "./place.js";
 import { age, closeness, language, t, typeName } from "./words.js";
 
 const NAMES = { type: "Type", folder: "Folder", language: "Language", tag: "Tag", year: "Year", month: "Month" };
@@ -29,7 +29,7 @@ export function renderResults(answer, from, act) {
 }
 
 function item(hit, index, act) {
-  const name = plain(hit.title || hit.id);
+  const name = titleOf(hit);
   const title = el("button", { type: "button", class: "title", dir: "auto", title: inFull(name), onclick: () => act.choose(index) }, shortened(name));
   const close = closeness(hit.relevance);
   return el("li", { class: "hit" },
