@@ -250,6 +250,24 @@ def test_the_page_speaks_german_to_germans(browser: Browser, sample: Served) -> 
         expect(page.locator("html")).to_have_attribute("lang", "de")
 
 
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("bread date:2024-13", "2024-13 ist kein Datum. date:2024-13 wurde als Wörter gesucht."),
+        ('"bread', "Ein Anführungszeichen hat kein Gegenstück und wurde übergangen."),
+        ("(bread OR", "OR braucht etwas auf beiden Seiten. Als Wörter gesucht."),
+        ("bread -rye", "Ausgelassen, wie gewünscht: was rye hat."),
+    ],
+)
+def test_notes_of_an_answer_are_german_on_the_german_page(
+    browser: Browser, sample: Served, query: str, words: str
+) -> None:
+    with visiting(browser, sample, locale="de-DE") as visit:
+        visit.page.goto("/")
+        search(visit.page, query)
+        expect(visit.page.locator("#summary")).to_contain_text(words)
+
+
 def test_more_like_one_hit(page: Page) -> None:
     page.goto("/")
     search(page, "bicycle brakes")

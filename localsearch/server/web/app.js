@@ -15,7 +15,7 @@ import { remember } from "./recent.js";
 import { showStart, stopStart } from "./start.js";
 import { startStatus, stopStatus } from "./status.js";
 import { clearSuggestions, suggest } from "./suggest.js";
-import { t, translate } from "./words.js";
+import { note, t, translate } from "./words.js";
 
 const PAGE = 10;
 const NOTHING = "Nothing here seems to be about this."; // as the server says it
@@ -230,7 +230,7 @@ function number(answer) {
 }
 
 function summary(answer) {
-  const notes = answer.notes.filter((note) => !answer.nothing_relevant || note !== NOTHING);
+  const notes = answer.notes.filter((one) => !answer.nothing_relevant || one !== NOTHING).map(note);
   if (answer.nearest || answer.nothing_relevant) return [t("Nothing here seems to be about this. What comes nearest:"), ...notes].join(" ");
   const took = answer.took_ms < 10 ? tenths(answer.took_ms) : count(Math.round(answer.took_ms));
   return [t(answer.cached ? "{0} in {1} ms, remembered." : "{0} in {1} ms.", number(answer), took), ...notes].join(" ");
