@@ -231,10 +231,17 @@ def test_programs_are_told_of_it_in_json(served: Served, houses: Path) -> None:
 
 
 def test_reasons_are_told_in_the_language_of_the_page(browser: Browser, served: Served) -> None:
-    for locale, words in (("de-DE", "kein lesbares PDF"), ("en-GB", "it is no readable PDF")):
+    for locale, words, known in (
+        ("de-DE", "kein lesbares PDF", "Nur der Name ist bekannt"),
+        ("en-GB", "it is no readable PDF", "Only its name is known"),
+    ):
         with visiting(browser, served, locale=locale) as visit:
             visit.page.goto("/")
             expect(visit.page.locator(".part.failed li", has_text="broken.pdf")).to_contain_text(words)
+            search(visit.page, "name:broken")
+            visit.page.locator(".hit .title").first.click()
+            expect(visit.page.locator("#preview .context")).to_have_text(f"{known}: {words}")
+            expect(visit.page.locator(".hit .snippet")).to_have_text(re.compile(f"^{known}"))
             visit.page.goto("/?view=status")
             expect(visit.page.locator("#view-status tr", has_text="broken.pdf")).to_contain_text(words)
 

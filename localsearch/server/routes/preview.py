@@ -18,6 +18,7 @@ from localsearch.server.addresses import is_loopback
 from localsearch.server.highlighting import highlighted
 from localsearch.server.operations import Call, Operation
 from localsearch.server.problems import HttpError
+from localsearch.server.reasons import told
 from localsearch.server.rendering import headings, rendered
 from localsearch.server.reveal import reveal
 from localsearch.server.routes.documents import opened
@@ -67,6 +68,7 @@ def passage(service: Service, call: Call) -> PassageAnswer:
         more=found.more,
         text=found.text,
         line=_line_at(service, found),
+        left_out=told(found.left_out) if found.left_out else None,
         html=_drawn(found, asked) if asked.rendered and found.type == "markdown" else "",
         outline=list(_outline(service, found)) if asked.rendered else [],
         head=head,

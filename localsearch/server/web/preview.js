@@ -6,7 +6,7 @@ import { showPage } from "./pages.js";
 import { breadcrumb, titleOf } from "./place.js";
 import { coloured, fromHtml, fromRows, gutter, markWords } from "./rendered.js";
 import { showSlides } from "./slides.js";
-import { locale, t } from "./words.js";
+import { locale, reason, t } from "./words.js";
 
 const AROUND = 6000;
 const TABLES = new Set(["csv", "tsv", "xlsx", "xls", "ods"]);
@@ -48,8 +48,9 @@ export async function showPreview(hit, actions, closed) {
     const part = await get(address(hit, "passages", { at: hit.location.start, stop: hit.location.end, chars: AROUND, rendered: true }));
     if (mine !== wanted) return;
     beside.replaceChildren(...[head(part, hit), members(part, go), outline(part, hit, go)].filter(Boolean));
-    const asText = () => fill(body, part, hit);
-    if (part.type === "pdf" && hit.path && !hit.location.member) showPage(body, beside, hit, wordsOf(hit), asText, () => mine === wanted);
+    const asText = () => (part.left_out ? body.replaceChildren(t("Only its name is known: {0}", reason(part.left_out))) : fill(body, part, hit));
+    if (part.left_out) asText();
+    else if (part.type === "pdf" && hit.path && !hit.location.member) showPage(body, beside, hit, wordsOf(hit), asText, () => mine === wanted);
     else if (part.slides.length) showSlides(body, beside, hit, part, (text) => matches(text, hit), () => mine === wanted);
     else asText();
   } catch (error) {

@@ -35,7 +35,7 @@ function item(hit, index, act) {
   return el("li", { class: "hit" },
     el("h2", {}, icon(hit.metadata.type), title, close ? el("span", { class: "closeness" }, meter(hit.relevance), close) : null),
     el("p", { class: "where", title: plain(hit.path || hit.id) }, breadcrumb(hit), about(hit)),
-    el("p", { class: "snippet", dir: "auto" }, ...marked(hit.snippet, hit.highlights)),
+    el("p", { class: "snippet", dir: "auto" }, ...snippet(hit)),
     el("p", { class: "actions" }, ...hitActions(hit, act), ...(act.judge ? judgements(hit, act.judge) : [])));
 }
 
@@ -57,6 +57,12 @@ export function renderPassages(answer, answers, open) {
     items[index].querySelector(".actions").append(more); // where nothing else moves
     items[index].append(list);
   });
+}
+
+// Why only a name is known stands in English in the snippet; the preview has it in the language of the page.
+function snippet(hit) {
+  if (hit.metadata.left_out && language !== "en") return [t("Only its name is known.")];
+  return marked(hit.snippet, hit.highlights);
 }
 
 function meter(relevance) {

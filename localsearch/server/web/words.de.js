@@ -337,6 +337,8 @@ export const german = {
   "The file of this document cannot be opened.": "Die Datei dieses Dokuments ist nicht zu öffnen.",
   "It was moved or deleted, or its folder is not indexed.": "Sie wurde verschoben oder gelöscht, oder ihr Ordner gehört nicht zum Index.",
   "No file belongs to this document.": "Zu diesem Dokument gehört keine Datei.",
+  "Only its name is known.": "Nur der Name ist bekannt.",
+  "Only its name is known: {0}": "Nur der Name ist bekannt: {0}",
   "Asked for": "Gefragt",
   "Filters": "Filter",
   "Bcc": "Blindkopie",
