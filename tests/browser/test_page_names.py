@@ -12,6 +12,7 @@ import pytest
 from serving import Served, error_of, notes
 
 from browser.conftest import FILE_TAB, Visit, search, settle, texts, visiting
+from browser.views import barriers, report
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -209,6 +210,7 @@ def test_a_file_that_is_gone_says_so_and_shows_what_is_kept(
         expect(page.locator("h2")).to_have_text(more)
         expect(page.locator("pre")).to_have_text(re.compile("^A heron in the attic of the north"))
         expect(page.locator(".where")).to_have_text(str(file))
+        assert barriers(report(page)) == []
         page.locator(".card a").click()
         expect(page.locator("#preview .context")).to_contain_text("A heron in the attic of the north")
         page.close()

@@ -165,6 +165,7 @@ def test_months_of_a_year_are_chosen_by_dragging_or_one_by_one(browser: Browser,
         page.locator("#facets:not([aria-busy])").wait_for(state="attached")
         bars = months.get_by_role("slider", name="A span of months")
         expect(bars).to_have_attribute("aria-valuetext", "January to July: 13")
+        assert barriers(report(page)) == []
         bars.focus()
         page.keyboard.press("Home")
         expect(bars).to_have_attribute("aria-valuetext", "January: 1")
