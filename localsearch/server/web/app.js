@@ -1,6 +1,6 @@
 // The page: what is asked stands in the address, what is answered below it.
 
-import { likeness, linkedPlace, readAddress, title, writeAddress } from "./address.js";
+import { linkedPlace, readAddress, title, writeAddress } from "./address.js";
 import { forgetRefusal, get, openOriginal, post } from "./api.js";
 import { watchCoverage } from "./coverage.js";
 import { byId, count, el, plain, tenths } from "./dom.js";
@@ -8,8 +8,9 @@ import { following, lengthen, MORE, MOST, stopWatchingEnd, watchEnd } from "./en
 import { forgetLately, keepLately, lately } from "./lately.js";
 import { switchTheme } from "./look.js";
 import { nothing } from "./nothing.js";
+import { printed } from "./paper.js";
 import { closePreview, previewed, showPreview } from "./preview.js";
-import { filterLabel, learnRoots } from "./place.js";
+import { learnRoots } from "./place.js";
 import { FILTERS, previewActions, pressFacets, renderChips, renderFacets, renderPages, renderPassages, renderResults } from "./results.js";
 import { remember } from "./recent.js";
 import { showStart, stopStart } from "./start.js";
@@ -47,17 +48,10 @@ function showState() {
   byId("show-status").setAttribute("aria-pressed", status);
   byId("show-search").setAttribute("aria-pressed", !status);
   document.title = title(state);
-  byId("printed").replaceChildren(...printed());
+  byId("printed").replaceChildren(...printed(state));
   document.body.classList.toggle("starting", !status && !state.q.trim() && !state.filters.length && !state.like);
   if (status) startStatus(byId("view-status"));
   else stopStatus();
-}
-
-// What was asked, for paper, on which no field is.
-function printed() {
-  const asked = [state.q.trim(), state.like && likeness(state.like)].filter(Boolean).join(", ");
-  const lines = [asked && [t("Asked for"), asked], state.filters.length && [t("Filters"), state.filters.map(filterLabel).join(", ")]];
-  return lines.filter(Boolean).map(([name, text]) => el("p", {}, el("strong", {}, `${name}: `), plain(text)));
 }
 
 function question({ q, filters: chosen, like: likened, page, mode, rerank, wide, sort } = state) {
