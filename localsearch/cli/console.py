@@ -156,7 +156,7 @@ class Console:
         if title.cell_len + 2 + place.cell_len <= self.out.width:
             self.out.print(Text.assemble(title, "  ", place))
         else:
-            self.out.print(title, soft_wrap=False)
+            self.out.print(_title(number, hit, most=2 * self.out.width - _MARGIN), soft_wrap=False)
             self.out.print(Text.assemble(_INDENT, place))
         self.out.print(Padding(text, (0, 0, 0, len(_INDENT))), soft_wrap=False)
 
@@ -173,6 +173,8 @@ class Console:
 
 
 _INDENT = "   "
+_MARGIN = 16
+"""Columns of two lines of a title that its number and the ends of words may take."""
 _HEAD = ("", "words", "meaning", "score", "how near")
 
 
@@ -246,8 +248,18 @@ def link_of(hit: Hit, links: Links) -> str:
     return f"file://{path}#{line}" if links == "kitty" and line else f"file://{path}"
 
 
-def _title(number: int, hit: Hit) -> Text:
-    return Text.assemble((f"{number}. ", "dim"), (flat(hit.title or hit.id), "bold"))
+def _title(number: int, hit: Hit, most: int = _PIPED) -> Text:
+    return Text.assemble((f"{number}. ", "dim"), (shortened(flat(hit.title or hit.id), most), "bold"))
+
+
+def shortened(name: str, most: int) -> str:
+    """A long name with its middle left out: how it begins and how it ends tell the most.
+
+    >>> shortened("Report that never ends 2024.txt", 20)
+    'Report that n…24.txt'
+    """
+    after = most // 3
+    return name if len(name) <= most else f"{name[: most - after - 1]}…{name[-after:]}"
 
 
 def _place(hit: Hit, links: Links) -> Text:

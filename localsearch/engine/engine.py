@@ -24,7 +24,7 @@ from localsearch.engine.calls import public
 from localsearch.engine.encoders import Encoders, TextKind
 from localsearch.engine.folders import Folders
 from localsearch.engine.follower import Follower
-from localsearch.engine.names import meanings, named_path, named_paths
+from localsearch.engine.names import meanings, named_path, named_paths, within_collection
 from localsearch.engine.opening import Opener
 from localsearch.engine.reader import WHOLE, Reader
 from localsearch.engine.status import Status
@@ -738,7 +738,7 @@ def _in_turn(*calls: Callable[[], object]) -> None:
 
 def _no_document(id: str, collection: str) -> NotFoundError:
     return NotFoundError(
-        f"There is no document {id!r} in {collection}.", hint="Ids are as search gives them."
+        f"There is no document {id!r}{within_collection(collection)}.", hint="Ids are as search gives them."
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from localsearch.engine.names import meanings
+from localsearch.engine.names import meanings, within_collection
 from localsearch.errors import NotFoundError
 from localsearch.indexing import Indexer
 from localsearch.scan import path_of, raw_of
@@ -129,9 +129,15 @@ class Folders:
         for path in meanings(name):
             if (path.rstrip("/") or "/") in known:
                 return path.rstrip("/") or "/"
+        where = within_collection(collection)
+        if not known:
+            raise NotFoundError(
+                f"No folder was added{where}, so {name} is none of them.",
+                hint="`localsearch folders list` shows the folders of all collections.",
+            )
         raise NotFoundError(
-            f"{name} is no folder of {collection} that was indexed by its own name.",
-            hint=f"These are: {', '.join(known) or 'none'}.",
+            f"{name} is not one of the folders that were added{where}.",
+            hint=f"These were: {', '.join(known)}.",
         )
 
     def forget(self, name: str, collection: str) -> Forgotten:

@@ -28,6 +28,15 @@ def named_path(path: str | os.PathLike[str]) -> Path:
         ) from error
 
 
+def within_collection(name: str | None) -> str:
+    """Which collection a sentence is about, at its end: the usual one is not named.
+
+    >>> within_collection("default"), within_collection("papers")
+    ('', ' in the collection papers')
+    """
+    return f" in the collection {name}" if name and name != "default" else ""
+
+
 def meanings(name: str) -> Iterator[str]:
     """What a name of documents may mean: the id itself, then the file or folder at that path, as the index shows it.
 

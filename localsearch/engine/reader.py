@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 
+from localsearch.engine.names import within_collection
 from localsearch.engine.parts import bounds, place_at
 from localsearch.errors import ConflictError, FilterError, NotFoundError
 from localsearch.filters import path_filter, to_sql
@@ -131,7 +132,7 @@ class Reader:
         if len(rows) == 1:
             return rows[0]
         if not rows:
-            where = f" in {collection}" if collection else ""
+            where = within_collection(collection)
             raise NotFoundError(
                 f"There is no document {name!r}{where}.", hint="Ids are as search gives them."
             )

@@ -157,7 +157,9 @@ class Searcher:
         )
 
     def _facets(self, documents: Ids | None, within: Scope | None) -> dict[str, Mapping[str, int]] | None:
-        return None if documents is None else facets(self.corpus.facet_rows(documents, *dated_sql(), within))
+        return (
+            None if documents is None else facets(self.corpus.facet_columns(documents, *dated_sql(), within))
+        )
 
     def passages(self, query: SearchQuery, names: Sequence[tuple[str, str]]) -> list[Passages]:
         """All passages of documents, named by collection and id, that hold a word of the query."""

@@ -24,6 +24,7 @@ from localsearch.server.cycle import send_whole
 from localsearch.server.headers import DATA_HEADERS
 from localsearch.server.keys import KEY_PREFIX, Key
 from localsearch.server.logs import request_id
+from localsearch.server.problem_page import as_page, reads_pages
 from localsearch.server.problems import OPENAI_ROUTES, Headers, HttpError, answer
 from localsearch.server.responses import WHOLE, Receive, Send, send_bytes
 from localsearch.server.service import Service
@@ -46,6 +47,7 @@ _ONCE = frozenset(
         b"sec-fetch-site",
         b"sec-fetch-mode",
         b"sec-fetch-dest",
+        b"accept",
         b"authorization",
         b"x-api-key",
         b"x-request-id",
@@ -195,6 +197,10 @@ class ServiceMiddleware:
 
     async def _explain(self, exchange: _Exchange, error: Exception) -> None:
         status, headers, body = answer(error, exchange.scope["path"])
+        if reads_pages(exchange.scope["method"], exchange.first.get(b"accept")):
+            headers, body = as_page(error, headers, body)
+        else:
+            headers = [*headers, *DATA_HEADERS]
         if status >= 500 and not isinstance(error, HttpError):
             log.error("%s", error, exc_info=error)
         if exchange.status:
@@ -202,7 +208,7 @@ class ServiceMiddleware:
             raise error
         if isinstance(error, HttpError):
             self._service.metrics.refused(status, error.code)
-        await send_bytes(exchange.sending, status, [*headers, *DATA_HEADERS], body)
+        await send_bytes(exchange.sending, status, headers, body)
 
     def _record(self, exchange: _Exchange, seconds: float) -> None:
         scope = exchange.scope

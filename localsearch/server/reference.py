@@ -36,7 +36,8 @@ def page(document: Json) -> Response:
 <header>
 <h1>localsearch API <small>{escape(info["version"])}</small></h1>
 <p>{escape(info["summary"])} Programs may read the same as <a href="/openapi.json">openapi.json</a>.
-Errors are <code>{{"error": {{"code", "message", "hint"}}}}</code> with the right status.
+Errors are <code>{{"error": {{"code", "message", "hint"}}}}</code> with the right status; a browser that opens an
+address (<code>Accept: text/html</code> first) is shown them as a page.
 Where keys are required, send <code>Authorization: Bearer KEY</code>.</p>
 <nav><a href="#queries">queries</a>{links}<a href="#types">types</a></nav>
 </header>

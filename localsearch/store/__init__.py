@@ -4,7 +4,7 @@ Enter through the classes listed below. Rows of index.db are changed here only,
 and by `upkeep.purge`.
 """
 
-from localsearch.store.corpus import ChunkRow, Corpus, FacetRow
+from localsearch.store.corpus import ChunkRow, Corpus, FacetColumns
 from localsearch.store.database import Database
 from localsearch.store.documents import DocumentRow, NewDocument, at_path, file_name, key_of
 from localsearch.store.embeddings import Embeddings, Version
@@ -20,7 +20,7 @@ __all__ = [
     "Database",
     "DocumentRow",
     "Embeddings",
-    "FacetRow",
+    "FacetColumns",
     "Feedback",
     "FileRow",
     "Judgement",

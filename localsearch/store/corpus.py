@@ -49,20 +49,25 @@ class ChunkRow:
 
 
 _LOG = logging.getLogger("localsearch.store")
+_MANY = 2_000
+"""Documents from which it pays to know all that have copies."""
 _PLACES = msgspec.json.Decoder(Place)
 
 
-class FacetRow(NamedTuple):
-    """The values of one document that facets count. `paths` are those of all its copies, `year` is what its metadata
-    says, `date` seconds since 1970, `floating` whether they were written without a time zone."""
+class FacetColumns(NamedTuple):
+    """The values of documents that facets count, a column each, in one order. `paths` are their own, "" for those that
+    may not be seen, None for documents without one; `copies` the further paths of some, by their place in that order.
+    `years` are what metadata says, `dates` seconds since 1970, `floating` whether they were written without a zone.
+    """
 
-    type: str
-    paths: tuple[str, ...]
-    language: str
-    tags: str
-    year: int | float | None
-    date: float | None
-    floating: int
+    types: Sequence[str]
+    paths: Sequence[str | None]
+    languages: Sequence[str]
+    tags: Sequence[str]
+    years: Sequence[int | float | None]
+    dates: Sequence[float | None]
+    floating: Sequence[int]
+    copies: Mapping[int, Sequence[str]]
 
 
 class Corpus:
@@ -70,6 +75,7 @@ class Corpus:
 
     def __init__(self, db: Database) -> None:
         self.db = db
+        self._copied: tuple[int | None, frozenset[int]] = (None, frozenset())
 
     # -- writing
 
@@ -313,30 +319,43 @@ class Corpus:
         """Whether a WHERE clause matches any document `d`."""
         return self.db.one(f"SELECT 1 FROM documents AS d WHERE {clause} LIMIT 1", params) is not None
 
-    def facet_rows(
+    def _with_copies(self, ids: Sequence[int]) -> Iterable[int]:
+        """Those of these documents whose file has further copies: of many looked for once in each state of the index,
+        all where nothing tells that state, or they are few."""
+        state = self.db.state
+        if state is None or len(ids) < _MANY:
+            return ids
+        if self._copied[0] != state:
+            rows = self.db.query(
+                "SELECT d.id FROM documents AS d CROSS JOIN files AS f ON f.content_hash = d.content_hash"
+                " AND f.collection = d.collection AND f.path <> d.path"
+            )
+            self._copied = (state, frozenset(id for (id,) in rows))
+        copied = self._copied[1]
+        return [id for id in ids if id in copied]
+
+    def facet_columns(
         self,
         document_ids: Iterable[int],
         dated: str,
         params: Sequence[Any],
         scope: Scope | None = None,
-    ) -> list[FacetRow]:
-        """Return the rows that facets are counted from, with the paths of a scope; `dated` are the columns of a year
-        and a date over `d`."""
-        document_ids = list(document_ids)
-        copies, listed = self.other_paths(document_ids, scope), _list(document_ids)
+    ) -> FacetColumns:
+        """Return what facets are counted from, with the paths of a scope; `dated` are the columns of a year and a date
+        over `d`."""
         seen, values = path_scope_sql(scope, "d.path") if scope and scope.paths else ("1", [])
         rows = self.db.query(
-            "SELECT d.id, d.type, d.path IS NOT NULL, iif("
+            "SELECT d.id, d.type, iif(d.path IS NULL OR "
             + seen
-            + ", d.path, NULL), d.language, d.tags, "
+            + ", d.path, ''), d.language, d.tags, "
             + dated
-            + f" FROM documents AS d WHERE d.id IN ({listed})",
+            + f" FROM documents AS d WHERE d.id IN ({_list(document_ids)})",
             [*values, *params],
         )
-        return [
-            FacetRow(type, (*([own] if own else []), *copies.get(id, ())) if has_path else (), *more)
-            for id, type, has_path, own, *more in rows
-        ]
+        ids, types, paths, languages, tags, years, dates, floating = zip(*rows) if rows else [()] * 8
+        others = self.other_paths(self._with_copies(ids), scope)
+        copies = {at: others[id] for at, id in enumerate(ids) if id in others}
+        return FacetColumns(types, paths, languages, tags, years, dates, floating, copies)
 
     def facet_dates(self, document_ids: Iterable[int], dated: str, params: Sequence[Any]) -> dict[int, float]:
         """The date of each of these documents by which it is filtered and counted; those without one are left out."""

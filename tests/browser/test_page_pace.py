@@ -108,6 +108,69 @@ def test_hits_do_not_wait_for_their_counts(typing: tuple[Visit, Served]) -> None
     expect(page.locator("#facets .number").first).to_be_visible()
 
 
+def years(page: Page) -> list[str]:
+    """The years that can be chosen with the numbers beside them, as far as these are to be seen."""
+    shown = page.locator("#facets details", has=page.locator("summary", has_text="Year")).get_by_role(
+        "button"
+    )
+    return [
+        " ".join(one.locator("span:visible").all_inner_texts()).strip()
+        for one in shown.all()
+        if one.locator(".number").is_visible()
+    ]
+
+
+def test_counts_of_a_dropped_filter_go_with_it_whatever_still_comes(typing: tuple[Visit, Served]) -> None:
+    held: list[Route] = []
+    page = typing[0].page
+    page.goto("/?q=heron&f=year%3A2020")
+    expect(page.locator("#summary")).to_have_text(re.compile("^2 documents"))
+    page.locator("#facets:not([aria-busy])").wait_for(state="attached")
+    assert years(page) == ["2020 2"]
+    page.route("**/search", lambda route: held.append(route))
+    page.get_by_role("button", name="Remove the filter year:2020").click()
+    expect(page.locator("#facets .number").first).to_be_hidden()  # before an answer has come
+    assert years(page) == []
+    pressed = page.locator("#facets button[aria-pressed=true]")
+    expect(pressed).to_have_count(0)
+    (hits,) = waited(page, held)
+    hits.continue_()
+    expect(page.locator("#summary")).to_have_text(re.compile("^3 documents"))
+    (counts,) = waited(page, held)
+    assert not of_hits(counts)
+    page.evaluate("history.back()")  # the filter is in force again while counts without it are under way
+    (again,) = waited(page, held)
+    again.continue_()
+    expect(page.locator("#summary")).to_have_text(re.compile("^2 documents"))
+    (narrowed,) = waited(page, held)
+    narrowed.continue_()
+    expect(page.locator("#facets:not([aria-busy])")).to_be_attached()
+    assert years(page) == ["2020 2"]
+    counts.continue_()  # the earlier one, last
+    page.wait_for_timeout(300)
+    assert years(page) == ["2020 2"]
+
+
+def test_counts_of_a_question_that_fails_are_not_those_before_it(typing: tuple[Visit, Served]) -> None:
+    visit = typing[0]
+    page, visit.expected = visit.page, ("503",)
+    page.goto("/?q=heron&f=year%3A2020")
+    page.locator("#facets:not([aria-busy]) .number").first.wait_for()
+    page.route("**/search", lambda route: route.fulfill(status=503, json={"error": {"message": "Busy."}}))
+    page.get_by_role("button", name="Remove the filter year:2020").click()
+    expect(page.locator("#banner")).to_have_text("Busy.")
+    expect(page.locator("#facets")).to_be_empty()
+
+
+def waited(page: Page, held: list[Route]) -> list[Route]:
+    """The requests that are held, once there is one; they are taken off the list."""
+    while not held:
+        page.wait_for_timeout(20)
+    taken = held[:]
+    held.clear()
+    return taken
+
+
 def test_counts_are_asked_for_once_in_a_word(typing: tuple[Visit, Served]) -> None:
     counted: list[str] = []
     page = typing[0].page

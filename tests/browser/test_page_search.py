@@ -183,14 +183,59 @@ def test_markdown_tables_and_code_are_drawn_in_the_preview(page: Page) -> None:
     assert source[int(numbers[0]) - 1 + 5] == lines[5]
 
 
+@pytest.mark.parametrize(
+    ("address", "offers"),
+    [
+        ("/?q=bread+type%3Anonsense", ["Without the filter type:nonsense 4 documents"]),
+        ("/?q=bread&f=type%3Anonsense", ["Without the filter type:nonsense 4 documents"]),
+        ("/?q=type%3Anonsense", ["Without the filter type:nonsense 66 documents"]),
+        ("/?f=type%3Anonsense", ["Without the filter type:nonsense 66 documents"]),
+        (
+            "/?q=bread+type%3Anonsense&f=lang%3Ade",
+            ["Without the filter lang:de 0 documents", "Without the filter type:nonsense 0 documents"],
+        ),
+    ],
+)
+def test_a_filter_that_nothing_matches_can_be_dropped(page: Page, address: str, offers: list[str]) -> None:
+    page.goto(address)
+    steps = page.locator(".steps-on li", has_text="Without the filter")
+    expect(steps).to_have_text(offers)
+    number = offers[0].split()[-2]
+    steps.first.get_by_role("button").click()
+    if number != "0":
+        expect(
+            page.locator("#summary, .welcome h2").filter(has_text=re.compile(f"^{number} documents"))
+        ).to_be_visible()
+
+
+def test_the_head_of_a_mail_is_told_once(page: Page) -> None:
+    page.goto("/")
+    search(page, "boiler service tenants fitter")
+    page.locator(".hit .title", has_text="Boiler service").click()
+    preview = page.locator("#preview")
+    expect(preview.locator(".context")).to_have_text(re.compile("^Dear tenants,"))
+    expect(preview.locator(".head dt")).to_have_text(["From", "To", "Date"])
+    expect(preview.locator(".head dd").nth(1)).to_have_text(
+        "Tenants of 14 Mill Lane <tenants@mill-lane.example>"
+    )
+    assert "tenants" in {text.lower() for text in texts(page, "#preview .head mark")}
+    assert preview.inner_text().count("Boiler service on 14 October") == 1
+    assert preview.inner_text().count("Service desk") == 1
+    passage = preview.locator(".passage")
+    assert passage.inner_text().startswith("Dear tenants,")
+
+
 def test_what_can_be_typed_is_told_behind_the_question_mark(browser: Browser, sample: Served) -> None:
-    for width in (1280, 390):
-        with visiting(browser, sample, viewport={"width": width, "height": 740}) as visit:
+    for width, height in ((1280, 740), (390, 740), (640, 400)):
+        with visiting(browser, sample, viewport={"width": width, "height": height}) as visit:
             visit.page.goto("/")
             visit.page.locator("#help").click()
             shown = visit.page.locator("#query-help")
             expect(shown).to_be_visible()
             assert shown.evaluate("node => node.scrollWidth - node.clientWidth") <= 0
+            box = shown.bounding_box()
+            assert box is not None
+            assert 0 < box["y"] < box["y"] + box["height"] < height
             visit.page.keyboard.press("Escape")
             expect(shown).to_be_hidden()
 
@@ -203,6 +248,24 @@ def test_the_page_speaks_german_to_germans(browser: Browser, sample: Served) -> 
         expect(page.locator("#facets summary").first).to_have_text("Art")
         expect(page.locator("#show-status")).to_have_text("Zustand")
         expect(page.locator("html")).to_have_attribute("lang", "de")
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("bread date:2024-13", "2024-13 ist kein Datum. date:2024-13 wurde als Wörter gesucht."),
+        ('"bread', "Ein Anführungszeichen hat kein Gegenstück und wurde übergangen."),
+        ("(bread OR", "OR braucht etwas auf beiden Seiten. Als Wörter gesucht."),
+        ("bread -rye", "Ausgelassen, wie gewünscht: was rye hat."),
+    ],
+)
+def test_notes_of_an_answer_are_german_on_the_german_page(
+    browser: Browser, sample: Served, query: str, words: str
+) -> None:
+    with visiting(browser, sample, locale="de-DE") as visit:
+        visit.page.goto("/")
+        search(visit.page, query)
+        expect(visit.page.locator("#summary")).to_contain_text(words)
 
 
 def test_more_like_one_hit(page: Page) -> None:

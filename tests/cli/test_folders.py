@@ -92,10 +92,12 @@ def test_what_is_no_folder_of_the_index_is_told(
     run(capsys, home, "index", str(garden), "--no-embed")
     for words in (("forget",), ("scan",), ("exclude", "--clear")):
         code, told = run(capsys, home, "folders", *words, str(garden / "nowhere"))
-        assert (code, "is no folder of default that was indexed" in told, str(garden) in told) == (
-            1,
-            True,
-            True,
+        nowhere = f"error: {garden / 'nowhere'} is not one of the folders that were added."
+        assert (code, told.split("\n")[:2]) == (1, [nowhere, f"  These were: {garden}."])
+        code, told = run(capsys, home, "folders", *words, "--collection", "papers", str(garden))
+        assert code == 1
+        assert told.startswith(
+            f"error: No folder was added in the collection papers, so {garden} is none of them.\n  `localsearch folders"
         )
     assert run(capsys, home, "folders", "exclude", str(garden))[0] == 2
 

@@ -105,3 +105,19 @@ def test_a_command_that_is_none_is_answered_by_the_nearest(
         main(typed)
     assert ended.value.code == 2
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_a_long_title_takes_two_lines_and_its_path_is_whole(home: Path, columns: int) -> None:
+    name = "What nobody " + "ever reads to its end " * 9 + "of 2024.txt"
+    file = home.parent / "files" / name
+    file.write_text("A stork stands on the roof.")
+    assert main(["--home", str(home), "index", str(file.parent), "--no-embed"]) == 0
+    shown = lines(home, columns, "search", "stork roof", "--mode", "lexical")
+    path = next(at for at, line in enumerate(shown) if line.startswith(f"   {file.parent}"))
+    title = shown[path - 2 : path]
+    assert title[0].startswith("1. What nobody ever")
+    assert "…" in "".join(title)
+    assert title[1].endswith("of 2024.txt")
+    assert all(len(line) <= columns for line in title)
+    assert "".join(shown[path:]).startswith(f"   {file}:1")

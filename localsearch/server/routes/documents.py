@@ -32,6 +32,8 @@ from localsearch.server.service import Service
 from localsearch.types import Document, Documents, Part
 
 MEGABYTE = 1 << 20
+KEPT_SHOWN = 1200
+"""Characters of the text of a file that is gone which a person is shown."""
 _DOCUMENT = msgspec.json.Decoder(SentDocument)
 
 
@@ -97,12 +99,17 @@ def read(service: Service, call: Call) -> Documents:
 
 
 def original(service: Service, call: Call) -> FileResponse:
-    """The file a document was read from."""
+    """The file a document was read from. Where it cannot be opened, the error carries what is kept of its text."""
     asked: InCollection = call.query
-    found = service.engine.read(
-        call.path["id"], Part(most=0), collection=asked.collection, within=call.within
-    )
-    return opened(service, found)
+    name, within = call.path["id"], call.within
+    found = service.engine.read(name, Part(most=0), collection=asked.collection, within=within)
+    try:
+        return opened(service, found)
+    except NotFoundError as error:
+        error.data["kept"] = service.engine.read(
+            name, Part(at=0, chars=KEPT_SHOWN), collection=asked.collection, within=within
+        )
+        raise
 
 
 def opened(service: Service, found: Document) -> FileResponse:

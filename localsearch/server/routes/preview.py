@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 from collections.abc import Iterator
 from itertools import groupby, islice
 from pathlib import Path
@@ -17,6 +18,7 @@ from localsearch.server.addresses import is_loopback
 from localsearch.server.highlighting import highlighted
 from localsearch.server.operations import Call, Operation
 from localsearch.server.problems import HttpError
+from localsearch.server.reasons import told
 from localsearch.server.rendering import headings, rendered
 from localsearch.server.reveal import reveal
 from localsearch.server.routes.documents import opened
@@ -43,6 +45,8 @@ MOST_TITLE = 120
 _SHOWS = ("pptx", "ppt", "odp")
 MOST_PASSAGE = 20_000
 """Characters of a passage that are looked for on a page."""
+_HEAD = re.compile(r"(?:(?:Subject|From|To|Cc|Date|Bcc(?=: (?P<bcc>.*))): .*(?:\n|\Z))*\n*")
+"""How the text of a mail begins: `extract.headers.FIELDS`, a line each."""
 _MAIL = {"To": "to", "Cc": "cc", "Reply-To": "reply_to"}
 
 
@@ -51,6 +55,7 @@ def passage(service: Service, call: Call) -> PassageAnswer:
     asked: PassageParameters = call.query
     part = Part(at=asked.at, chars=asked.chars)
     found = service.engine.read(call.path["id"], part, collection=asked.collection, within=call.within)
+    head = _head(found) if asked.rendered else {}
     return PassageAnswer(
         id=found.id,
         collection=found.collection,
@@ -63,9 +68,11 @@ def passage(service: Service, call: Call) -> PassageAnswer:
         more=found.more,
         text=found.text,
         line=_line_at(service, found),
+        left_out=told(found.left_out) if found.left_out else None,
         html=_drawn(found, asked) if asked.rendered and found.type == "markdown" else "",
         outline=list(_outline(service, found)) if asked.rendered else [],
-        head=_head(found) if asked.rendered else {},
+        head=head,
+        head_stop=_told_head(found).end() if head else 0,
         parts=list(_parts(service, call, found)) if asked.rendered else [],
         slides=list(_slides(service, found)) if asked.rendered and found.type in _SHOWS else [],
         colours=list(highlighted(found.text, found.path or found.id))
@@ -111,6 +118,13 @@ def _outline(service: Service, found: Document) -> Iterator[Heading]:
         before = now
 
 
+def _told_head(found: Document) -> re.Match[str]:
+    """The lines with which the text of a mail begins, where this is its beginning."""
+    lines = _HEAD.match(found.text if not found.start else "")
+    assert lines is not None  # no line is a match too
+    return lines
+
+
 def _head(found: Document) -> dict[str, str]:
     """From, to and when of a mail."""
     if not (found.metadata.get("message_id") or found.type in ("eml", "emlx", "msg", "mbox")):
@@ -120,6 +134,7 @@ def _head(found: Document) -> dict[str, str]:
     lines = {
         "From": found.author,
         **{name: found.metadata.get(key) for name, key in _MAIL.items()},
+        "Bcc": _told_head(found)["bcc"],
         "Date": date,
     }
     return {name: value for name, value in lines.items() if isinstance(value, str) and value}

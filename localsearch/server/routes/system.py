@@ -13,6 +13,7 @@ from localsearch.server.following import Following
 from localsearch.server.metrics import CONTENT_TYPE
 from localsearch.server.operations import Call, Operation
 from localsearch.server.readings import replica
+from localsearch.server.reasons import told
 from localsearch.server.responses import Response
 from localsearch.server.routes.documents import started
 from localsearch.server.schemas.jobs import JobStarted
@@ -141,6 +142,7 @@ def _file(row: FileRow) -> LedgerFile:
         size=row.size,
         stale=row.state == "failed" and row.content_hash is not None,
         notes=list(row.notes),
+        told=[told(line) for line in row.notes or [row.reason]],
     )
 
 

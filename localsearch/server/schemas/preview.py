@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
+from localsearch.server.reasons import Told
 from localsearch.server.schemas.base import ResponseSchema
 from localsearch.server.schemas.documents import InCollection
 
@@ -53,10 +54,10 @@ class PartAnswer(ResponseSchema, frozen=True, kw_only=True):
 class PassageAnswer(ResponseSchema, frozen=True, kw_only=True):
     """Part of a document's text: the characters from `start` up to `stop`; it begins in the line number `line`.
 
-    The document has `length` characters; `more` is whether text follows. What comes with `rendered` alone: `html`, the
-    `outline`, the `head` of a mail, the `slides` of a presentation, the `parts`: other documents of the same file, as
-    attachments are; and of code the `colours`: start and stop within `text`, and comment, keyword, name, number or
-    string.
+    The document has `length` characters; `more` is whether text follows; `left_out` is why only its name is known.
+    What comes with `rendered` alone: `html`, the `outline`, the `head` of a mail and up to which character of `text`
+    that is told again, the `slides` of a presentation, the `parts`: other documents of the same file, as attachments
+    are; and of code the `colours`: start and stop within `text`, and comment, keyword, name, number or string.
     """
 
     id: str
@@ -70,9 +71,11 @@ class PassageAnswer(ResponseSchema, frozen=True, kw_only=True):
     more: bool
     text: str
     line: int = 1
+    left_out: Told | None = None
     html: str = ""
     outline: list[Heading] = field(default_factory=list)
     head: dict[str, str] = field(default_factory=dict)
+    head_stop: int = 0
     parts: list[PartAnswer] = field(default_factory=list)
     slides: list[Slide] = field(default_factory=list)
     colours: list[tuple[int, int, str]] = field(default_factory=list)

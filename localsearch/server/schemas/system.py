@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, field
 
 from localsearch.replication.manifest import Manifest
+from localsearch.server.reasons import Told
 from localsearch.server.schemas.base import RequestSchema, ResponseSchema
 
 
@@ -110,7 +111,8 @@ class LedgerParameters(RequestSchema, frozen=True, kw_only=True):
 
 class LedgerFile(ResponseSchema, frozen=True, kw_only=True):
     """A file seen and what became of it. `rule` is a stable word for the reason, `remedy` what can be done about it, ""
-    where nothing is known; `notes` say what was not read.
+    where nothing is known; `notes` say what was not read. `told` has the notes, or else the reason, each as a code with
+    its values.
     """
 
     path: str
@@ -123,6 +125,7 @@ class LedgerFile(ResponseSchema, frozen=True, kw_only=True):
     size: int
     stale: bool
     notes: list[str]
+    told: list[Told]
 
 
 class LedgerRule(ResponseSchema, frozen=True, kw_only=True):

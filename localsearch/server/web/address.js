@@ -1,5 +1,6 @@
 // What is asked stands in the address, so that it can be shared, bookmarked and gone back to.
 
+import { filterLabel } from "./place.js";
 import { t } from "./words.js";
 
 const SORTS = ["relevance", "date", "name", "size"];
@@ -62,6 +63,6 @@ export const likeness = (id) => t("like {0}", id.split("/").at(-1) || id);
 
 export function title(state) {
   if (state.view === "status") return `${t("Status")} – localsearch`;
-  const asked = [state.q.trim(), state.like && likeness(state.like), ...state.filters].filter(Boolean).join(" ");
+  const asked = [state.q.trim(), state.like && likeness(state.like), ...state.filters.map(filterLabel)].filter(Boolean).join(" ");
   return asked ? `${asked} – localsearch` : "localsearch";
 }

@@ -7,14 +7,16 @@ import { byId, count, el, plain, tenths } from "./dom.js";
 import { following, lengthen, MORE, MOST, stopWatchingEnd, watchEnd } from "./endless.js";
 import { forgetLately, keepLately, lately } from "./lately.js";
 import { switchTheme } from "./look.js";
+import { nothing } from "./nothing.js";
+import { printed } from "./paper.js";
 import { closePreview, previewed, showPreview } from "./preview.js";
 import { learnRoots } from "./place.js";
-import { FILTERS, previewActions, renderChips, renderFacets, renderPages, renderPassages, renderResults } from "./results.js";
+import { FILTERS, previewActions, pressFacets, renderChips, renderFacets, renderPages, renderPassages, renderResults } from "./results.js";
 import { remember } from "./recent.js";
 import { showStart, stopStart } from "./start.js";
 import { startStatus, stopStatus } from "./status.js";
 import { clearSuggestions, suggest } from "./suggest.js";
-import { t } from "./words.js";
+import { note, t, translate } from "./words.js";
 
 const PAGE = 10;
 const NOTHING = "Nothing here seems to be about this."; // as the server says it
@@ -30,6 +32,7 @@ let placed = Promise.resolve(); // once the folders are known that breadcrumbs b
 let settled = true; // whether the next letter typed starts a new entry of the history
 let typing = false; // whether a further letter may follow
 let asked = false; // whether an answer is on its way
+let counted = ""; // the question whose counts stand beside the hits
 let newer = false; // whether more was typed since it was asked for
 
 function later(name, run, ms) { clearTimeout(timers[name]); timers[name] = setTimeout(run, ms); }
@@ -45,17 +48,18 @@ function showState() {
   byId("show-status").setAttribute("aria-pressed", status);
   byId("show-search").setAttribute("aria-pressed", !status);
   document.title = title(state);
+  byId("printed").replaceChildren(...printed(state));
   document.body.classList.toggle("starting", !status && !state.q.trim() && !state.filters.length && !state.like);
   if (status) startStatus(byId("view-status"));
   else stopStatus();
 }
 
-function question() {
-  const words = state.q.trim();
-  const filters = state.filters.join(" ");
+function question({ q, filters: chosen, like: likened, page, mode, rerank, wide, sort } = state) {
+  const words = q.trim();
+  const filters = chosen.join(" ");
   return {
-    ...(words || filters ? { query: words || filters } : {}), ...(words && filters ? { filters } : {}), ...(state.like ? { like: state.like } : {}),
-    limit: PAGE, offset: (state.page - 1) * PAGE, mode: state.mode, rerank: state.rerank, only_matching: !state.wide, ...(state.sort === "relevance" ? {} : { sort: state.sort }),
+    ...(words || filters ? { query: words || filters } : {}), ...(words && filters ? { filters } : {}), ...(likened ? { like: likened } : {}),
+    limit: PAGE, offset: (page - 1) * PAGE, mode, rerank, only_matching: !wide, ...(sort === "relevance" ? {} : { sort }),
   };
 }
 
@@ -74,6 +78,8 @@ async function answerTo(question, signal) {
   }
 }
 
+const chips = () => renderChips(state.filters, state.like, { drop, unlike, clear, change });
+
 // While an answer is on its way, letters typed wait for it, and only the last of them is asked for: the server sets the pace.
 function letter() {
   if (asked && state.q.trim()) newer = true;
@@ -86,10 +92,11 @@ async function search() {
   [asked, newer] = [false, false];
   clearTimeout(timers.facets);
   clearTimeout(timers.more);
-  if (!renderChips(state.filters, state.like, { drop, unlike, clear, change })) byId("query").focus();
+  if (!chips()) byId("query").focus();
   const wanted = question();
   stopStart();
   if (state.view !== "search") return;
+  outdated(wanted);
   if (!wanted.query && !wanted.like) return void await placed.then(() => rest(mine.signal));
   byId("results").setAttribute("aria-busy", "true");
   asked = true;
@@ -100,7 +107,9 @@ async function search() {
     say("");
     show(answer, wanted);
   } catch (error) {
-    if (error.name !== "AbortError" && !mine.signal.aborted) wrong(error);
+    if (error.name === "AbortError" || mine.signal.aborted) return;
+    drawFacets({});
+    wrong(error);
   } finally {
     if (!mine.signal.aborted) done();
   }
@@ -131,12 +140,22 @@ function narrow(answer, wanted) {
   byId("facets").setAttribute("aria-busy", "true");
   later("facets", async () => {
     const { signal } = asking;
-    const counted = await answerTo({ ...wanted, facets: true, limit: 1, offset: 0, rerank: false }, signal).catch(() => null);
-    if (answer === state.answer && !signal.aborted) drawFacets(counted?.facets);
+    const found = await answerTo({ ...wanted, facets: true, limit: 1, offset: 0, rerank: false }, signal).catch(() => null);
+    if (answer === state.answer && !signal.aborted) drawFacets(found?.facets, wanted);
   }, typing ? FACETS_MS : 0);
 }
 
-function drawFacets(facets) {
+// Counts of another question are not shown from the moment that a new one is asked.
+function outdated(wanted) {
+  pressFacets(state.filters);
+  if (counting(wanted) !== counted) byId("facets").setAttribute("aria-busy", "true");
+}
+
+// What counts depend on, of a question.
+const counting = ({ limit, offset, sort, rerank, ...rest }) => JSON.stringify(rest);
+
+function drawFacets(facets, wanted = {}) {
+  counted = counting(wanted);
   renderFacets(facets, state.filters, { toggle, span });
   byId("facets").removeAttribute("aria-busy");
 }
@@ -148,7 +167,7 @@ function show(found, wanted) {
   state.chosen = -1;
   closePreview(false);
   byId("empty").hidden = answer.results.length > 0;
-  byId("empty").replaceChildren(...(answer.results.length ? [] : [nothing()]));
+  byId("empty").replaceChildren(...(answer.results.length ? [] : [nothing(state, { ask, drop, change: (to) => { Object.assign(state, to); update(); }, left: (part) => left(part, asking.signal) })]));
   byId("summary").textContent = summary(answer);
   byId("sorting").hidden = answer.total < 2 || answer.nearest || state.wide;
   byId("summary").classList.toggle("doubt", answer.nothing_relevant);
@@ -205,7 +224,7 @@ function number(answer) {
 }
 
 function summary(answer) {
-  const notes = answer.notes.filter((note) => !answer.nothing_relevant || note !== NOTHING);
+  const notes = answer.notes.filter((one) => !answer.nothing_relevant || one !== NOTHING).map(note);
   if (answer.nearest || answer.nothing_relevant) return [t("Nothing here seems to be about this. What comes nearest:"), ...notes].join(" ");
   const took = answer.took_ms < 10 ? tenths(answer.took_ms) : count(Math.round(answer.took_ms));
   return [t(answer.cached ? "{0} in {1} ms, remembered." : "{0} in {1} ms.", number(answer), took), ...notes].join(" ");
@@ -222,27 +241,11 @@ function corrections(answer) {
   return offers.length ? [t("Did you mean "), ...offers, "?"] : [];
 }
 
-// Filters among the words, where something is left without them.
-function typedFilters(words) {
-  const filters = words.match(/(?<!\S)-?[a-z]+:(?:"[^"]*"|\S+)/g) || [];
-  return filters.length && (filters.length > 1 || words !== filters[0]) ? filters : [];
-}
-
-// Nothing was found: what can be done about it, one press each.
-function nothing() {
-  const words = state.q.trim();
-  const step = (label, run) => el("li", {}, el("button", { type: "button", class: "plain", onclick: run }, label));
-  const name = words.split(/\s+/).find((one) => /^[\p{L}\p{N}._-]{2,}$/u.test(one));
-  const narrowed = state.filters.length || typedFilters(words).length;
-  const steps = [
-    ...state.filters.map((filter) => step(t("Without the filter {0}", plain(filter)), () => drop(filter))),
-    ...typedFilters(words).map((filter) => step(t("Without the filter {0}", plain(filter)), () => ask(words.replace(filter, "").trim().replace(/\s+/g, " ")))),
-    ...(words && state.mode === "lexical" ? [step(t("Search by meaning too"), () => { state.mode = "hybrid"; update(); })] : []),
-    ...(words && state.mode !== "lexical" && !state.wide ? [step(t("Show what is loosely related"), () => { state.wide = true; update(); })] : []),
-    ...(name && !words.includes(":") ? [step(t("Look in names of files: {0}", `name:${name}`), () => { state.filters = []; ask(`name:${name}`); })] : []),
-  ];
-  return el("div", { class: "card" }, el("h2", {}, t("Nothing was found")),
-    el("p", {}, t(narrowed ? "Take away a filter, or try other words." : "Try other words, or fewer of them.")), steps.length ? el("ul", { class: "steps-on" }, ...steps) : null);
+// How many documents match with a part of the question changed.
+async function left(part, signal) {
+  const wanted = { ...question({ ...state, ...part }), limit: 1, offset: 0, rerank: false };
+  if (!wanted.query && !wanted.like) return t("{0} documents", count((await get("/stats", signal)).documents));
+  return number(await answerTo(wanted, signal));
 }
 
 // Without a question: what is here.
@@ -275,7 +278,7 @@ function judge(hit, relevant, button) {
     }, wrong);
 }
 
-function ask(text) { remember(text); clearSuggestions(); Object.assign(state, { q: text, page: 1, wide: false }); update(); byId("query").focus(); }
+function ask(text, more = {}) { remember(text); clearSuggestions(); Object.assign(state, { q: text, page: 1, wide: false, ...more }); update(); byId("query").focus(); }
 function toggle(filter) { if (state.filters.includes(filter)) drop(filter); else { state.filters = [...state.filters, filter]; state.page = 1; update(); } }
 // Years or months in place of any that were chosen before.
 function span(field, filter) { state.filters = [...state.filters.filter((one) => !one.replace(/^-/, "").startsWith(`${field}:`)), filter]; state.page = 1; update(); }
@@ -372,13 +375,6 @@ function submit(event) {
   update().then(() => choose(0, true));
 }
 
-// The page's own texts and labels, where it is looked at in another language.
-function translate(root) {
-  const texts = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
-  while (texts.nextNode()) { const text = texts.currentNode.data; if (text.trim()) texts.currentNode.data = text.replace(text.trim(), t(text.trim())); }
-  for (const name of ["aria-label", "placeholder", "title"]) for (const node of root.querySelectorAll(`[${name}]`)) node.setAttribute(name, t(node.getAttribute(name)));
-}
-
 function on(id, event, act) { byId(id).addEventListener(event, act); }
 
 function start() {
@@ -396,7 +392,7 @@ function start() {
   translate(document.body);
   showState();
   const linked = linkedPlace();
-  placed = learnRoots();
+  placed = learnRoots().then(() => { showState(); chips(); }); // which name folders
   search().then(() => linked && open(linked));
   if (!state.q && state.view === "search") byId("query").focus();
 }

@@ -19,6 +19,16 @@ export function el(name, properties = {}, ...children) {
 // Names of files and titles as they are: what would turn or hide part of them is shown as a mark.
 export const plain = (text) => String(text).replace(/[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g, "\ufffd");
 
+// A long name with its middle left out: how it begins and how it ends tell the most.
+export function shortened(name, most = 80) {
+  const points = Array.from(name);
+  const after = Math.floor(most / 3);
+  return points.length <= most ? name : `${points.slice(0, most - after - 1).join("")}…${points.slice(-after).join("")}`;
+}
+
+// What a name is shortened from, where it may be: for the pointer that rests on it.
+export const inFull = (name) => (Array.from(name).length > 30 ? name : "");
+
 // Text with the ranges [start, end) marked. Offsets count code points, as the server does.
 export function marked(text, ranges, className = "") {
   const points = Array.from(text);

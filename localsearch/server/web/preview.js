@@ -3,10 +3,10 @@
 import { address, get } from "./api.js";
 import { byId, el, marked, plain } from "./dom.js";
 import { showPage } from "./pages.js";
-import { breadcrumb } from "./place.js";
+import { breadcrumb, titleOf } from "./place.js";
 import { coloured, fromHtml, fromRows, gutter, markWords } from "./rendered.js";
 import { showSlides } from "./slides.js";
-import { locale, t } from "./words.js";
+import { locale, reason, t } from "./words.js";
 
 const AROUND = 6000;
 const TABLES = new Set(["csv", "tsv", "xlsx", "xls", "ods"]);
@@ -38,8 +38,8 @@ export async function showPreview(hit, actions, closed) {
   const body = el("div", { class: "context", tabIndex: 0, dir: "auto", role: "region", "aria-label": t("The chunk in its context") }, "…");
   const beside = el("div", { class: "beside" });
   pane.replaceChildren(
-    el("div", { class: "row top" }, el("h2", { dir: "auto" }, plain(hit.title || hit.id)), el("button", { type: "button", class: "plain", onclick: () => closePreview() }, t("Close"))),
-    el("p", { class: "where", title: plain(hit.path || hit.id) }, breadcrumb(hit)), heading ? el("p", { class: "about", dir: "auto" }, plain(heading)) : "",
+    el("div", { class: "row top" }, el("h2", { dir: "auto", class: titleOf(hit).length > 80 ? "long" : "" }, titleOf(hit)), el("button", { type: "button", class: "plain", onclick: () => closePreview() }, t("Close"))),
+    el("p", { class: "where", title: plain(hit.path || hit.id) }, breadcrumb(hit, Infinity)), heading ? el("p", { class: "about", dir: "auto" }, plain(heading)) : "",
     el("p", { class: "actions" }, ...actions(hit, body), stepper(body)), beside, body);
   pane.hidden = false;
   document.body.classList.add("previewing");
@@ -47,9 +47,10 @@ export async function showPreview(hit, actions, closed) {
   try {
     const part = await get(address(hit, "passages", { at: hit.location.start, stop: hit.location.end, chars: AROUND, rendered: true }));
     if (mine !== wanted) return;
-    beside.replaceChildren(...[head(part), members(part, go), outline(part, hit, go)].filter(Boolean));
-    const asText = () => fill(body, part, hit);
-    if (part.type === "pdf" && hit.path && !hit.location.member) showPage(body, beside, hit, wordsOf(hit), asText, () => mine === wanted);
+    beside.replaceChildren(...[head(part, hit), members(part, go), outline(part, hit, go)].filter(Boolean));
+    const asText = () => (part.left_out ? body.replaceChildren(t("Only its name is known: {0}", reason(part.left_out))) : fill(body, part, hit));
+    if (part.left_out) asText();
+    else if (part.type === "pdf" && hit.path && !hit.location.member) showPage(body, beside, hit, wordsOf(hit), asText, () => mine === wanted);
     else if (part.slides.length) showSlides(body, beside, hit, part, (text) => matches(text, hit), () => mine === wanted);
     else asText();
   } catch (error) {
@@ -57,12 +58,12 @@ export async function showPreview(hit, actions, closed) {
   }
 }
 
-// From, to and when of a mail.
-function head(part) {
+// From, to and when of a mail; its text follows without them.
+function head(part, hit) {
   const lines = Object.entries(part.head);
   if (!lines.length) return null;
-  const value = (name, text) => (name === "Date" ? new Date(text).toLocaleString(locale) : plain(text));
-  return el("dl", { class: "head" }, ...lines.flatMap(([name, text]) => [el("dt", {}, t(name)), el("dd", { dir: "auto" }, value(name, text))]));
+  const value = (name, text) => (name === "Date" ? [new Date(text).toLocaleString(locale)] : marked(plain(text), matches(plain(text), hit)));
+  return el("dl", { class: "head" }, ...lines.flatMap(([name, text]) => [el("dt", {}, t(name)), el("dd", { dir: "auto" }, ...value(name, text))]));
 }
 
 // Attachments and other documents of the same file.
@@ -81,9 +82,10 @@ function outline(part, hit, go) {
 }
 
 function fill(body, part, hit) {
-  const points = Array.from(part.text);
-  const from = Math.max(0, hit.location.start - part.start);
-  const to = Math.min(points.length, hit.location.end - part.start);
+  const points = Array.from(part.text).slice(part.head_stop);
+  const begin = part.start + part.head_stop;
+  const from = Math.max(0, hit.location.start - begin);
+  const to = Math.max(0, Math.min(points.length, hit.location.end - begin));
   const cut = (a, b) => points.slice(a, b).join("");
   const drawn = part.html ? fromHtml(part.html) : TABLES.has(part.type) ? fromRows(part.text, cut(0, from).length, cut(0, to).length) : null;
   if (drawn) {

@@ -2,9 +2,9 @@
 
 import { likeness, placeLink } from "./address.js";
 import { address, openOriginal, post } from "./api.js";
-import { byId, count, el, marked, plain, size, swap } from "./dom.js";
+import { byId, count, el, inFull, marked, plain, shortened, size, swap } from "./dom.js";
 import { icon } from "./icons.js";
-import { breadcrumb, mayReveal, within } from "./place.js";
+import { breadcrumb, facetFolders, filterLabel, mayReveal, titleOf, within } from "./place.js";
 import { age, closeness, language, t, typeName } from "./words.js";
 
 const NAMES = { type: "Type", folder: "Folder", language: "Language", tag: "Tag", year: "Year", month: "Month" };
@@ -29,12 +29,13 @@ export function renderResults(answer, from, act) {
 }
 
 function item(hit, index, act) {
-  const title = el("button", { type: "button", class: "title", dir: "auto", onclick: () => act.choose(index) }, plain(hit.title || hit.id));
+  const name = titleOf(hit);
+  const title = el("button", { type: "button", class: "title", dir: "auto", title: inFull(name), onclick: () => act.choose(index) }, shortened(name));
   const close = closeness(hit.relevance);
   return el("li", { class: "hit" },
     el("h2", {}, icon(hit.metadata.type), title, close ? el("span", { class: "closeness" }, meter(hit.relevance), close) : null),
     el("p", { class: "where", title: plain(hit.path || hit.id) }, breadcrumb(hit), about(hit)),
-    el("p", { class: "snippet", dir: "auto" }, ...marked(hit.snippet, hit.highlights)),
+    el("p", { class: "snippet", dir: "auto" }, ...snippet(hit)),
     el("p", { class: "actions" }, ...hitActions(hit, act), ...(act.judge ? judgements(hit, act.judge) : [])));
 }
 
@@ -56,6 +57,12 @@ export function renderPassages(answer, answers, open) {
     items[index].querySelector(".actions").append(more); // where nothing else moves
     items[index].append(list);
   });
+}
+
+// Why only a name is known stands in English in the snippet; the preview has it in the language of the page.
+function snippet(hit) {
+  if (hit.metadata.left_out && language !== "en") return [t("Only its name is known.")];
+  return marked(hit.snippet, hit.highlights);
 }
 
 function meter(relevance) {
@@ -138,10 +145,10 @@ function chip(filter, act) {
   const bare = not ? filter.slice(1).replace(/^\((.*)\)$/s, "$1") : filter;
   const turned = not ? bare : SIMPLE.test(filter) ? `-${filter}` : `-(${filter})`;
   const turn = el("button", { type: "button", class: "turn", "data-focus": `turn ${bare}`, "aria-pressed": not, "aria-label": t("Leave out {0}", plain(bare)), title: t(not ? "Left out. Press to ask for it" : "Press to leave it out"), onclick: () => act.change(filter, turned) }, not ? t("not") : "✓");
-  const text = el("button", { type: "button", class: "edit", "data-focus": `edit ${bare}`, "aria-label": t("Edit the filter {0}", plain(filter)), title: t("Edit"), onclick: () => edit() }, plain(bare));
+  const text = el("button", { type: "button", class: "edit", "data-focus": `edit ${bare}`, "aria-label": t("Edit the filter {0}", plain(filter)), title: `${t("Edit")}: ${plain(bare)}`, onclick: () => edit() }, filterLabel(bare));
   const box = el("span", { class: not ? "chip not" : "chip" }, turn, text, remove(filter, t("Remove the filter {0}", filter), () => act.drop(filter)));
   const edit = () => {
-    const field = el("input", { type: "text", class: "chip-field", value: filter, "aria-label": t("Edit the filter {0}", plain(filter)), spellcheck: false });
+    const field = el("input", { type: "text", class: "chip-field", value: filter, size: Math.min(70, Math.max(16, filter.length)), "aria-label": t("Edit the filter {0}", plain(filter)), spellcheck: false });
     let done = false;
     const end = (to) => { if (done) return; done = true; if (to === filter) { field.replaceWith(text); text.focus(); } else act.change(filter, to); };
     field.addEventListener("keydown", (event) => {
@@ -156,14 +163,19 @@ function chip(filter, act) {
   return box;
 }
 
+// Which of the values shown are filters in force.
+export function pressFacets(active) {
+  for (const button of byId("facets").querySelectorAll("button[aria-pressed]")) button.setAttribute("aria-pressed", active.includes(button.dataset.focus));
+}
+
 export function renderFacets(facets, active, act) {
   const groups = Object.entries(facets || {}).filter(([, values]) => Object.keys(values).length > 0);
-  swap(byId("facets"), ...groups.map(([name, values]) => group(name, values, active, act)));
+  if (!swap(byId("facets"), ...groups.map(([name, values]) => group(name, values, active, act)))) byId("results").focus({ preventScroll: true });
 }
 
 function group(name, values, active, act) {
   const open = folded.get(name) ?? window.innerWidth > 760;
-  const rows = name === "folder" ? tree(values, active, act.toggle) : list(ordered(name, values).map(([value, number]) => choice(name, value, shown(name, value), number, active, act.toggle)));
+  const rows = name === "folder" ? tree(values, active, act.toggle) : list(ordered(name, values).map(([value, number]) => choice(name, value, toldApart(name, value, values), number, active, act.toggle)));
   const bars = Object.keys(values).length > 2 && PERIODS[name] ? histogram(values, PERIODS[name], act.span) : null;
   const box = el("details", { open }, el("summary", { "data-focus": `group ${name}` }, t(NAMES[name] || name)), bars, rows);
   box.addEventListener("toggle", () => folded.set(name, box.open));
@@ -175,13 +187,13 @@ const list = (rows) => el("ul", {}, ...rows.map((row) => el("li", {}, row)));
 function choice(name, value, label, number, active, toggle) {
   const filter = FILTERS[name](value);
   return el("button", { type: "button", title: plain(value), "data-focus": filter, "aria-pressed": active.includes(filter), onclick: () => toggle(filter) },
-    el("span", { dir: "auto" }, plain(label)), el("span", { class: "number" }, count(number)));
+    el("span", { dir: "auto" }, shortened(plain(label), 60)), el("span", { class: "number" }, count(number)));
 }
 
 // Folders below the folders that hold them, each by what its path adds to theirs.
 function tree(values, active, toggle) {
-  const paths = Object.keys(values).sort();
-  const short = shortFolders(paths);
+  const short = facetFolders(Object.keys(values));
+  const paths = [...short.keys()].sort();
   const holder = (path) => paths.filter((other) => path !== other && path.startsWith(`${other.replace(/\/$/, "")}/`)).at(-1);
   const below = (top) => {
     const mine = paths.filter((path) => holder(path) === top).sort((a, b) => values[b] - values[a]);
@@ -192,38 +204,69 @@ function tree(values, active, toggle) {
 
 // How the periods of a histogram are numbered, written, and asked for; no more than `most` of them are drawn.
 const PERIODS = {
-  year: { number: Number, name: String, field: "year", most: 60, title: "Drag over years to choose them" },
-  month: { number: (month) => Number(month.slice(0, 4)) * 12 + Number(month.slice(5)) - 1, name: (at) => `${Math.floor(at / 12)}-${String((at % 12) + 1).padStart(2, "0")}`, field: "date", most: 12, title: "Drag over months to choose them" },
+  year: { number: Number, name: String, field: "year", most: 60, label: "A span of years", title: "Drag over years to choose them; or arrows, Shift and Enter" },
+  month: { number: (month) => Number(month.slice(0, 4)) * 12 + Number(month.slice(5)) - 1, name: (at) => `${Math.floor(at / 12)}-${String((at % 12) + 1).padStart(2, "0")}`, field: "date", most: 12, label: "A span of months", title: "Drag over months to choose them; or arrows, Shift and Enter" },
 };
 
-// A bar for each year or month; dragging over some chooses them. Whoever uses the keyboard has them listed below.
+// A bar for each year or month. Dragging over some chooses them, as arrows, arrows with Shift and Enter do.
 function histogram(values, period, span) {
   const numbers = Object.keys(values).map(period.number).filter(Number.isInteger).sort((a, b) => a - b);
   const [first, last] = [Math.max(numbers[0], numbers.at(-1) - period.most + 1), numbers.at(-1)];
   const most = Math.max(...Object.values(values));
-  const box = el("div", { class: "histogram", "aria-hidden": "true", title: t(period.title) });
+  const box = el("div", { class: "histogram", role: "slider", tabIndex: 0, "data-focus": `bars ${period.field}`, "aria-label": t(period.label), "aria-valuemin": first, "aria-valuemax": last, title: t(period.title) });
+  const name = (at) => shown(period.field === "date" ? "month" : "year", period.name(at));
+  const number = (at) => values[period.name(at)] || 0;
   let from = null;
-  const paint = (to) => { [...box.children].forEach((bar, at) => bar.classList.toggle("within", from !== null && first + at >= Math.min(from, to) && first + at <= Math.max(from, to))); };
+  const told = (a, b) => {
+    let sum = 0;
+    for (let at = a; at <= b; at += 1) sum += number(at);
+    return `${a === b ? name(a) : t("{0} to {1}", name(a), name(b))}: ${count(sum)}`;
+  };
+  const paint = (to) => {
+    const [a, b] = from === null ? [Infinity, -Infinity] : [Math.min(from, to), Math.max(from, to)];
+    [...box.children].forEach((bar, at) => bar.classList.toggle("within", first + at >= a && first + at <= b));
+    box.setAttribute("aria-valuenow", from === null ? last : to);
+    box.setAttribute("aria-valuetext", from === null ? told(first, last) : told(a, b));
+  };
+  const choose = (to) => {
+    const [a, b] = [Math.min(from, to), Math.max(from, to)].map(period.name);
+    from = null;
+    span(period.field, a === b ? `${period.field}:${a}` : `${period.field}:${a}..${b}`);
+  };
   const under = (event) => Math.min(last, Math.max(first, first + Math.floor(((event.clientX - box.getBoundingClientRect().left) / box.clientWidth) * (last - first + 1))));
   for (let at = first; at <= last; at += 1) {
-    const number = values[period.name(at)] || 0;
-    const bar = el("span", { title: `${shown(period.field === "date" ? "month" : "year", period.name(at))}: ${count(number)}` });
-    bar.style.height = `${number ? Math.max(8, (number / most) * 100) : 0}%`;
+    const bar = el("span", { title: `${name(at)}: ${count(number(at))}` });
+    bar.style.height = `${number(at) ? Math.max(8, (number(at) / most) * 100) : 0}%`;
     box.append(bar);
   }
+  paint(last);
   box.addEventListener("pointerdown", (event) => { from = under(event); box.setPointerCapture(event.pointerId); paint(from); event.preventDefault(); });
   box.addEventListener("pointermove", (event) => { if (from !== null) paint(under(event)); });
   box.addEventListener("pointercancel", () => { from = null; paint(0); });
   box.addEventListener("pointerup", (event) => {
-    if (from === null) return;
-    const [a, b] = [Math.min(from, under(event)), Math.max(from, under(event))].map(period.name);
-    from = null;
-    span(period.field, a === b ? `${period.field}:${a}` : `${period.field}:${a}..${b}`);
+    if (from !== null) choose(under(event));
+  });
+  box.addEventListener("keydown", (event) => {
+    const at = from === null ? null : Number(box.getAttribute("aria-valuenow"));
+    const to = { ArrowLeft: at === null ? last : Math.max(first, at - 1), ArrowRight: at === null ? first : Math.min(last, at + 1), Home: first, End: last }[event.key];
+    if (to !== undefined) {
+      if (from === null || !event.shiftKey) from = to;
+      paint(to);
+    } else if (event.key === "Escape" && from !== null) { from = null; paint(last); } else if (event.key === "Enter" && from !== null) choose(at);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
   });
   return box;
 }
 
 const shown = (name, value) => (name === "language" ? spoken(value) : name === "type" ? typeName(value) : name === "month" ? monthName(value) : value);
+
+// Two types that are called alike, such as doc and docx, each with what it is.
+function toldApart(name, value, values) {
+  const label = shown(name, value);
+  return name === "type" && Object.keys(values).some((other) => other !== value && shown(name, other) === label) ? `${label} (${value})` : label;
+}
 
 const monthName = (month) => new Date(`${month}-15T12:00`).toLocaleDateString(language, { month: "long" });
 
@@ -232,14 +275,6 @@ const ordered = (name, values) => (PERIODS[name] ? Object.entries(values).sort((
 
 function spoken(code) {
   try { return languages.of(code); } catch { return code; }
-}
-
-// Folders without the part that all of them share: of /a/notes, /a/notes/garden and /a/notes/kitchen, notes, garden, kitchen.
-export function shortFolders(paths) {
-  const split = paths.map((path) => path.split("/"));
-  let shared = 0;
-  while (split.every((parts) => shared < parts.length && parts[shared] === split[0][shared])) shared += 1;
-  return new Map(paths.map((path, at) => [path, split[at].slice(shared).join("/") || split[at].at(-1) || path]));
 }
 
 // Where in the list the hits shown are; `before` and `after` lead to others, or are null.

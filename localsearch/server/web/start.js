@@ -1,7 +1,7 @@
 // The start: what is here, what is being read, what changed, what could not be read, and the choices that a person makes.
 
 import { ask, get, post } from "./api.js";
-import { count, el, plain, redraw } from "./dom.js";
+import { count, el, inFull, plain, redraw, shortened } from "./dom.js";
 import { addFolder, folderList } from "./folders.js";
 import { tell } from "./folder.js";
 import { icon } from "./icons.js";
@@ -9,7 +9,7 @@ import { breadcrumb } from "./place.js";
 import { forgetSearches, recentSearches, remembering, setRemembering } from "./recent.js";
 import { currentTheme, setTheme } from "./look.js";
 import { settingsRows } from "./settings.js";
-import { age, locale, t } from "./words.js";
+import { age, locale, reason, t } from "./words.js";
 
 const [BUSY_MS, IDLE_MS] = [2000, 15_000]; // counting a large index costs the server: seldom while nothing goes on
 const HINTS = ["type:email", "type:md", "after:2024-01-01", "lang:de", "size:>1mb", '"an exact phrase"'];
@@ -114,7 +114,7 @@ function recent(documents, act) {
   const rows = documents.map((one) => {
     const hit = { ...one, location: { start: 0, end: 0 }, snippet: "", highlights: [], metadata: { type: one.type } };
     const when = new Date(one.modified * 1000);
-    return el("li", {}, icon(one.type), el("button", { type: "button", class: "title", dir: "auto", "data-focus": `recent ${one.collection} ${one.id}`, onclick: (event) => act.open(hit, event.currentTarget) }, plain(one.title || one.id)),
+    return el("li", {}, icon(one.type), el("button", { type: "button", class: "title", dir: "auto", "data-focus": `recent ${one.collection} ${one.id}`, title: inFull(plain(one.title || one.id)), onclick: (event) => act.open(hit, event.currentTarget) }, shortened(plain(one.title || one.id))),
       el("span", { class: "about" }, breadcrumb(hit), " · ", el("time", { dateTime: when.toISOString(), title: when.toLocaleString(locale) }, age(when.toISOString()))));
   });
   return [el("h3", {}, t("Changed last")), el("ul", { class: "recent", role: "list" }, ...rows)];
@@ -122,7 +122,7 @@ function recent(documents, act) {
 
 function failed(ledger) {
   if (!ledger?.files.length) return [];
-  const rows = ledger.files.map((file) => el("li", {}, el("span", { class: "path", dir: "auto", title: plain(file.path) }, plain(file.path.split("/").at(-1))), el("span", { class: "about" }, `${plain(file.reason)}. `, file.remedy ? el("em", {}, plain(t(file.remedy))) : null)));
+  const rows = ledger.files.map((file) => el("li", {}, el("span", { class: "path", dir: "auto", title: plain(file.path) }, shortened(plain(file.path.split("/").at(-1)))), el("span", { class: "about" }, `${plain(reason(file.told[0]))}. `, file.remedy ? el("em", {}, plain(t(file.remedy))) : null)));
   const more = ledger.counts.failed - ledger.files.length;
   return [el("h3", {}, t("Could not be read")), el("ul", { class: "failed", role: "list" }, ...rows), more > 0 ? el("p", { class: "about" }, t("and {0} more: see the status", count(more))) : null].filter(Boolean);
 }

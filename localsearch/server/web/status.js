@@ -4,7 +4,7 @@ import { ask, get, post } from "./api.js";
 import { count, el, percent, plain, redraw, size, tenths } from "./dom.js";
 import { outcome, tell } from "./folder.js";
 import { addFolder } from "./folders.js";
-import { t } from "./words.js";
+import { reason, t } from "./words.js";
 
 const EVERY_MS = 3000;
 let timer = null;
@@ -110,7 +110,7 @@ function unread(ledger, again) {
 
 function table(files) {
   const head = el("thead", {}, el("tr", {}, el("th", { scope: "col" }, t("File")), el("th", { scope: "col" }, t("Reason"))));
-  const rows = files.map((file) => el("tr", {}, el("td", {}, plain(file.path)), el("td", {}, plain(file.notes.join("; ") || file.reason), file.remedy ? el("div", { class: "about" }, plain(t(file.remedy))) : "", (file.stale ? ` (${t("an older text of it is still searchable")})` : ""))));
+  const rows = files.map((file) => el("tr", {}, el("td", {}, plain(file.path)), el("td", {}, plain(file.told.map(reason).join("; ")), file.remedy ? el("div", { class: "about" }, plain(t(file.remedy))) : "", (file.stale ? ` (${t("an older text of it is still searchable")})` : ""))));
   return el("table", {}, head, el("tbody", {}, ...rows));
 }
 

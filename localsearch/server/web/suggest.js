@@ -2,7 +2,7 @@
 // It stands in lines of its own: a list that drops down would hide the results and take the arrow keys.
 
 import { get } from "./api.js";
-import { byId, el, plain, swap } from "./dom.js";
+import { byId, el, plain, shortened, swap } from "./dom.js";
 import { icon } from "./icons.js";
 import { steps } from "./place.js";
 import { recentSearches } from "./recent.js";
@@ -57,11 +57,11 @@ function document_(one, act) {
   const place = steps(hit).slice(0, -1).at(-1);
   const name = one.path ? one.path.split("/").at(-1) : one.title || one.id;
   return el("button", { type: "button", class: "plain named", title: plain(one.path || one.id), onclick: (event) => act.open(hit, event.currentTarget) },
-    icon(one.type), el("span", { dir: "auto" }, plain(name)), place && one.path ? el("small", { dir: "auto" }, plain(place)) : null);
+    icon(one.type), el("span", { dir: "auto" }, shortened(plain(name), 48)), place && one.path ? el("small", { dir: "auto" }, shortened(plain(place), 30)) : null);
 }
 
 function folder(one, act) {
   const names = steps({ path: one.path, location: {} });
   return el("button", { type: "button", class: "plain named", title: plain(one.path), onclick: () => act.below(one.path) },
-    icon("folder"), el("span", { dir: "auto" }, plain(names.at(-1))), names.length > 1 ? el("small", { dir: "auto" }, plain(names.at(-2))) : null);
+    icon("folder"), el("span", { dir: "auto" }, shortened(plain(names.at(-1)), 48)), names.length > 1 ? el("small", { dir: "auto" }, shortened(plain(names.at(-2)), 30)) : null);
 }

@@ -1,8 +1,12 @@
 // What the page says, in the language of whoever looks at it: English here, others as files beside it.
 
+import { germanNotes } from "./notes.de.js";
+import { germanReasons } from "./reasons.de.js";
 import { german } from "./words.de.js";
 
 const FILES = { de: german };
+const REASONS = { de: germanReasons };
+const NOTES = { de: germanNotes };
 
 export const language = (navigator.languages || ["en"]).map((one) => one.slice(0, 2)).find((one) => one === "en" || one in FILES) || "en";
 // Dates are written as the reader's region writes them.
@@ -11,9 +15,39 @@ document.documentElement.lang = language;
 
 const texts = FILES[language] || {};
 
+const filled = (text, values) => text.replace(/\{(\d)\}/g, (_, at) => values[at]);
+
 // A text by its English wording; {0}, {1} … are the values that follow.
-export function t(english, ...values) {
-  return (texts[english] ?? english).replace(/\{(\d)\}/g, (_, at) => values[at]);
+export function t(english, ...values) { return filled(texts[english] ?? english, values); }
+
+// How a wording is found again in a sentence that was made by it; those first that say most by themselves.
+const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+const said = (english) => new RegExp(`^${english.split(/\{\d\}/).map(escaped).join("(.+?)")}$`, "s");
+const bare = (english) => english.replace(/\{\d\}/g, "");
+const notes = Object.entries(NOTES[language] || {}).sort(([a], [b]) => bare(b).length - bare(a).length).map(([english, text]) => [said(english), text]);
+
+// What an answer says of how it came about: a sentence, which may hold another.
+export function note(sentence) {
+  for (const [pattern, text] of notes) {
+    const found = pattern.exec(sentence);
+    if (found) return filled(text, found.slice(1).map(note));
+  }
+  const two = /^(.+?\.) (.+)$/s.exec(sentence);
+  const each = two && [note(two[1]), note(two[2])];
+  return each && (each[0] !== two[1] || each[1] !== two[2]) ? each.join(" ") : sentence;
+}
+
+// Why a file was not read, by its code; in the words it came with where there are none for that.
+export function reason(told) {
+  const text = (REASONS[language] || {})[told.code];
+  return text ? filled(text, told.values.map((one) => (typeof one === "string" ? one : reason(one)))) : told.text;
+}
+
+// The page's own texts and labels, where it is looked at in another language.
+export function translate(root) {
+  const texts = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) { const text = texts.currentNode.data; if (text.trim()) texts.currentNode.data = text.replace(text.trim(), t(text.trim())); }
+  for (const name of ["aria-label", "placeholder", "title"]) for (const node of root.querySelectorAll(`[${name}]`)) node.setAttribute(name, t(node.getAttribute(name)));
 }
 
 const TYPES = {
