@@ -21,6 +21,9 @@ SHARED = CHECKOUT.parent / "shared"
 pytest_plugins = ["serving"]
 """Fixtures with real servers."""
 
+# Of the compiler of the kernels, also where wheels are built: what is the same is compiled once, whichever process asks.
+os.environ.setdefault("ZIG_GLOBAL_CACHE_DIR", str(CHECKOUT / "build" / "zig"))
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if importlib.util.find_spec("sentence_transformers"):
