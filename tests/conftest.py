@@ -8,6 +8,7 @@ import tarfile
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from localsearch import kernels
@@ -20,6 +21,12 @@ SHARED = CHECKOUT.parent / "shared"
 
 pytest_plugins = ["serving"]
 """Fixtures with real servers."""
+
+# How long an example takes is the machine's.
+hypothesis.settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("untimed")
 
 # Of the compiler of the kernels, also where wheels are built: what is the same is compiled once, whichever process asks.
 os.environ.setdefault("ZIG_GLOBAL_CACHE_DIR", str(CHECKOUT / "build" / "zig"))
