@@ -11,6 +11,7 @@ from shutil import which
 
 import pytest
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 CHECKED = ("-std=c11", "-D_GNU_SOURCE", "-O1", "-g", "-fPIC", "-shared", "-fno-omit-frame-pointer")
 RUN = r"""
