@@ -1,6 +1,7 @@
 # make serve   .venv, install, fetch the model, index data/sample, serve http://127.0.0.1:8765; whoever activates .venv then
 #              asks that index with that model
 # make test    .venv, install with the test tools, run the suite; make test T=tests/search runs a part of it, JOBS=1 in a row
+# make test-slow  the tests that `make test` leaves out, because each takes more than ten seconds; T and JOBS as above
 # make check   ruff, mypy, import-linter
 # make docs    write the pages that are made from the code
 # make wheels  wheels with the kernels inside for Linux on x86-64 and AArch64, and the sdist, in dist/
@@ -15,12 +16,17 @@ INSTALLED_FROM := pyproject.toml hatch_build.py $(wildcard localsearch/kernels/*
 # Modules of the reference that `make docs` writes to build/reference.
 REFERENCE := localsearch.engine localsearch.types localsearch.errors localsearch.client localsearch.integrations localsearch.settings
 export LOCALSEARCH_MODELS ?= $(CURDIR)/models
+# What was compiled is kept for the tests, and by them; several processes may share it.
+export ZIG_GLOBAL_CACHE_DIR ?= $(CURDIR)/build/zig
+# The suite starts hundreds of processes: each would compile the package anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 T ?=
 # Processes that share the suite, a file of tests each at a time.
 JOBS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: serve test check docs wheels bench bench-quick faults clean
+.PHONY: serve test test-slow check docs wheels bench bench-quick faults clean
 
 # Lines that `activate` gets: a place that is set already stays.
 define ACTIVATED
@@ -34,7 +40,11 @@ serve: $(VENV)/.installed $(VENV)/.activated
 
 test: $(VENV)/.tested
 	$(BIN)/python -m localsearch models pull all-MiniLM-L6-v2
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(T)
+	$(PYTEST) $(T)
+
+test-slow: $(VENV)/.tested
+	$(BIN)/python -m localsearch models pull all-MiniLM-L6-v2
+	$(PYTEST) -m 'slow and not parity and not pictures' $(T)
 
 check: $(VENV)/.developed
 	$(BIN)/ruff check .
@@ -58,7 +68,7 @@ bench-quick: $(VENV)/.benched
 	$(BIN)/python -m benchmarks --quick
 
 faults: $(VENV)/.tested
-	LOCALSEARCH_FAULTS=all $(BIN)/python -m pytest tests/faults -s
+	LOCALSEARCH_FAULTS=all $(BIN)/python -m pytest -m "" tests/faults -s
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

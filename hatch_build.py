@@ -5,6 +5,7 @@ package registry that only the build needs, so that one command installs everywh
 machines too. LOCALSEARCH_WHEEL names a machine, x86_64 or aarch64, for which to make a wheel that is not bound to this
 one. Where it has nothing to offer (not Linux on x86-64 or AArch64) or fails, the package is built without the
 library and computes with ONNX Runtime's own operators and FAISS. LOCALSEARCH_KERNELS=0 leaves it out.
+ZIG_GLOBAL_CACHE_DIR names a folder that keeps what was compiled, for the next time; without it nothing is kept.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ def compile_kernels(root: Path, machine: str, library: Path) -> None:
 
 
 def _compiler(cache: str, machine: str, *arguments: str) -> None:
-    environment = {**os.environ, "ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache}
+    environment = {"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache, **os.environ}
     target = TARGET.format(machine=machine)
     subprocess.run(
         [sys.executable, "-m", "ziglang", "cc", "-target", target, *arguments], check=True, env=environment

@@ -7,7 +7,9 @@ import os
 import tarfile
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
+import hypothesis
 import pytest
 
 from localsearch import kernels
@@ -18,11 +20,35 @@ from localsearch.settings import Settings
 CHECKOUT = Path(__file__).parents[1]
 SHARED = CHECKOUT.parent / "shared"
 
+BACKENDS = "tests/backends/"
 pytest_plugins = ["serving"]
 """Fixtures with real servers."""
 
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 """gRPC reads it when it is imported, which some tests do before the engine would set it: vectors/milvus_server.py."""
+
+# How long an example takes is the machine's.
+hypothesis.settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("untimed")
+
+# Of the compiler of the kernels, also where wheels are built: what is the same is compiled once, whichever process asks.
+os.environ.setdefault("ZIG_GLOBAL_CACHE_DIR", str(CHECKOUT / "build" / "zig"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file of tests goes to one process, and all files that ask Milvus to the same: each process would start a server."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByServer(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return BACKENDS if nodeid.startswith(BACKENDS) else super()._split_scope(nodeid)
+
+    return ByServer(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

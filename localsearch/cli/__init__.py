@@ -1,4 +1,4 @@
-"""The command line: `python -m localsearch`, also installed as `localsearch`.
+"""The command line of `python -m localsearch`, also installed as `localsearch`.
 
 parser.py    what can be typed
 console.py   what is printed: results on stdout; progress and messages on stderr

@@ -59,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.umask(0o077)  # whatever is written is this user's alone
     console = Console(json=bool(args.json), verbosity=-1 if args.quiet else args.verbose or 0)
     try:
+        _take_interrupts()
         settings = load(args.home, offline=args.offline or None)
         console.links = settings.terminal.links
         for note in settings.notes:
@@ -89,6 +90,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _unexpected(error, console)
 
 
+def _take_interrupts() -> None:
+    """From here on Ctrl-C is told; until here it ended the process (`localsearch.__main__`)."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def _open_standard_streams() -> None:
     """Put the null device where a shell closed input, output or messages: the next file opened would take the place."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
@@ -114,7 +121,7 @@ def _unexpected(error: Exception, console: Console) -> int:
 
 
 def command() -> int:
-    """What a shell calls: a signal that comes when all is done changes nothing any more."""
+    """Run one command as a process: a signal that comes when all is done changes nothing any more."""
     _open_standard_streams()
     try:
         code = main()

@@ -9,12 +9,15 @@ import argparse
 import contextlib
 import io
 import os
+import re
 import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest import mock
 
@@ -153,8 +156,8 @@ def command_lines(draw: st.DrawFn, names: list[tuple[str, ...]]) -> list[str]:
     return [*name, *(word for part in parts for word in part)]
 
 
-def call(words: list[str], home: str, cwd: Path, coding: str) -> tuple[int, str]:
-    """Run a command line in this process, as a terminal of that coding would show it."""
+def call(words: list[str], home: str, cwd: Path, coding: str, *, gone: bool = False) -> tuple[int, str]:
+    """Run a command line in this process, as a terminal of that coding would show it; in a folder deleted meanwhile."""
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding=coding) for _ in range(2))
     environment = {
         "LOCALSEARCH_OFFLINE": "1",
@@ -164,6 +167,8 @@ def call(words: list[str], home: str, cwd: Path, coding: str) -> tuple[int, str]
     before, mask = os.getcwd(), os.umask(0o022)
     try:
         os.chdir(cwd)
+        if gone:
+            os.rmdir(cwd)
         with (
             mock.patch.dict(os.environ, environment),
             contextlib.redirect_stdout(out),
@@ -279,24 +284,56 @@ def end(process: subprocess.Popen[bytes], seconds: float = 120) -> tuple[int, st
     return code, (out + b"\n" + err).decode("utf-8", "replace")
 
 
-@rounds(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def ended(several: Sequence[list[str]], seconds: Sequence[float], indexed: Path, here: Path) -> None:
+    """Start all of them, each on an index of its own; ask each to stop after its seconds."""
+    homes = [Path(tempfile.mkdtemp(dir=here.parent)) / "home" for _ in several]
+    for home in homes:
+        shutil.copytree(indexed, home)
+    with ThreadPoolExecutor(len(several)) as pool:
+        started = [start(words, home, here) for words, home in zip(several, homes)]
+        for words, (code, said) in zip(several, pool.map(end, started, seconds)):
+            if not before_the_program(said):
+                hold(code, said, words)
+
+
+def before_the_program(said: str) -> bool:
+    """Whether Ctrl-C came while Python itself started, which tells so with a traceback that has no line of the program."""
+    files = re.findall(r'^  File "(.*)"', said, re.MULTILINE)
+    return bool(files) and not any(re.search(r"localsearch/(?!__init__)", name) for name in files)
+
+
+@pytest.mark.parametrize("moment", [0.05, 0.1, 0.2, 0.4])
+def test_ctrl_c_while_the_program_loads(tmp_path: Path, here: Path, moment: float) -> None:
+    """It ends without a word, or says that it was stopped."""
+    started = [start(["status"], tmp_path / "home", here) for _ in range(2)]
+    for process in started:
+        code, said = end(process, moment)
+        assert before_the_program(said) or (code in (0, 130) and "Traceback" not in said), said
+
+
+@rounds(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    words=command_lines([name for name in LEAVES if name[0] in BLOCKS]).filter(
-        lambda words: not any("\0" in word for word in words)
+    several=st.lists(
+        command_lines([name for name in LEAVES if name[0] in BLOCKS]).filter(
+            lambda words: not any("\0" in word for word in words)
+        ),
+        min_size=3,
+        max_size=3,
     )
 )
-def test_any_words_for_what_goes_on_until_it_is_stopped(indexed: Path, here: Path, words: list[str]) -> None:
-    port = (
-        ["--port=0"] if words[0] == "serve" and not any(word.startswith("--port") for word in words) else []
-    )
-    hold(*end(start([*words, *port], indexed, here), 4), words)
+def test_any_words_for_what_goes_on_until_it_is_stopped(
+    indexed: Path, here: Path, several: list[list[str]]
+) -> None:
+    for words in several:
+        if words[0] == "serve" and not any(word.startswith("--port") for word in words):
+            words.append("--port=0")
+    ended(several, [4] * len(several), indexed, here)
 
 
-@pytest.mark.parametrize("seconds", [0.3, 0.8, 1.2, 1.6, 2.0, 2.6, 3.2, 4.0])
-def test_processes_that_are_stopped_while_they_start(indexed: Path, here: Path, seconds: float) -> None:
+def test_processes_that_are_stopped_while_they_start(indexed: Path, here: Path) -> None:
     """Each moment is one of many: how far a start has come by then is the machine's."""
-    words = ["serve", "--port=0", "--workers=2"]
-    hold(*end(start(words, indexed, here), seconds), words)
+    moments = [0.3, 0.8, 1.2, 1.6, 2.0, 2.6, 3.2, 4.0]
+    ended([["serve", "--port=0", "--workers=2"]] * len(moments), moments, indexed, here)
 
 
 @pytest.mark.parametrize("host", ["\x94", "a\U000e358b", "x" * 300, "a..b"])
@@ -308,8 +345,9 @@ def test_a_host_that_is_no_name(indexed: Path, here: Path, host: str) -> None:
 
 
 REDIRECTED = [">&-", "2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full", "| true"]
-SIMPLE = [["status"], ["status", "--json"], ["search", "bread", "--mode", "lexical"], ["index", "a.txt", "--no-embed"], ["man"],
-          ["keys", "list"], ["why", "a.txt"], ["check"], ["nonsense"], ["--help"]]  # fmt: skip
+SIMPLE = [["status", "--json"], ["search", "bread", "--mode", "lexical"], ["index", "a.txt", "--no-embed"], ["man"],
+          ["why", "a.txt"], ["nonsense"], ["--help"]]  # fmt: skip
+"""One for each way that words go out: JSON, hits, progress, a page, a table, a mistake, the parser's own."""
 
 
 @pytest.mark.parametrize("redirected", REDIRECTED)
@@ -327,23 +365,24 @@ def test_output_that_nobody_takes(indexed: Path, here: Path, redirected: str) ->
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
-@pytest.mark.parametrize("name", sorted(LEAVES), ids=" ".join)
+def _simplest(name: tuple[str, ...]) -> list[str]:
+    """The command with a word for whatever it must be told."""
+    places = [action for action in LEAVES[name]._actions if not action.option_strings]
+    return [*name, *("x" for action in places if action.nargs not in ("?", "*"))]
+
+
+@pytest.mark.parametrize("name", sorted(IN_PROCESS), ids=" ".join)
 def test_a_current_folder_that_is_gone(tmp_path: Path, here: Path, name: tuple[str, ...]) -> None:
-    words = [
-        *name,
-        *(
-            "x"
-            for action in LEAVES[name]._actions
-            if not action.option_strings and action.nargs not in ("?", "*")
-        ),
-    ]
-    hold(
-        *end(
-            start(words, tmp_path / "home", here, "mkdir gone; cd gone; rmdir ../gone;"),
-            6 if name[0] in BLOCKS else 60,
-        ),
-        words,
-    )
+    words, gone = _simplest(name), here / "gone"
+    gone.mkdir()
+    hold(*call(words, str(tmp_path / "home"), gone, "utf-8", gone=True), words)
+
+
+@pytest.mark.parametrize("name", sorted(name for name in LEAVES if name[0] in BLOCKS), ids=" ".join)
+def test_a_start_where_the_current_folder_is_gone(tmp_path: Path, here: Path, name: tuple[str, ...]) -> None:
+    words = _simplest(name)
+    process = start(words, tmp_path / "home", here, "mkdir gone; cd gone; rmdir ../gone;")
+    hold(*end(process, 6), words)
 
 
 @pytest.fixture

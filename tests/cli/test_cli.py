@@ -165,7 +165,7 @@ def test_upkeep_round_trip(
 def test_ctrl_c_stops_cleanly_and_the_next_run_goes_on(home: Path, tmp_path: Path) -> None:
     folder = tmp_path / "many"
     folder.mkdir()
-    for number in range(4000):
+    for number in range(1500):
         (folder / f"{number}.md").write_text(f"# Note {number}\n\n" + f"Words about subject{number}. " * 40)
     command = [sys.executable, "-m", "localsearch", "index", str(folder), "--no-embed"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -178,7 +178,7 @@ def test_ctrl_c_stops_cleanly_and_the_next_run_goes_on(home: Path, tmp_path: Pat
     assert "Traceback" not in err
     done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)
     files = json.loads(done.stdout)["files"]
-    assert files["new"] + files["unchanged"] == 4000
+    assert files["new"] + files["unchanged"] == 1500
     if process.returncode == 130:
         assert "goes on from here" in err
 

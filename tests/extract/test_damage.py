@@ -6,8 +6,10 @@ import bz2
 import gzip
 import json
 import lzma
+import re
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -84,9 +86,13 @@ CUTS = st.floats(0, 1, exclude_max=True)
 FLIPS = st.lists(st.tuples(CUTS, st.integers(1, 255)), min_size=1, max_size=8)
 
 
+LIMITS = ExtractSettings(workers=1, memory_mb=512, cpu_s=20, wall_s=40)
+
+
 @pytest.fixture(scope="module")
 def extractor() -> Iterator[Extractor]:
-    with Extractor(ExtractSettings(workers=1, memory_mb=512, cpu_s=20, wall_s=40)) as found:
+    """Without OCR, which gets pictures that we made: seconds for each page whose text the damage took."""
+    with Extractor(replace(LIMITS, ocr="off")) as found:
         yield found
 
 
@@ -126,6 +132,19 @@ def test_flipped_bytes_and_cut_ends(name: str, extractor: Extractor, tmp_path: P
 
     survives()
     assert outcome(extractor, tmp_path / name, whole) == "read"
+
+
+def test_pages_whose_text_is_damaged_are_recognised(tmp_path: Path) -> None:
+    """What is left of a page is drawn, and its picture is looked at for text."""
+    whole = make_pdf()
+    streams = [match.end() / len(whole) for match in re.finditer(rb"stream\n", whole)]
+    with Extractor(LIMITS) as extractor:
+        for data in (
+            flipped(whole, [(where + 0.01, 64) for where in streams]),
+            whole.replace(b"/F1 2 0 R", b"/F1 9 9 R"),
+        ):
+            assert data != whole
+            assert outcome(extractor, tmp_path / "a.pdf", data) == "read"
 
 
 @pytest.mark.parametrize("name", WILD)

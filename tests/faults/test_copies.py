@@ -177,6 +177,7 @@ class Asking:
         self._thread.join()
 
 
+@pytest.mark.slow
 def test_killed_at_random_every_answer_is_of_a_whole_state(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

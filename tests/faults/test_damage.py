@@ -52,6 +52,7 @@ def kind_of(file: Path) -> str:
     return f"{file.parent.name if file.parent.name == 'lexical' else 'vectors'}/*{file.suffix or file.name}"
 
 
+@pytest.mark.slow
 def test_damage_is_noticed(
     nursery: Nursery, whole: Path, settled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

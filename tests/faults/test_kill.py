@@ -97,6 +97,7 @@ def _make_files(folder: Path, files: Path) -> None:
         (files / f"new{number}.txt").write_text(world.passages()[150 + number], "utf-8")
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment(
     nursery: Nursery, stages: dict[str, Stage], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -90,6 +90,7 @@ def test_both_engines_find_and_rank_the_same(tmp_path: Path) -> None:
         ], text
 
 
+@pytest.mark.slow
 def test_every_word_of_the_judged_collections_and_wild_files_is_found(
     engine: Engine, shared_bench: Callable[[str], Path], shared_wild: Callable[[], Path]
 ) -> None:

@@ -147,7 +147,8 @@ def accepted(server: Crew, path: str, body: bytes) -> socket.socket:
 def test_what_was_accepted_is_answered_at_an_end_in_order(tmp_path: Path) -> None:
     """Writes too, which those that read hand on to the one that writes; and all of it is there after the restart."""
     home = tmp_path / "home"
-    with crew(home, 3) as server:
+    # None waits for its turn, which it may for two seconds: all twelve are asked at once.
+    with crew(home, 3, settings="[server.limits]\nconcurrent = 16\n") as server:
         bodies = [b'{"documents": [{"id": "last-%d", "text": "A numbat, %d."}]}' % (n, n) for n in range(12)]
         held = [accepted(server, "/documents", body) for body in bodies]
         server.popen.send_signal(signal.SIGTERM)
