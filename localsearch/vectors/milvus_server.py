@@ -170,6 +170,25 @@ class MilvusServer:
         told = self._call(lambda client: client.describe_index(collection, _VECTOR))
         return int(told.get("pending_index_rows", 0))
 
+    def is_loaded(self, collection: str) -> bool:
+        """Whether the server says that it has all of it in memory, which it does not while it starts."""
+        told = self._call(lambda client: client.get_load_state(collection), tries=1)
+        return bool(told["state"].name == "Loaded")
+
+    def unloaded(self, collection: str) -> int:
+        """The rows of stored segments that no node has in memory, or has not taken over yet from where they came in.
+
+        Some 15 seconds after sealing there are none, unless a node is away.
+        """
+
+        def asked(client: Any) -> int:
+            wire = client._get_connection()
+            loaded = {one.segmentID for one in wire.get_query_segment_info(collection)}
+            stored = wire.get_persistent_segment_infos(collection)
+            return sum(one.num_rows for one in stored if one.segmentID not in loaded)
+
+        return self._call(asked, tries=1)
+
     def count(self, name: str, *, settled: bool = False) -> int:
         """The rows that the server would search at this moment; `settled`, once it has taken in all that was sent
         before, which takes some 200 ms: for who writes."""
