@@ -33,7 +33,7 @@ from localsearch.types import Feed, FeedBatch
 from localsearch.vectors import MilvusIndex, MilvusServer
 from localsearch.vectors.feeder import BATCH, Feeder
 from localsearch.vectors.guard import PAUSES_S, CountGuard
-from localsearch.vectors.milvus_server import _row
+from localsearch.vectors.milvus_rows import row as row_of
 
 
 @pytest.fixture
@@ -182,7 +182,7 @@ def halved(world: World) -> World:
     client = feeder.server._connected()
     client.create_partition(feed_.collection, "half")
     client.delete(feed_.collection, ids=moved.ids.tolist())
-    rows = [_row(*one) for one in zip(moved.ids.tolist(), moved.vectors, moved.fields, strict=True)]
+    rows = [row_of(*one) for one in zip(moved.ids.tolist(), moved.vectors, moved.fields, strict=True)]
     client.insert(feed_.collection, rows, partition_name="half")
     client.flush(feed_.collection)
     assert feeder.server.count(feed_.collection, settled=True) == 300
