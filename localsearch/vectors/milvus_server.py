@@ -86,7 +86,8 @@ class MilvusServer:
         try:
             yield
         except VectorsUnavailableError as error:
-            told = error.message.lower()
+            why = _why(error.__cause__ or error)
+            told = why.lower()
             if "shard" in told:
                 what, do = "milvus_shards", "set fewer"
             elif "node" in told and ("not enough" in told or "insufficient" in told):
@@ -97,9 +98,7 @@ class MilvusServer:
             else:
                 raise
             value = getattr(self.settings, what)
-            raise VectorsUnavailableError(
-                f"Milvus refuses vectors.{what} = {value}: {do} ({error.message.rpartition('message=')[2].strip('>)')})"
-            ) from error
+            raise VectorsUnavailableError(f"Milvus refuses vectors.{what} = {value}: {do} ({why})") from error
 
     def drop(self, collection: str) -> None:
         """Drop a collection with its aliases; nothing happens where there is none."""
@@ -326,15 +325,18 @@ class MilvusServer:
                 _LOG.debug("closing a connection to Milvus", exc_info=True)
 
     def _away(self, error: Exception) -> VectorsUnavailableError:
-        why = " ".join(str(getattr(error, "message", "") or error).split())[:200] or type(error).__name__
         return VectorsUnavailableError(
-            f"Milvus at {self.settings.milvus_uri} cannot be asked: {why}",
+            f"Milvus at {self.settings.milvus_uri} cannot be asked: {_why(error)}",
             hint="Is it running? Words are searched meanwhile.",
         )
 
     def close(self) -> None:
         """Let go of the connection."""
         self._disconnect()
+
+
+def _why(error: BaseException) -> str:
+    return " ".join(str(getattr(error, "message", "") or error).split())[:200] or type(error).__name__
 
 
 def _unless_missing(ask: Callable[[], T]) -> T | None:
