@@ -477,6 +477,30 @@ def test_a_folder_with_the_feed_of_another_index_begins_anew(world: World) -> No
     copy.drop()
 
 
+# -- filters that its fields do not tell
+
+
+@pytest.mark.parametrize(
+    ("often", "listed", "calls"), [(20, False, 2), (0, True, 1)], ids=["verified", "as a list"]
+)
+def test_documents_of_a_filter_are_listed_where_few_are_selected(
+    world: World, often: int, listed: bool, calls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """75 of 150 documents: half of the nearest are theirs, and asking twice fills the page. Either way it is the same."""
+    index, feeder, _, _ = parts(world)
+    monkeypatch.setattr("localsearch.vectors.milvus_index.COMPARED", 10)
+    monkeypatch.setattr("localsearch.vectors.milvus_index._OFTEN", often)
+    asked, search = [], feeder.server.search
+    monkeypatch.setattr(feeder.server, "search", lambda *one: asked.append(one[3]) or search(*one))
+    selection, query = world.selected("n:<75"), queries(1)[0]
+    among = world.catalog.chunks_of(selection.documents_selected)
+    assert len(among) == 150
+    found = index.search(query, 100, selection)
+    assert found.ids.tolist() == world.truth(query, 100, among).ids.tolist()
+    assert len(asked) == calls
+    assert all(text.startswith("document in [") == listed for text in asked)
+
+
 # -- away
 
 
