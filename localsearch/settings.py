@@ -102,13 +102,20 @@ class VectorSettings:
     )
     m: int = _setting(24, "M: neighbours of a node")
     ef_construction: int = _setting(200, "candidates looked at while building")
-    ef_search: int = _setting(0, "candidates looked at while searching; 0: chosen by measured recall")
+    ef_search: int = _setting(
+        0, "candidates, or lists of IVF_SQ8, looked at while searching; 0: chosen by measured recall"
+    )
     storage: Storage = _setting(
         "int12",
         "of a vector's component: int12 searches by one byte and scores by four bits more, int16 by a second byte,"
         " int8 has only the first",
     )
     milvus_uri: str = _setting("http://127.0.0.1:19530", "the address of Milvus")
+    milvus_index: Literal["HNSW", "IVF_SQ8", "FLAT"] = _setting(
+        "HNSW",
+        "how Milvus finds candidates: a graph over whole vectors; lists of vectors of a byte a component; or comparing"
+        " with all",
+    )
     milvus_shards: int = _setting(
         1, "shards of a collection, which take writes side by side: one for each 50 million vectors or so"
     )

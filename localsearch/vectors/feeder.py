@@ -34,6 +34,8 @@ SEALED = 1_024
 """Rows sent in a row from which segments are sealed after them: Milvus builds no graph of fewer."""
 _INDEXED_S = 600.0
 """Seconds that a build waits for the graphs of its rows; it is published without them then."""
+_LOADED_S = 60.0
+"""Seconds that stored rows may take to come into memory, before those that are not there count as lost."""
 _PAUSE = 0.25
 """Of the time that a batch took, how long searches have the engine to themselves before the next."""
 
@@ -204,25 +206,47 @@ class Feeder:
     def reconcile(self, cancelled: Cancelled = never) -> int:
         """Hold every id of the engine against those confirmed, and send what differs again; returns how many did.
 
-        An id that came back, as a replayed upsert brings it, is deleted; one that is missing is put.
+        An id that came back, as a replayed upsert brings it, is deleted; one that is missing is put. Raises
+        VectorsUnavailableError while the engine loads.
         """
-        differing = 0
         with self._feeding:
             if (feed := self.log.now()) is None:
                 return 0
-            bounds = self.log.windows(feed, MOST // 2)
-            for low, high in pairwise(bounds):
+            odd = self._differing(feed, cancelled)
+            for start in range(0, len(odd), BATCH):
                 if cancelled():
                     break
-                held, wanted = (
-                    self.server.ids_between(feed.collection, low, high),
-                    self.log.fed_between(feed, low, high),
-                )
-                odd = np.setxor1d(held, wanted)
-                for start in range(0, len(odd), BATCH):
-                    feed = self._send(feed, self.log.again(feed, odd[start : start + BATCH]))
-                differing += len(odd)
-        return differing
+                feed = self._send(feed, self.log.again(feed, odd[start : start + BATCH]))
+            return len(odd)
+
+    def _differing(self, feed: Feed, cancelled: Cancelled) -> Ids:
+        """The ids that are in the engine or confirmed, and not both, read between two counts that are the same.
+
+        What a server does not find that has a part of its segments in memory is not lost.
+        """
+        bounds = self.log.windows(feed, MOST // 2)
+        until = time.monotonic() + _LOADED_S
+        while not cancelled():
+            if (rows := self._rows_when_loaded(feed.collection, until, cancelled)) is not None:
+                odd = [self._odd_between(feed, low, high) for low, high in pairwise(bounds)]
+                if self.server.count(feed.collection) == rows and self.server.is_loaded(feed.collection):
+                    return np.concatenate(odd)
+            if time.monotonic() > until:
+                raise VectorsUnavailableError("Milvus has a part of its rows in memory and loads the others")
+            time.sleep(_LOOKS_S)
+        return np.empty(0, np.int64)
+
+    def _rows_when_loaded(self, collection: str, until: float, cancelled: Cancelled) -> int | None:
+        """The rows of the engine, once it has in memory what it stores; None while it starts, or if cancelled."""
+        while self.server.unloaded(collection) and time.monotonic() < until:
+            if cancelled():
+                return None
+            time.sleep(10 * _LOOKS_S)
+        return self.server.count(collection, settled=True) if self.server.is_loaded(collection) else None
+
+    def _odd_between(self, feed: Feed, low: int, high: int) -> Ids:
+        held = self.server.ids_between(feed.collection, low, high)
+        return np.setxor1d(held, self.log.fed_between(feed, low, high))
 
     def build(self, report: Report = no_report, cancelled: Cancelled = never) -> Collection:
         """Make a second collection from the database, beside the one that is searched."""

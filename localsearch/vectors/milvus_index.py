@@ -21,6 +21,8 @@ COMPARED = 2_000
 """Allowed chunks up to which their vectors are read from the database and compared: exact, without the engine."""
 LISTED = 10_000
 """Documents up to which a filter is sent as their list, whatever it asks."""
+_OFTEN = 20
+"""A filter that selects one document for every so many chunks is not listed: enough of the nearest are among them."""
 _LISTED_AT_LAST = 1_000_000
 """Documents up to which lists are asked one after the other where nothing else fills the page."""
 _SPARE = 8
@@ -113,6 +115,8 @@ class MilvusIndex:
             chunks = self.log.chunks_of(documents, COMPARED) if len(documents) <= COMPARED else None
             if chunks is not None:
                 return self._compared(query, k, allowed, chunks)
+            if len(documents) * _OFTEN >= len(self):
+                documents = None
         return self._asked(lambda: self._found(query, k, allowed, documents, fetch or self.log.vectors_of))
 
     def _compared(self, query: Vectors, k: int, allowed: Allowed | None, chunks: Ids) -> Ranking:

@@ -11,7 +11,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from ipaddress import ip_address
@@ -22,18 +22,14 @@ import numpy as np
 
 from localsearch.errors import VectorsUnavailableError
 from localsearch.settings import VectorSettings
-from localsearch.types import ChunkFields, Feed, FeedBatch, Ids, Ranking, Vectors
+from localsearch.types import Feed, FeedBatch, Ids, Ranking, Vectors
+from localsearch.vectors.milvus_rows import ID, LISTS, VECTOR, built_with, row, schema, searched_with
 
 T = TypeVar("T")
 _LOG = logging.getLogger("localsearch.vectors")
 
 MOST = 16_384
 """Rows that Milvus gives back at most."""
-_ID, _VECTOR = "id", "vector"
-_EF_SEARCH, _WIDEST = 256, 32_768
-"""Candidates looked at where the settings name none, and the most that Milvus looks at."""
-_LONGEST = 1_024
-"""Bytes of a field of text."""
 _AGAIN_S = 2.0
 """Seconds until a server that could not be reached is tried again; searches are told at once meanwhile."""
 _PORT = 19_530
@@ -63,35 +59,47 @@ class MilvusServer:
         settings = self.settings
 
         def made(client: Any) -> None:
-            from pymilvus import DataType, MilvusClient
-
             if client.has_collection(collection):
                 client.drop_collection(collection)
-            schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
-            schema.add_field(_ID, DataType.INT64, is_primary=True)
-            schema.add_field(_VECTOR, DataType.FLOAT_VECTOR, dim=dimensions)
-            for name in ("document", "size", "date", "modified"):
-                schema.add_field(name, DataType.INT64)
-            for name in ("collection", "type", "language"):
-                schema.add_field(name, DataType.VARCHAR, max_length=_LONGEST)
-            schema.add_field("loose", DataType.BOOL)
             index = client.prepare_index_params()
             index.add_index(
-                _VECTOR,
-                index_type="HNSW",
-                metric_type="IP",
-                params={"M": settings.m, "efConstruction": settings.ef_construction},
+                VECTOR, index_type=settings.milvus_index, metric_type="IP", params=built_with(settings)
             )
             client.create_collection(
                 collection,
-                schema=schema,
+                schema=schema(dimensions),
                 num_shards=settings.milvus_shards,
                 consistency_level=settings.milvus_consistency,
             )
-            client.create_index(collection, index, sync=False)  # of an empty collection: nothing to wait for
-            client.load_collection(collection, replica_number=settings.milvus_replicas)
+            try:
+                client.create_index(collection, index, sync=False)  # of an empty one: nothing to wait for
+                client.load_collection(collection, replica_number=settings.milvus_replicas)
+            except Exception:
+                client.drop_collection(collection)
+                raise
 
-        self._call(made)
+        with self._explained():
+            self._call(made)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Name the setting that a server refuses, and what to do."""
+        try:
+            yield
+        except VectorsUnavailableError as error:
+            why = _why(error.__cause__ or error)
+            told = why.lower()
+            if "shard" in told:
+                what, do = "milvus_shards", "set fewer"
+            elif "node" in told and ("not enough" in told or "insufficient" in told):
+                what, do = (
+                    "milvus_replicas",
+                    "add query nodes, of which each copy needs its own, or set fewer",
+                )
+            else:
+                raise
+            value = getattr(self.settings, what)
+            raise VectorsUnavailableError(f"Milvus refuses vectors.{what} = {value}: {do} ({why})") from error
 
     def drop(self, collection: str) -> None:
         """Drop a collection with its aliases; nothing happens where there is none."""
@@ -140,10 +148,14 @@ class MilvusServer:
             self._call(lambda client: client.alter_alias(collection, alias))
 
     def load(self, collection: str) -> None:
-        """Have it in memory, as after a restart of the server."""
-        self._call(
-            lambda client: client.load_collection(collection, replica_number=self.settings.milvus_replicas)
-        )
+        """Have it in memory. One that is there stays as it is, since a server changes no number of copies then."""
+
+        def loaded(client: Any) -> None:
+            if client.get_load_state(collection)["state"].name == "NotLoad":
+                client.load_collection(collection, replica_number=self.settings.milvus_replicas)
+
+        with self._explained():
+            self._call(loaded)
 
     # -- rows
 
@@ -154,7 +166,7 @@ class MilvusServer:
             self._call(lambda client: client.delete(collection, ids=gone))
         if len(batch.ids):
             rows = [
-                _row(i, vector, fields)
+                row(i, vector, fields)
                 for i, vector, fields in zip(batch.ids.tolist(), batch.vectors, batch.fields, strict=True)
             ]
             self._call(lambda client: client.upsert(collection, rows))
@@ -168,8 +180,27 @@ class MilvusServer:
 
     def unindexed(self, collection: str) -> int:
         """The rows of sealed segments that wait for their graph."""
-        told = self._call(lambda client: client.describe_index(collection, _VECTOR))
+        told = self._call(lambda client: client.describe_index(collection, VECTOR))
         return int(told.get("pending_index_rows", 0))
+
+    def is_loaded(self, collection: str) -> bool:
+        """Whether the server says that it has all of it in memory, which it does not while it starts."""
+        told = self._call(lambda client: client.get_load_state(collection), tries=1)
+        return bool(told["state"].name == "Loaded")
+
+    def unloaded(self, collection: str) -> int:
+        """The rows of stored segments that no node has in memory, or has not taken over yet from where they came in.
+
+        Some 15 seconds after sealing there are none, unless a node is away.
+        """
+
+        def asked(client: Any) -> int:
+            wire = client._get_connection()
+            loaded = {one.segmentID for one in wire.get_query_segment_info(collection)}
+            stored = wire.get_persistent_segment_infos(collection)
+            return sum(one.num_rows for one in stored if one.segmentID not in loaded)
+
+        return self._call(asked, tries=1)
 
     def count(self, name: str, *, settled: bool = False) -> int:
         """The rows that the server would search at this moment; `settled`, once it has taken in all that was sent
@@ -183,20 +214,28 @@ class MilvusServer:
 
     def search(self, name: str, query: Vectors, k: int, expression: str = "") -> Ranking:
         """The k nearest rows that meet the expression, with their cosines, best first."""
-        wanted = self.settings.ef_search or _EF_SEARCH
+        parameters = searched_with(self.settings, k)
+        found = self._nearest(name, query, k, expression, parameters)
+        if len(found) < k and parameters["nprobe"] < LISTS:
+            found = self._nearest(name, query, k, expression, parameters | {"nprobe": LISTS})
+        return found
+
+    def _nearest(
+        self, name: str, query: Vectors, k: int, expression: str, parameters: dict[str, int]
+    ) -> Ranking:
         found = self._call(
             lambda client: client.search(
                 name,
                 data=[np.asarray(query, np.float32)],
                 limit=k,
                 filter=expression,
-                search_params={"metric_type": "IP", "params": {"ef": min(max(wanted, 2 * k), _WIDEST)}},
+                search_params={"metric_type": "IP", "params": parameters},
                 **self._reading(),
             ),
             tries=1,
         )
         hits = found[0]
-        ids = np.array([hit[_ID] for hit in hits], np.int64)
+        ids = np.array([hit[ID] for hit in hits], np.int64)
         return Ranking(ids, np.array([hit["distance"] for hit in hits], np.float32))
 
     def ids_between(self, name: str, low: int, high: int) -> Ids:
@@ -204,13 +243,13 @@ class MilvusServer:
         found = self._call(
             lambda client: client.query(
                 name,
-                filter=f"{_ID} >= {low} and {_ID} < {high}",
-                output_fields=[_ID],
+                filter=f"{ID} >= {low} and {ID} < {high}",
+                output_fields=[ID],
                 limit=MOST,
                 **self._reading(),
             )
         )
-        return np.sort(np.array([row[_ID] for row in found], np.int64))
+        return np.sort(np.array([row[ID] for row in found], np.int64))
 
     def _reading(self) -> dict[str, Any]:
         return {
@@ -290,15 +329,18 @@ class MilvusServer:
                 _LOG.debug("closing a connection to Milvus", exc_info=True)
 
     def _away(self, error: Exception) -> VectorsUnavailableError:
-        why = " ".join(str(getattr(error, "message", "") or error).split())[:200] or type(error).__name__
         return VectorsUnavailableError(
-            f"Milvus at {self.settings.milvus_uri} cannot be asked: {why}",
+            f"Milvus at {self.settings.milvus_uri} cannot be asked: {_why(error)}",
             hint="Is it running? Words are searched meanwhile.",
         )
 
     def close(self) -> None:
         """Let go of the connection."""
         self._disconnect()
+
+
+def _why(error: BaseException) -> str:
+    return " ".join(str(getattr(error, "message", "") or error).split())[:200] or type(error).__name__
 
 
 def _unless_missing(ask: Callable[[], T]) -> T | None:
@@ -335,28 +377,3 @@ def _quiet() -> Iterator[None]:
     for name in ("pymilvus.decorators", "pymilvus"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     yield
-
-
-def _row(chunk_id: int, vector: Sequence[float], fields: ChunkFields) -> dict[str, Any]:
-    return {
-        _ID: chunk_id,
-        _VECTOR: vector,
-        "document": fields.document,
-        "collection": _cut(fields.collection),
-        "type": _cut(fields.type),
-        "language": _cut(fields.language),
-        "size": fields.size,
-        "date": fields.date,
-        "modified": fields.modified,
-        "loose": fields.loose
-        or any(len(_bytes(text)) > _LONGEST for text in (fields.collection, fields.type, fields.language)),
-    }
-
-
-def _cut(text: str) -> str:
-    """What fits the field; a longer text makes its row loose."""
-    return _bytes(text)[:_LONGEST].decode("utf-8", "ignore")
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "replace")
