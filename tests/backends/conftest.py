@@ -77,3 +77,12 @@ def small(backend: VectorSettings, small_folder: Path, tmp_path: Path) -> Iterat
     yield world
     world.close()
     world.drop()
+
+
+@pytest.fixture
+def world(milvus_uri: str, small_folder: Path, tmp_path: Path) -> Iterator[World]:
+    """300 chunks in Milvus, to change."""
+    made = copied(small_folder, tmp_path / "home", backend_settings("milvus", milvus_uri))
+    yield made
+    made.close()
+    made.drop()

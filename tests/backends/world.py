@@ -15,8 +15,9 @@ from localsearch.filters import OWN_DATE, SPEAKING, Filter, parse_filter, to_sql
 from localsearch.search.selection import Selection
 from localsearch.settings import VectorSettings
 from localsearch.store import Corpus, Database, Embeddings, NewDocument, VersionFeed
-from localsearch.types import Chunk, Ids, Ranking, Vectors
+from localsearch.types import Chunk, Feed, Ids, Ranking, Vectors
 from localsearch.vectors import FaissIndex, MilvusIndex, MilvusServer, VectorIndex
+from localsearch.vectors.feeder import Feeder
 
 DIMENSIONS = 32
 TYPES = ("pdf", "markdown", "html", "docx", "text")
@@ -178,6 +179,16 @@ def copied(template: Path, home: Path, settings: VectorSettings) -> World:
     world = World.open(home, settings)
     world.rebuild() if settings.backend == "faiss" else world.index.catch_up()
     return world
+
+
+def parts(world: World) -> tuple[MilvusIndex, Feeder, VersionFeed, Feed]:
+    """What a world in Milvus is made of."""
+    index = world.index
+    assert isinstance(index, MilvusIndex)
+    assert index.feeder is not None
+    feed = index.log.now()
+    assert feed is not None
+    return index, index.feeder, index.log, feed  # type: ignore[return-value]
 
 
 def queries(count: int = 20) -> Vectors:
