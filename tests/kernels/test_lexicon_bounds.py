@@ -28,7 +28,7 @@ assert lexicon.available()
 lexicon.LARGEST = 200_000
 random.seed(5)
 pieces = ["foo", "Bar", "gehen", "H\u00e4user", "1", "23", "1234", "readFile", "_", "x", "\ufb01n", "\ufc5e", "\ufdfa", "\u0130"]
-pieces += ["\u00bd", "\ud800", "\uffff", "\ufffd", "\0", "\x85", "C++", "C#", "x" * 3000, *"-.'\u2019\u2010\u2011,;:\u00b7+#$ \n\u00a0\u2212"]
+pieces += ["\u00bd", "\ud800", "\uffff", "\ufffd", "\0", "\x85", "C++", "C#", "x" * 3000, "a.b-" * 40, "l'", "it's", "PDFs", "v1.2.3", "1,234", "XMLReader", *"-.'\u2019\u2010\u2011,;:\u00b7+#$ \n\u00a0\u2212"]
 analyzers = [Analyzer("en"), Analyzer("de")]
 for number in range(4_000):
     if number % 50 == 0:
@@ -45,9 +45,9 @@ print("same")
 
 
 def build(library: Path, command: list[str], flags: list[str]) -> None:
-    source = str(ROOT / "localsearch/kernels/lexicon.c")
+    sources = [str(ROOT / "localsearch/kernels" / name) for name in ("lexicon.c", "parts.c")]
     environment = {**os.environ, "ZIG_GLOBAL_CACHE_DIR": str(library.parent / "cache")}
-    subprocess.run([*command, *CHECKED, *flags, "-o", str(library), source], check=True, env=environment)
+    subprocess.run([*command, *CHECKED, *flags, "-o", str(library), *sources], check=True, env=environment)
 
 
 def run(library: Path, **environment: str) -> None:
