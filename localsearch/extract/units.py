@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from array import array
 from collections.abc import Iterable, Sequence
-from ctypes import POINTER, PyDLL, c_char_p, c_double, c_int32, c_void_p, create_string_buffer
+from ctypes import POINTER, PyDLL, byref, c_char, c_char_p, c_double, c_int32, c_void_p
 from functools import cache
 from typing import NamedTuple
 
@@ -52,9 +52,10 @@ class Cutter:
         told = array("i", [n for block in blocks for n in (block.start, block.end, block.kind in by_line)])
         room = len(text) // 16 + 2 * len(blocks) + 64
         while True:
-            units = create_string_buffer(room * _UNIT.size)
+            units = bytearray(room * _UNIT.size)
+            place = byref(c_char.from_buffer(units))
             count = self._compiled.localsearch_units(
-                self._estimate, code, len(text), told.tobytes(), len(blocks), limit, units, room
+                self._estimate, code, len(text), told.tobytes(), len(blocks), limit, place, room
             )
             if count != _NO_ROOM:
                 break
@@ -81,7 +82,7 @@ def _compiled() -> PyDLL | None:
         return None
     begin.argtypes, begin.restype = [POINTER(c_double), c_char_p], c_void_p
     end.argtypes, end.restype = [c_void_p], None
-    cut.argtypes = [c_void_p, c_char_p, c_int32, c_char_p, c_int32, c_double, c_char_p, c_int32]
+    cut.argtypes = [c_void_p, c_char_p, c_int32, c_char_p, c_int32, c_double, c_void_p, c_int32]
     return library
 
 

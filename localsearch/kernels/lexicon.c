@@ -437,6 +437,8 @@ typedef struct {
   int32_t length;
 } Text;
 
+INLINE int between(uint32_t c, uint32_t first, uint32_t last) { return c - first <= last - first; }
+
 INLINE uint32_t kind(const Text *text, int32_t at) {
   return at >= 0 && at < text->length ? text->kinds[text->text[at]] : 0;
 }
@@ -462,6 +464,13 @@ INLINE int is_number(const Text *text, int32_t at, int32_t end) {
   return at == end;
 }
 
+/* Whether no amount begins in a word, which one does at its start or after a hyphen that is none of ASCII. */
+INLINE int may_not_begin_amount(const Text *text, int32_t at, int32_t end) {
+  if (kind(text, at) & DIGIT) return 0;
+  while (at < end && !between(text->text[at], 0x2010, 0x2011) && text->text[at] < 0xff00) at++;
+  return at == end;
+}
+
 /* Where the word ends that begins at `start`. */
 INLINE int32_t end_of(const Text *text, int32_t start, int *found) {
   int32_t at = start;
@@ -482,7 +491,7 @@ INLINE int32_t end_of(const Text *text, int32_t start, int *found) {
   int32_t end = at;
   if (at + 1 < text->length && text->text[at] == '+' && text->text[at + 1] == '+') end = at + 2;
   else if (at < text->length && text->text[at] == '#') end = at + 1;
-  if (own & AMOUNTS && end == at && is_number(text, start, at)) own &= ~AMOUNTS;
+  if (own & AMOUNTS && (may_not_begin_amount(text, start, at) || (end == at && is_number(text, start, at)))) own &= ~AMOUNTS;
   *found |= own;
   return end;
 }
