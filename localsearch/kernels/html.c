@@ -75,7 +75,7 @@ typedef struct {
   char *told;
   Buffer source, text, tags, opened, regions, pieces;
   const char *at, *end;
-  int32_t style, part, characters;
+  int32_t style, part, characters, tables; /* `tables` are open */
   int refused, no_memory;
 } Walk;
 
@@ -384,7 +384,7 @@ static void enter(Walk *walk, const Tag *tag) {
     Open one = {tag->name, walk->style};
     add(walk, &walk->opened, &one, sizeof one);
     if (kind >> STYLE) walk->style = (kind >> STYLE) - 1;
-    if (kind & TABLE && !inside(walk, LAYOUT, 0)) walk->style = walk->table;
+    if (kind & TABLE && !walk->tables && !inside(walk, LAYOUT, 0)) walk->style = walk->table;
   } else if (kind & SIGN) {
     say(walk, inside(walk, LINK, 0) ? GAP_MARK : RAISED_MARK);
   } else if (kind & SPACED) {
@@ -491,6 +491,7 @@ static void walk_over(Walk *walk, Span root, int whole) {
       walk->refused |= !same(opened, tag.name);
       if (!depth || walk->refused) break;
       walk->tags.used -= sizeof(Span);
+      walk->tables -= (tag.kind & TABLE) != 0;
       if (foreign == depth) foreign = 0;
       leave(walk, tag.name, tag.kind, depth);
       continue;
@@ -517,6 +518,7 @@ static void walk_over(Walk *walk, Span root, int whole) {
       leave(walk, tag.name, tag.kind, depth);
     } else {
       if (tag.kind & FOREIGN && !foreign) foreign = depth;
+      walk->tables += (tag.kind & TABLE) != 0;
       add(walk, &walk->tags, &tag.name, sizeof tag.name);
     }
   }
@@ -579,7 +581,7 @@ EXPORTED Walk *localsearch_html_begin(const char *names, const int32_t *kinds, c
  * their number, REFUSED or NO_MEMORY. */
 EXPORTED int32_t localsearch_html_walk(Walk *walk, const char *page, int32_t length, int32_t whole, Walked *walked) {
   walk->source.used = walk->text.used = walk->tags.used = walk->opened.used = walk->regions.used = walk->pieces.used = 0;
-  walk->refused = walk->no_memory = walk->characters = 0;
+  walk->refused = walk->no_memory = walk->characters = walk->tables = 0;
   walk->at = page;
   walk->end = page + length;
   walk->style = walk->paragraph;

@@ -73,6 +73,7 @@ def test_pieces_are_those_of_python(page: tuple[str, list[str]], whole: bool) ->
         "<!doctype html><nav>n<nav>m</nav></nav><main>t<div class=nav>u<b>v</b></div></main>w",
         "<!doctype html><table><tr><td>a<td>b<br>c</table><table><tr><td><ul><li>d</ul></table>",
         "<!doctype html><p>H<sub>2</sub>O<sup><a href=x>1</a></sup> <abbr title='World'>W</abbr> <img alt='a&lt;b'><!--c-->",
+        "<!doctype html><table><tr><td><table><tr><td>a<td>b<tr><td>c</table>d</table><table><tr><td>e<td>f</table>",
         "<!doctype html><pre>\n\n a\n  b </pre><textarea>x\ny</textarea><iframe>no</iframe><style>p{}</style>z",
         "<!doctype html><p>a\x1cb \x0b c</p><ul><li>one<li>tw\u00f6</ul><svg><title>t</title><text>u</text></svg>",
     ],
