@@ -313,5 +313,6 @@ def _versions(dotted: str) -> list[str]:
         return parts
     ends = range(1, len(parts) + 1)
     rows = [".".join(parts[low:high]) for high in ends for low in range(high)]
-    first = _FIRST_LETTERS.match(dotted)
-    return rows + [row[first.end() :] for row in rows if first and row.startswith(first[0])]
+    if first := _FIRST_LETTERS.match(dotted):
+        rows += [".".join(parts[:high])[first.end() :] for high in ends]
+    return rows

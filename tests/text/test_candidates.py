@@ -93,6 +93,7 @@ def test_only_what_no_word_has_in_it_is_passed_over(analyzer: Analyzer) -> None:
 @example("0ß")
 @example("aĲ")
 @example("aAAb")
+@example("B0.Ba")
 @example("rock'n'roll e-mail readFile RTFWord those os\x1cpath.os x\x0bos")
 def test_places_of_plain_forms_are_those_of_the_words(analyzer: Analyzer, text: str) -> None:
     for form in analyzer.words(text):
