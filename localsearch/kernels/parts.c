@@ -316,8 +316,7 @@ static int versions(Parts *parts, Span dotted) {
     for (size_t low = 0; low < high; low++) {
       Span row = cut(dotted, borders[low], borders[high] - 1);
       if (!add_form(parts, row)) return 0;
-      if (first && row.length >= first && !memcmp(row.at, dotted.at, first) && !add_form(parts, cut(row, first, row.length)))
-        return 0;
+      if (first && !low && !add_form(parts, cut(row, first, row.length))) return 0;
     }
   return 1;
 }
