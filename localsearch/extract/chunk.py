@@ -12,10 +12,12 @@ import re
 import string
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import groupby
 from math import ceil
 from typing import NamedTuple
 
+from localsearch.extract.units import Cutter, available
 from localsearch.settings import ChunkSettings
 from localsearch.types import Block, Chunk, Extract, Place
 
@@ -61,6 +63,7 @@ _WORD_END = re.compile(r"\s(?<!\s{2})\s*+")
 _CLAUSE_END = re.compile(r"[,;:，、；：}{><&=|]")
 
 
+_BY_LINE = frozenset(["code", "table"])
 WORDS_AT_A_TIME = 8
 """Words kept together where a sentence is too long for a passage: borders need not be found finer."""
 
@@ -144,10 +147,38 @@ def _after(block: Block, text: str) -> Place:
 
 
 def _sections(text: str, blocks: Iterable[Block], limit: int) -> Iterator[_Section]:
-    for (heading, fixed), members in groupby(blocks, key=_section_key):
-        units = [unit for block in members for unit in _units(text, block, limit)]
+    blocks = list(blocks)
+    cut = zip(blocks, _cut(text, blocks, limit), strict=True)
+    for (heading, fixed), members in groupby(cut, key=lambda pair: _section_key(pair[0])):
+        units = [unit for _, found in members for unit in found]
         if units:
             yield _Section(heading, fixed, units, sum(unit.cost for unit in units))
+
+
+def _cut(text: str, blocks: Sequence[Block], limit: int) -> Sequence[Sequence[_Unit]]:
+    """The units of each block, by C of our own where that can tell."""
+    cutter = _cutter()
+    found = cutter.cut(text, blocks, _BY_LINE, limit) if cutter else None
+    if found is None:
+        return [list(_units(text, block, limit)) for block in blocks]
+    units: list[list[_Unit]] = [[] for _ in blocks]
+    for start, end, number, over, cost in found:
+        block, own = blocks[number], units[number]
+        if over:
+            own += _split_long(text, start, end, block, limit)
+        else:
+            own.append(_Unit(start, end, cost, block, not own))
+    return units
+
+
+@cache
+def _cutter() -> Cutter | None:
+    """What cuts by our own C; None where the kernels are not there."""
+    weights = (
+        *(PER_WORD, PER_COMMON_WORD, PER_LETTER, PER_NUMBER, PER_MARK),
+        *(PER_IDEOGRAPH, PER_ACCENT, PER_LETTER_ELSEWHERE),
+    )
+    return Cutter(weights, sorted(_COMMON)) if available() else None
 
 
 def _section_key(block: Block) -> tuple[tuple[str, ...], tuple[object, ...]]:
@@ -227,7 +258,7 @@ def _with_overlap(units: Sequence[_Unit], first: int, at: int, limit: int, overl
 
 
 def _units(text: str, block: Block, limit: int) -> Iterator[_Unit]:
-    borders = _LINE_END if block.kind in ("code", "table") else _SENTENCE_END
+    borders = _LINE_END if block.kind in _BY_LINE else _SENTENCE_END
     opens = True
     for start, end in _split(text, block.start, block.end, borders):
         cost = estimate(text[start:end])

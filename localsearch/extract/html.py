@@ -10,10 +10,11 @@ from localsearch.extract.builder import NOWHERE, Builder
 from localsearch.extract.decode import decode
 from localsearch.extract.fields import front_matter
 from localsearch.extract.htmlwalk import AROUND, MAIN, NEVER, Piece, Walker
+from localsearch.extract.htmlwritten import Selectors, written_walker
 from localsearch.types import Extract, Place
 
 if TYPE_CHECKING:
-    from selectolax.lexbor import LexborHTMLParser
+    from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 _META_CHARSET = re.compile(
     rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w:.-]+)|<\?xml[^>]{0,200}encoding=[\"']([\w:.-]+)", re.I
@@ -33,6 +34,7 @@ _AROUND = (
     ".pager,.prevnext,.menu,.mobile-nav,.cookie,.advert,.ads,.share,#banner,#sidebar,#footer,#menu"
 )
 """What surrounds a page's text where it stands outside its main part."""
+_SELECTORS = Selectors(_MAIN, _AROUND, _NAVIGATION, _NEVER)
 
 ENOUGH = 200
 """Characters of what looks like the main part with which it goes before the rest of the page."""
@@ -129,6 +131,15 @@ def _pieces(page: LexborHTMLParser, whole: bool) -> list[Piece]:
     body = page.body or page.root
     if body is None:
         return []
+    walker = written_walker(_SELECTORS) if page.body is not None else None
+    found = walker.walk(body.html or "", whole=whole) if walker else None
+    if found is None:
+        found = _walked(page, body, whole)
+    return found if whole else _ordered(found)
+
+
+def _walked(page: LexborHTMLParser, body: LexborNode, whole: bool) -> list[Piece]:
+    """The pieces in the order of the page, by Python."""
     never = dict.fromkeys((node.mem_id for node in body.css(_NEVER)), NEVER)
     if page.head is not None:
         never[page.head.mem_id] = NEVER
@@ -137,7 +148,7 @@ def _pieces(page: LexborHTMLParser, whole: bool) -> list[Piece]:
     inner = {node.mem_id for node in body.css(_NAVIGATION)}
     marks = {node.mem_id: AROUND for node in body.css(_AROUND)} | dict.fromkeys(inner, AROUND)
     marks |= {node.mem_id: MAIN for node in body.css(_MAIN)}
-    return _ordered(Walker(marks | never, inner).walk(body))
+    return Walker(marks | never, inner).walk(body)
 
 
 def _ordered(found: list[Piece]) -> list[Piece]:

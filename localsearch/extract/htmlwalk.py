@@ -10,7 +10,7 @@ from localsearch.types import BlockKind
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
 
-_LAYOUT = "table table,h1,h2,h3,h4,h5,h6,pre,ul,ol,blockquote,form"
+LAYOUT = "table table,h1,h2,h3,h4,h5,h6,pre,ul,ol,blockquote,form"
 _BREAK, _CELL, _GAP = "\ufdd0", "\ufdd1", "\ufdd2"
 """Marks of a line break, of a table's cell, and of a place where two words must not be joined: noncharacters."""
 _RAISED, _LEVEL = "\ufdd3", "\ufdd4"
@@ -43,36 +43,36 @@ class Piece(NamedTuple):
     part: int
 
 
-_TEXT = Style("paragraph")
+TEXT = Style("paragraph")
 _CODE = Style("code", keeps_lines=True)
-_TABLE = Style("table", joint="\n")
-_STYLES = {
+TABLE = Style("table", joint="\n")
+STYLES = {
     **{f"h{level}": Style("heading", level) for level in range(1, 7)},
     "li": Style("list", joint="\n", mark="- "),
     "option": Style("list", joint="\n", mark="- "),
-    "dt": _TEXT,
+    "dt": TEXT,
     "dd": Style("paragraph", joint="\n"),
     "pre": _CODE,
     "listing": _CODE,
     "xmp": _CODE,
     "plaintext": _CODE,
     "textarea": Style("paragraph", keeps_lines=True),
-    "p": _TEXT,
-    "caption": _TEXT,
+    "p": TEXT,
+    "caption": TEXT,
 }
 _BLOCK_NAMES = """
 p div section article main header footer aside blockquote address figure figcaption dl dt dd form fieldset legend
 details summary center body hr ul ol li caption tbody thead tfoot table tr td th hgroup nav pre h1 h2 h3 h4 h5 h6
 dialog search menu dir title option optgroup listing xmp plaintext textarea noscript text desc foreignobject marquee
 """
-_BLOCKS = frozenset(_BLOCK_NAMES.split())
+BLOCKS = frozenset(_BLOCK_NAMES.split())
 _SPACED_NAMES = """
 button select input img area video audio object canvas svg tspan math meter progress map
 """
-_SPACED = frozenset(_SPACED_NAMES.split())
+SPACED = frozenset(_SPACED_NAMES.split())
 """What stands in a line and yet apart from the words beside it."""
-_LONG_FORMS = frozenset(["abbr", "acronym", "dfn"])
-_HANDLED = _BLOCKS | _SPACED | _LONG_FORMS | {"br", "sup", "sub"}
+LONG_FORMS = frozenset(["abbr", "acronym", "dfn"])
+_HANDLED = BLOCKS | SPACED | LONG_FORMS | {"br", "sup", "sub"}
 _SHOWN_INPUTS = frozenset(
     ["", "text", "search", "email", "url", "tel", "number", "submit", "button", "reset", "date"]
 )
@@ -91,7 +91,7 @@ class Walker:
         self._inner = inner
         self._found: list[Piece] = []
         self._parts: list[str] = []
-        self._style = _TEXT
+        self._style = TEXT
         self._part = REST
         self._open: list[tuple[str, Style]] = []
         self._regions: list[tuple[str, int, int]] = []
@@ -146,22 +146,22 @@ class Walker:
             self._parts.append("\n" if self._style.keeps_lines else _BREAK)
         elif tag in ("td", "th") and self._style.kind == "table":
             self._parts.append(_CELL)
-        elif self._style.kind == "table" and tag in _BLOCKS:
+        elif self._style.kind == "table" and tag in BLOCKS:
             self._parts.append(" ")
             if tag == "tr":
                 self._close()
-        elif tag in _BLOCKS:
+        elif tag in BLOCKS:
             self._close()
             self._open.append((tag, self._style))
-            self._style = _STYLES.get(tag, self._style)
+            self._style = STYLES.get(tag, self._style)
             if tag == "table":
-                self._style = _TABLE if node.css_first(_LAYOUT) is None else self._style
+                self._style = TABLE if node.css_first(LAYOUT) is None else self._style
         elif tag in ("sup", "sub"):
             self._parts.append(_GAP if node.css_first("a") is not None else _RAISED)
-        elif tag in _SPACED or "-" in tag:
+        elif tag in SPACED or "-" in tag:
             self._parts.append(_GAP)
             self._parts.append(_shown(tag, node))
-        elif tag in _LONG_FORMS:
+        elif tag in LONG_FORMS:
             self._parts.append(_long_form(node))
 
     def _leave(self, tag: str, node: LexborNode) -> None:
@@ -170,9 +170,9 @@ class Walker:
             self._style = self._open.pop()[1]
         elif tag in ("sup", "sub"):
             self._parts.append(_LEVEL)
-        elif tag in _SPACED or "-" in tag:
+        elif tag in SPACED or "-" in tag:
             self._parts.append(_GAP)
-        elif self._style.kind == "table" and tag in _BLOCKS:
+        elif self._style.kind == "table" and tag in BLOCKS:
             self._parts.append(" ")
         if self._regions and self._regions[-1][0] == tag and self._regions[-1][1] == node.mem_id:
             self._close()
@@ -183,14 +183,19 @@ class Walker:
         if not self._parts:
             return
         source, self._parts = "".join(self._parts), []
-        if source.isspace():
-            return
-        style = self._style
-        if not source.isascii():
-            source = _set_apart(source.replace("\xad", ""))
-        text = source.replace(_BREAK, "\n") if style.keeps_lines else _flowing(source)
-        if text.strip():
-            self._found.append(Piece(style.kind, style.mark + text, style.level, style.joint, self._part))
+        if text := text_of(source, self._style):
+            style = self._style
+            self._found.append(Piece(style.kind, text, style.level, style.joint, self._part))
+
+
+def text_of(source: str, style: Style) -> str:
+    """The text of a block as it is kept; nothing if it is blank."""
+    if source.isspace():
+        return ""
+    if not source.isascii():
+        source = _set_apart(source.replace("\xad", ""))
+    text = source.replace(_BREAK, "\n") if style.keeps_lines else _flowing(source)
+    return style.mark + text if text.strip() else ""
 
 
 def _set_apart(source: str) -> str:

@@ -6,6 +6,7 @@ and CUT tells how text is cut into chunks, or is `null`.
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import signal
@@ -40,6 +41,10 @@ RETIRE_AT_RECOGNISING = 700_000_000
 """The same where text in images is recognised: the models stay loaded from one picture to the next."""
 
 
+_OBJECTS = 50_000
+"""New objects after which Python looks for those that refer to themselves: a text of many blocks has few or none."""
+
+
 def main(arguments: list[str]) -> None:
     """Serve jobs from the socket until it closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -47,6 +52,7 @@ def main(arguments: list[str]) -> None:
     settings = msgspec.json.decode(arguments[1], type=ExtractSettings)
     cut = msgspec.json.decode(arguments[2], type=ChunkSettings | None)
     os.nice(settings.niceness)
+    gc.set_threshold(_OBJECTS)
     programs = settings.recognise == "now" and engine(Limits.of(settings)) == "tesseract"
     if programs:
         adopt()

@@ -58,8 +58,12 @@ from localsearch.types import Cancelled, Extract, Progress, Record, Report, neve
 
 _BATCH_FILES = 200
 _BATCH_S = 1.0
+_BATCH_GROWS = 4
+"""Times that a later batch may have of the first one's files and seconds: each costs a segment of the word index."""
+_BATCH_CHARACTERS = 16_000_000
+"""Characters of text with which a batch ends, however few files they are of."""
 MANY = 20
-"""Files from which some are sure to need the model of languages."""
+"""Files or records from which some are sure to need the model of languages."""
 _LOG = logging.getLogger("localsearch.indexing")
 SKIPPING_RULES = frozenset({"binary", "empty", "image", "unsupported"})
 """Rules of the extractor that mean there was nothing to read, rather than that reading failed."""
@@ -128,6 +132,8 @@ class Indexer:
 
     def _prepared(self, records: Sequence[Record]) -> _Prepared:
         made, zone = _Prepared([], {}), days.zone(self.settings.time_zone)
+        if len(records) >= MANY:
+            detect.prepare()  # while the first of them are cut
         for at, record in enumerate(records):
             try:
                 with days.in_zone(zone):
@@ -633,14 +639,16 @@ class Indexer:
 
 
 def _batches(reads: Iterator[ReadFile]) -> Iterator[list[ReadFile]]:
-    """Group what was read, so that a batch is neither large nor late."""
+    """Group what was read, so that a batch is neither large nor late, the first ones least."""
     batch: list[ReadFile] = []
-    began = time.monotonic()
+    began, held, times = time.monotonic(), 0, 1
     for read in reads:
         batch.append(read)
-        if len(batch) >= _BATCH_FILES or time.monotonic() - began > _BATCH_S:
+        held += sum(len(extract.text) for extract in read.outcome) if isinstance(read.outcome, tuple) else 0
+        late = time.monotonic() - began > times * _BATCH_S
+        if late or len(batch) >= times * _BATCH_FILES or held >= _BATCH_CHARACTERS:
             yield batch
-            batch, began = [], time.monotonic()
+            batch, began, held, times = [], time.monotonic(), 0, min(times + 1, _BATCH_GROWS)
     if batch:
         yield batch
 

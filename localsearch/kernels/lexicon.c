@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "parts.h"
+
 #define EXPORTED __attribute__((visibility("default")))
 #define INLINE static inline __attribute__((always_inline))
 
@@ -27,12 +29,20 @@ typedef struct {
 /* What the forms of a word are: terms; everything worth telling; and what its own terms do not tell, each before its stem. */
 enum { TERM, TOLD, PLAIN, ROLES };
 
-/* A string, kept once; `seen` is the last text that had it in each role. */
+/* The languages in which a form has a term: that of the texts, and the default one, by which every query looks. */
+enum { OWN, COMMON, LANGUAGES };
+
+/* A string, kept once; `seen` is the last text that had it in each role, `noted` and `termed` the last word that had it as
+ * a form and as a term. `term` is 1 + the number of its term, 0 while nobody has told it, ASKED once it is asked for. */
 typedef struct {
   uint64_t hash;
   uint32_t at, length;
   uint32_t seen[ROLES];
+  uint32_t noted, termed;
+  uint32_t term[LANGUAGES];
 } Form;
+
+#define ASKED UINT32_MAX
 
 /* A word: its characters in `keys`, its terms in `strings`, and from `forms` on in `numbers` its forms, role by role. */
 typedef struct {
@@ -61,7 +71,9 @@ typedef struct {
   uint64_t seed;
   Table words, forms;
   Buffer word, form, keys, strings, numbers, out[ROLES], plain, unknown;
-  uint32_t text;
+  Buffer asked[LANGUAGES], questions, list[ROLES], ascii;
+  Parts pieces, forms_of_one;
+  uint32_t text, learnt;
 } Lexicon;
 
 INLINE uint8_t *more(Buffer *buffer, size_t count) {
@@ -153,8 +165,11 @@ EXPORTED void localsearch_lexicon_end(Lexicon *lexicon) {
   if (!lexicon) return;
   Buffer *buffers[] = {&lexicon->word, &lexicon->form, &lexicon->keys, &lexicon->strings, &lexicon->numbers,
                        &lexicon->out[TERM], &lexicon->out[TOLD], &lexicon->out[PLAIN], &lexicon->plain,
-                       &lexicon->unknown};
+                       &lexicon->unknown, &lexicon->asked[OWN], &lexicon->asked[COMMON], &lexicon->questions,
+                       &lexicon->list[TERM], &lexicon->list[TOLD], &lexicon->list[PLAIN], &lexicon->ascii};
   for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) free(buffers[i]->bytes);
+  parts_end(&lexicon->pieces);
+  parts_end(&lexicon->forms_of_one);
   free(lexicon->words.slots);
   free(lexicon->forms.slots);
   free(lexicon);
@@ -203,6 +218,181 @@ EXPORTED int32_t localsearch_lexicon_put(Lexicon *lexicon, const uint32_t *text,
          add(&lexicon->word, &word, sizeof word) && enter(&lexicon->words, &lexicon->word, sizeof word, word.hash);
 }
 
+/* The number of a form of a word of ASCII; -1 without memory. */
+static int64_t form_of_part(Lexicon *lexicon, const Parts *parts, size_t i) {
+  return form_of(lexicon, parts->bytes + parts->part[i].at, parts->part[i].length);
+}
+
+INLINE Form *form_at(const Lexicon *lexicon, int64_t number) { return (Form *)lexicon->form.bytes + number; }
+
+static int has_letter(const uint8_t *string, uint32_t length) {
+  for (uint32_t i = 0; i < length; i++)
+    if ((uint8_t)((string[i] | 32) - 'a') < 26) return 1;
+  return 0;
+}
+
+/* `is_name` of pieces.py. */
+static int is_name(const uint8_t *string, uint32_t length) {
+  for (uint32_t i = 0; i < length; i++)
+    if ((uint8_t)(string[i] - '0') < 10 || strchr("._+#", string[i])) return 1;
+  return 0;
+}
+
+static int is_number_of_ascii(const uint8_t *string, uint32_t length) {
+  for (uint32_t i = 0; i < length; i++)
+    if ((uint8_t)(string[i] - '0') >= 10) return 0;
+  return 1;
+}
+
+/* `worth_suggesting` of analyzer.py. */
+static int worth_telling(const uint8_t *string, uint32_t length) {
+  return length >= 3 && length <= 40 && !is_number_of_ascii(string, length);
+}
+
+enum { UNTOLD = -2 };
+
+/* The term of a form in a language, `_term_of` of analyzer.py in the default one; UNTOLD where it has to be asked for, -1
+ * without memory. What is a name or has no letter is its own. */
+static int64_t term_of(Lexicon *lexicon, int64_t number, int language) {
+  Form *form = form_at(lexicon, number);
+  const uint8_t *string = lexicon->strings.bytes + form->at;
+  if (is_name(string, form->length) || !has_letter(string, form->length)) return number;
+  if (form->term[language] && form->term[language] != ASKED) return (int64_t)form->term[language] - 1;
+  if (form->term[language] == ASKED) return UNTOLD;
+  form->term[language] = ASKED;
+  uint32_t question[] = {(uint32_t)number, (uint32_t)language};
+  uint8_t *place = more(&lexicon->asked[language], (size_t)form->length + 1);
+  if (!place || !add(&lexicon->questions, question, sizeof question)) return -1;
+  memcpy(place, string, form->length);
+  place[form->length] = ' ';
+  return UNTOLD;
+}
+
+/* Puts the forms of a word of ASCII into `lexicon->list`: its terms, what is worth telling, and its plain forms each
+ * before its term. `same` is whether the text's language has the terms of the default one. UNTOLD, -1, or 0. */
+static int64_t forms_of_word(Lexicon *lexicon, const char *word, size_t length, int same) {
+  if (!parts_pieces(&lexicon->pieces, word, length) || !parts_forms(&lexicon->forms_of_one, word, length)) return -1;
+  for (int role = 0; role < ROLES; role++) lexicon->list[role].used = 0;
+  uint32_t stamp = ++lexicon->learnt;
+  int untold = 0;
+  for (size_t i = 0; i < lexicon->pieces.count; i++) {
+    int64_t form = form_of_part(lexicon, &lexicon->pieces, i);
+    int64_t term = form < 0 || !lexicon->pieces.part[i].inflected ? form : term_of(lexicon, form, same ? COMMON : OWN);
+    uint32_t number = (uint32_t)term;
+    if (term == -1) return -1;
+    if (term == UNTOLD) untold = 1;
+    else if (!add(&lexicon->list[TERM], &number, 4)) return -1;
+    else form_at(lexicon, term)->termed = stamp;
+  }
+  for (size_t i = 0; i < lexicon->forms_of_one.count; i++) {
+    int64_t form = form_of_part(lexicon, &lexicon->forms_of_one, i);
+    if (form < 0) return -1;
+    Form *one = form_at(lexicon, form);
+    if (one->noted == stamp) continue;
+    one->noted = stamp;
+    int64_t term = term_of(lexicon, form, COMMON);
+    uint32_t pair[] = {(uint32_t)form, (uint32_t)term};
+    if (term == -1) return -1;
+    if (term == UNTOLD) {
+      untold = 1;
+      continue;
+    }
+    one = form_at(lexicon, form);
+    if (worth_telling(lexicon->strings.bytes + one->at, one->length) && !add(&lexicon->list[TOLD], pair, 4)) return -1;
+    if (form_at(lexicon, term)->termed != stamp && !add(&lexicon->list[PLAIN], pair, sizeof pair)) return -1;
+  }
+  return untold ? UNTOLD : 0;
+}
+
+/* Remembers a word whose forms are in `lexicon->list`. 0 without memory. */
+static int remember(Lexicon *lexicon, const uint32_t *text, uint32_t length) {
+  Word word = {.hash = hash_of(lexicon, text, length), .length = length};
+  word.forms = (uint32_t)(lexicon->numbers.used / 4);
+  for (int role = 0; role < ROLES; role++) {
+    Buffer *list = &lexicon->list[role];
+    word.number[role] = (uint32_t)(list->used / 4);
+    if (!add(&lexicon->numbers, list->bytes, list->used)) return 0;
+  }
+  word.at = (uint32_t)(lexicon->keys.used / 4);
+  word.terms = (uint32_t)lexicon->strings.used;
+  word.count = word.number[TERM];
+  for (uint32_t i = 0; i < word.count; i++) {
+    Form form = *form_at(lexicon, ((const uint32_t *)lexicon->list[TERM].bytes)[i]);
+    uint8_t *place = more(&lexicon->strings, (size_t)form.length + (i > 0));
+    if (!place) return 0;
+    if (i) *place++ = ' ';
+    memcpy(place, lexicon->strings.bytes + form.at, form.length);
+  }
+  word.terms_length = (uint32_t)(lexicon->strings.used - word.terms);
+  return add(&lexicon->keys, text, 4 * (size_t)length) && add(&lexicon->word, &word, sizeof word) &&
+         enter(&lexicon->words, &lexicon->word, sizeof word, word.hash);
+}
+
+typedef struct {
+  const uint8_t *asked[LANGUAGES]; /* forms whose terms are to be told, with a blank after each */
+  int32_t lengths[LANGUAGES];
+  const int32_t *unknown; /* as in `Taken`: those that are none of ASCII */
+  int32_t left;
+} Learnt;
+
+/* Remembers the words of ASCII that `localsearch_lexicon_take` has just not known in a text. Returns how many terms have to
+ * be told first, after which it is to be called again; NO_MEMORY. */
+EXPORTED int32_t localsearch_lexicon_learn(Lexicon *lexicon, const uint32_t *text, int32_t same, Learnt *learnt) {
+  size_t kept = 0, count = lexicon->unknown.used / 8;
+  lexicon->questions.used = 0;
+  for (int language = 0; language < LANGUAGES; language++) lexicon->asked[language].used = 0;
+  for (size_t i = 0; i < count; i++) {
+    int32_t place[2];
+    memcpy(place, lexicon->unknown.bytes + 8 * i, sizeof place);
+    const uint32_t *word = text + place[0];
+    uint32_t length = (uint32_t)(place[1] - place[0]), at = 0;
+    lexicon->ascii.used = 0;
+    uint8_t *ascii = more(&lexicon->ascii, length);
+    if (!ascii) return NO_MEMORY;
+    for (; at < length && word[at] < 0x80; at++) ascii[at] = (uint8_t)word[at];
+    int64_t done = UNTOLD;
+    if (at == length) {
+      if (known(lexicon, hash_of(lexicon, word, length), word, length)) continue;
+      done = forms_of_word(lexicon, (const char *)ascii, length, same);
+      if (done == -1 || (!done && !remember(lexicon, word, length))) return NO_MEMORY;
+    }
+    if (done) memcpy(lexicon->unknown.bytes + 8 * kept++, place, sizeof place);
+  }
+  lexicon->unknown.used = 8 * kept;
+  for (int language = 0; language < LANGUAGES; language++) {
+    learnt->asked[language] = lexicon->asked[language].bytes;
+    learnt->lengths[language] = (int32_t)lexicon->asked[language].used;
+  }
+  learnt->unknown = (const int32_t *)lexicon->unknown.bytes;
+  learnt->left = (int32_t)kept;
+  return (int32_t)(lexicon->questions.used / 8);
+}
+
+/* Tells the terms that were asked for in each language, in that order with a blank after each. Returns how many were told;
+ * NO_MEMORY. */
+EXPORTED int32_t localsearch_lexicon_tell(Lexicon *lexicon, const char *own, const char *common) {
+  const char *terms[] = {own, common};
+  int32_t told = 0;
+  for (size_t i = 0; i < lexicon->questions.used / 8; i++) {
+    uint32_t question[2];
+    memcpy(question, lexicon->questions.bytes + 8 * i, sizeof question);
+    const char *at = terms[question[1]], *end = strchr(at, ' ');
+    if (!end || end == at) break;
+    int64_t term = form_of(lexicon, at, (uint32_t)(end - at));
+    if (term < 0) return NO_MEMORY;
+    form_at(lexicon, question[0])->term[question[1]] = (uint32_t)term + 1;
+    terms[question[1]] = end + 1;
+    told++;
+  }
+  for (size_t i = (size_t)told; i < lexicon->questions.used / 8; i++) {
+    uint32_t question[2];
+    memcpy(question, lexicon->questions.bytes + 8 * i, sizeof question);
+    form_at(lexicon, question[0])->term[question[1]] = 0;
+  }
+  lexicon->questions.used = 0;
+  return told;
+}
+
 /* Appends a string after a blank. */
 INLINE int append(Buffer *out, const uint8_t *string, uint32_t length) {
   uint8_t *place = more(out, (size_t)length + 1);
@@ -247,6 +437,8 @@ typedef struct {
   int32_t length;
 } Text;
 
+INLINE int between(uint32_t c, uint32_t first, uint32_t last) { return c - first <= last - first; }
+
 INLINE uint32_t kind(const Text *text, int32_t at) {
   return at >= 0 && at < text->length ? text->kinds[text->text[at]] : 0;
 }
@@ -272,6 +464,13 @@ INLINE int is_number(const Text *text, int32_t at, int32_t end) {
   return at == end;
 }
 
+/* Whether no amount begins in a word, which one does at its start or after a hyphen that is none of ASCII. */
+INLINE int may_not_begin_amount(const Text *text, int32_t at, int32_t end) {
+  if (kind(text, at) & DIGIT) return 0;
+  while (at < end && !between(text->text[at], 0x2010, 0x2011) && text->text[at] < 0xff00) at++;
+  return at == end;
+}
+
 /* Where the word ends that begins at `start`. */
 INLINE int32_t end_of(const Text *text, int32_t start, int *found) {
   int32_t at = start;
@@ -292,7 +491,7 @@ INLINE int32_t end_of(const Text *text, int32_t start, int *found) {
   int32_t end = at;
   if (at + 1 < text->length && text->text[at] == '+' && text->text[at + 1] == '+') end = at + 2;
   else if (at < text->length && text->text[at] == '#') end = at + 1;
-  if (own & AMOUNTS && end == at && is_number(text, start, at)) own &= ~AMOUNTS;
+  if (own & AMOUNTS && (may_not_begin_amount(text, start, at) || (end == at && is_number(text, start, at)))) own &= ~AMOUNTS;
   *found |= own;
   return end;
 }

@@ -38,7 +38,7 @@ _FIELDS = msgspec.msgpack.Decoder(list[Fields])
 
 
 class AnalysisPool:
-    """Processes for as many cores as there are, started when there is much to do and ended a while after.
+    """Processes for all cores but one, started when there is much to do and ended a while after: each learns all words.
 
     Whatever becomes of them, every chunk is taken apart: by this process where one of them fails. Safe to share between
     threads; close it when done.
@@ -46,7 +46,8 @@ class AnalysisPool:
 
     def __init__(self, analyzer: Analyzer, count: int | None = None) -> None:
         self._analyzer = analyzer
-        self._count = min(count or cores(), _MOST)
+        self._beside = (count or cores()) > 1
+        self._count = count or max(1, min(cores() - 1, _MOST))
         self._idle: queue.SimpleQueue[_Process] = queue.SimpleQueue()
         for _ in range(self._count):
             self._idle.put(_Process(analyzer))
@@ -68,7 +69,7 @@ class AnalysisPool:
         now = time.monotonic()
         before = self._lately if now - self._asked < _IDLE_S else 0
         self._lately, self._asked = before + count, now
-        return self._count > 1 and count >= FEW and self._lately >= MANY
+        return self._beside and count >= FEW and self._lately >= MANY
 
     def _start(self, parts: Sequence[Sequence[IndexedChunk]]) -> Iterator[list[Fields]]:
         """Have all parts taken apart; the processes are ended when nobody has asked for a while."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 from itertools import chain
 from operator import itemgetter
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import snowballstemmer
 
@@ -115,7 +115,8 @@ class Analyzer:
         self._stretches: dict[str, _Memo[list[Found]]] = {}
         self._entries: dict[str, _Memo[Entries]] = {}
         self._lexicons: dict[str, Lexicon] = {}
-        self._stemmers: dict[str, _Memo[str]] = {}
+        self._stemmers: dict[str, _Stemmers] = {}
+        self._stems_in: dict[str, _Memo[str]] = {}
         self._plain = _Memo(variants)
         self._stems = _Memo(partial(_stem_of, stem=self._stem_for(default_language)))
         self._forms = lru_cache(10_000)(self._forms_of)
@@ -216,7 +217,12 @@ class Analyzer:
             if language not in self._lexicons:
                 if len(self._lexicons) >= MOST_LEXICONS:
                     del self._lexicons[next(iter(self._lexicons))]
-                self._lexicons[language] = Lexicon(self._entry_in(language), worth_suggesting, self._term_of)
+                same = self._latin(language) == self._latin(self._default)
+                terms = None if same else partial(self._terms_of_ascii, language)
+                common = partial(self._terms_of_ascii, self._default)
+                self._lexicons[language] = Lexicon(
+                    self._entry_in(language), worth_suggesting, self._term_of, (terms, common)
+                )
             return self._lexicons[language]
 
     def is_stop(self, word: str, language: str = "") -> bool:
@@ -279,6 +285,13 @@ class Analyzer:
     def _term_of(self, form: str) -> str:
         return form if is_name(form) else self._stems[form][0]
 
+    def _terms_of_ascii(self, language: str, words: Sequence[str]) -> Sequence[str]:
+        """The terms of small words of ASCII, all at once: what `_term` gives of each."""
+        if not self._stemming:
+            return words
+        stems = self._stemmers_of(language).stem_ascii(list(words))
+        return [fold_word(stem or word) for stem, word in zip(stems, words, strict=True)]
+
     def _stretches_of(self, language: str) -> _Memo[list[Found]]:
         """The terms of what stands between white space, punctuation and all, with their places in it."""
         if language not in self._stretches:
@@ -288,9 +301,14 @@ class Analyzer:
     def _stem_for(self, language: str) -> Callable[[str], str]:
         if not self._stemming:
             return _unstemmed
+        if language not in self._stems_in:
+            self._stems_in[language] = _Memo(self._stemmers_of(language).stem)
+        return self._stems_in[language].__getitem__
+
+    def _stemmers_of(self, language: str) -> _Stemmers:
         if language not in self._stemmers:
-            self._stemmers[language] = _Memo(_Stemmers(self._latin(language), language).stem)
-        return self._stemmers[language].__getitem__
+            self._stemmers[language] = _Stemmers(self._latin(language), language)
+        return self._stemmers[language]
 
     def _latin(self, language: str) -> str:
         """The language by which words of the Latin alphabet are stemmed."""
@@ -312,7 +330,7 @@ class _Stemmers:
     def __init__(self, latin: str, language: str) -> None:
         self._latin = latin
         self._language = language
-        self._stemmers: dict[str, Callable[[str], str]] = {}
+        self._stemmers: dict[str, Any] = {}
         self._lock = threading.Lock()
 
     def stem(self, word: str) -> str:
@@ -320,11 +338,22 @@ class _Stemmers:
         if language not in _STEMMERS:
             return word
         with self._lock:
-            if language not in self._stemmers:
-                stemmer = snowballstemmer.stemmer(_STEMMERS[language])
-                stemmer.maxCacheSize = 0  # words are remembered here, and its own memory is slow to make room
-                self._stemmers[language] = stemmer.stemWord
-            return self._stemmers[language](word)
+            return str(self._stemmer(language).stemWord(word))
+
+    def stem_ascii(self, words: list[str]) -> list[str]:
+        """The stems of words of ASCII, all at once."""
+        if self._latin not in _STEMMERS:
+            return words
+        with self._lock:
+            found: list[str] = self._stemmer(self._latin).stemWords(words)
+            return found
+
+    def _stemmer(self, language: str) -> Any:
+        if language not in self._stemmers:
+            stemmer = snowballstemmer.stemmer(_STEMMERS[language])
+            stemmer.maxCacheSize = 0  # words are remembered here, and its own memory is slow to make room
+            self._stemmers[language] = stemmer
+        return self._stemmers[language]
 
     def _language_of(self, word: str) -> str:
         first = word[0]

@@ -158,9 +158,11 @@ def _by_words(sample: str, candidates: tuple[str, ...]) -> tuple[str, float]:
     """The language with most votes, '' if unsure, and by how many votes it leads."""
     votes: defaultdict[str, float] = defaultdict(float)
     of_words, of_letters = _shares(candidates)
-    for word in _WORD.findall(sample):
-        for language, share in of_words.get(word, ()):
+    words = _WORD.findall(sample)
+    for shares in filter(None, map(of_words.get, words)):
+        for language, share in shares:
             votes[language] += share
+    for word in () if sample.isascii() else words:
         if not word.isascii():
             for letter in set(word):
                 for language, share in of_letters.get(letter, ()):
@@ -211,7 +213,8 @@ def _model() -> LanguageIdentifier:
 
 def prepare() -> None:
     """Load the model in a thread of its own, for one who will soon have many texts and has something to wait for."""
-    threading.Thread(target=_prepared, name="localsearch-languages", daemon=True).start()
+    if not _loaded.cache_info().currsize:
+        threading.Thread(target=_prepared, name="localsearch-languages", daemon=True).start()
 
 
 def _prepared() -> None:

@@ -54,6 +54,9 @@ class Entry(Protocol):
     def plain(self) -> Collection[str]: ...
 
 
+Terms = Callable[[Sequence[str]], Sequence[str]]
+
+
 class Taken(NamedTuple):
     """What an index holds of the words of a text: so many terms in order, everything worth suggesting, and the plain
     forms that the terms do not tell, each list with blanks between; then which kinds of what is no single
@@ -76,11 +79,22 @@ class _Taken(Structure):
     )
 
 
-class Lexicon:
-    """Takes texts apart; a word is asked for once, by `entry`. Safe to share between threads.
+class _Learnt(Structure):
+    _fields_ = (
+        ("asked", c_void_p * 2),
+        ("lengths", c_int32 * 2),
+        ("unknown", POINTER(c_int32)),
+        ("left", c_int32),
+    )
 
-    `suggested` chooses the forms that are worth suggesting, `stem` gives the term of a plain form. Raises OSError where
-    the kernels are not there.
+
+class Lexicon:
+    """Takes texts apart, and words too: those of ASCII itself, another is asked for once, by `entry`. Safe to share
+    between threads.
+
+    `suggested` chooses the forms that are worth suggesting, `stem` gives the term of a plain form. `terms` give those
+    of small words of ASCII in the language of the texts and in the default one; None in place of the first says that it
+    is the same. Raises OSError where the kernels are not there.
     """
 
     def __init__(
@@ -88,6 +102,7 @@ class Lexicon:
         entry: Callable[[str], Entry],
         suggested: Callable[[Collection[str]], Collection[str]],
         stem: Callable[[str], str],
+        terms: tuple[Terms | None, Terms],
     ) -> None:
         compiled = _compiled()
         if compiled is None:
@@ -96,6 +111,8 @@ class Lexicon:
         self._entry = entry
         self._suggested = suggested
         self._stem = stem
+        self._terms = terms[0] or terms[1], terms[1]
+        self._same = terms[0] is None
         self._lock = threading.Lock()
         self._taken = _Taken()
         self._memory: int | None = None
@@ -110,7 +127,7 @@ class Lexicon:
         with self._lock:
             unknown = self._look(code)
             if unknown > 0:
-                self._learn(code, self._taken.unknown[: 2 * unknown])
+                self._learn(code)
                 unknown = self._look(code)
             return None if unknown < 0 else self._told()
 
@@ -124,13 +141,13 @@ class Lexicon:
             raise MemoryError
         return int(found)
 
-    def _learn(self, code: bytes, places: Sequence[int]) -> None:
+    def _learn(self, code: bytes) -> None:
         """Put in words of a text that are not known; where there are too many, all others are forgotten."""
         if self._compiled.localsearch_lexicon_size(self._memory) > LARGEST:
             self._compiled.localsearch_lexicon_end(self._memory)
             self._memory = None
-            unknown = self._look(code)
-            places = self._taken.unknown[: 2 * unknown]
+            self._look(code)
+        places = self._learn_ascii(code)
         for key in dict.fromkeys(
             code[4 * start : 4 * end] for start, end in zip(places[::2], places[1::2], strict=True)
         ):
@@ -145,6 +162,30 @@ class Lexicon:
             ):
                 raise MemoryError
 
+    def _learn_ascii(self, code: bytes) -> Sequence[int]:
+        """Put in the words of ASCII, whose terms alone are asked for here; returns the places of the others."""
+        learnt = _Learnt()
+        if self._taught(code, learnt) > 0:
+            asked = (
+                string_at(at, length).decode("ascii").split() if length else []
+                for at, length in zip(learnt.asked, learnt.lengths, strict=True)
+            )
+            told = [
+                _utf8("".join([f"{term} " for term in terms(forms)]))
+                for forms, terms in zip(asked, self._terms, strict=True)
+            ]
+            if self._compiled.localsearch_lexicon_tell(self._memory, *told) < 0:
+                raise MemoryError
+            self._taught(code, learnt)
+        places: list[int] = learnt.unknown[: 2 * learnt.left]
+        return places
+
+    def _taught(self, code: bytes, learnt: _Learnt) -> int:
+        asked: int = self._compiled.localsearch_lexicon_learn(self._memory, code, self._same, byref(learnt))
+        if asked < 0:
+            raise MemoryError
+        return asked
+
     def _told(self) -> Taken:
         taken = self._taken
         terms, words, plain = (
@@ -155,7 +196,11 @@ class Lexicon:
 
 
 def _joined(words: Collection[str]) -> bytes:
-    return " ".join(words).encode("utf-8", "surrogatepass")
+    return _utf8(" ".join(words))
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 @cache
@@ -176,16 +221,20 @@ def _compiled() -> PyDLL | None:
         return None
     library = PyDLL(str(path))
     try:
-        begin, put, take = (
+        begin, put, take, learn, tell = (
             library.localsearch_lexicon_begin,
             library.localsearch_lexicon_put,
             library.localsearch_lexicon_take,
+            library.localsearch_lexicon_learn,
+            library.localsearch_lexicon_tell,
         )
     except AttributeError:  # built from an older checkout
         return None
     begin.argtypes, begin.restype = [c_char_p, c_uint64], c_void_p
     put.argtypes = [c_void_p, c_char_p, c_int32, c_char_p, c_int32, c_int32, c_char_p, c_char_p]
     take.argtypes = [c_void_p, c_char_p, c_int32, POINTER(_Taken)]
+    learn.argtypes = [c_void_p, c_char_p, c_int32, POINTER(_Learnt)]
+    tell.argtypes = [c_void_p, c_char_p, c_char_p]
     library.localsearch_lexicon_end.argtypes = [c_void_p]
     library.localsearch_lexicon_end.restype = None
     library.localsearch_lexicon_size.argtypes, library.localsearch_lexicon_size.restype = [c_void_p], c_int64

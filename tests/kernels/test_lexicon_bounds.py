@@ -29,7 +29,7 @@ assert lexicon.available()
 lexicon.LARGEST = 200_000
 random.seed(5)
 pieces = ["foo", "Bar", "gehen", "H\u00e4user", "1", "23", "1234", "readFile", "_", "x", "\ufb01n", "\ufc5e", "\ufdfa", "\u0130"]
-pieces += ["\u00bd", "\ud800", "\uffff", "\ufffd", "\0", "\x85", "C++", "C#", "x" * 3000, *"-.'\u2019\u2010\u2011,;:\u00b7+#$ \n\u00a0\u2212"]
+pieces += ["\u00bd", "\ud800", "\uffff", "\ufffd", "\0", "\x85", "C++", "C#", "x" * 3000, "a.b-" * 40, "l'", "it's", "PDFs", "v1.2.3", "1,234", "XMLReader", *"-.'\u2019\u2010\u2011,;:\u00b7+#$ \n\u00a0\u2212"]
 analyzers = [Analyzer("en"), Analyzer("de")]
 for number in range(4_000):
     if number % 50 == 0:
@@ -46,8 +46,8 @@ print("same")
 
 
 def build(library: Path, command: list[str], flags: list[str]) -> None:
-    source = str(ROOT / "localsearch/kernels/lexicon.c")
-    subprocess.run([*command, *CHECKED, *flags, "-o", str(library), source], check=True)
+    sources = [str(ROOT / "localsearch/kernels" / name) for name in ("lexicon.c", "parts.c")]
+    subprocess.run([*command, *CHECKED, *flags, "-o", str(library), *sources], check=True)
 
 
 def run(library: Path, **environment: str) -> None:

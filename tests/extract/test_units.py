@@ -1,0 +1,80 @@
+"""What C of our own cuts a text into, and what it estimates, is what Python does."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from localsearch.extract import chunk as cutting
+from localsearch.extract import units
+from localsearch.extract.chunk import chunk
+from localsearch.settings import ChunkSettings
+from localsearch.types import Block, BlockKind, Extract
+
+PARTS = [
+    *".!?…。！\n ", "\n\n", "\t", "a", "B", "word ", "The ", "people ", "1", "12", "1234", "- ", "* ", "• ", "1. ", "12) ", '"',
+    "'", "”", "»", ")", "]", "」", "日本", "é", "Ü", "\xa0", "\u2003", "\x1c", "α", "ж", "x" * 60, "a,b;c ", "٣. ", "e.g. x",
+    "_", "\0", "😀", "ﬁ",
+]  # fmt: skip
+TEXTS = st.lists(st.sampled_from(PARTS), max_size=50).map("".join)
+KINDS: list[BlockKind] = ["paragraph", "code", "table", "list"]
+
+needs_kernels = pytest.mark.skipif(not units.available(), reason="the kernels were not built")
+
+
+@needs_kernels
+@settings(max_examples=1500, deadline=None)
+@given(
+    TEXTS,
+    st.lists(st.integers(0, 200), min_size=2, max_size=6),
+    st.sampled_from(KINDS),
+    st.sampled_from([8, 200]),
+)
+@example("One. Two! 3.14 e.g. x. (a) b.\n- c\n12) d\n\ne", [0, 200], "paragraph", 8)
+@example("これは本です。それは？", [0, 200], "paragraph", 200)
+def test_units_are_those_of_python(text: str, borders: list[int], kind: BlockKind, limit: int) -> None:
+    places = sorted(min(border, len(text)) for border in borders)
+    blocks = [Block(low, high, kind) for low, high in zip(places[::2], places[1::2], strict=False)]
+    expected = [list(cutting._units(text, block, limit)) for block in blocks]
+    assert cutting._cut(text, blocks, limit) == expected
+
+
+@needs_kernels
+def test_common_text_is_not_left_to_python() -> None:
+    cutter, text = cutting._cutter(), "Größe “is” 5 µm.\nNext 日本。 " * 40
+    assert cutter is not None
+    found = cutter.cut(text, [Block(0, len(text))], frozenset(), 200)
+    assert found is not None
+    assert [text[one.start : one.end] for one in found[:3]] == [
+        "Größe “is” 5 µm.",
+        "Next 日本。",
+        "Größe “is” 5 µm.",
+    ]
+    assert [one.cost for one in found[:2]] == [
+        cutting.estimate("Größe “is” 5 µm."),
+        cutting.estimate("Next 日本。"),
+    ]
+
+
+@needs_kernels
+@pytest.mark.parametrize("text", ["a\n٣. b", "a\ud800b"])
+def test_text_that_needs_more_is_left_to_python(text: str) -> None:
+    cutter = cutting._cutter()
+    assert cutter is not None
+    assert cutter.cut(text, [Block(0, len(text))], frozenset(), 200) is None
+
+
+@needs_kernels
+def test_blocks_outside_the_text_are_refused() -> None:
+    cutter = cutting._cutter()
+    assert cutter is not None
+    assert cutter.cut("abc", [Block(0, 4)], frozenset(), 200) is None
+
+
+def test_chunks_are_the_same_without_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "The first sentence is here. Another one, with 3.14 and é! " * 60 + "x" * 3000
+    found = chunk(Extract(text, "text", "", ()), ChunkSettings())
+    monkeypatch.setattr(cutting, "_cutter", lambda: None)
+    assert chunk(Extract(text, "text", "", ()), ChunkSettings()) == found
+    assert len(found) > 5

@@ -1,0 +1,112 @@
+"""What reads pages and cuts texts compiled with checks of bounds and of undefined behaviour, over odd and damaged ones."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib import util
+from pathlib import Path
+from shutil import which
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CHECKED = ("-std=c11", "-D_GNU_SOURCE", "-O1", "-g", "-fPIC", "-shared", "-fno-omit-frame-pointer")
+PAGES = r"""
+import random
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from selectolax.lexbor import LexborHTMLParser
+from localsearch.extract import html, htmlwritten
+
+htmlwritten.kernels = SimpleNamespace(library=lambda: Path(sys.argv[1]))
+walker = htmlwritten.written_walker(html._SELECTORS)
+random.seed(7)
+parts = ["<p>", "</p>", "<table>", "<td>", "<tr>", "</table>", "<ul><li>", "<sup>", "</sup>", "<a href=x>", "<br>", "<pre>"]
+parts += ["<abbr title='a b'>", "</abbr>", "<img alt='&lt;&quot;'>", "<input type=text value=v>", "<nav class='toc a'>", "</nav>"]
+parts += ["<script>a</b>", "</script>", "<!-- c -->", "<main>", "</main>", "<svg>", "</svg>", "<my-el>", "x", " \n", "&nbsp;", "\u00e9"]
+parts += ["<div class=nav id=content role=main>", "</div>", "<h1>", "</h1>", "<textarea>", "</textarea>", "<xmp>q", "</xmp>"]
+same = 0
+for number in range(3_000):
+    page = LexborHTMLParser("<!doctype html>" + "".join(random.choices(parts, k=number % 40)))
+    written = page.body.html
+    found = walker.walk(written, whole=number % 3 == 0)
+    if found is not None:
+        assert found == html._walked(page, page.body, number % 3 == 0), written
+        same += 1
+    for _ in range(3):
+        cut = random.randrange(len(written))
+        walker.walk(written[:cut], whole=False)
+        walker.walk(written[:cut] + random.choice("<>&\"'=/!- a") + written[cut + 1 :], whole=False)
+assert same > 1_000
+print("same")
+"""
+
+
+TEXTS = r"""
+import random
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from localsearch.extract import chunk, units
+from localsearch.types import Block
+
+units.kernels = SimpleNamespace(library=lambda: Path(sys.argv[1]))
+assert units.available()
+random.seed(7)
+parts = [*".!?\u2026\u3002\uff01\n ", "\n\n", "a", "The ", "people ", "1234", "- ", "12) ", "\u201d", ")", "\u65e5", "\u00e9", "\x1c"]
+parts += ["x" * 3000, "e.g. x", "\ud800", "\u0663. ", "\U0001f600", "communications "]
+for number in range(5_000):
+    text = "".join(random.choices(parts, k=number % 40))
+    borders = sorted(random.choices(range(len(text) + 1), k=4))
+    blocks = [Block(low, high, random.choice(["code", "list"])) for low, high in zip(borders[::2], borders[1::2])]
+    for limit in (8, 200):
+        assert chunk._cut(text, blocks, limit) == [list(chunk._units(text, block, limit)) for block in blocks], ascii(text)
+print("same")
+"""
+SOURCES = pytest.mark.parametrize(("name", "script"), [("html.c", PAGES), ("units.c", TEXTS)])
+
+
+def build(name: str, library: Path, command: list[str], flags: list[str]) -> None:
+    source = str(ROOT / "localsearch/kernels" / name)
+    subprocess.run([*command, *CHECKED, *flags, "-o", str(library), source], check=True)
+
+
+def run(script: str, library: Path, **environment: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(library)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout == "same\n"
+
+
+@SOURCES
+@pytest.mark.usefixtures("fused")
+def test_nothing_undefined_is_done(tmp_path: Path, name: str, script: str) -> None:
+    if util.find_spec("ziglang") is None:
+        pytest.skip("needs ziglang, the compiler")
+    zig = [sys.executable, "-m", "ziglang", "cc"]
+    build(name, tmp_path / "checked.so", zig, ["-fsanitize=undefined", "-fsanitize-trap=undefined"])
+    run(script, tmp_path / "checked.so")
+
+
+@SOURCES
+@pytest.mark.usefixtures("fused")
+def test_nothing_is_read_or_written_outside(tmp_path: Path, name: str, script: str) -> None:
+    """By AddressSanitizer, with each object of Python in a block of its own."""
+    gcc = which("gcc")
+    if gcc is None:
+        pytest.skip("needs gcc with AddressSanitizer")
+    told = subprocess.run([gcc, "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
+    runtime = told.stdout.strip()
+    if not Path(runtime).is_absolute():
+        pytest.skip("needs gcc with AddressSanitizer")
+    build(name, tmp_path / "checked.so", [gcc], ["-fsanitize=address"])
+    options = "detect_leaks=0:verify_asan_link_order=0"
+    run(script, tmp_path / "checked.so", LD_PRELOAD=runtime, ASAN_OPTIONS=options, PYTHONMALLOC="malloc")
