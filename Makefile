@@ -22,8 +22,9 @@ export ZIG_GLOBAL_CACHE_DIR ?= $(CURDIR)/build/zig
 unexport PYTHONDONTWRITEBYTECODE
 
 T ?=
-# Processes that share the suite, a file of tests each at a time.
-JOBS ?= 2
+# Processes that share the suite, a file of tests each at a time: more than two cores, as half of the time is spent
+# waiting for disks, browsers and servers.
+JOBS ?= 4
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: serve test test-slow check docs wheels bench bench-quick faults clean

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import tarfile
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -26,6 +27,9 @@ pytest_plugins = ["serving"]
 
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 """gRPC reads it when it is imported, which some tests do before the engine would set it: vectors/milvus_server.py."""
+
+# Of a process that was started in the background nothing hears Ctrl-C, nor do those that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes is the machine's.
 hypothesis.settings.register_profile(

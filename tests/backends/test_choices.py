@@ -14,6 +14,7 @@ from backends.world import DIMENSIONS, World, backend_settings, copied, queries,
 from localsearch.errors import VectorsUnavailableError
 from localsearch.vectors import MilvusIndex, MilvusServer
 
+pytestmark = pytest.mark.slow
 CHOICES: dict[str, dict[str, Any]] = {
     "two shards": {"milvus_shards": 2},
     "lists of one byte a component": {"milvus_index": "IVF_SQ8", "ef_search": 16},

@@ -58,6 +58,7 @@ def found(engine: Engine, query: str) -> list[str]:
 
 
 @needs_engine
+@pytest.mark.slow
 def test_words_first_then_scans(tmp_path: Path, folder: Path) -> None:
     with Engine.open(tmp_path / "home") as engine:
         seen: list[tuple[str, list[str], str]] = []
@@ -86,6 +87,7 @@ def test_words_first_then_scans(tmp_path: Path, folder: Path) -> None:
 
 
 @needs_engine
+@pytest.mark.slow
 def test_scans_wait_for_an_engine(tmp_path: Path, folder: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
