@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -269,6 +271,19 @@ def test_the_ledger_finds_what_is_below_a_folder_and_nothing_beside_it(db: Datab
     assert sorted(ledger.under("default", b"/a/b")) == [b"/a/b", b"/a/b/c", b"/a/b/\xff\xfe"]
     assert len(ledger.under("default", b"/")) == 4
     assert ledger.under("other", b"/a") == {}
+
+
+def test_an_index_that_has_all_migrations_opens_without_what_records_them(tmp_path: Path) -> None:
+    Database.open(tmp_path).close()
+    code = """
+import sys
+from pathlib import Path
+from localsearch.store import Database
+Database.open(Path(sys.argv[1])).close()
+print("sqlite_utils" in sys.modules)
+"""
+    told = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, check=True, text=True)
+    assert told.stdout == "False\n"
 
 
 def test_a_database_from_a_newer_release_is_refused(tmp_path: Path) -> None:
