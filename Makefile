@@ -6,7 +6,8 @@
 # make docs    write the pages that are made from the code
 # make wheels  wheels with the kernels inside for Linux on x86-64 and AArch64, and the sdist, in dist/
 # make bench   measure on this machine (see benchmarks/README.md)
-# make faults  the whole fault suite, which also builds the container and sets a machine up; `make test` runs a part of it
+# make faults  the whole fault suite, which also builds the container, sets a machine up and tries what Milvus may be set to;
+#              `make test` runs a part of it
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -69,7 +70,7 @@ bench-quick: $(VENV)/.benched
 	$(BIN)/python -m benchmarks --quick
 
 faults: $(VENV)/.tested
-	LOCALSEARCH_FAULTS=all $(BIN)/python -m pytest -m "" tests/faults -s
+	LOCALSEARCH_FAULTS=all $(BIN)/python -m pytest -m "" tests/faults tests/backends -s
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

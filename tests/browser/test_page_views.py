@@ -27,8 +27,7 @@ def expect(thing: object) -> object:
     return real(thing)  # type: ignore[call-overload]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
 def test_no_view_has_a_serious_barrier(browser: Browser, sample: Served, scheme: str, width: int) -> None:
     with visiting(browser, sample, color_scheme=scheme, viewport={"width": width, "height": 740}) as visit:
         for name in VIEWS:

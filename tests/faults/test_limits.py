@@ -98,6 +98,7 @@ def test_a_clock_that_was_set_back(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert world.contents(engine).keys() == {*held, "past", str(files / "a.txt")}
 
 
+@pytest.mark.slow
 def test_descriptors_run_out(
     nursery: Nursery, template: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
