@@ -10,7 +10,14 @@ import world
 from harness import Nursery
 
 # They take minutes, and building fetches some 400 MB: `make faults` runs them.
-collect_ignore = [] if world.ALL else ["test_container.py", "test_machine.py", "test_engine_faults.py"]
+_LONG = [
+    "test_container.py",
+    "test_machine.py",
+    "test_engine_faults.py",
+    "test_crowd.py",
+    "test_hostile_clients.py",
+]
+collect_ignore = [] if world.ALL else _LONG
 
 
 @pytest.fixture(scope="session")

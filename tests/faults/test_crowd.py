@@ -25,7 +25,6 @@ def process(*arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, *arguments], env=env, stdout=pipe, stderr=pipe, text=True)
 
 
-@pytest.mark.slow
 def test_many_on_one_index(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     home, watched = tmp_path / "home", tmp_path / "watched"
     watched.mkdir()

@@ -67,7 +67,6 @@ def p99(times: list[float]) -> float:
     return sorted(times)[int(len(times) * 0.99)]
 
 
-@pytest.mark.slow
 def test_one_honest_client_beside_hostile_ones(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
