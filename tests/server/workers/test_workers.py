@@ -181,11 +181,13 @@ def test_clearing_the_caches_clears_those_of_all(three: Crew) -> None:
     cleared = three.request("POST", "/cache/clear")
     assert (cleared.status_code, set(cleared.json()["cleared"])) == (200, {"answers", "query_vectors"})
     seen: Counter[str] = Counter()
-    for _ in range(24):
+    for _ in range(2_000):  # which process takes a connection is the system's
         answer = three.request("POST", "/search", json={"query": "pika hay", "mode": "lexical"})
         who = answer.headers["x-request-id"].partition("-")[0]
         assert answer.json()["cached"] == (seen[who] > 0), (who, seen)
         seen[who] += 1
+        if len(seen) == WORKERS and min(seen.values()) > 1:
+            break
     assert len(seen) == WORKERS
 
 
@@ -213,7 +215,11 @@ def test_a_judgement_and_a_wrong_request_through_any_process(three: Crew) -> Non
         assert three.request("POST", "/documents", content=b"{}").status_code == 415
         assert three.request("PUT", "/documents").status_code == 405
         assert three.request("HEAD", "/stats").content == b""
-    assert three.request("GET", "/stats").json()["quality"] == 1.0
+
+    def told() -> bool:
+        return bool(three.request("GET", "/stats").json()["quality"] == 1.0)
+
+    until("the judgements of all are told", told)
 
 
 def test_pages_of_other_sites_and_other_names_are_refused_by_all(three: Crew) -> None:
