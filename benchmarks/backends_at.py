@@ -213,9 +213,9 @@ class Measured:
         """Wait until Milvus has a graph of every row, and has loaded it."""
         server, name = self.index.server, self.index.generation  # type: ignore[attr-defined]
         began = time.monotonic()
-        while time.monotonic() - began < _SETTLED_S and (server.unindexed(name) or server.unloaded(name)):
+        while time.monotonic() - began < _SETTLED_S and (server.unindexed(name, 0) or server.unloaded(name)):
             time.sleep(0.5)
-        left = {"without_graph": server.unindexed(name), "not_taken_over": server.unloaded(name)}
+        left = {"without_graph": server.unindexed(name, 0), "not_taken_over": server.unloaded(name)}
         return {"settled_s": round(time.monotonic() - began, 1), **left}
 
     def search(self) -> dict[str, Any]:

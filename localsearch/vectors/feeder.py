@@ -255,10 +255,16 @@ class Feeder:
             feed = self._begin(building=True)
             self._drop_strays()
             feed = self._drain(feed, report, cancelled)
-            until = time.monotonic() + _INDEXED_S
-            while self.server.unindexed(feed.collection) and time.monotonic() < until and not cancelled():
-                time.sleep(10 * _LOOKS_S)
+            self.wait_for_graphs(feed, cancelled)
             return Collection(feed.collection, feed.expected)
+
+    def wait_for_graphs(self, feed: Feed, cancelled: Cancelled = never) -> None:
+        """Wait until what was sealed is searched by its graph, for ten minutes at most."""
+        until = time.monotonic() + _INDEXED_S
+        while self.server.unindexed(feed.collection, SEALED) and time.monotonic() < until:
+            if cancelled():
+                return
+            time.sleep(10 * _LOOKS_S)
 
     def publish(self, built: Collection) -> None:
         """Have the alias name it and drop the former. Raises VectorsUnavailableError; the former answers then."""

@@ -178,10 +178,12 @@ class MilvusServer:
         """
         self._call(lambda client: client.flush(collection), tries=1)
 
-    def unindexed(self, collection: str) -> int:
-        """The rows of sealed segments that wait for their graph."""
-        told = self._call(lambda client: client.describe_index(collection, VECTOR))
-        return int(told.get("pending_index_rows", 0))
+    def unindexed(self, collection: str, least: int) -> int:
+        """The rows of stored segments of `least` rows or more that no node has in memory with their graph.
+
+        Some 15 seconds after sealing there are none, unless the server is busy: till then a rough index serves.
+        """
+        return self._stored_without(collection, least, lambda segment: bool(segment.indexID))
 
     def is_loaded(self, collection: str) -> bool:
         """Whether the server says that it has all of it in memory, which it does not while it starts."""
@@ -194,11 +196,18 @@ class MilvusServer:
         Some 15 seconds after sealing there are none, unless a node is away.
         """
 
+        return self._stored_without(collection, 0, lambda segment: True)
+
+    def _stored_without(self, collection: str, least: int, has: Callable[[Any], bool]) -> int:
+        """The rows of stored segments of `least` rows or more that are not in memory as `has` asks."""
+
         def asked(client: Any) -> int:
             wire = client._get_connection()
-            loaded = {one.segmentID for one in wire.get_query_segment_info(collection)}
+            loaded = {one.segmentID for one in wire.get_query_segment_info(collection) if has(one)}
             stored = wire.get_persistent_segment_infos(collection)
-            return sum(one.num_rows for one in stored if one.segmentID not in loaded)
+            return sum(
+                one.num_rows for one in stored if one.num_rows >= least and one.segmentID not in loaded
+            )
 
         return self._call(asked, tries=1)
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from backends.world import World, backend_settings, copied, write
+from backends.world import World, backend_settings, copied, parts, write
 from world import ALL
 
 from localsearch.settings import VectorSettings
+from localsearch.vectors.feeder import SEALED
 
 if TYPE_CHECKING:
     from backends.milvus_process import MilvusProcess
@@ -67,8 +68,12 @@ def small_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def large(
     backend: VectorSettings, large_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[World]:
-    """3,000 chunks that no test changes."""
+    """3,000 chunks that no test changes. A server has made its graph of them: until then it may find less."""
     world = copied(large_folder, tmp_path_factory.mktemp("world") / "home", backend)
+    if backend.backend == "milvus":
+        _, feeder, _, feed = parts(world)
+        feeder.wait_for_graphs(feed)
+        assert feeder.server.unindexed(feed.collection, SEALED) == 0
     yield world
     world.close()
     world.drop()
