@@ -7,26 +7,30 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from typing import TYPE_CHECKING
 
 from localsearch.errors import FormatError
 from localsearch.store.schema import MIGRATIONS
-
-if TYPE_CHECKING:
-    import sqlite_utils
 
 
 def migrate(connection: sqlite3.Connection) -> list[str]:
     """Apply the migrations that this database lacks; return their names.
 
-    Each runs with its record in one transaction. Raises FormatError for a database of a newer release.
+    They run with their records in one transaction: all or none. Raises FormatError for a database of a newer release.
     """
-    done = check_format(connection)
-    missing = [(name, script) for name, script in MIGRATIONS if name not in done]
-    if missing:
-        columns = {"name": str, "applied": float}
-        _record(connection).create(columns, pk="name", not_null={"applied"}, if_not_exists=True)
-    return [name for name, script in missing if _apply(connection, name, script)]
+    if len(check_format(connection)) == len(MIGRATIONS):
+        return []
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        done = check_format(connection)  # another process may have been first
+        missing = [(name, script) for name, script in MIGRATIONS if name not in done]
+        for _, script in missing:
+            run_script(connection, script)
+        _record(connection, [name for name, _ in missing])
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    return [name for name, _ in missing]
 
 
 def check_format(connection: sqlite3.Connection) -> set[str]:
@@ -56,28 +60,14 @@ def run_script(connection: sqlite3.Connection, script: str) -> None:
             statement = ""
 
 
-def _record(connection: sqlite3.Connection) -> sqlite_utils.db.Table:
-    """The table of what has run. No plugin of sqlite-utils that happens to be installed is loaded.
+def _record(connection: sqlite3.Connection, names: list[str]) -> None:
+    """Write down what has run. No plugin of sqlite-utils that happens to be installed is loaded.
 
     Imported where a migration is to run alone: it takes a sixth of the time that a search on the command line does, and
     brings pandas where that is installed.
     """
     import sqlite_utils
 
-    return sqlite_utils.Database(connection, execute_plugins=False).table("migrations")
-
-
-def _apply(connection: sqlite3.Connection, name: str, script: str) -> bool:
-    """Run one migration; false when another process was first, which only a write lock can rule out."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        record = _record(connection)
-        first = not record.count_where("name = ?", [name])
-        if first:
-            run_script(connection, script)
-            record.insert({"name": name, "applied": time.time()})
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    return first
+    table = sqlite_utils.Database(connection, execute_plugins=False).table("migrations")
+    table.create({"name": str, "applied": float}, pk="name", not_null={"applied"}, if_not_exists=True)
+    table.insert_all({"name": name, "applied": time.time()} for name in names)

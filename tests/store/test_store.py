@@ -18,6 +18,8 @@ from localsearch import quantize
 from localsearch.errors import DamagedError, FormatError, ReadOnlyError
 from localsearch.store import Corpus, Database, Embeddings, FileRow, Ledger, NewDocument, TokenBits
 from localsearch.store.corpus import SEGMENT
+from localsearch.store.migrations import migrate
+from localsearch.store.schema import MIGRATIONS
 from localsearch.types import Chunk, Place
 
 
@@ -284,6 +286,26 @@ print("sqlite_utils" in sys.modules)
 """
     told = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, check=True, text=True)
     assert told.stdout == "False\n"
+
+
+def test_migrations_are_all_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that fails leaves the database as it was, and the next opening begins again."""
+    broken = (
+        *MIGRATIONS[:-1],
+        (MIGRATIONS[-1][0], "CREATE TABLE half (x INTEGER); SELECT nothing FROM nowhere;"),
+    )
+    connection = sqlite3.connect(tmp_path / "index.db", isolation_level=None)
+    monkeypatch.setattr("localsearch.store.migrations.MIGRATIONS", broken)
+    with pytest.raises(sqlite3.OperationalError, match="nowhere"):
+        migrate(connection)
+    assert connection.execute("SELECT name FROM sqlite_master").fetchall() == []
+    monkeypatch.undo()
+    told: list[str] = []
+    connection.set_trace_callback(told.append)
+    assert migrate(connection) == [name for name, _ in MIGRATIONS]
+    assert [word for word in told if word in ("COMMIT", "ROLLBACK")] == ["COMMIT"]
+    assert migrate(connection) == []
+    connection.close()
 
 
 def test_a_database_from_a_newer_release_is_refused(tmp_path: Path) -> None:
