@@ -292,7 +292,7 @@ def test_migrations_are_all_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """One that fails leaves the database as it was, and the next opening begins again."""
     broken = (
         *MIGRATIONS[:-1],
-        (MIGRATIONS[-1][0], "CREATE TABLE half (x INTEGER); SELECT nothing FROM nowhere;"),
+        (MIGRATIONS[-1][0], "CREATE TABLE half (x INTEGER); SELECT x FROM nowhere;"),
     )
     connection = sqlite3.connect(tmp_path / "index.db", isolation_level=None)
     monkeypatch.setattr("localsearch.store.migrations.MIGRATIONS", broken)
