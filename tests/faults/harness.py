@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from allowed import Allowed, Step
 
 HERE = Path(__file__).parent
 CALLS = (
@@ -61,24 +62,20 @@ class Outcome:
     def killed(self) -> bool:
         return self.status == -signal.SIGKILL
 
-    def model(self, held: Mapping[str, str]) -> list[dict[str, str]]:
-        """What may be there: all that was confirmed, without or with each step that was begun and never confirmed."""
-        states = [dict(held)]
+    def allowed(self, held: Mapping[str, str]) -> Allowed:
+        """What may be there, where `held` was before."""
         steps = [value for kind, value in self.told if kind in ("begin", "done")]
-        for step in {json.dumps(step): step for step in steps}.values():
-            after = [apply(state, step) for state in states]
-            states = after if ("done", step) in self.told else [*states, *after]
-        return states
+        once = {json.dumps(step): step for step in steps}.values()
+        return Allowed(held, [Step(effect(step), ("done", step) in self.told) for step in once])
 
     def of(self, kind: str) -> list[Any]:
         """What was told under this word."""
         return [value for word, value in self.told if word == kind]
 
 
-def apply(state: Mapping[str, str], step: Mapping[str, Any]) -> dict[str, str]:
-    """A dictionary after what an actor told."""
-    changed = {**state, **step.get("put", {})}
-    return {key: text for key, text in changed.items() if key not in step.get("delete", ())}
+def effect(step: Mapping[str, Any]) -> dict[str, str | None]:
+    """What an actor told, by key: the text that it put, or None where it deleted."""
+    return {**step.get("put", {}), **dict.fromkeys(step.get("delete", ()))}
 
 
 def need_strace() -> None:

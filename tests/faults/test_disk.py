@@ -125,7 +125,7 @@ def test_a_disk_that_fails_stops_the_writing(
             assert all(value["hint"] for value in outcome.of("error"))
         results["stopped" if failed else "refused" if "refused" in words else "not met"] += 1
         try:
-            world.verify(home, outcome.model(held), tmp_path / f"{number}" / "fresh")
+            world.verify(home, outcome.allowed(held), tmp_path / f"{number}" / "fresh")
         except BaseException as error:
             error.add_note(f"{call} {when}")
             raise

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import world
+from allowed import Allowed
 from harness import Fault, Nursery, Outcome, need_strace
 
 from localsearch.errors import ConflictError
@@ -149,17 +150,17 @@ def _verify(actor: str, stage: Stage, run: Path, outcome: Outcome, scratch: Path
     home = run / "home"
     if actor == "restoring":
         _verify_restored(stage, run, outcome)
-        world.verify(home, [stage.held], scratch)
+        world.verify(home, Allowed(stage.held), scratch)
     elif actor == "indexing_files":
         _verify_files(run, outcome, stage, scratch)
     elif actor == "activating":
         done = [value["active"] for kind, value in outcome.told if kind == "done"]
         begun = [value["active"] for kind, value in outcome.told if kind == "begin"]
-        world.verify(home, [stage.held], scratch)
+        world.verify(home, Allowed(stage.held), scratch)
         with world.open_engine(home) as engine:
             assert _active(engine) in {(done or ["a"])[-1], (begun or ["a"])[-1]}
     else:
-        world.verify(home, outcome.model(stage.held), scratch)
+        world.verify(home, outcome.allowed(stage.held), scratch)
     if actor == "purging":
         _verify_purged(home, stage, outcome)
 

@@ -111,7 +111,7 @@ def test_descriptors_run_out(
     errors = outcome.of("refused") + outcome.of("error")
     assert errors, "descriptors never ran out"
     assert all(error["hint"] and "damaged" not in error["code"] for error in errors), errors
-    world.verify(home, outcome.model(held), tmp_path / "fresh")
+    world.verify(home, outcome.allowed(held), tmp_path / "fresh")
     with capsys.disabled():
         print(f"\ndescriptors: {len(errors)} refusals, {len(outcome.of('done'))} confirmed, none lost")
 
@@ -128,7 +128,7 @@ def test_memory_runs_out(
         shutil.copytree(template, home)
         outcome = nursery.run("hungry", home, megabytes)
         ends.append("refused" if outcome.of("refused") else outcome.status)
-        world.verify(home, outcome.model(held), tmp_path / f"{megabytes}" / "fresh")
+        world.verify(home, outcome.allowed(held), tmp_path / f"{megabytes}" / "fresh")
         shutil.rmtree(home)
     with capsys.disabled():
         print(f"\nmemory: ended with {ends}, nothing confirmed lost")
