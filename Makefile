@@ -23,9 +23,11 @@ export ZIG_GLOBAL_CACHE_DIR ?= $(CURDIR)/build/zig
 unexport PYTHONDONTWRITEBYTECODE
 
 T ?=
-# Processes that share the suite, a file of tests each at a time: more than two cores, as half of the time is spent
-# waiting for disks, browsers and servers.
-JOBS ?= 4
+# Processes that share the suite, a file of tests each at a time: more than there are cores, as most of the time is
+# spent waiting for disks, browsers and servers.
+JOBS ?= 6
+# The files that hold slow tests: to read all others takes each process ten seconds.
+SLOW = $(sort $(shell grep -rl --include='test_*.py' 'mark\.slow' tests))
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: serve test test-slow check docs wheels bench bench-quick faults clean
@@ -46,7 +48,7 @@ test: $(VENV)/.tested
 
 test-slow: $(VENV)/.tested
 	$(BIN)/python -m localsearch models pull all-MiniLM-L6-v2
-	$(PYTEST) -m 'slow and not parity and not pictures' $(T)
+	$(PYTEST) -m 'slow and not parity and not pictures' $(or $(T),$(SLOW))
 
 check: $(VENV)/.developed
 	$(BIN)/ruff check .
@@ -89,11 +91,11 @@ $(VENV)/.installed: $(INSTALLED_FROM) | $(VENV)/bin/python
 
 $(VENV)/.tested: $(INSTALLED_FROM) | $(VENV)/bin/python
 	@echo "Installing packages from the registry: a minute or more, without a word unless something fails."
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -e '.[test]'
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.developed: $(INSTALLED_FROM) | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -e '.[test,dev]'
 	@touch $@ $(VENV)/.installed $(VENV)/.tested
 
 $(VENV)/.benched: $(INSTALLED_FROM) | $(VENV)/bin/python

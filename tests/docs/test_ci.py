@@ -44,10 +44,21 @@ def _made(command: str) -> list[str]:
 
 
 def taken(command: str) -> Expression:
-    """The marks of the tests that it takes; it must choose by them alone."""
+    """The marks of the tests that it takes; it must choose by them alone, and read every file that has such tests."""
     words = [*TOLD, *shlex.split(command.partition("-m pytest")[2])]
-    assert not re.search(r"tests|::| -k|--ignore|--deselect|--lf|--maxfail| -x", " ".join(words)), command
-    return Expression.compile([after for word, after in pairwise(words) if word == "-m"][-1])
+    assert not re.search(r"::| -k|--ignore|--deselect|--lf|--maxfail| -x", " ".join(words)), command
+    marks = [after for word, after in pairwise(words) if word == "-m"][-1]
+    if paths := [ROOT / word for word in words if word.startswith("tests")]:
+        read = {file for path in paths for file in ([path] if path.is_file() else path.rglob("test_*.py"))}
+        assert not marked(re.match(r"\w+", marks)[0]) - read, command  # type: ignore[index]
+    return Expression.compile(marks)
+
+
+def marked(name: str) -> set[Path]:
+    """The files with tests of this mark; no file is marked from elsewhere."""
+    assert name != "not"
+    found = {file for file in (ROOT / "tests").rglob("*.py") if f"mark.{name}" in file.read_text("utf-8")}
+    return {file for file in found if file.name.startswith("test_")} - {Path(__file__)}
 
 
 def test_each_test_is_run_once_by_ci() -> None:
