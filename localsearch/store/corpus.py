@@ -23,9 +23,9 @@ from localsearch.store.documents import (
     file_name,
     from_row,
     insert,
-    words_about,
 )
 from localsearch.store.embedded_text import embedded_text, embedding_hash
+from localsearch.store.indexed import indexed
 from localsearch.store.scope import path_scope_sql, scope_sql
 from localsearch.types import Chunk, Ids, IndexedChunk, Place, Scope
 
@@ -439,18 +439,8 @@ class Corpus:
         document_ids = list(document_ids)
         copies = self.other_paths(document_ids)
         for document in self.documents(document_ids).values():
-            path = document.key if document.path is None else document.path + document.member
-            title = document.title
-            lines = [*words_about(document), *(file_name(copy, "") for copy in copies.get(document.id, ()))]
-            if document.left_out:
-                title, path, lines = "", "", [document.key]
-            about = "\n".join(lines)
-            for chunk in self.chunks(document.id):
-                heading = " / ".join(chunk.place.heading)
-                yield IndexedChunk(
-                    chunk.id, document.id, title, heading, chunk.text, path, document.language, about
-                )
-                about = ""
+            pieces = ((chunk.id, chunk.place, chunk.text) for chunk in self.chunks(document.id))
+            yield from indexed(document, document.title, document.id, pieces, copies.get(document.id, ()))
 
     def chunk_map(self) -> tuple[Ids, NDArray[np.int32]]:
         """Every chunk id with its document's id, both of shape (chunks,), ascending; each below 2^31."""
