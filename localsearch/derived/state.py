@@ -21,7 +21,8 @@ from localsearch import quantize
 from localsearch.derived.catalog import Catalog
 from localsearch.errors import DamagedError, ModelError, StorageError, VectorsUnavailableError
 from localsearch.ranking.relevance import Calibration
-from localsearch.store import Corpus, Embeddings, Version
+from localsearch.store import Corpus, Embeddings, NewDocument, Version
+from localsearch.store.indexed import new_indexed
 from localsearch.types import Cancelled, Encoder, Ids, LexicalIndex, Progress, Report, never, no_report
 from localsearch.vectors import VectorIndex
 
@@ -150,6 +151,10 @@ class Derived:
                 raise
             self._catch_up_memory()
             self._trim_log()
+
+    def begin(self, document: NewDocument) -> None:
+        """Be told of a document that will be stored shortly: its words are taken apart meanwhile, where that pays."""
+        self.lexical.begin(list(new_indexed(document)))
 
     def _trim_log(self) -> None:
         """Forget changes that the word index holds, a good many at a time."""

@@ -70,7 +70,7 @@ class Builder:
     ) -> None:
         """Append one block, `joint` between it and the one before; blank text is left out."""
         text = text.strip("\n").rstrip()
-        if not text.strip() or self.full:
+        if not text or self.full:
             return
         if self._parts:
             self._parts.append(joint)

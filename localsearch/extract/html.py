@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 _META_CHARSET = re.compile(
-    rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w:.-]+)|<\?xml[^>]{0,200}encoding=[\"']([\w:.-]+)", re.I
+    rb"<(?:meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w:.-]+)|\?xml[^>]{0,200}encoding=[\"']([\w:.-]+))", re.I
 )
 _LONG_HEAD = 64 * 1024
 """Bytes within which a page that is no ASCII may name its charset, below whatever scripts it begins with."""
@@ -201,4 +201,4 @@ def _as_html(source: str) -> str:
     if "<![CDATA[" in source:
         bare = _VERBATIM.sub("", source)
         source = _CDATA.sub(lambda match: escape(match.group(1), quote=False), bare)
-    return _EMPTY.sub(r"<\1\2></\1>", source) if _EMPTY.search(source) else source
+    return _EMPTY.sub(r"<\1\2></\1>", source)

@@ -156,13 +156,13 @@ class WrittenWalker:
         return list(self._pieces(text, found))
 
     def _pieces(self, text: str, found: bytes) -> Iterator[Piece]:
-        styles = self._styles
+        styles, new = self._styles, tuple.__new__  # a third of the time of the class itself
         for number, part, raw, start, length in _PIECE.iter_unpack(found):
             style, block = styles[number], text[start : start + length]
             if raw:
                 block = text_of(block, style)
             if block:
-                yield Piece(style.kind, block, style.level, style.joint, part)
+                yield new(Piece, (style.kind, block, style.level, style.joint, part))
 
 
 def _style_bits(style: Style) -> int:

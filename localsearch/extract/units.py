@@ -7,23 +7,14 @@ from array import array
 from collections.abc import Iterable, Sequence
 from ctypes import POINTER, PyDLL, byref, c_char, c_char_p, c_double, c_int32, c_void_p
 from functools import cache
-from typing import NamedTuple
 
 from localsearch import kernels
 from localsearch.types import Block
 
 _UNIT = struct.Struct("=4id")
 _NO_ROOM = -2
-
-
-class Stretch(NamedTuple):
-    """`text[start:end]` of a block, by its number; whether it is over the limit, and its estimated word pieces."""
-
-    start: int
-    end: int
-    block: int
-    over: int
-    cost: float
+Stretch = tuple[int, int, int, int, float]
+"""Where it starts and ends, its block by its number, whether it is over the limit, and its estimated word pieces."""
 
 
 class Cutter:
@@ -62,7 +53,7 @@ class Cutter:
             room *= 4
         if count < 0:
             return None
-        return list(map(Stretch._make, _UNIT.iter_unpack(memoryview(units)[: count * _UNIT.size])))
+        return list(_UNIT.iter_unpack(memoryview(units)[: count * _UNIT.size]))
 
 
 @cache

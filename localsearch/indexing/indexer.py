@@ -138,6 +138,7 @@ class Indexer:
             try:
                 with days.in_zone(zone):
                     made.documents.append(from_record(record, self.settings.chunk))
+                self.derived.begin(made.documents[-1])
             except UsageError as error:
                 made.errors[at] = error
             except Exception as error:
@@ -417,7 +418,7 @@ class Indexer:
         try:
             for path, outcome in extractor.extract_many(unread(), run.cancelled):
                 yield from _drained(known)
-                yield waiting.pop(path).read(path, outcome)
+                yield self._prepare(waiting.pop(path).read(path, outcome))
             yield from _drained(known)
         finally:
             for opened in waiting.values():
@@ -436,6 +437,29 @@ class Indexer:
             return
         if skip := secret_head(secret_beginning(descriptor)):
             raise ExtractionError(skip.reason, rule=skip.rule, hint="Name the file itself to index it.")
+
+    def _prepare(self, read: ReadFile) -> ReadFile:
+        """Make the documents of what was read, and have their words taken apart: they are stored shortly."""
+        if not isinstance(read.outcome, tuple) or read.digest is None:
+            return read
+        try:
+            with days.in_zone(days.zone(self.settings.time_zone)):
+                made = tuple(self._document(read.found, read.digest, extract) for extract in read.outcome)
+        except Exception as error:
+            return _failed(read, error)
+        for document in made:
+            self.derived.begin(document)
+        return replace(read, documents=made)
+
+    def _document(self, found: ScannedFile, digest: bytes, extract: Extract) -> NewDocument:
+        document = from_extract(extract, key_of(found.path, extract.member), self.settings.chunk)
+        return replace(
+            document,
+            path=found.path,
+            size=found.size,
+            modified=document.modified or days.instant(found.mtime_ns / 1e9),
+            content_hash=digest,
+        )
 
     # -- store
 
@@ -459,12 +483,8 @@ class Indexer:
         except LocalSearchError:
             raise
         except Exception as error:
-            _LOG.exception("%s could not be stored", read.found.path)
             run.restore(before)
-            failed = ExtractionError(
-                f"an unexpected {type(error).__name__}; the log has the details", rule="internal"
-            )
-            self._store_one(run, root, replace(read, digest=None, outcome=failed))
+            self._store_one(run, root, _failed(read, error))
 
     def _store_one(self, run: IndexRun, root: Path, read: ReadFile) -> None:
         collection, found = run.job.collection, read.found
@@ -498,7 +518,7 @@ class Indexer:
             known = []
         if known and old_hash != read.digest:
             self.corpus.touch([document.id for document in known])
-        lost = [] if known else self._store_documents(run, found, read.digest, read.outcome or ())
+        lost = [] if known else self._store_documents(run, read.documents)
         if lost:
             told = tuple(dict.fromkeys((*notes, *lost)))
             self.ledger.put(replace(row, notes=told))
@@ -529,25 +549,14 @@ class Indexer:
         holders = self.ledger.holders(collection, read.digest) if read.digest else []
         return holders[0].notes if holders else ()
 
-    def _store_documents(
-        self, run: IndexRun, found: ScannedFile, digest: bytes, extracts: Sequence[Extract]
-    ) -> list[str]:
+    def _store_documents(self, run: IndexRun, documents: Sequence[NewDocument]) -> list[str]:
         """Store what a file holds; returns what its documents' notes tell."""
         notes: list[str] = []
-        for extract in extracts:
-            key = key_of(found.path, extract.member)
-            with days.in_zone(days.zone(self.settings.time_zone)):
-                document = from_extract(extract, key, self.settings.chunk)
-            document = replace(
-                document,
-                path=found.path,
-                size=found.size,
-                modified=document.modified or days.instant(found.mtime_ns / 1e9),
-                content_hash=digest,
-            )
+        for document in documents:
             run.chunks += self._put(run.job.collection, document)
             run.documents += 1
-            notes += [f"{extract.member}: {note}" if extract.member else note for note in document.notes]
+            member = f"{document.member}: " if document.member else ""
+            notes += [f"{member}{note}" for note in document.notes]
         return notes
 
     def _store_failure(
@@ -651,6 +660,13 @@ def _batches(reads: Iterator[ReadFile]) -> Iterator[list[ReadFile]]:
             batch, began, held, times = [], time.monotonic(), 0, min(times + 1, _BATCH_GROWS)
     if batch:
         yield batch
+
+
+def _failed(read: ReadFile, error: Exception) -> ReadFile:
+    """A file that an error which nobody foresaw has kept from being stored."""
+    _LOG.error("%s could not be stored", read.found.path, exc_info=error)
+    told = f"an unexpected {type(error).__name__}; the log has the details"
+    return replace(read, digest=None, outcome=ExtractionError(told, rule="internal"), documents=())
 
 
 def _drained(known: list[ReadFile]) -> Iterator[ReadFile]:

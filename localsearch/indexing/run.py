@@ -9,7 +9,7 @@ from pathlib import Path
 
 from localsearch.errors import ExtractionError
 from localsearch.scan import ScannedFile, check_unchanged
-from localsearch.store import FileRow
+from localsearch.store import FileRow, NewDocument
 from localsearch.types import Cancelled, Extract, Report
 
 
@@ -82,11 +82,13 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class ReadFile:
-    """A file after reading: its content's hash and its documents, None when its content is stored already."""
+    """A file after reading: its content's hash and what it holds, None when its content is stored already; then the
+    documents that are made of it."""
 
     found: ScannedFile
     digest: bytes | None
     outcome: tuple[Extract, ...] | ExtractionError | None
+    documents: tuple[NewDocument, ...] = ()
 
 
 class Opened:

@@ -59,9 +59,9 @@ typedef struct {
 } Table;
 
 typedef struct {
-  const uint8_t *strings[ROLES]; /* terms in order, what is worth telling, and what the terms do not tell, each once */
-  int32_t lengths[ROLES];
-  int32_t count;  /* of terms */
+  const uint8_t *strings; /* a line each: terms in order, what is worth telling, and what the terms do not tell, each once */
+  int32_t length;
+  int32_t count; /* of terms */
   int32_t across;
   const int32_t *unknown; /* pairs of where a word that is not known starts and ends */
 } Taken;
@@ -70,7 +70,7 @@ typedef struct {
   uint8_t kinds[KINDS];
   uint64_t seed;
   Table words, forms;
-  Buffer word, form, keys, strings, numbers, out[ROLES], plain, unknown;
+  Buffer word, form, keys, strings, numbers, out[ROLES], told, plain, unknown;
   Buffer asked[LANGUAGES], questions, list[ROLES], ascii;
   Parts pieces, forms_of_one;
   uint32_t text, learnt;
@@ -164,7 +164,7 @@ static int64_t form_of(Lexicon *lexicon, const char *string, uint32_t length) {
 EXPORTED void localsearch_lexicon_end(Lexicon *lexicon) {
   if (!lexicon) return;
   Buffer *buffers[] = {&lexicon->word, &lexicon->form, &lexicon->keys, &lexicon->strings, &lexicon->numbers,
-                       &lexicon->out[TERM], &lexicon->out[TOLD], &lexicon->out[PLAIN], &lexicon->plain,
+                       &lexicon->out[TERM], &lexicon->out[TOLD], &lexicon->out[PLAIN], &lexicon->told, &lexicon->plain,
                        &lexicon->unknown, &lexicon->asked[OWN], &lexicon->asked[COMMON], &lexicon->questions,
                        &lexicon->list[TERM], &lexicon->list[TOLD], &lexicon->list[PLAIN], &lexicon->ascii};
   for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) free(buffers[i]->bytes);
@@ -530,11 +530,14 @@ EXPORTED int32_t localsearch_lexicon_take(Lexicon *lexicon, const uint32_t *char
     }
   }
   if (!tell_plain(lexicon)) return NO_MEMORY;
+  lexicon->told.used = 0;
   for (int role = 0; role < ROLES; role++) {
-    int some = lexicon->out[role].used > 0;
-    taken->strings[role] = some ? lexicon->out[role].bytes + 1 : NULL; /* without the first blank */
-    taken->lengths[role] = some ? (int32_t)lexicon->out[role].used - 1 : 0;
+    const Buffer *out = &lexicon->out[role];
+    if (role && !add(&lexicon->told, "\n", 1)) return NO_MEMORY;
+    if (out->used && !add(&lexicon->told, out->bytes + 1, out->used - 1)) return NO_MEMORY; /* without the first blank */
   }
+  taken->strings = lexicon->told.bytes;
+  taken->length = (int32_t)lexicon->told.used;
   taken->count = count;
   taken->across = found;
   taken->unknown = (const int32_t *)lexicon->unknown.bytes;

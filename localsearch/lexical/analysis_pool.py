@@ -9,9 +9,12 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from itertools import chain
 from multiprocessing.connection import Connection
+from operator import attrgetter
+from typing import Any
 
 import msgspec
 
@@ -21,13 +24,15 @@ from localsearch.platform.interpreter import ONE_THREAD, environment, module_com
 from localsearch.text import Analyzer
 from localsearch.types import IndexedChunk
 
-MANY = 2_000
+MANY = 1_500
 """Chunks in a row from which processes are worth their start, of as long as a thousand chunks take."""
 _TOGETHER = 64
 """Chunks of one message."""
 FEW = 2 * _TOGETHER
 """Chunks below which one process is as quick as several."""
 _MOST = 8
+MOST_BEGUN = 8_000_000
+"""Characters of chunks that may be begun and not asked for yet; others are taken apart when they are asked for."""
 _START_S, _ANSWER_S = 60.0, 300.0
 """Seconds until a process is given up that does not start, and one that does not answer: a chunk takes less than one
 thousandth."""
@@ -35,6 +40,8 @@ _IDLE_S = 30.0
 """Seconds after which processes that nobody asks are ended: their memory of words is for a run of indexing."""
 _LOG = logging.getLogger("localsearch.lexical")
 _FIELDS = msgspec.msgpack.Decoder(list[Fields])
+_said = attrgetter("title", "heading", "body", "path", "language", "about")
+"""All that the fields of a chunk depend on."""
 
 
 class AnalysisPool:
@@ -52,36 +59,86 @@ class AnalysisPool:
         for _ in range(self._count):
             self._idle.put(_Process(analyzer))
         self._threads: ThreadPoolExecutor | None = None
+        self._gathered: list[IndexedChunk] = []
+        self._begun: dict[Any, tuple[Future[list[Fields]], int]] = {}
+        self._waiting = 0
         self._lately, self._asked = 0, 0.0
         self._rest: threading.Timer | None = None
         self._lock = threading.Lock()
         self._ending = threading.Lock()
 
+    def begin(self, chunks: Sequence[IndexedChunk]) -> None:
+        """Have chunks taken apart that `fields` will be asked for, while the caller does something else.
+
+        Nothing is begun of few, nor of more than MOST_BEGUN characters.
+        """
+        with self._lock:
+            size = sum(len(chunk.body) for chunk in chunks)
+            if not self._beside or self._waiting + size > MOST_BEGUN:
+                return
+            self._waiting += size
+            self._gathered += chunks
+            if self._recently() + len(self._gathered) >= MANY or self._begun:
+                self._begin_parts(_TOGETHER)
+
+    def _begin_parts(self, least: int) -> None:
+        """Give the processes what was gathered, but for a rest of fewer than `least`. Holds the lock."""
+        while len(self._gathered) >= least:
+            part, self._gathered = self._gathered[:_TOGETHER], self._gathered[_TOGETHER:]
+            made = self._submit(part)
+            self._begun.update((_said(chunk), (made, at)) for at, chunk in enumerate(part))
+
+    def forget(self) -> None:
+        """Let go of what was begun and never asked for."""
+        with self._lock:
+            self._gathered, self._begun, self._waiting = [], {}, 0
+
     def fields(self, chunks: Sequence[IndexedChunk]) -> Iterator[Fields]:
         """What the index is given of each chunk, in order."""
-        if not self._worth_it(len(chunks)):
+        worth_it = self._worth_it(len(chunks))
+        with self._lock:
+            if self._begun:
+                self._begin_parts(1)
+            begun = [self._begun.pop(_said(chunk), None) for chunk in chunks]
+            self._waiting -= sum(len(chunk.body) for chunk, one in zip(chunks, begun, strict=True) if one)
+            self._stay()
+        missing = [chunk for chunk, one in zip(chunks, begun, strict=True) if one is None]
+        others = self._fields(missing, worth_it and len(missing) >= FEW)
+        return (next(others) if one is None else one[0].result()[one[1]] for one in begun)
+
+    def _fields(self, chunks: Sequence[IndexedChunk], beside: bool) -> Iterator[Fields]:
+        if not beside:
             return (fields(chunk, self._analyzer) for chunk in chunks)
-        parts = [chunks[start : start + _TOGETHER] for start in range(0, len(chunks), _TOGETHER)]
-        return (made for part in self._start(parts) for made in part)
+        with self._lock:
+            starts = range(0, len(chunks), _TOGETHER)
+            self._stay()
+            parts = [self._submit(chunks[start : start + _TOGETHER]) for start in starts]
+        return chain.from_iterable(part.result() for part in parts)
 
     def _worth_it(self, count: int) -> bool:
         """Whether so many chunks, with those that came shortly before, are for the processes."""
-        now = time.monotonic()
-        before = self._lately if now - self._asked < _IDLE_S else 0
-        self._lately, self._asked = before + count, now
+        self._lately, self._asked = self._recently() + count, time.monotonic()
         return self._beside and count >= FEW and self._lately >= MANY
 
-    def _start(self, parts: Sequence[Sequence[IndexedChunk]]) -> Iterator[list[Fields]]:
-        """Have all parts taken apart; the processes are ended when nobody has asked for a while."""
-        with self._lock:
-            if self._rest is not None:
-                self._rest.cancel()
+    def _recently(self) -> int:
+        """Chunks that came shortly before."""
+        return self._lately if time.monotonic() - self._asked < _IDLE_S else 0
+
+    def _submit(self, chunks: Sequence[IndexedChunk]) -> Future[list[Fields]]:
+        """Have chunks taken apart in a process. Holds the lock."""
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self._count, "localsearch-words")
+            self._stay()
+        return self._threads.submit(self._made, chunks)
+
+    def _stay(self) -> None:
+        """End the processes when nobody has asked for a while from now on. Holds the lock."""
+        if self._rest is not None:
+            self._rest.cancel()
+        if self._threads is not None:
             self._rest = threading.Timer(_IDLE_S, self.close)
             self._rest.daemon = True
             self._rest.start()
-            if self._threads is None:
-                self._threads = ThreadPoolExecutor(self._count, "localsearch-words")
-            return self._threads.map(self._made, parts)
 
     def _made(self, chunks: Sequence[IndexedChunk]) -> list[Fields]:
         process = self._idle.get()

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 
 import msgspec
 
-from localsearch.lexical.fields import fields
+from localsearch.lexical.fields import fields_of
 from localsearch.platform.cores import lower_priority
 from localsearch.text import Analyzer
 from localsearch.types import IndexedChunk
@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> None:
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             chunks = _CHUNKS.decode(connection.recv_bytes())
-            connection.send_bytes(msgspec.msgpack.encode([fields(chunk, analyzer) for chunk in chunks]))
+            connection.send_bytes(msgspec.msgpack.encode(fields_of(chunks, analyzer)))
 
 
 if __name__ == "__main__":

@@ -57,6 +57,9 @@ class RankBM25Index:
     def __len__(self) -> int:
         return len(self._ids)
 
+    def begin(self, chunks: Sequence[IndexedChunk]) -> None:
+        """Nothing is gained before they are added."""
+
     def add(self, chunks: Sequence[IndexedChunk]) -> None:
         for chunk in chunks:
             held = streams(chunk, self._analyzer)

@@ -131,6 +131,10 @@ class TantivyIndex:
         """Chunks by the language they were analysed in ('' is unknown)."""
         return self._languages
 
+    def begin(self, chunks: Sequence[IndexedChunk]) -> None:
+        """Have chunks taken apart that will be added, whatever their ids will be."""
+        self._pool.begin(chunks)
+
     def add(self, chunks: Sequence[IndexedChunk]) -> None:
         """Take chunks in; they are searchable after `commit`."""
         with self._lock, guard(self._folder, self._forget_writer):
@@ -166,6 +170,7 @@ class TantivyIndex:
             writer.add_document(marker)
             writer.commit()
             self._reload()
+        self._pool.forget()
 
     def ids(self) -> Ids:
         """Every chunk id held, in no order; one held twice comes twice."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import chain
+from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -23,9 +24,9 @@ from localsearch.store.documents import (
     file_name,
     from_row,
     insert,
-    words_about,
 )
 from localsearch.store.embedded_text import embedded_text, embedding_hash
+from localsearch.store.indexed import indexed
 from localsearch.store.scope import path_scope_sql, scope_sql
 from localsearch.types import Chunk, Ids, IndexedChunk, Place, Scope
 
@@ -52,6 +53,8 @@ _LOG = logging.getLogger("localsearch.store")
 _MANY = 2_000
 """Documents from which it pays to know all that have copies."""
 _PLACES = msgspec.json.Decoder(Place)
+_PLACE_FIELDS = tuple(column.name for column in fields(Place))
+_place_values = attrgetter(*_PLACE_FIELDS)
 
 
 class FacetColumns(NamedTuple):
@@ -79,20 +82,23 @@ class Corpus:
 
     # -- writing
 
-    def put(self, collection: str, document: NewDocument) -> tuple[int, list[int]]:
+    def put(self, collection: str, document: NewDocument) -> tuple[int, Sequence[int]]:
         """Store a document in place of any with the same key; return its new id and those of its chunks."""
         with self.db.write() as connection:
             self.remove_keys(collection, [document.key])
             document_id = insert(connection, collection, document)
-            connection.executemany("INSERT INTO bodies VALUES (?, ?)", _segments(document_id, document.text))
-            chunks = ((chunk, document.text[chunk.start : chunk.end]) for chunk in document.chunks)
-            title = None if document.left_out else document.stored_title
-            chunk_ids = _insert_chunks(connection, document_id, title, chunks)
-            store_digest(connection, document_id)
+            segments = list(_segments(document_id, document.text))
+            connection.executemany("INSERT INTO bodies VALUES (?, ?)", segments)
+            texts = (document.text[chunk.start : chunk.end] for chunk in document.chunks)
+            rows = _chunk_rows(
+                document_id, None if document.left_out else document.stored_title, zip(document.chunks, texts)
+            )
+            chunk_ids = _insert_chunks(connection, rows)
+            store_digest(connection, document_id, [row[1:] for row in (*segments, *rows)])
             connection.execute("INSERT INTO changes (document_id) VALUES (?)", (document_id,))
         return document_id, chunk_ids
 
-    def rename(self, document_id: int, key: str, path: str) -> list[int]:
+    def rename(self, document_id: int, key: str, path: str) -> Sequence[int]:
         """Give a document another key and path: its file moved. Returns the ids of chunks that are to be embedded.
 
         Those are all of its chunks, made anew, where its title is the name of its file and that changed.
@@ -117,7 +123,7 @@ class Corpus:
             name = file_name(path, member)
             return self.retitle(document_id, name) if named and name != title else []
 
-    def retitle(self, document_id: int, title: str) -> list[int]:
+    def retitle(self, document_id: int, title: str) -> Sequence[int]:
         """Give a document this title, and its chunks new ids, with the hashes of what is embedded under it.
 
         Returns the new ids. An id stands for one embedded text, so no index takes an old vector for a new chunk's.
@@ -127,7 +133,7 @@ class Corpus:
             connection.execute("UPDATE documents SET title = ? WHERE id = ?", (title, document_id))
             connection.execute("DELETE FROM chunks WHERE document_id = ?", (document_id,))
             connection.execute("INSERT INTO changes (document_id) VALUES (?)", (document_id,))
-            return _insert_chunks(connection, document_id, title, chunks)
+            return _insert_chunks(connection, _chunk_rows(document_id, title, chunks))
 
     def touch(self, document_ids: Iterable[int]) -> None:
         """Note that what is known about these documents has changed, though they have not."""
@@ -439,18 +445,8 @@ class Corpus:
         document_ids = list(document_ids)
         copies = self.other_paths(document_ids)
         for document in self.documents(document_ids).values():
-            path = document.key if document.path is None else document.path + document.member
-            title = document.title
-            lines = [*words_about(document), *(file_name(copy, "") for copy in copies.get(document.id, ()))]
-            if document.left_out:
-                title, path, lines = "", "", [document.key]
-            about = "\n".join(lines)
-            for chunk in self.chunks(document.id):
-                heading = " / ".join(chunk.place.heading)
-                yield IndexedChunk(
-                    chunk.id, document.id, title, heading, chunk.text, path, document.language, about
-                )
-                about = ""
+            pieces = ((chunk.id, chunk.place, chunk.text) for chunk in self.chunks(document.id))
+            yield from indexed(document, document.title, document.id, pieces, copies.get(document.id, ()))
 
     def chunk_map(self) -> tuple[Ids, NDArray[np.int32]]:
         """Every chunk id with its document's id, both of shape (chunks,), ascending; each below 2^31."""
@@ -529,19 +525,28 @@ class Corpus:
         return [(start, stop, _place(place)) for start, stop, place in rows]
 
 
-def _insert_chunks(
-    connection: sqlite3.Connection, document_id: int, title: str | None, chunks: Iterable[tuple[Chunk, str]]
-) -> list[int]:
-    """Store chunks, each with the hash of what is embedded for it; nothing is where there is no title."""
-    ids = []
+def _chunk_rows(
+    document_id: int, title: str | None, chunks: Iterable[tuple[Chunk, str]]
+) -> list[tuple[int, int, int, str, bytes]]:
+    """Rows of chunks, each with the hash of what is embedded for it; nothing is where there is no title."""
+    rows = []
     for chunk, text in chunks:
         digest = b"" if title is None else embedding_hash(embedded_text(title, chunk.place.heading, text))
-        cursor = connection.execute(
-            "INSERT INTO chunks (document_id, start, stop, place, hash) VALUES (?, ?, ?, ?, ?)",
-            (document_id, chunk.start, chunk.end, _place_json(chunk.place), digest),
-        )
-        ids.append(int(cursor.lastrowid or 0))
-    return ids
+        rows.append((document_id, chunk.start, chunk.end, _place_json(chunk.place), digest))
+    return rows
+
+
+def _insert_chunks(
+    connection: sqlite3.Connection, rows: Sequence[tuple[int, int, int, str, bytes]]
+) -> Sequence[int]:
+    """Store rows of chunks; returns their ids, which SQLite counts up in a transaction."""
+    if not rows:
+        return []
+    connection.executemany(
+        "INSERT INTO chunks (document_id, start, stop, place, hash) VALUES (?, ?, ?, ?, ?)", rows
+    )
+    (last,) = connection.execute("SELECT last_insert_rowid()").fetchone()
+    return list(range(last - len(rows) + 1, last + 1))
 
 
 def _collection(connection: sqlite3.Connection, document_id: int) -> str:
@@ -572,8 +577,8 @@ def _segment_range(document_id: int) -> tuple[int, int]:
 
 
 def _place_json(place: Place) -> str:
-    values = msgspec.to_builtins(place)
-    return msgspec.json.encode({name: value for name, value in values.items() if value}).decode()
+    values = zip(_PLACE_FIELDS, _place_values(place))
+    return msgspec.json.encode({name: value for name, value in values if value}).decode()
 
 
 def _place(text: str) -> Place:

@@ -10,6 +10,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
 _HALF = 8
@@ -20,9 +21,13 @@ _ROW = (
 """What is digested of a row, in this order: stored digests depend on it, so it does not follow new columns."""
 
 
-def store_digest(connection: sqlite3.Connection, document_id: int) -> None:
-    """Digest a document that was stored in this transaction."""
-    digest = _row_digest(connection, document_id) + _content_digest(connection, document_id)
+def store_digest(
+    connection: sqlite3.Connection, document_id: int, content: Iterable[Sequence[Any]] | None = None
+) -> None:
+    """Digest a document that was stored in this transaction; `content` are its segments of text and then its chunks,
+    as `_content` reads them, where the caller has them."""
+    content = _content(connection, document_id) if content is None else content
+    digest = _row_digest(connection, document_id) + _digest(content)
     connection.execute("UPDATE documents SET digest = ? WHERE id = ?", (digest, document_id))
 
 
@@ -47,9 +52,9 @@ def is_as_stored(connection: sqlite3.Connection, document_id: int) -> bool:
     """Whether every byte of a document is what was stored; True for one that is gone or has no digest."""
     try:
         digest = _stored(connection, document_id)
-        return digest is None or digest == _row_digest(connection, document_id) + _content_digest(
-            connection, document_id
-        )
+        if digest is None:
+            return True
+        return digest == _row_digest(connection, document_id) + _digest(_content(connection, document_id))
     except (sqlite3.OperationalError, TypeError):
         return False  # text that is no longer UTF-8, a digest that is no longer bytes
 
@@ -64,7 +69,7 @@ def _row_digest(connection: sqlite3.Connection, document_id: int) -> bytes:
     return _digest([row])
 
 
-def _content_digest(connection: sqlite3.Connection, document_id: int) -> bytes:
+def _content(connection: sqlite3.Connection, document_id: int) -> Iterator[Sequence[Any]]:
     segments = connection.execute(
         "SELECT text FROM bodies WHERE id BETWEEN ? AND ? ORDER BY id",
         (document_id << 20, ((document_id + 1) << 20) - 1),
@@ -72,12 +77,21 @@ def _content_digest(connection: sqlite3.Connection, document_id: int) -> bytes:
     chunks = connection.execute(
         "SELECT start, stop, place, hash FROM chunks WHERE document_id = ? ORDER BY id", (document_id,)
     )
-    return _digest([*segments, *chunks])
+    yield from segments
+    yield from chunks
 
 
 def _digest(rows: Iterable[Sequence[Any]]) -> bytes:
     found = hashlib.blake2b(digest_size=_HALF)
     for row in rows:
-        values = [value.hex() if isinstance(value, bytes) else value for value in row]
-        found.update(json.dumps(values, ensure_ascii=True).encode())
+        found.update(f"[{', '.join(map(_json, row))}]".encode())
     return found.digest()
+
+
+def _json(value: Any) -> str:
+    """The value in JSON of ASCII, bytes in hexadecimal: in a quarter of the time that a call for each row takes."""
+    if isinstance(value, str):
+        return encode_basestring_ascii(value)
+    if isinstance(value, bytes):
+        return f'"{value.hex()}"'
+    return repr(value) if type(value) is int else json.dumps(value)

@@ -6,7 +6,7 @@ import re
 import string
 import threading
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
@@ -159,9 +159,9 @@ def _by_words(sample: str, candidates: tuple[str, ...]) -> tuple[str, float]:
     votes: defaultdict[str, float] = defaultdict(float)
     of_words, of_letters = _shares(candidates)
     words = _WORD.findall(sample)
-    for shares in filter(None, map(of_words.get, words)):
-        for language, share in shares:
-            votes[language] += share
+    for word, times in Counter(filter(of_words.__contains__, words)).items():
+        for language, share in of_words[word]:
+            votes[language] += times * share
     for word in () if sample.isascii() else words:
         if not word.isascii():
             for letter in set(word):

@@ -71,8 +71,8 @@ class Taken(NamedTuple):
 
 class _Taken(Structure):
     _fields_ = (
-        ("strings", c_void_p * 3),
-        ("lengths", c_int32 * 3),
+        ("strings", c_void_p),
+        ("length", c_int32),
         ("count", c_int32),
         ("across", c_int32),
         ("unknown", POINTER(c_int32)),
@@ -131,6 +131,13 @@ class Lexicon:
                 unknown = self._look(code)
             return None if unknown < 0 else self._told()
 
+    def meet(self, text: str) -> None:
+        """Learn the words of a text that are not known."""
+        code = text.encode("utf-32-le", "surrogatepass")
+        with self._lock:
+            if self._look(code) > 0:
+                self._learn(code)
+
     def _look(self, code: bytes) -> int:
         if self._memory is None:
             self._memory = self._compiled.localsearch_lexicon_begin(_kinds(), secrets.randbits(64))
@@ -188,10 +195,8 @@ class Lexicon:
 
     def _told(self) -> Taken:
         taken = self._taken
-        terms, words, plain = (
-            string_at(at, length).decode("utf-8", "surrogatepass") if length else ""
-            for at, length in zip(taken.strings, taken.lengths, strict=True)
-        )
+        strings = string_at(taken.strings, taken.length).decode("utf-8", "surrogatepass")
+        terms, words, plain = strings.split("\n")
         return Taken(terms, taken.count, words, plain, taken.across)
 
 

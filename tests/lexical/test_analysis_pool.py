@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -199,3 +200,68 @@ def test_the_environment_of_a_process_holds_nothing_of_the_user(monkeypatch: pyt
     assert "PATH" not in environment()
     assert set(ONE_THREAD.values()) <= {"1", "2"}
     assert module_command("a.b", "c")[1:] == ["-SP", "-m", "a.b", "c"]
+
+
+def different(count: int) -> list[IndexedChunk]:
+    """As `chunks`, each with words of its own, and without ids, as before they are stored."""
+    return [
+        replace(c, chunk_id=0, document_id=0, body=f"{c.body} word{n}") for n, c in enumerate(chunks(count))
+    ]
+
+
+def stored(given: list[IndexedChunk]) -> list[IndexedChunk]:
+    return [replace(chunk, chunk_id=n, document_id=n) for n, chunk in enumerate(given, 1)]
+
+
+def test_what_was_begun_comes_in_the_order_in_which_it_is_asked_for(
+    pool: AnalysisPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = different(MANY + 77)
+    for start in range(0, len(given), 10):
+        pool.begin(given[start : start + 10])
+    assert pool._begun
+    monkeypatch.setattr(analysis_pool, "fields", None)  # nothing is taken apart in this process
+    asked = stored(given)[::-1]
+    assert told(pool, asked) == alone(asked)
+    assert (pool._begun, pool._gathered, pool._waiting) == ({}, [], 0)
+
+
+def test_chunks_that_were_not_begun_are_taken_apart_among_those_that_were(pool: AnalysisPool) -> None:
+    given = different(2 * MANY)
+    pool.begin(given[::2])
+    assert told(pool, stored(given)) == alone(given)
+
+
+def test_a_chunk_that_changed_since_it_was_begun_is_taken_apart_as_it_is(pool: AnalysisPool) -> None:
+    given = different(MANY)
+    pool.begin(given)
+    later = [replace(chunk, title="another") for chunk in stored(given)]
+    assert told(pool, later) == alone(later)
+    pool.forget()
+    assert (pool._begun, pool._gathered, pool._waiting) == ({}, [], 0)
+
+
+def test_few_chunks_are_not_begun(pool: AnalysisPool) -> None:
+    given = different(MANY - 1)
+    pool.begin(given)
+    assert not pool._begun
+    assert told(pool, given) == alone(given)
+    assert pids(pool) == []
+
+
+def test_no_more_is_begun_than_there_is_room_for(pool: AnalysisPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = different(3 * MANY)
+    monkeypatch.setattr(analysis_pool, "MOST_BEGUN", sum(len(chunk.body) for chunk in given[: 2 * MANY]))
+    for start in range(0, len(given), 50):
+        pool.begin(given[start : start + 50])
+    assert len(pool._begun) + len(pool._gathered) == 2 * MANY
+    assert told(pool, stored(given)) == alone(given)
+
+
+def test_a_process_that_is_killed_loses_nothing_that_was_begun(pool: AnalysisPool) -> None:
+    given = different(MANY)
+    list(pool.fields(chunks(MANY)))
+    pool.begin(given)
+    for pid in pids(pool):
+        os.kill(pid, signal.SIGKILL)
+    assert told(pool, stored(given)) == alone(given)
