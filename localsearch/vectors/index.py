@@ -120,8 +120,9 @@ class FaissIndex:
         """Come to the state of the database: tombstones and delta. Reads only the vectors that are missing here."""
         live = source.ids()
         self.set_live(live)
-        missing = np.setdiff1d(live, self.ids(), assume_unique=True)
-        for ids, vectors in source.stream(missing):
+        if len(self) == len(live):  # none but these is held
+            return
+        for ids, vectors in source.stream(_without(live, self.ids())):
             self.add(ids, vectors)
 
     def update(self, gone: Ids, came: Ids, source: Source) -> None:
@@ -433,4 +434,4 @@ def _check_vectors(base: Base) -> list[str]:
 
 def _without(ids: Ids, others: Ids) -> Ids:
     """Those of `ids` that are not among `others`; an id occurs once in each."""
-    return np.setdiff1d(ids, others, assume_unique=True)
+    return np.setdiff1d(ids, others, assume_unique=True) if len(others) else ids
