@@ -31,6 +31,7 @@ from localsearch.vectors.build import (
     from_stream,
 )
 from localsearch.vectors.delta import Delta, best
+from localsearch.vectors.entries import Entries
 from localsearch.vectors.files import Generation
 from localsearch.vectors.graph import Graph, bytes_per_vector
 from localsearch.vectors.protocol import Allowed, Source, VectorState
@@ -309,7 +310,7 @@ class FaissIndex:
 
     def _write(self, built: Built) -> Generation:
         number = files.next_number(self.folder)
-        entries = built.ids.astype("<i8").tobytes() + built.nodes.astype("<i4").tobytes()
+        entries = Entries.to_bytes(built.ids, built.nodes)
         return Generation(
             number,
             len(built.ids),
