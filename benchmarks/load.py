@@ -120,7 +120,7 @@ def questions(home: Path, seed: int, count: int) -> Iterator[str]:
 
 
 def _passages(engine: Engine, seed: int, count: int) -> list[list[str]]:
-    ids, _ = engine.corpus.chunk_map()
+    ids = np.flatnonzero(engine.corpus.owners())
     chosen = np.random.default_rng(seed).choice(ids, min(count, len(ids)), replace=False)
     rows = engine.corpus.chunk_rows(int(i) for i in chosen)
     found = [_WORD.findall(row.text) for row in rows.values()]

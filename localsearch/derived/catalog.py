@@ -13,19 +13,19 @@ Mask = NDArray[np.bool_]
 
 
 class Catalog:
-    """Which document each chunk belongs to, in memory: shape (highest chunk id + 1,), 0 where there is no chunk."""
+    """Which document each chunk belongs to, in memory: shape (highest chunk id + 1,) at least, 0 where none is."""
 
     def __init__(self, corpus: Corpus) -> None:
         self._corpus = corpus
-        self._documents: Ids | None = None
+        self._document_count: int | None = None
         self.load()
 
     def load(self) -> None:
         """Read the whole map."""
-        ids, documents = self._corpus.chunk_map()
-        owner = np.zeros(int(ids[-1]) + 1024 if len(ids) else 1024, np.int32)
-        owner[ids] = documents
-        self._owner, self._count, self._documents = owner, len(ids), None
+        self._take(self._corpus.owners())
+
+    def _take(self, owner: NDArray[np.int32]) -> None:
+        self._owner, self._count, self._document_count = owner, int(np.count_nonzero(owner)), None
         self.not_embedded = self._corpus.not_embedded()
 
     @property
@@ -36,13 +36,24 @@ class Catalog:
         return self._count
 
     @property
-    def documents(self) -> Ids:
-        """Every document that has a chunk, ascending."""
-        known = self._documents
+    def document_count(self) -> int:
+        """How many documents have a chunk."""
+        known = self._document_count
         if known is None:
-            owner = self._owner
-            known = self._documents = np.unique(owner[owner > 0]).astype(np.int64)
+            known = self._document_count = len(self.documents())
         return known
+
+    def ids(self) -> Ids:
+        """Every chunk, ascending."""
+        return np.flatnonzero(self._owner)
+
+    def documents(self) -> Ids:
+        """Every document that has a chunk, ascending; not kept, as it would take eight bytes a document."""
+        owner = self._owner
+        there = np.zeros(int(owner.max(initial=0)) + 1, np.bool_)
+        there[owner] = True
+        there[0] = False
+        return np.flatnonzero(there)
 
     def documents_of(self, chunk_ids: Ids) -> NDArray[np.int32]:
         """The document of each chunk, shape (n,); 0 for a chunk that is gone."""
@@ -71,14 +82,13 @@ class Catalog:
         now = table[:, 0]
         owner[before] = 0
         owner[now] = table[:, 1]
-        self._owner, self._count, self._documents = owner, int(np.count_nonzero(owner)), None
-        self.not_embedded = self._corpus.not_embedded()
+        self._take(owner)
         return np.setdiff1d(before, now), np.setdiff1d(now, before)
 
     def _grown(self, highest: int) -> NDArray[np.int32]:
         owner = self._owner
         if highest < len(owner):
             return owner
-        grown = np.zeros(max(highest + 1, len(owner) * 2), np.int32)
+        grown = np.zeros(highest + len(owner) // 8 + 1_024, np.int32)
         grown[: len(owner)] = owner
         return grown

@@ -142,7 +142,7 @@ def rebuild(derived: Derived, semantic: Semantic, report: Report, cancelled: Can
 def questions(derived: Derived, semantic: Semantic, cancelled: Cancelled = never) -> Vectors | None:
     """Vectors of questions made from chunks drawn by lot, shape (n, dimensions), to choose efSearch by; None where
     the model is not to be had. They cost what encoding a thousand queries does."""
-    chunks = np.flatnonzero(derived.catalog.owner > 0)
+    chunks = derived.catalog.ids()
     drawn = np.random.default_rng(_SEED).choice(chunks, min(SAMPLE, len(chunks)), replace=False)
     try:
         encoder = semantic.model.encoder()

@@ -231,7 +231,7 @@ class Derived:
     def load_vectors(self, semantic: Semantic) -> None:
         """Bring a vector index to the database's state."""
         with self._lock:
-            semantic.vectors.load(self.embeddings.of(semantic.version.id))
+            semantic.vectors.load(self.embeddings.of(semantic.version.id, self.catalog.ids()))
 
     def add_vectors(
         self, version_id: int, hashes: dict[bytes, NDArray[np.float32]], done: dict[int, bytes]

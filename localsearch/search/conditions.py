@@ -78,7 +78,7 @@ class Conditions:
         if isinstance(condition, Holds):
             return self._owners(self._holding(condition))
         if isinstance(condition, Not):
-            return self._without(self.derived.catalog.documents, condition.part)
+            return self._without(self.derived.catalog.documents(), condition.part)
         assert isinstance(condition, And | Or)
         return self._all(condition) if isinstance(condition, And) else self._any(condition)
 
@@ -180,7 +180,7 @@ class Conditions:
         for part in [part for part in parts if asks_text(part) and not isinstance(part, Not)]:
             documents = self.documents(part)
             found = documents if found is None else np.intersect1d(found, documents, assume_unique=True)
-        found = self.derived.catalog.documents if found is None else found
+        found = self.derived.catalog.documents() if found is None else found
         for turned in [part.part for part in parts if isinstance(part, Not) and asks_text(part)]:
             found = self._without(found, turned)
         return found

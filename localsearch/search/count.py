@@ -62,7 +62,7 @@ class Counter:
         few = chunks <= COUNTED
         if few or query.ends or plan.narrowed:
             return self._executor.start(self._counted, plan, few)
-        if chunks <= SKETCHED and len(self.derived.catalog) >= LONG * len(self.derived.catalog.documents):
+        if chunks <= SKETCHED and len(self.derived.catalog) >= LONG * self.derived.catalog.document_count:
             return self._executor.start(self._sketched, plan)
         by_chance: Future[Counted] = Future()
         by_chance.set_result(Counted(None, self._by_chance(chunks), few))
@@ -119,7 +119,7 @@ class Counter:
 
         With p of all chunks matching and c chunks a document, a document matches with probability 1 - (1 - p)^c.
         """
-        chunks, documents = max(len(self.derived.catalog), 1), len(self.derived.catalog.documents)
+        chunks, documents = max(len(self.derived.catalog), 1), self.derived.catalog.document_count
         missed: float = max(0.0, 1 - rows / chunks) ** (chunks / max(documents, 1))
         return round(documents * (1 - missed))
 

@@ -227,7 +227,7 @@ class Planner:
     ) -> Plan:
         """A plan for what is like a document: its telling words beside those typed, and all documents but itself."""
         if documents is None:
-            documents = self.derived.catalog.documents
+            documents = self.derived.catalog.documents()
         others = documents[documents != like.id]
         chunks = self.corpus.indexed_chunks([like.id])
         telling = telling_terms(

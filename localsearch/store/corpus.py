@@ -6,7 +6,7 @@ import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from itertools import chain
+from itertools import chain, islice
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from localsearch.errors import DamagedError
-from localsearch.store.database import Database
+from localsearch.store.database import LISTED, Database, listed
 from localsearch.store.digests import is_as_stored, keeping_digest, renew_row_digest, store_digest
 from localsearch.store.documents import (
     COLUMNS,
@@ -51,6 +51,7 @@ class ChunkRow:
 
 _LOG = logging.getLogger("localsearch.store")
 _MANY = 2_000
+_BLOCK = 65_536
 """Documents from which it pays to know all that have copies."""
 _PLACES = msgspec.json.Decoder(Place)
 _PLACE_FIELDS = tuple(column.name for column in fields(Place))
@@ -78,7 +79,7 @@ class Corpus:
 
     def __init__(self, db: Database) -> None:
         self.db = db
-        self._copied: tuple[int | None, frozenset[int]] = (None, frozenset())
+        self._copied: tuple[int | None, Ids] = (None, np.empty(0, np.int64))
 
     # -- writing
 
@@ -277,8 +278,7 @@ class Corpus:
 
     def select(self, clause: str, params: Sequence[Any]) -> NDArray[np.int64]:
         """Ids of the documents `d` that a WHERE clause matches, ascending."""
-        rows = self.db.query(f"SELECT d.id FROM documents AS d WHERE {clause} ORDER BY d.id", params)
-        return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+        return self.db.numbers(f"SELECT d.id FROM documents AS d WHERE {clause} ORDER BY d.id", params)
 
     def names_alone(self, collection: str) -> set[str]:
         """The paths of files of which only the name is known."""
@@ -332,13 +332,12 @@ class Corpus:
         if state is None or len(ids) < _MANY:
             return ids
         if self._copied[0] != state:
-            rows = self.db.query(
+            found = self.db.numbers(
                 "SELECT d.id FROM documents AS d CROSS JOIN files AS f ON f.content_hash = d.content_hash"
                 " AND f.collection = d.collection AND f.path <> d.path"
             )
-            self._copied = (state, frozenset(id for (id,) in rows))
-        copied = self._copied[1]
-        return [id for id in ids if id in copied]
+            self._copied = (state, np.unique(found))
+        return np.intersect1d(ids, self._copied[1]).tolist()  # type: ignore[no-any-return]
 
     def facet_columns(
         self,
@@ -355,8 +354,8 @@ class Corpus:
             + seen
             + ", d.path, ''), d.language, d.tags, "
             + dated
-            + f" FROM documents AS d WHERE d.id IN ({_list(document_ids)})",
-            [*values, *params],
+            + f" FROM documents AS d WHERE d.id IN ({LISTED})",
+            [*values, *params, listed(document_ids)],
         )
         ids, types, paths, languages, tags, years, dates, floating = zip(*rows) if rows else [()] * 8
         others = self.other_paths(self._with_copies(ids), scope)
@@ -366,7 +365,8 @@ class Corpus:
     def facet_dates(self, document_ids: Iterable[int], dated: str, params: Sequence[Any]) -> dict[int, float]:
         """The date of each of these documents by which it is filtered and counted; those without one are left out."""
         rows = self.db.query(
-            f"SELECT d.id, {dated} FROM documents AS d WHERE d.id IN ({_list(document_ids)})", params
+            f"SELECT d.id, {dated} FROM documents AS d WHERE d.id IN ({LISTED})",
+            [*params, listed(document_ids)],
         )
         return {id: date for id, _, date, _ in rows if date is not None}
 
@@ -374,9 +374,9 @@ class Corpus:
         """A path of each of these documents for which a condition on `f.path` holds, its own if that does."""
         rows = self.db.query(
             "SELECT d.id, f.path FROM documents AS d CROSS JOIN files AS f ON f.content_hash = d.content_hash"
-            f" AND f.collection = d.collection WHERE d.id IN ({_list(document_ids)}) AND {clause}"
+            f" AND f.collection = d.collection WHERE d.id IN ({LISTED}) AND {clause}"
             " ORDER BY f.path = d.path, f.path DESC",
-            params,
+            [listed(document_ids), *params],
         )
         return dict(rows)
 
@@ -386,9 +386,9 @@ class Corpus:
         """Those of these documents whose date, an expression over `d`, is the latest, each with its first chunk."""
         return self.db.query(
             "SELECT d.id, min(c.id) FROM documents AS d JOIN chunks AS c ON c.document_id = d.id"
-            f" WHERE d.id IN ({_list(document_ids)}) GROUP BY d.id"
+            f" WHERE d.id IN ({LISTED}) GROUP BY d.id"
             f" ORDER BY coalesce({date}, d.indexed) DESC, d.id LIMIT ?",
-            (*params, limit),
+            (listed(document_ids), *params, limit),
         )
 
     def text(self, document_id: int, start: int = 0, stop: int | None = None) -> str:
@@ -448,18 +448,22 @@ class Corpus:
             pieces = ((chunk.id, chunk.place, chunk.text) for chunk in self.chunks(document.id))
             yield from indexed(document, document.title, document.id, pieces, copies.get(document.id, ()))
 
-    def chunk_map(self) -> tuple[Ids, NDArray[np.int32]]:
-        """Every chunk id with its document's id, both of shape (chunks,), ascending; each below 2^31."""
+    def owners(self) -> NDArray[np.int32]:
+        """The document of each chunk, shape (highest chunk id + 1,); 0 where there is no chunk. Both are below 2^31."""
         with self.db.snapshot() as connection:
+            highest = connection.execute("SELECT max(id) FROM chunks").fetchone()[0]
+            found = np.zeros(0 if highest is None else int(highest) + 1, np.int32)
             # One number for both takes half the time. The index over documents alone is read, so ids come unsorted.
-            rows = connection.execute("SELECT id << 32 | document_id FROM chunks")
-            both = np.sort(np.fromiter(chain.from_iterable(rows), np.int64))
-        return both >> 32, (both & 0xFFFF_FFFF).astype(np.int32)
+            rows = chain.from_iterable(connection.execute("SELECT id << 32 | document_id FROM chunks"))
+            while len(both := np.fromiter(islice(rows, _BLOCK), np.int64)):
+                found[both >> 32] = both & 0xFFFF_FFFF
+        return found
 
     def chunk_ids(self, document_ids: Iterable[int]) -> list[tuple[int, int]]:
         """Chunk id and document id of every chunk of these documents."""
         return self.db.query(
-            f"SELECT id, document_id FROM chunks WHERE document_id IN ({_list(document_ids)}) ORDER BY id"
+            f"SELECT id, document_id FROM chunks WHERE document_id IN ({LISTED}) ORDER BY id",
+            (listed(document_ids),),
         )
 
     def document_count(self) -> int:
@@ -587,7 +591,3 @@ def _place(text: str) -> Place:
         return _PLACES.decode(text)
     except (msgspec.DecodeError, TypeError, RecursionError):
         return Place()
-
-
-def _list(ids: Iterable[int]) -> str:
-    return ",".join(str(int(i)) for i in ids)

@@ -13,13 +13,17 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from localsearch.errors import DamagedError, ReadOnlyError, StorageError, no_text
 from localsearch.platform.counts import Count
 from localsearch.platform.disk import disk_full, free_bytes, is_full
 from localsearch.store.migrations import check_format, migrate
+from localsearch.types import Ids
 
 FILE = "index.db"
 SERVICE = "service.db"
@@ -42,6 +46,15 @@ _BOUND = 64
 """Ids up to which a statement is prepared for their number."""
 _WAIT_MS = 30_000
 _WAIT_FOR_READERS_MS = 5_000
+
+LISTED = "SELECT value FROM json_each(?)"
+"""What stands in a statement for any number of ids, bound as `listed` gives them. Written into the statement they would
+make it another one each time, of which Python keeps the last 128 prepared, with all their ids."""
+
+
+def listed(ids: Iterable[int]) -> str:
+    """Ids as `LISTED` takes them."""
+    return f"[{','.join(str(int(i)) for i in ids)}]"
 
 
 class Database:
@@ -146,15 +159,20 @@ class Database:
         with _explained(self.file):
             return self.reader.execute(sql, params).fetchall()
 
+    def numbers(self, sql: str, params: Sequence[Any] = ()) -> Ids:
+        """The first column of all rows of a reading statement, integers, shape (rows,). No row is kept meanwhile."""
+        with _explained(self.file):
+            return np.fromiter(map(itemgetter(0), self.reader.execute(sql, params)), np.int64)
+
     def among(self, sql: str, ids: Iterable[int], params: Sequence[Any] = ()) -> list[Any]:
         """All rows of a reading statement in which `{}` stands for a list of ids, before all parameters. A page's worth
         of them is bound, so that the statement is prepared once for all pages of that size."""
-        listed = [int(i) for i in ids]
-        if not listed:
+        wanted = [int(i) for i in ids]
+        if not wanted:
             return []
-        if len(listed) <= _BOUND:
-            return self.query(sql.format(",".join("?" * len(listed))), [*listed, *params])
-        return self.query(sql.format(",".join(map(str, listed))), params)
+        if len(wanted) <= _BOUND:
+            return self.query(sql.format(",".join("?" * len(wanted))), [*wanted, *params])
+        return self.query(sql.format(LISTED), [listed(wanted), *params])
 
     def one(self, sql: str, params: Sequence[Any] = ()) -> Any:
         """The first column of the first row, or None."""

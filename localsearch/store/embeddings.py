@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from localsearch import quantize
-from localsearch.store.database import Database
+from localsearch.store.database import LISTED, Database, listed
 from localsearch.types import Ids, Vectors
 
 _BATCH = 500
@@ -172,8 +172,8 @@ class Embeddings:
         """Return those of these chunks that lack a vector."""
         rows = self.db.query(
             "SELECT c.id, c.document_id, c.hash FROM pending AS p JOIN chunks AS c ON c.id = p.chunk_id"
-            f" WHERE p.version_id = ? AND p.chunk_id IN ({','.join(map(str, chunk_ids))})",
-            (version_id,),
+            f" WHERE p.version_id = ? AND p.chunk_id IN ({LISTED})",
+            (version_id, listed(chunk_ids)),
         )
         return [PendingChunk(*row) for row in rows]
 
@@ -213,9 +213,10 @@ class Embeddings:
         have been purged.
         """
         with self.db.write() as connection:
-            found = dict(
-                connection.execute(f"SELECT id, hash FROM chunks WHERE id IN ({','.join(map(str, done))})")
+            chosen = connection.execute(
+                f"SELECT id, hash FROM chunks WHERE id IN ({LISTED})", (listed(done),)
             )
+            found = dict(chosen)
             kept = {digest: vectors[digest] for digest in {*found.values()} & {*vectors}}
             stored = quantize.to_bytes(np.stack([*kept.values()])) if kept else []
             connection.executemany(
@@ -229,21 +230,27 @@ class Embeddings:
 
     def embedded_ids(self, version_id: int) -> Ids:
         """Ids of all chunks that have a vector, ascending."""
-        rows = self.db.query(
+        return self.db.numbers(
             "SELECT id FROM chunks WHERE hash <> x'' EXCEPT SELECT chunk_id FROM pending WHERE version_id = ?"
             " ORDER BY 1",
             (version_id,),
         )
-        return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+
+    def embedded_among(self, version_id: int, chunks: Ids) -> Ids:
+        """Those that have a vector of these chunks, all that there are, ascending. Reads the others alone."""
+        without = self.db.numbers(
+            "SELECT id FROM chunks WHERE hash = x'' UNION ALL SELECT chunk_id FROM pending WHERE version_id = ?",
+            (version_id,),
+        )
+        return np.setdiff1d(chunks, without, assume_unique=True) if len(without) else chunks
 
     def vectors_of(self, version_id: int, chunk_ids: Sequence[int] | Ids) -> tuple[Ids, Vectors]:
         """Vectors of these chunks: ids of shape (n,) that have one, ascending, and vectors (n, dimensions)."""
-        listed = ",".join(str(int(i)) for i in chunk_ids)
         dimensions = self._dimensions(version_id)
         rows = self.db.query(
             "SELECT c.id, v.vector FROM chunks AS c JOIN vectors AS v ON v.hash = c.hash AND v.version_id = ?"
-            f" WHERE c.id IN ({listed}) ORDER BY c.id",
-            (version_id,),
+            f" WHERE c.id IN ({LISTED}) ORDER BY c.id",
+            (version_id, listed(chunk_ids)),
         )
         ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
         return ids, quantize.from_bytes([row[1] for row in rows], dimensions)
@@ -257,9 +264,9 @@ class Embeddings:
             self._sizes[version_id] = int(found)
         return self._sizes[version_id]
 
-    def of(self, version_id: int) -> VersionVectors:
-        """The vectors of one version."""
-        return VersionVectors(self, version_id)
+    def of(self, version_id: int, chunks: Ids | None = None) -> VersionVectors:
+        """The vectors of one version; `chunks` are the ids of all chunks, ascending, where they are known."""
+        return VersionVectors(self, version_id, chunks)
 
     def stream(self, version_id: int, chunk_ids: Ids) -> Iterator[tuple[Ids, Vectors]]:
         """Vectors of many chunks in batches of bounded size."""
@@ -291,10 +298,13 @@ class VersionVectors:
 
     embeddings: Embeddings
     version_id: int
+    chunks: Ids | None = None
 
     def ids(self) -> Ids:
         """Every chunk that has one, ascending."""
-        return self.embeddings.embedded_ids(self.version_id)
+        if self.chunks is None:
+            return self.embeddings.embedded_ids(self.version_id)
+        return self.embeddings.embedded_among(self.version_id, self.chunks)
 
     def stream(self, ids: Ids) -> Iterator[tuple[Ids, Vectors]]:
         """Those of these chunks that there are, in batches of bounded size."""

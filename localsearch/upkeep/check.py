@@ -140,7 +140,7 @@ def _rehash(derived: Derived) -> int:
 
 
 def _words(derived: Derived) -> Iterator[Problem]:
-    wanted, _ = derived.corpus.chunk_map()
+    wanted = np.flatnonzero(derived.corpus.owners())
     held = np.sort(derived.lexical.ids())
     yield from _compare("words", "the word index", wanted, held)
     if len(np.unique(held)) < len(held):

@@ -216,7 +216,7 @@ class _Costs:
         return self._measured[card.name]
 
     def _measure(self, name: str) -> float:
-        ids = self._derived.corpus.chunk_map()[0]
+        ids = self._derived.catalog.ids()
         chosen = np.random.default_rng(_SEED).choice(ids, min(_SAMPLE, len(ids)), replace=False)
         texts = list(self._derived.corpus.embedded_texts(chosen.tolist()).values())
         encoder = self._models.encoder(name)

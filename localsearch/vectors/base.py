@@ -14,66 +14,13 @@ from localsearch.quantize import Bytes
 from localsearch.types import Ids, Ranking, Scores, Vectors
 from localsearch.vectors.codec import Codec
 from localsearch.vectors.delta import Mask, best, inside
+from localsearch.vectors.entries import Entries
 from localsearch.vectors.files import Generation, verify
 from localsearch.vectors.graph import Graph, Nodes
 from localsearch.vectors.plan import ef_search, is_exact_cheaper
 
 Fetch = Callable[[Ids], tuple[Ids, Vectors]]
 """Full-precision vectors of chunk ids: those found, with their vectors."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entries:
-    """Which chunks each node stands for. Chunks of equal text share a node: copies would wall off parts of the graph.
-
-    `ids` (count,) are chunk ids, -1 for a tombstone, in the order of `nodes` (count,); both are mapped from their file.
-    `order` (count,) sorts the ids. `first` (nodes + 1,) is the position of each node's first entry, and the count last.
-    `more` are the positions of all other entries.
-    """
-
-    ids: Ids
-    nodes: NDArray[np.int32]
-    order: NDArray[np.int32]
-    first: NDArray[np.int32]
-    more: NDArray[np.int32]
-
-    @classmethod
-    def of(cls, ids: Ids, nodes: NDArray[np.int32]) -> Entries:
-        """Entries of a graph of which each node has at least one, in order."""
-        steps = np.diff(nodes, prepend=-1)
-        first = np.append(np.flatnonzero(steps), len(ids)).astype(np.int32)
-        more = np.flatnonzero(steps == 0).astype(np.int32)
-        return cls(ids, nodes, np.argsort(ids, kind="stable").astype(np.int32), first, more)
-
-    @classmethod
-    def read(cls, file: Path, generation: Generation) -> Entries:
-        """Map the entries of a graph. Raises DamagedError."""
-        count = generation.count
-        data = np.memmap(file, np.uint8, "r", shape=(12 * count,)) if count else np.empty(0, np.uint8)
-        held = np.asarray(data)
-        entries = cls.of(held[: 8 * count].view("<i8"), held[8 * count :].view("<i4"))
-        _check_entries(file, entries, generation.nodes)
-        return entries
-
-    def per_node(self, mask: Mask) -> Mask:
-        """Which nodes have at least one entry that the mask, shape (count,), marks."""
-        if not len(self.more):
-            return mask
-        found: Mask = mask[self.first[:-1]]
-        found[self.nodes[self.more[mask[self.more]]]] = True
-        return found
-
-    def of_nodes(self, nodes: Nodes, scores: Scores) -> tuple[NDArray[np.int64], Scores]:
-        """The entries of these nodes, each with its node's score."""
-        if not len(self.more):
-            return nodes, scores
-        starts = self.first[nodes].astype(np.int64)
-        counts = self.first[nodes + 1] - starts
-        if (counts == 1).all():
-            return starts, scores
-        before = np.cumsum(counts) - counts
-        entries = np.arange(int(counts.sum())) + np.repeat(starts - before, counts)
-        return entries, np.repeat(scores, counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +94,8 @@ class Base:
         return np.where(found >= 0, self.entries.nodes[found], -1).astype(np.int64)
 
     def _find(self, ids: Ids) -> NDArray[np.int64]:
-        held = self.entries
-        if not len(held.ids):
-            return np.full(len(ids), -1, np.int64)
-        at = np.minimum(np.searchsorted(held.ids, ids, sorter=held.order), len(held.ids) - 1)
-        found = held.order[at]
-        return np.where((held.ids[found] == ids) & self.live[found], found, -1)
+        found = self.entries.find(ids)
+        return np.where((found >= 0) & self.live[found], found, -1) if len(self.live) else found
 
     def search(
         self, query: Vectors, k: int, allowed: Mask | None, fetch: Fetch | None = None, *, exact: bool = False
@@ -183,21 +126,6 @@ class Base:
         if not kept.all():
             entries, scores = entries[kept], scores[kept]
         return best(self.entries.ids[entries], scores, k)
-
-
-def _check_entries(file: Path, entries: Entries, count: int) -> None:
-    """Raise DamagedError unless the nodes are all of the graph's, in order, and no id stands twice."""
-    steps = np.diff(entries.nodes, prepend=-1, append=count)
-    whole = bool(((steps == 0) | (steps == 1)).all()) and (
-        not len(entries.nodes) or int(entries.nodes[0]) == 0
-    )
-    ids = entries.ids[entries.order]
-    twice = bool(((ids[1:] == ids[:-1]) & (ids[1:] >= 0)).any())
-    if not whole or twice or int(ids[0] if len(ids) else 0) < -1:
-        raise DamagedError(
-            f"{file} has ids or nodes that are none.",
-            hint="Run `localsearch check --repair`, which rebuilds it.",
-        )
 
 
 def _spare(storage: str, k: int, exact: bool) -> int:

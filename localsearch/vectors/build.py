@@ -15,9 +15,9 @@ from localsearch.errors import CancelledError, DamagedError
 from localsearch.platform.cores import lower_priority
 from localsearch.settings import VectorSettings
 from localsearch.types import Cancelled, Ids, Progress, Report, Vectors
-from localsearch.vectors.base import Entries
 from localsearch.vectors.codec import Codes
 from localsearch.vectors.delta import Mask
+from localsearch.vectors.entries import Entries
 from localsearch.vectors.graph import Graph, Nodes
 from localsearch.vectors.tuning import choose_ef_search
 

@@ -3,7 +3,8 @@
     FOLDER/manifest.json     which generation is published, with the size and checksums of its files
     FOLDER/7.graph           the HNSW graph and its vectors, as FAISS writes them
     FOLDER/7.rest            what storage keeps of each component besides: a second byte, or four bits
-    FOLDER/7.ids             chunk ids (int64, little-endian; -1 where a vector was deleted), then their nodes (int32)
+    FOLDER/7.ids             chunk ids (int64, little-endian; -1 where a vector was deleted), then their nodes (int32),
+                             then the order that sorts the ids (int64); earlier releases wrote none, and read none
     FOLDER/damaged-*         what did not match its manifest, set aside
     FOLDER/*.new             being written; left by a crash, removed at the next opening
 

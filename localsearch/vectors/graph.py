@@ -17,7 +17,7 @@ from localsearch.quantize import Bytes
 from localsearch.settings import VectorSettings
 from localsearch.types import Scores, Vectors
 from localsearch.vectors.codec import Codec, Codes, widths
-from localsearch.vectors.walk import Walker, walker
+from localsearch.vectors.walk import Walker, mapped_starts, walker
 
 if TYPE_CHECKING:
     from localsearch.vectors.files import HashingFile
@@ -83,6 +83,7 @@ class Graph:
             ) from error
         if mapped:
             graph.fix()
+            graph._let_go(file)
         return graph
 
     def write(self, file: HashingFile) -> None:
@@ -102,6 +103,13 @@ class Graph:
         """Prepare for searching, until a node is added: the memory of codes and links stays where it is."""
         self._fixed = self.codes()
         self._walker = walker(_faiss(), self._index, self._fixed.walk) if self.codec.in_bytes else None
+
+    def _let_go(self, file: Path) -> None:
+        """Let FAISS forget what only it would walk by, twelve bytes a node; where each node's links begin is mapped."""
+        if self._walker is not None and (starts := mapped_starts(file, self._index.hnsw)) is not None:
+            self._walker = self._walker.reading(starts)
+            _faiss().UInt64Vector().swap(self._index.hnsw.offsets)
+            _faiss().Int32Vector().swap(self._index.hnsw.levels)
 
     def _unfix(self) -> None:
         self._fixed = self._walker = None

@@ -31,6 +31,7 @@ from localsearch.vectors.build import (
     from_stream,
 )
 from localsearch.vectors.delta import Delta, best
+from localsearch.vectors.entries import Entries
 from localsearch.vectors.files import Generation
 from localsearch.vectors.graph import Graph, bytes_per_vector
 from localsearch.vectors.protocol import Allowed, Source, VectorState
@@ -120,8 +121,9 @@ class FaissIndex:
         """Come to the state of the database: tombstones and delta. Reads only the vectors that are missing here."""
         live = source.ids()
         self.set_live(live)
-        missing = np.setdiff1d(live, self.ids(), assume_unique=True)
-        for ids, vectors in source.stream(missing):
+        if len(self) == len(live):  # none but these is held
+            return
+        for ids, vectors in source.stream(_without(live, self.ids())):
             self.add(ids, vectors)
 
     def update(self, gone: Ids, came: Ids, source: Source) -> None:
@@ -308,7 +310,7 @@ class FaissIndex:
 
     def _write(self, built: Built) -> Generation:
         number = files.next_number(self.folder)
-        entries = built.ids.astype("<i8").tobytes() + built.nodes.astype("<i4").tobytes()
+        entries = Entries.to_bytes(built.ids, built.nodes)
         return Generation(
             number,
             len(built.ids),
@@ -433,4 +435,4 @@ def _check_vectors(base: Base) -> list[str]:
 
 def _without(ids: Ids, others: Ids) -> Ids:
     """Those of `ids` that are not among `others`; an id occurs once in each."""
-    return np.setdiff1d(ids, others, assume_unique=True)
+    return np.setdiff1d(ids, others, assume_unique=True) if len(others) else ids

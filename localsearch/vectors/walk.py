@@ -7,6 +7,8 @@ Where the kernels were not built, FAISS walks.
 from __future__ import annotations
 
 import ctypes
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,8 @@ from localsearch.quantize import Bytes
 from localsearch.types import Vectors
 
 _NUMBER, _PLACE = ctypes.c_int32, ctypes.c_void_p
+_HEADER = 37
+"""Bytes of FAISS's name for a kind of index, of its dimensions, count, two spare numbers, a flag and its metric."""
 _SIZE = ctypes.c_size_t
 _GRAPH = (_PLACE, _SIZE, _PLACE, _SIZE, _PLACE, _PLACE, _NUMBER, _NUMBER, _NUMBER)
 _SEARCH = (_PLACE, _PLACE, _NUMBER, _NUMBER, _PLACE)
@@ -41,8 +45,14 @@ class Walker:
     ) -> None:
         self._walk = walk
         self._held = codes, links, starts, levels
+        self._top, self._entry = top, entry
         places = (links.ctypes.data, len(links), starts.ctypes.data, levels.ctypes.data)
         self._graph = (codes.ctypes.data, codes.shape[1], *places, top, entry, len(codes))
+
+    def reading(self, starts: NDArray[np.uint64]) -> Walker:
+        """The same with other memory for where links begin, at any address."""
+        codes, links, _, levels = self._held
+        return Walker(self._walk, codes, links, starts, levels, self._top, self._entry)
 
     def __call__(
         self, query: Vectors, count: int, ef_search: int, allowed: Bytes | None
@@ -58,6 +68,25 @@ class Walker:
         if held < 0:
             raise MemoryError("a walk through the graph found no memory")
         return found[:held].astype(np.int64)
+
+
+def mapped_starts(file: Path, hnsw: Any) -> NDArray[np.uint64] | None:
+    """Where the links of each node begin, as FAISS wrote it to the file (faiss/impl/index_write.cpp); None if this does
+    not stand where it has written it so far.
+
+    Before it stand the header of the index and three vectors, each with its length: the odds of each level, how many
+    links a node has up to each, and the level of each node.
+    """
+    mapped = np.memmap(file, np.uint8, "r")
+    at = _HEADER
+    for vector, width in ((hnsw.assign_probas, 8), (hnsw.cum_nneighbor_per_level, 4), (hnsw.levels, 4)):
+        at += 8 + width * int(vector.size())
+    held = import_module("faiss").vector_to_array(hnsw.offsets)
+    found = np.asarray(mapped[at + 8 : at + 8 + held.nbytes])
+    if len(found) < held.nbytes or not np.array_equal(found, held.view(np.uint8)):
+        return None
+    starts: NDArray[np.uint64] = found.view("<u8")
+    return starts
 
 
 def walker(faiss: Any, index: Any, codes: Bytes) -> Walker | None:

@@ -17,7 +17,7 @@ from localsearch.scan import scan
 from localsearch.settings import VectorSettings, load
 from localsearch.types import Record
 from localsearch.vectors import FaissIndex
-from localsearch.vectors.base import Entries
+from localsearch.vectors.entries import Entries
 
 
 @pytest.fixture
@@ -138,7 +138,9 @@ def test_an_entry_that_is_no_node_is_damage(tmp_path: Path, entry: int) -> None:
 def test_ids_and_nodes_that_are_none_are_damage(tmp_path: Path, ids: list[int], nodes: list[int]) -> None:
     index = graph_of(tmp_path)
     assert index.generation is not None
-    told = msgspec.structs.replace(index.generation, count=2, nodes=2)
+    told = msgspec.structs.replace(
+        index.generation, count=2, nodes=2, ids=replace(index.generation.ids, size=24)
+    )
     (tmp_path / "made.ids").write_bytes(np.array(ids, "<i8").tobytes() + np.array(nodes, "<i4").tobytes())
     with pytest.raises(DamagedError, match="ids or nodes that are none"):
         Entries.read(tmp_path / "made.ids", told)

@@ -141,7 +141,7 @@ def test_copies_are_found_whether_all_are_known_or_some_are_looked_for(
         corpus = engine.searcher.corpus
 
         def counted() -> dict[str, int]:
-            ids = engine.searcher.derived.catalog.documents
+            ids = engine.searcher.derived.catalog.documents()
             found = facets(corpus.facet_columns(ids.tolist(), *dated_sql()))["folder"]
             return {path.rpartition("/")[2]: number for path, number in found.items()}
 

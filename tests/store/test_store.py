@@ -106,15 +106,17 @@ def test_the_map_of_chunks_is_that_of_their_rows_wherever_they_lie(db: Database,
             "INSERT INTO chunks (document_id, start, stop, place, hash) VALUES (?, 0, 1, '', x'')",
             [(documents[owner],) for owner in owners],
         )
-    ids, of = corpus.chunk_map()
-    assert list(zip(ids.tolist(), of.tolist(), strict=True)) == db.query(
+    found = corpus.owners()
+    ids = np.flatnonzero(found)
+    assert list(zip(ids.tolist(), found[ids].tolist(), strict=True)) == db.query(
         "SELECT id, document_id FROM chunks ORDER BY id"
     )
-    assert of.dtype == np.int32
+    assert len(found) == (max(ids.tolist(), default=-1) + 1)
+    assert found.dtype == np.int32
 
 
 def test_the_map_of_chunks_of_nothing_is_empty(db: Database) -> None:
-    assert [part.shape for part in Corpus(db).chunk_map()] == [(0,), (0,)]
+    assert Corpus(db).owners().shape == (0,)
 
 
 def test_a_transaction_is_all_or_nothing(db: Database) -> None:
@@ -163,6 +165,7 @@ def test_vectors_are_kept_by_what_was_embedded(db: Database) -> None:
     first, _ = hashes_of(db, ids)
     assert embeddings.put(version.id, {first: vector}, [ids[0]]) == [ids[0]]
     assert embeddings.embedded_ids(version.id).tolist() == [ids[0]]
+    assert embeddings.of(version.id, np.array(ids)).ids().tolist() == [ids[0]]
     assert embeddings.vectors_of(version.id, ids[1:])[1].shape == (0, 3)
     found, matrix = embeddings.vectors_of(version.id, ids)
     assert found.tolist() == [ids[0]]
@@ -170,6 +173,28 @@ def test_vectors_are_kept_by_what_was_embedded(db: Database) -> None:
     _, again = corpus.put("elsewhere", document)
     embeddings.expect(again)
     assert [chunk.chunk_id for chunk in embeddings.pending(version.id, 10)] == [again[1], ids[1]]
+
+
+def test_any_number_of_ids_is_asked_for_in_one_statement(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ids written into it would make it another one each time, and prepared ones are kept, with all their ids."""
+    corpus, embeddings = Corpus(db), Embeddings(db)
+    documents = [corpus.put("default", new_document(f"{n}"))[0] for n in range(300)]
+    version = embeddings.begin("m", "int8", "f", 3)
+    asked: list[str] = []
+    query = db.query
+    monkeypatch.setattr(db, "query", lambda sql, params=(): asked.append(sql) or query(sql, params))
+    for some in (documents, documents[:200], documents[100:]):
+        assert len(corpus.facet_columns(some, "1, 1.0, 0", ()).types) == len(some)
+        assert len(corpus.facet_dates(some, "1, 1.0, 0", ())) == len(some)
+        assert corpus.paths_where(some, "f.path = ?", ["/a"]) == {}
+        assert [row[0] for row in corpus.newest(some, 9, "0", ())] == some[:9]
+        assert [row[1] for row in corpus.chunk_ids(some)] == some
+        assert sorted(corpus.documents(some)) == some
+        assert len(embeddings.vectors_of(version.id, some)[0]) == 0
+    assert max(map(len, asked)) < 1_000
+    assert len(set(asked)) == len(asked) / 3
 
 
 def test_vectors_are_read_in_order_whichever_way_they_were_stored(db: Database) -> None:

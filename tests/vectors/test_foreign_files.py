@@ -147,3 +147,27 @@ def test_no_file_outside_the_folder_is_named(sound: Path, tmp_path: Path, which:
         FaissIndex.open(folder, DIMENSIONS, VectorSettings())
     assert victim.exists()
     FaissIndex.open(folder, DIMENSIONS, VectorSettings())
+
+
+def with_order(order: np.ndarray[Any, Any], folder: Path) -> None:
+    """Put another order into the published file of ids, with the right checksums."""
+    generation = files.read_manifest(folder)
+    assert generation is not None
+    content = (folder / generation.ids.name).read_bytes()[: -8 * COUNT] + order.astype("<i8").tobytes()
+    ids = files.write_bytes(folder, generation.ids.name, content)
+    files.write_manifest(folder, msgspec.structs.replace(generation, ids=ids))
+
+
+ORDERS = {
+    "another": np.arange(COUNT)[::-1], "twice the same": np.zeros(COUNT), "behind the last": np.full(COUNT, COUNT),
+    "before the first": np.full(COUNT, -1), "far away": np.full(COUNT, 2**62),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_an_order_that_sorts_nothing_is_refused(sound: Path, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "vectors"
+    shutil.copytree(sound, folder)
+    with_order(ORDERS[name], folder)
+    with pytest.raises(DamagedError):
+        FaissIndex.open(folder, DIMENSIONS, VectorSettings())

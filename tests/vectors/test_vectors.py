@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from numpy.typing import NDArray
 
-from localsearch import quantize
+from localsearch import kernels, quantize
 from localsearch.errors import (
     CancelledError,
     ConflictError,
@@ -31,12 +31,14 @@ from localsearch.errors import (
 from localsearch.settings import Storage, VectorSettings
 from localsearch.types import Ids, Progress, Vectors
 from localsearch.vectors import FaissIndex, Masked
-from localsearch.vectors.base import Base, Entries
+from localsearch.vectors.base import Base
 from localsearch.vectors.codec import Codec, widths
+from localsearch.vectors.entries import Entries
 from localsearch.vectors.files import FORMAT, read_manifest
 from localsearch.vectors.graph import Graph
 from localsearch.vectors.plan import WIDEST, ef_search, is_exact_cheaper
 from localsearch.vectors.tuning import choose_ef_search
+from localsearch.vectors.walk import mapped_starts
 
 STORAGES = get_args(Storage)
 DIMENSIONS = 48
@@ -601,18 +603,10 @@ def test_copies_do_not_wall_off_the_graph(tmp_path: Path, corpus: tuple[Ids, Vec
     assert np.mean(close) >= 0.95
 
 
-def test_entries_of_nodes_are_expanded_in_order() -> None:
-    entries = Entries.of(np.array([5, 6, 7, 8]), np.array([0, 0, 1, 2], np.int32))
-    found, scores = entries.of_nodes(np.array([2, 0]), np.array([0.5, 0.25], np.float32))
-    assert found.tolist() == [3, 0, 1]
-    assert scores.tolist() == [0.5, 0.25, 0.25]
-    assert entries.per_node(np.array([False, True, False, True])).tolist() == [True, False, True]
-
-
-def test_a_passage_costs_ten_bytes_that_no_file_backs(
+def test_a_passage_costs_two_bytes_that_no_file_backs(
     tmp_path: Path, corpus: tuple[Ids, Vectors, Vectors]
 ) -> None:
-    """Two for the masks, eight to find a chunk's node and a node's chunks; what the delta holds goes with a merge."""
+    """Those of the masks; what the delta holds goes with a merge."""
     ids, vectors, _ = corpus
     built(tmp_path, ids, vectors)
     generation = read_manifest(tmp_path)
@@ -620,9 +614,39 @@ def test_a_passage_costs_ten_bytes_that_no_file_backs(
     base = Base.open(tmp_path, generation)
     held = [base.live, base.nodes, *(getattr(base.entries, one.name) for one in fields(Entries))]
     own = sum(array.nbytes for array in held if not is_mapped(array))
-    assert own <= 10 * len(ids) + 100
+    copies = len(ids) - len(base.graph)
+    assert len(ids) <= own <= 2 * len(ids) + 4 * copies
     assert is_mapped(base.entries.ids)
     assert is_mapped(base.entries.nodes)
+    assert is_mapped(base.entries.order)
+
+
+@pytest.mark.skipif(kernels.loaded() is None, reason="the kernels were not built")
+def test_where_links_begin_is_mapped_and_faiss_holds_nothing_for_each_node(
+    tmp_path: Path, corpus: tuple[Ids, Vectors, Vectors]
+) -> None:
+    """FAISS reads twelve bytes a node into memory, which only its own walk needs."""
+    ids, vectors, queries = corpus
+    built(tmp_path, ids, vectors)
+    generation = read_manifest(tmp_path)
+    assert generation is not None
+    names = (tmp_path / generation.graph.name, tmp_path / generation.rest.name)
+    codec = Codec(generation.storage, generation.limit)
+    graph, whole = Graph.open(*names, codec), Graph.open(*names, codec, mapped=False)
+    hnsw = whole._index.hnsw
+    assert int(hnsw.offsets.size()) == len(graph) + 1
+    assert (int(graph._index.hnsw.offsets.size()), int(graph._index.hnsw.levels.size())) == (0, 0)
+    assert graph._walker is not None
+    starts = graph._walker._held[2]
+    assert is_mapped(starts)
+    assert starts.tolist() == [int(hnsw.offsets.at(at)) for at in range(len(graph) + 1)]
+    for query in queries:
+        found, scores = graph.search(query, 10, 300)
+        wanted, of_faiss = whole.search(query, 10, 300)
+        assert dict(zip(found.tolist(), scores.tolist())) == dict(zip(wanted.tolist(), of_faiss.tolist()))
+    (tmp_path / "moved").write_bytes(bytes(4) + names[0].read_bytes())
+    assert mapped_starts(tmp_path / "moved", hnsw) is None
+    assert mapped_starts(names[0], hnsw) is not None
 
 
 def is_mapped(array: Any) -> bool:
