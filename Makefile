@@ -23,9 +23,9 @@ export ZIG_GLOBAL_CACHE_DIR ?= $(CURDIR)/build/zig
 unexport PYTHONDONTWRITEBYTECODE
 
 T ?=
-# Processes that share the suite, a file of tests each at a time: more than there are cores, as most of the time is
-# spent waiting for disks, browsers and servers.
-JOBS ?= 6
+# Processes that share the suite, a file of tests each at a time: more than two cores, as much of the time is spent
+# waiting for disks, browsers and servers.
+JOBS ?= 4
 # The files that hold slow tests: to read all others takes each process ten seconds.
 SLOW = $(sort $(shell grep -rl --include='test_*.py' 'mark\.slow' tests))
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder

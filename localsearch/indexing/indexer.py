@@ -665,8 +665,10 @@ def _batches(reads: Iterator[ReadFile]) -> Iterator[list[ReadFile]]:
 def _failed(read: ReadFile, error: Exception) -> ReadFile:
     """A file that an error which nobody foresaw has kept from being stored."""
     _LOG.error("%s could not be stored", read.found.path, exc_info=error)
-    told = f"an unexpected {type(error).__name__}; the log has the details"
-    return replace(read, digest=None, outcome=ExtractionError(told, rule="internal"), documents=())
+    refused = ExtractionError(
+        f"an unexpected {type(error).__name__}; the log has the details", rule="internal"
+    )
+    return replace(read, digest=None, outcome=refused, documents=())
 
 
 def _drained(known: list[ReadFile]) -> Iterator[ReadFile]:

@@ -46,12 +46,12 @@ def test_common_text_is_not_left_to_python() -> None:
     assert cutter is not None
     found = cutter.cut(text, [Block(0, len(text))], frozenset(), 200)
     assert found is not None
-    assert [text[one.start : one.end] for one in found[:3]] == [
+    assert [text[start:end] for start, end, *_ in found[:3]] == [
         "Größe “is” 5 µm.",
         "Next 日本。",
         "Größe “is” 5 µm.",
     ]
-    assert [one.cost for one in found[:2]] == [
+    assert [cost for *_, cost in found[:2]] == [
         cutting.estimate("Größe “is” 5 µm."),
         cutting.estimate("Next 日本。"),
     ]
