@@ -53,7 +53,9 @@ def test_files_are_offered_by_name_the_exact_one_first(typing: tuple[Visit, Serv
     typed(page, "boiler")
     files = page.locator("#suggestions").get_by_role("group", name="Files").get_by_role("button")
     expect(files).to_have_count(3)
-    expect(files.nth(1)).to_contain_text("manual")  # what the last letter brought: until then the shorter name is second
+    expect(files.nth(1)).to_contain_text(
+        "manual"
+    )  # what the last letter brought: until then the shorter name is second
     assert [one.inner_text().split("\n")[0] for one in files.all()] == [
         "boiler.txt",
         "boiler manual.txt",

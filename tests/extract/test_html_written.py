@@ -56,7 +56,7 @@ def written(source: str, whole: bool = False) -> tuple[list[Piece] | None, list[
 
 
 @needs_kernels
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(PAGES, st.booleans())
 @example(("<!doctype html>", ["<table>", "<tr>", "<td>", "a", "<td>", "b&nbsp;c", "</table>", "d"]), False)
 @example(("<!doctype html>", ["<script>", "<!--<script>x</script>-->", "</script>", "<p>", "y"]), True)

@@ -24,7 +24,7 @@ needs_kernels = pytest.mark.skipif(not units.available(), reason="the kernels we
 
 
 @needs_kernels
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(
     TEXTS,
     st.lists(st.integers(0, 200), min_size=2, max_size=6),

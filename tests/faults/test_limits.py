@@ -18,7 +18,7 @@ from harness import Nursery, need_root
 from localsearch.errors import LocalSearchError, ReadOnlyError
 from localsearch.types import Record
 
-STEPS = 40 if world.ALL else 8
+STEPS = 40 if world.ALL else 6
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ parts += ["<abbr title='a b'>", "</abbr>", "<img alt='&lt;&quot;'>", "<input typ
 parts += ["<script>a</b>", "</script>", "<!-- c -->", "<main>", "</main>", "<svg>", "</svg>", "<my-el>", "x", " \n", "&nbsp;", "\u00e9"]
 parts += ["<div class=nav id=content role=main>", "</div>", "<h1>", "</h1>", "<textarea>", "</textarea>", "<xmp>q", "</xmp>"]
 same = 0
-for number in range(3_000):
+for number in range(1_200):
     page = LexborHTMLParser("<!doctype html>" + "".join(random.choices(parts, k=number % 40)))
     written = page.body.html
     found = walker.walk(written, whole=number % 3 == 0)
@@ -40,7 +40,7 @@ for number in range(3_000):
         cut = random.randrange(len(written))
         walker.walk(written[:cut], whole=False)
         walker.walk(written[:cut] + random.choice("<>&\"'=/!- a") + written[cut + 1 :], whole=False)
-assert same > 1_000
+assert same > 400
 print("same")
 """
 
@@ -58,7 +58,7 @@ assert units.available()
 random.seed(7)
 parts = [*".!?\u2026\u3002\uff01\n ", "\n\n", "a", "The ", "people ", "1234", "- ", "12) ", "\u201d", ")", "\u65e5", "\u00e9", "\x1c"]
 parts += ["x" * 3000, "e.g. x", "\ud800", "\u0663. ", "\U0001f600", "communications "]
-for number in range(5_000):
+for number in range(2_000):
     text = "".join(random.choices(parts, k=number % 40))
     borders = sorted(random.choices(range(len(text) + 1), k=4))
     blocks = [Block(low, high, random.choice(["code", "list"])) for low, high in zip(borders[::2], borders[1::2])]

@@ -40,7 +40,7 @@ HOSTILE = st.text(
 """Letters that are written as two, have no single small form or are joined, signs of every kind, many scripts."""
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(ENGLISH | HOSTILE)
 @example("_#")
 @example(
@@ -88,7 +88,7 @@ def test_only_what_no_word_has_in_it_is_passed_over(analyzer: Analyzer) -> None:
     assert [sign for sign in passed if sign.lower() != sign] == []
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(ENGLISH | HOSTILE)
 @example("0ß")
 @example("aĲ")

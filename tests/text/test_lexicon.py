@@ -32,7 +32,7 @@ def by_python(chunk: IndexedChunk, analyzer: Analyzer) -> tuple[list[str], list[
 
 
 @needs_kernels
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(PLAIN | MIXED, MIXED, st.sampled_from(["en", "de", "fr", "ru", "zz", ""]), st.sampled_from(ANALYZERS))
 @example("C++, C#, a++b, x+ y# 1,234,567 12,3456abc 1,234,56", "", "en", ANALYZERS[0])
 @example("a--b -rf --no-embed −18 -3.5 .NET ..x a.b. .gitignore.", "", "de", ANALYZERS[0])
