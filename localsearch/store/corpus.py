@@ -51,8 +51,9 @@ class ChunkRow:
 
 _LOG = logging.getLogger("localsearch.store")
 _MANY = 2_000
-_BLOCK = 65_536
 """Documents from which it pays to know all that have copies."""
+_BLOCK = 65_536
+"""Rows that are turned into numbers together."""
 _PLACES = msgspec.json.Decoder(Place)
 _PLACE_FIELDS = tuple(column.name for column in fields(Place))
 _place_values = attrgetter(*_PLACE_FIELDS)
