@@ -15,7 +15,6 @@ from localsearch.errors import VectorsUnavailableError
 from localsearch.vectors import MilvusIndex, MilvusServer
 from localsearch.vectors.feeder import SEALED
 
-pytestmark = pytest.mark.slow
 CHOICES: dict[str, dict[str, Any]] = {
     "two shards": {"milvus_shards": 2},
     "lists of one byte a component": {"milvus_index": "IVF_SQ8", "ef_search": 16},
