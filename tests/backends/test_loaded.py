@@ -13,7 +13,6 @@ from backends.world import World, parts, queries, recall
 from localsearch.errors import VectorsUnavailableError
 from localsearch.vectors.milvus_rows import row as row_of
 
-
 # -- an engine that has a part of its segments in memory
 
 
