@@ -33,8 +33,23 @@ class Load:
     """What clients met: broken connections, each at once tried again, and the statuses of answers."""
 
     broken: int = 0
-    answered: int = 0
+    by_client: list[int] = field(default_factory=lambda: [0] * CLIENTS)
     wrong: list[str] = field(default_factory=list)
+
+    @property
+    def answered(self) -> int:
+        return sum(self.by_client)
+
+    def wait_for_all(self) -> None:
+        """Until each client has had an answer to what it asked after this was called.
+
+        A client whose connection broke has then connected again: the first answer it counts may be an earlier one.
+        """
+        before = list(self.by_client)
+        until(
+            "all clients are answered",
+            lambda: all(now >= then + 2 for now, then in zip(self.by_client, before)),
+        )
 
 
 @contextmanager
@@ -42,30 +57,30 @@ def load(crew: Crew, query: str, expected: set[str]) -> Iterator[Load]:
     """Clients with kept-alive connections that search until the block ends; a broken one connects and asks again."""
     seen, stop, lock = Load(), threading.Event(), threading.Lock()
 
-    def ask(client: httpx.Client) -> None:
+    def ask(client: httpx.Client, n: int) -> None:
         answer = client.post("/search", json={"query": query, "mode": "lexical", "cache": False})
         ids = {hit["id"] for hit in answer.json()["results"]} if answer.status_code == 200 else set()
         with lock:
-            seen.answered += 1
+            seen.by_client[n] += 1
             if ids != expected:
                 seen.wrong.append(f"{answer.status_code} {answer.text[:200]}")
 
-    def run() -> None:
+    def run(n: int) -> None:
         with ExitStack() as open_:
             client = open_.enter_context(httpx.Client(base_url=crew.url, timeout=60))
             while not stop.is_set():
                 try:
-                    ask(client)
+                    ask(client, n)
                 except httpx.TransportError:
                     with lock:
                         seen.broken += 1
                     client = open_.enter_context(httpx.Client(base_url=crew.url, timeout=60))
                     try:
-                        ask(client)
+                        ask(client, n)
                     except httpx.TransportError as error:  # the second try has to be answered
                         seen.wrong.append(f"again: {error!r} after {seen.answered}")
 
-    threads = [threading.Thread(target=run) for _ in range(CLIENTS)]
+    threads = [threading.Thread(target=run, args=(n,)) for n in range(CLIENTS)]
     for thread in threads:
         thread.start()
     try:
@@ -85,14 +100,13 @@ def test_a_reading_process_that_dies_under_load_is_replaced(tmp_path: Path) -> N
             for _ in range(2):
                 former = server.pids()
                 victim = min(server.readers())
-                at_death = seen.answered
                 os.kill(victim, signal.SIGKILL)
                 until(
                     "another takes its place",
                     lambda victim=victim: victim not in server.pids() and len(server.pids()) == 3,
                 )
                 assert len(server.pids() & former) == 2
-                until("the others go on", lambda at_death=at_death: seen.answered > at_death + 50)
+                seen.wait_for_all()  # who was broken too: the next death is another one
             until("all answer", lambda: len(server.everybody()) == 3)
         assert seen.wrong == []
         assert seen.broken <= 2 * CLIENTS
