@@ -53,7 +53,7 @@ from localsearch.secrets import beginning as secret_beginning
 from localsearch.settings import Settings
 from localsearch.store import Database, DocumentRow, FileRow, Ledger, NewDocument, key_of
 from localsearch.store.ledger import REREAD
-from localsearch.text import detect
+from localsearch.text import letters
 from localsearch.types import Cancelled, Extract, Progress, Record, Report, never, no_report
 
 _BATCH_FILES = 200
@@ -133,7 +133,7 @@ class Indexer:
     def _prepared(self, records: Sequence[Record]) -> _Prepared:
         made, zone = _Prepared([], {}), days.zone(self.settings.time_zone)
         if len(records) >= MANY:
-            detect.prepare()  # while the first of them are cut
+            letters.prepare()  # while the first of them are cut
         for at, record in enumerate(records):
             try:
                 with days.in_zone(zone):
@@ -242,7 +242,7 @@ class Indexer:
             self._record_skips(run, compared.skipped)
             self._mend(run, compared)
             if len(compared.to_read) >= MANY:
-                detect.prepare()  # while the readers start
+                letters.prepare()  # while the readers start
             for batch in _batches(self._read(run, root, compared.to_read, extractor)):
                 self._store(run, path, batch)
             if not run.cancelled():

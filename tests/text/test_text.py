@@ -205,7 +205,7 @@ def test_a_query_is_told_by_its_function_words_and_never_asks_the_model(
     def asked(_: str) -> str:
         raise AssertionError("the model was asked")
 
-    monkeypatch.setattr("localsearch.text.detect._by_letters", asked)
+    monkeypatch.setattr("localsearch.text.letters.by_letters", asked)
     assert (
         detect_language(
             "wo liegt der Bahnhof und wann fährt der nächste Zug nach Hause heute Abend", phrase=True
