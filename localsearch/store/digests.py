@@ -11,10 +11,11 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from json.encoder import encode_basestring_ascii
+from math import isfinite
 from typing import Any
 
 _HALF = 8
-_ROW = (
+DIGESTED = (
     "collection, key, title, path, member, type, language, author, size, created, modified, indexed, tags, metadata,"
     " content_hash"
 )
@@ -22,20 +23,25 @@ _ROW = (
 
 
 def store_digest(
-    connection: sqlite3.Connection, document_id: int, content: Iterable[Sequence[Any]] | None = None
+    connection: sqlite3.Connection, document_id: int, row: Sequence[Any], content: Iterable[Sequence[Any]]
 ) -> None:
-    """Digest a document that was stored in this transaction; `content` are its segments of text and then its chunks,
-    as `_content` reads them, where the caller has them."""
-    content = _content(connection, document_id) if content is None else content
-    digest = _row_digest(connection, document_id) + _digest(content)
+    """Digest a document that was stored in this transaction: `row` as SQLite returned it, of DIGESTED; `content` are
+    its segments of text and then its chunks, as `_content` reads them."""
+    digest = _digest([row]) + _digest(content)
     connection.execute("UPDATE documents SET digest = ? WHERE id = ?", (digest, document_id))
+
+
+def renew_digest(connection: sqlite3.Connection, document_id: int) -> None:
+    """Digest a document as it is stored now."""
+    row, content = _row(connection, document_id), _content(connection, document_id)
+    store_digest(connection, document_id, row, content)
 
 
 def renew_row_digest(connection: sqlite3.Connection, document_id: int) -> None:
     """Digest the row of a document anew after a change to it; its text stays as it was."""
     digest = _stored(connection, document_id)
     if digest is not None:
-        renewed = _row_digest(connection, document_id) + digest[_HALF:]
+        renewed = _digest([_row(connection, document_id)]) + digest[_HALF:]
         connection.execute("UPDATE documents SET digest = ? WHERE id = ?", (renewed, document_id))
 
 
@@ -45,7 +51,7 @@ def keeping_digest(connection: sqlite3.Connection, document_id: int) -> Iterator
     sound = _stored(connection, document_id) is not None and is_as_stored(connection, document_id)
     yield
     if sound:
-        store_digest(connection, document_id)
+        renew_digest(connection, document_id)
 
 
 def is_as_stored(connection: sqlite3.Connection, document_id: int) -> bool:
@@ -54,7 +60,7 @@ def is_as_stored(connection: sqlite3.Connection, document_id: int) -> bool:
         digest = _stored(connection, document_id)
         if digest is None:
             return True
-        return digest == _row_digest(connection, document_id) + _digest(_content(connection, document_id))
+        return digest == _digest([_row(connection, document_id)]) + _digest(_content(connection, document_id))
     except (sqlite3.OperationalError, TypeError):
         return False  # text that is no longer UTF-8, a digest that is no longer bytes
 
@@ -64,9 +70,11 @@ def _stored(connection: sqlite3.Connection, document_id: int) -> bytes | None:
     return row[0] if row else None
 
 
-def _row_digest(connection: sqlite3.Connection, document_id: int) -> bytes:
-    row = connection.execute(f"SELECT {_ROW} FROM documents WHERE id = ?", (document_id,)).fetchone()
-    return _digest([row])
+def _row(connection: sqlite3.Connection, document_id: int) -> Sequence[Any]:
+    row: Sequence[Any] = connection.execute(
+        f"SELECT {DIGESTED} FROM documents WHERE id = ?", (document_id,)
+    ).fetchone()
+    return row
 
 
 def _content(connection: sqlite3.Connection, document_id: int) -> Iterator[Sequence[Any]]:
@@ -94,4 +102,11 @@ def _json(value: Any) -> str:
         return encode_basestring_ascii(value)
     if isinstance(value, bytes):
         return f'"{value.hex()}"'
-    return repr(value) if type(value) is int else json.dumps(value)
+    if value is None:
+        return "null"
+    return repr(value) if type(value) is int or _is_plain(value) else json.dumps(value)
+
+
+def _is_plain(value: Any) -> bool:
+    """A number of which JSON writes what Python does."""
+    return type(value) is float and isfinite(value)

@@ -15,6 +15,7 @@ from typing import Any
 
 from localsearch.checked import Metadata, seconds
 from localsearch.errors import DamagedError
+from localsearch.store.digests import DIGESTED
 from localsearch.types import Chunk
 
 
@@ -78,7 +79,10 @@ _STORED = tuple(column.name for column in fields(DocumentRow))
 COLUMNS = ", ".join(_STORED)
 """What is selected for `from_row`."""
 _INSERTED = tuple(name for name in (*_STORED, "named") if name != "id")
-_INSERT = f"INSERT INTO documents ({', '.join(_INSERTED)}) VALUES ({', '.join('?' * len(_INSERTED))})"
+_INSERT = (
+    f"INSERT INTO documents ({', '.join(_INSERTED)}) VALUES ({', '.join('?' * len(_INSERTED))})"
+    f" RETURNING id, {DIGESTED}"
+)
 
 
 def from_row(row: Sequence[Any]) -> DocumentRow:
@@ -98,8 +102,10 @@ def from_row(row: Sequence[Any]) -> DocumentRow:
     return DocumentRow(**values)
 
 
-def insert(connection: sqlite3.Connection, collection: str, document: NewDocument) -> int:
-    """Store the columns of a new document; returns its id."""
+def insert(
+    connection: sqlite3.Connection, collection: str, document: NewDocument
+) -> tuple[int, Sequence[Any]]:
+    """Store the columns of a new document; returns its id, and what is digested of it as it was stored."""
     others = {
         "title": document.stored_title,
         "named": document.named,
@@ -109,7 +115,8 @@ def insert(connection: sqlite3.Connection, collection: str, document: NewDocumen
         "indexed": time.time(),
     }
     values = [others[name] if name in others else getattr(document, name) for name in _INSERTED]
-    return int(connection.execute(_INSERT, values).lastrowid or 0)
+    ((id, *stored),) = connection.execute(_INSERT, values).fetchall()
+    return id, stored
 
 
 def key_of(path: str, member: str = "") -> str:

@@ -22,7 +22,7 @@ from localsearch.server.database import ServiceDatabase
 from localsearch.server.jobs import Jobs
 from localsearch.server.keys import KeyRing, Keys
 from localsearch.settings import Settings, VectorSettings, load
-from localsearch.store.digests import store_digest
+from localsearch.store.digests import renew_digest
 from localsearch.types import Record, Scope
 from localsearch.upkeep.backup import restore
 from localsearch.upkeep.doctor import examine
@@ -189,7 +189,7 @@ def test_a_passage_under_the_hash_of_another_text_is_noticed_and_mended(engine: 
             "UPDATE chunks SET hash = (SELECT hash FROM chunks WHERE document_id = ?) WHERE document_id = ?",
             (other.id, row.id),
         )
-        store_digest(connection, row.id)
+        renew_digest(connection, row.id)
     engine.embeddings.drop_unused()
     assert engine.check(quick=True).ok
     (problem,) = engine.check().problems
