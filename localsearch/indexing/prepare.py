@@ -93,6 +93,8 @@ def from_extract(extract: Extract, key: str, settings: ChunkSettings) -> NewDocu
     """
     body = clean(extract.text)
     metadata = Metadata(_rest(extract.metadata))
+    if body is not extract.text:
+        extract = replace(extract, text=body)
     fields = extract.metadata
     title = _string(extract.title) or _string(fields.get("title"))
     return NewDocument(
@@ -100,7 +102,7 @@ def from_extract(extract: Extract, key: str, settings: ChunkSettings) -> NewDocu
         title=title,
         type=_string(extract.type)[:_LONGEST_TYPE],
         text=body,
-        chunks=chunk(replace(extract, text=body), settings) if extract.chunks is None else extract.chunks,
+        chunks=chunk(extract, settings) if extract.chunks is None else extract.chunks,
         member=clean(extract.member),
         language=_language(fields.get("language")) or language_of.detect_language(body[:_LANGUAGE_SAMPLE]),
         author=_string(fields.get("author")),
@@ -148,5 +150,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return clean(value[:_LONGEST_FIELD])
     found = Metadata({"": value}).values[""]
     return "" if found is None else str(found)[:_LONGEST_FIELD]

@@ -6,7 +6,11 @@ sqlite-utils keeps the record of what has run. Why not its own `Migrations`: doc
 from __future__ import annotations
 
 import sqlite3
+import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from localsearch.errors import FormatError
 from localsearch.store.schema import MIGRATIONS
@@ -60,13 +64,29 @@ def run_script(connection: sqlite3.Connection, script: str) -> None:
             statement = ""
 
 
+@contextmanager
+def _without(package: str) -> Iterator[None]:
+    """Keep a package from being imported meanwhile, where no other thread could miss it.
+
+    sqlite-utils loads pandas where that is installed, which takes a third of a second, and nothing here asks for it.
+    """
+    hidden = package not in sys.modules and threading.active_count() == 1
+    if hidden:
+        sys.modules[package] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if hidden:
+            del sys.modules[package]
+
+
 def _record(connection: sqlite3.Connection, names: list[str]) -> None:
     """Write down what has run. No plugin of sqlite-utils that happens to be installed is loaded.
 
-    Imported where a migration is to run alone: it takes a sixth of the time that a search on the command line does, and
-    brings pandas where that is installed.
+    Imported where a migration is to run alone: it takes a sixth of the time that a search on the command line does.
     """
-    import sqlite_utils
+    with _without("pandas"):
+        import sqlite_utils
 
     table = sqlite_utils.Database(connection, execute_plugins=False).table("migrations")
     table.create({"name": str, "applied": float}, pk="name", not_null={"applied"}, if_not_exists=True)

@@ -313,6 +313,25 @@ print("sqlite_utils" in sys.modules)
     assert told.stdout == "False\n"
 
 
+@pytest.mark.parametrize("threads", [0, 1])
+def test_a_new_index_loads_no_pandas_and_no_other_thread_misses_it(tmp_path: Path, threads: int) -> None:
+    script = f"""
+import sys, threading
+from pathlib import Path
+from localsearch.store import Database
+waits = threading.Event()
+for _ in range({threads}):
+    threading.Thread(target=waits.wait, daemon=True).start()
+Database.open(Path({str(tmp_path)!r})).close()
+loaded = "pandas" in sys.modules
+import pandas
+assert pandas.DataFrame({{"a": [1]}}).shape == (1, 1)
+print(loaded)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{bool(threads)}\n"
+
+
 def test_migrations_are_all_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that fails leaves the database as it was, and the next opening begins again."""
     broken = (
