@@ -83,7 +83,7 @@ def known(label: str) -> str:
 
 def clean(text: str) -> str:
     """The same text with plain line ends and without control characters, optional hyphens or surrogates."""
-    if text.replace("\n", "").replace("\t", "").isprintable():
+    if text.replace("\n", "").replace("\t", "").replace("\xa0", "").isprintable():
         return text
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     text = _UNWANTED.sub("", text)

@@ -201,4 +201,17 @@ def _as_html(source: str) -> str:
     if "<![CDATA[" in source:
         bare = _VERBATIM.sub("", source)
         source = _CDATA.sub(lambda match: escape(match.group(1), quote=False), bare)
-    return _EMPTY.sub(r"<\1\2></\1>", source)
+    return _with_end_tags(source)
+
+
+def _with_end_tags(source: str) -> str:
+    """A page whose empty elements have an end tag. `/>` is rare: to look for it takes a tenth of the time that to look
+    at each tag does."""
+    parts: list[str] = []
+    kept = last = 0
+    while (slash := source.find("/>", last)) >= 0:
+        start, last = max(last, source.rfind("<", last, slash)), slash + 2
+        if tag := _EMPTY.fullmatch(source, start, last):
+            parts += (source[kept:start], f"<{tag[1]}{tag[2]}></{tag[1]}>")
+            kept = last
+    return "".join((*parts, source[kept:]))

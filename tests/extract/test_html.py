@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from localsearch.extract.html import read_html
+from localsearch.extract.html import _with_end_tags, read_html
 from localsearch.types import Extract
 
 SPHINX = """<!DOCTYPE html><html lang="en-GB"><head><meta charset="utf-8"><title>zipapp — Manual 3.11</title>
@@ -100,3 +103,17 @@ def test_a_charset_named_below_long_scripts_is_obeyed() -> None:
     script = "<script>" + "x = 1;" * 2000 + "</script>"
     source = f'<html><head>{script}<meta charset="koi8-r"></head><body><p>Договор</p></body></html>'
     assert read_html(source.encode("koi8-r"), 1000).text == "Договор"
+
+
+_TAG = re.compile(
+    r"<(?!(?:area|base|br|col|embed|hr|img|input|link|meta|param|source|track|wbr)\b)([A-Za-z][\w:.-]*)((?:\s[^<>]*)?)/>",
+    re.I,
+)
+"""An element closed in its own tag, by one pattern over all of the page."""
+
+
+@given(st.lists(st.sampled_from([*"<>/ ax=:-\n", "br", "/>", '"', "<p", "<BR/>", "<a b/>"]), max_size=16))
+@example(["<a", "/>", "/>", "<", "<p", " ", "/>"])
+def test_elements_closed_in_their_own_tag_get_end_tags(parts: list[str]) -> None:
+    source = "".join(parts)
+    assert _with_end_tags(source) == _TAG.sub(r"<\1\2></\1>", source)
