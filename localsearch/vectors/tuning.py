@@ -54,7 +54,7 @@ def choose_ef_search(
 
 
 def _shared(truth: Nodes, found: list[Nodes]) -> int:
-    """How many of the true neighbours were found, over all queries; of one query more are found where some are as near."""
+    """How many of the true neighbours were found, over all queries; where some are as near, more than ten are found."""
     held = np.full((len(found), max(map(len, found))), -1, np.int64)
     for row, nodes in zip(held, found):
         row[: len(nodes)] = nodes
