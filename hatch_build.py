@@ -105,6 +105,7 @@ def compile_kernels(root: Path, machine: str, library: Path) -> None:
 
 
 def _compiler(cache: str, machine: str, *arguments: str) -> None:
+    cache = os.environ.get("ZIG_GLOBAL_CACHE_DIR", cache)
     environment = {"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache, **os.environ}
     target = TARGET.format(machine=machine)
     subprocess.run(

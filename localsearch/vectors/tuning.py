@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 
@@ -38,13 +39,26 @@ def choose_ef_search(
     truth = nearest(graph, asked, nodes)
     bits = None if live.all() else np.packbits(live, bitorder="little")
 
+    @cache
     def recall(ef_search: int) -> float:
         step()
         found = [graph.search(query, NEIGHBOURS, ef_search, bits)[0] for query in asked]
-        return sum(len(np.intersect1d(a, b)) for a, b in zip(truth, found)) / (NEIGHBOURS * len(asked))
+        return _shared(truth, found) / (NEIGHBOURS * len(asked))
 
-    chosen = bisect_left(BREADTHS, target, hi=len(BREADTHS) - 1, key=recall)
+    if (
+        recall(BREADTHS[0]) >= target
+    ):  # so it is for most small indexes, and no other breadth is as soon measured
+        return BREADTHS[0], recall(BREADTHS[0])
+    chosen = bisect_left(BREADTHS, target, lo=1, hi=len(BREADTHS) - 1, key=recall)
     return BREADTHS[chosen], recall(BREADTHS[chosen])
+
+
+def _shared(truth: Nodes, found: list[Nodes]) -> int:
+    """How many of the true neighbours were found, over all queries; where some are as near, more than ten are found."""
+    held = np.full((len(found), max(map(len, found))), -1, np.int64)
+    for row, nodes in zip(held, found):
+        row[: len(nodes)] = nodes
+    return int((truth[:, :, None] == held[:, None, :]).sum())
 
 
 def blends(graph: Graph, nodes: Nodes) -> Vectors:
@@ -56,8 +70,8 @@ def blends(graph: Graph, nodes: Nodes) -> Vectors:
     return unit
 
 
-def nearest(graph: Graph, queries: Vectors, nodes: Nodes) -> list[Nodes]:
-    """The ten nearest of these nodes to each query, exactly, in blocks of bounded memory."""
+def nearest(graph: Graph, queries: Vectors, nodes: Nodes) -> Nodes:
+    """The ten nearest of these nodes to each query, shape (n, 10), exactly, in blocks of bounded memory."""
     held = np.empty((len(queries), 0), np.int64)
     scores = np.empty((len(queries), 0), np.float32)
     for start in range(0, len(nodes), _BLOCK):
@@ -66,4 +80,4 @@ def nearest(graph: Graph, queries: Vectors, nodes: Nodes) -> list[Nodes]:
         scores = np.concatenate([scores, queries @ graph.vectors(block).T], axis=1)
         kept = np.argpartition(-scores, min(NEIGHBOURS, scores.shape[1]) - 1, axis=1)[:, :NEIGHBOURS]
         held, scores = np.take_along_axis(held, kept, 1), np.take_along_axis(scores, kept, 1)
-    return list(held)
+    return held

@@ -27,7 +27,7 @@ import pytest
 from localsearch.bundle.archive import sha256, verify
 from localsearch.bundle.build import Built, seal
 from localsearch.bundle.target import here
-from localsearch.bundle.wheels import read_wheel
+from localsearch.bundle.wheels import closure, read_wheel
 from localsearch.models import ModelStore
 from localsearch.platform.network import Traffic, read_trace, traced, without_network
 from localsearch.settings import Settings
@@ -121,7 +121,9 @@ def bundles(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) -> Bun
 
 
 def renewed(folder: Path, unpacked: Path, models: Path) -> Built:
-    """Make a bundle of a later release of what another holds."""
+    """Make a bundle of a later release of what another holds, without the extras: less to install, and to compile."""
+    from packaging.requirements import Requirement
+
     newer = folder / "newer"
     for path in unpacked.rglob("*"):
         if path.is_file() and path.parent.name != "installer":
@@ -133,7 +135,11 @@ def renewed(folder: Path, unpacked: Path, models: Path) -> Built:
     (own,) = (newer / "wheels").glob("localsearch-*.whl")
     later(own, newer / "wheels")
     own.unlink()
-    wheels = [read_wheel(path) for path in sorted((newer / "wheels").iterdir())]
+    there = [read_wheel(path) for path in (newer / "wheels").iterdir()]
+    wheels, missing = closure(there, [Requirement("localsearch"), Requirement("pip")], here())
+    assert missing == []
+    for one in {wheel.file for wheel in there} - {wheel.file for wheel in wheels}:
+        one.unlink()
     card = ModelStore(Settings(home=folder, models=models)).verify("all-MiniLM-L6-v2")
     return seal(newer, folder / "newer.tar", here(), wheels, [card])
 

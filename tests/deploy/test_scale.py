@@ -23,6 +23,7 @@ import httpx
 import pytest
 import yaml
 from replicas import add, open_index
+from serving import PLAIN
 
 from benchmarks.first_start import commands
 from benchmarks.front import UNLIMITED, Front, free_port, nginx, program
@@ -200,7 +201,7 @@ class Scaled:
     def searches(self, port: int) -> int:
         """How many questions a server has answered itself."""
         url, headers = f"http://127.0.0.1:{port}/metrics", {"Authorization": f"Bearer {self.key}"}
-        text = httpx.get(url, headers=headers, timeout=30).text
+        text = httpx.get(url, headers=headers, timeout=30, verify=PLAIN).text
         counts = re.findall(r'^localsearch_http_requests_total{[^}]*"/search"[^}]*} ([\d.e+]+)$', text, re.M)
         return int(sum(map(float, counts)))
 
@@ -210,7 +211,7 @@ class Scaled:
 
     def has(self, port: int) -> str:
         """The state of a server."""
-        found: str = httpx.get(f"http://127.0.0.1:{port}/ready", timeout=30).json()["state"]
+        found: str = httpx.get(f"http://127.0.0.1:{port}/ready", timeout=30, verify=PLAIN).json()["state"]
         return found
 
 
@@ -242,7 +243,7 @@ def command(
 
 def ready(port: int) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/ready", timeout=10).status_code == 200
+        return httpx.get(f"http://127.0.0.1:{port}/ready", timeout=10, verify=PLAIN).status_code == 200
     except httpx.HTTPError:
         return False
 

@@ -24,6 +24,7 @@ import httpx
 import pytest
 import world
 from replicas import hits_of, take
+from serving import PLAIN
 
 from localsearch.platform.ownership import owner_of
 from localsearch.replication.identity import State
@@ -71,7 +72,7 @@ class Process:
             self.popen.wait(60)
 
     def get(self, path: str, **headers: str) -> httpx.Response:
-        return httpx.get(f"{self.url}{path}", headers=headers, timeout=60)
+        return httpx.get(f"{self.url}{path}", headers=headers, timeout=60, verify=PLAIN)
 
     def ready(self) -> dict[str, Any]:
         found: dict[str, Any] = self.get("/ready").json()
@@ -125,7 +126,7 @@ def write(primary: Process, first: int, count: int) -> State:
         {"id": f"n{n}", "text": f"kiln glaze {n} word{n} " + "ash " * (n % 7) + "reduction " * (n % 3)}
         for n in range(first, first + count)
     ]
-    answer = httpx.post(f"{primary.url}/documents", json={"documents": documents}, timeout=60)
+    answer = httpx.post(f"{primary.url}/documents", json={"documents": documents}, timeout=60, verify=PLAIN)
     assert answer.status_code == 200, answer.text
     state = State.parse(answer.headers[STATE])
     assert state
@@ -163,7 +164,9 @@ class Asking:
             number += 1
             query = QUESTIONS[number % len(QUESTIONS)]
             try:
-                answer = httpx.get(f"{self._reader.url}/search", params={"q": query, "limit": 50}, timeout=30)
+                answer = httpx.get(
+                    f"{self._reader.url}/search", params={"q": query, "limit": 50}, timeout=30, verify=PLAIN
+                )
             except httpx.TransportError:
                 continue  # it was killed
             state = State.parse(answer.headers.get(STATE, ""))

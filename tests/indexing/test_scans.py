@@ -27,16 +27,16 @@ def drawn(words: str) -> Image.Image:
 
 
 def scanned_pdf(*pages: str) -> bytes:
-    """A PDF of which the first page is written and the others are pictures of text."""
+    """A PDF of which the first page is written and the others are pictures of text, small: the engine looks at each dot."""
     from reportlab.lib.utils import ImageReader
     from reportlab.pdfgen.canvas import Canvas
 
     buffer = io.BytesIO()
-    canvas = Canvas(buffer)
-    canvas.drawString(100, 700, "A written page about lighthouses")
+    canvas = Canvas(buffer, pagesize=(600, 200))
+    canvas.drawString(100, 100, "A written page about lighthouses")
     canvas.showPage()
     for words in pages:
-        canvas.drawImage(ImageReader(drawn(words)), 40, 500, width=520, height=104)
+        canvas.drawImage(ImageReader(drawn(words)), 40, 50, width=520, height=104)
         canvas.showPage()
     canvas.save()
     return buffer.getvalue()

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from serving import Served, error_of, notes
+from serving import PLAIN, Served, error_of, notes
 
 from localsearch.server.database import ServiceDatabase
 from localsearch.server.keys import Keys
@@ -167,7 +167,7 @@ def test_searches_beyond_the_cap_wait_a_little_and_are_then_told_to_come_back(tm
 
 
 def _ask(url: str, query: str) -> httpx.Response:
-    return httpx.post(f"{url}/search", json={"query": query}, timeout=30)
+    return httpx.post(f"{url}/search", json={"query": query}, timeout=30, verify=PLAIN)
 
 
 # -- rates over HTTP

@@ -9,9 +9,8 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -184,16 +183,16 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from test_faults import DIMENSIONS, SETTINGS, add_generation
 from localsearch.vectors import FaissIndex
+from localsearch.vectors.graph import _faiss
 
-steps, stop_at = 0, int(sys.argv[3])
+steps = 0
 
-def step():
-    global steps
-    steps += 1
-    if steps == stop_at:
-        os._exit(9)
-
-def stepping(call):
+def stepping(call, stop_at):
+    def step():
+        global steps
+        steps += 1
+        if steps == stop_at:
+            os._exit(9)
     def stepped(*args, **kwargs):
         step()
         result = call(*args, **kwargs)
@@ -201,21 +200,35 @@ def stepping(call):
         return result
     return stepped
 
-index = FaissIndex.open(Path(sys.argv[2]), DIMENSIONS, SETTINGS)
-print("ready", flush=True)
-if stop_at:
-    os.fsync, Path.replace, Path.unlink = stepping(os.fsync), stepping(Path.replace), stepping(Path.unlink)
-while True:
-    add_generation(index)
-    print(index.generation.number, flush=True)
-    if stop_at and steps:
-        print("steps", steps, flush=True)
-        os._exit(0)
+def publish(folder, stop_at=0):
+    index = FaissIndex.open(folder, DIMENSIONS, SETTINGS)
+    print("ready", flush=True)
+    for owner, name in ((os, "fsync"), (Path, "replace"), (Path, "unlink")) if stop_at else ():
+        setattr(owner, name, stepping(getattr(owner, name), stop_at))
+    while True:
+        add_generation(index)
+        print(index.generation.number, flush=True)
+        if stop_at:
+            print("steps", steps, flush=True)
+            os._exit(0)
+
+folder, *stops = sys.argv[2:]
+if not stops:
+    publish(Path(folder))
+_faiss()
+for stop_at in stops:
+    if os.fork() == 0:
+        publish(Path(folder) / stop_at, int(stop_at))
+    print("ended", os.waitstatus_to_exitcode(os.wait()[1]), flush=True)
 """
 
 
-def child(folder: Path, stop_at: int = 0) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", CHILD, str(Path(__file__).parent), str(folder), str(stop_at)]
+def child(folder: Path, *stops: int) -> subprocess.Popen[str]:
+    """A process that publishes generations into a folder until it is killed.
+
+    With `stops`: for each of them one that publishes into the folder of that name in there, and ends at that step.
+    """
+    command = [sys.executable, "-c", CHILD, str(Path(__file__).parent), str(folder), *map(str, stops)]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
     )
@@ -232,34 +245,25 @@ def opens_to_one_of(folder: Path, numbers: tuple[int, ...]) -> int:
     return number
 
 
-def test_a_crash_while_publishing_leaves_one_generation_whole(sound: Path, tmp_path: Path) -> None:
-    crash_at_steps(sound, tmp_path, 8)
-
-
-@pytest.mark.slow
 def test_a_crash_at_any_step_of_publishing_leaves_one_generation_whole(sound: Path, tmp_path: Path) -> None:
-    crash_at_steps(sound, tmp_path, 1_000)
-
-
-def crash_at_steps(sound: Path, tmp_path: Path, at_most: int) -> None:
-    """End the process before and after fsyncs, renames and deletions, evenly spread, the last among them."""
-    output, _ = child(shutil.copytree(sound, tmp_path / "whole"), 10**6).communicate(timeout=120)
-    steps = int(output.split()[-1])
+    """The process ends before and after each fsync, renaming and deletion."""
+    never = 10**6
+    steps = int(crashed(sound, tmp_path, [never])[-2].removeprefix("steps "))
     assert steps >= 20
-    chosen = np.unique(np.linspace(1, steps, min(steps, at_most)).astype(int)).tolist()
-    opened = [_crashed(shutil.copytree(sound, tmp_path / str(step)), step) for step in chosen]
+    said = crashed(sound, tmp_path, range(1, steps + 1))
+    assert [line for line in said if line.startswith("ended")] == ["ended 9"] * steps
+    opened = [opens_to_one_of(tmp_path / str(step), (3, 4)) for step in range(1, steps + 1)]
     assert opened == sorted(opened)
     assert set(opened) == {3, 4}
-    print(
-        f"{len(opened)} crashes at {steps} steps: {opened.count(3)} before publishing, {opened.count(4)} after"
-    )
+    print(f"{steps} crashes: {opened.count(3)} before publishing, {opened.count(4)} after")
 
 
-def _crashed(folder: Path, step: int) -> int:
-    process = child(folder, step)
-    process.communicate(timeout=120)
-    assert process.returncode == 9
-    return opens_to_one_of(folder, (3, 4))
+def crashed(sound: Path, folder: Path, stops: Iterable[int]) -> list[str]:
+    """What was said while, in a copy for each stop, a process published and ended at that step."""
+    for step in stops:
+        shutil.copytree(sound, folder / str(step))
+    said, _ = child(folder, *stops).communicate(timeout=600)
+    return said.splitlines()
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
@@ -285,28 +289,20 @@ def test_a_kill_at_a_random_moment_leaves_one_generation_whole(sound: Path, tmp_
 
 def test_a_reader_opens_while_another_process_publishes(sound: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(sound, tmp_path / "vectors")
-    writer = FaissIndex.open(folder, DIMENSIONS, SETTINGS)
-    failures: list[BaseException] = []
-    done = threading.Event()
-
-    def read() -> None:
-        while not done.is_set():
-            try:
-                reader = FaissIndex.open(folder, DIMENSIONS, SETTINGS, writable=False)
-                assert reader.generation is not None
-                assert len(reader) == reader.generation.number * STEP
-            except BaseException as error:
-                failures.append(error)
-
-    readers = [threading.Thread(target=read) for _ in range(2)]
-    for reader in readers:
-        reader.start()
-    for _ in range(5):
-        add_generation(writer)
-    done.set()
-    for reader in readers:
-        reader.join()
-    assert failures == []
+    process = child(folder)
+    seen: list[int] = []
+    try:
+        while not seen or seen[-1] < 8:
+            assert process.poll() is None
+            reader = FaissIndex.open(folder, DIMENSIONS, SETTINGS, writable=False)
+            assert reader.generation is not None
+            assert len(reader) == reader.generation.number * STEP
+            seen.append(reader.generation.number)
+    finally:
+        process.kill()
+        process.communicate()
+    assert seen == sorted(seen)
+    print(f"{len(seen)} times opened")
 
 
 # --- disks

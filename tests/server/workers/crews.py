@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from serving import PLAIN
 
 from localsearch.platform.ownership import owner_of
 
@@ -62,7 +63,7 @@ class Crew:
 
     def request(self, method: str, path: str, **more: Any) -> httpx.Response:
         """One request over a connection of its own, which any process may take."""
-        with httpx.Client(base_url=self.url, timeout=60.0) as client:
+        with httpx.Client(base_url=self.url, timeout=60.0, verify=PLAIN) as client:
             return client.request(method, path, **more)
 
     def search(self, query: str, **more: Any) -> dict[str, Any]:
