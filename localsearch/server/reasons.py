@@ -100,6 +100,7 @@ REASONS: Mapping[str, str] = {
     "unread": "could not be read",
     "unread-why": "could not be read: {0}",
     "unpacked": "could not be unpacked: {0}",
+    "unpacked-cut": "could not be unpacked to its end: {0}",
     "not-zipped": "{0}: could not be unpacked: {1}",
     "breaks-off": "the archive breaks off: {0}",
     "message-breaks-off": "the message breaks off",

@@ -82,6 +82,7 @@ export const germanReasons = {
   unread: "nicht zu lesen",
   "unread-why": "nicht zu lesen: {0}",
   unpacked: "nicht auszupacken: {0}",
+  "unpacked-cut": "nicht bis zum Ende auszupacken: {0}",
   "not-zipped": "{0}: nicht auszupacken: {1}",
   "breaks-off": "das Archiv bricht ab: {0}",
   "message-breaks-off": "die Nachricht bricht ab",
