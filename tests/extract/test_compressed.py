@@ -1,4 +1,4 @@
-"""Compressed files that break off, or go on with something else."""
+"""Compressed files that break off, go on with something else, or are packed in a way that is not opened."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ import random
 import tarfile
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from localsearch.errors import ExtractionError
+from localsearch.extract.kinds import detect
 from localsearch.extract.limits import Limits
 from localsearch.extract.read import read, read_source
 from localsearch.extract.source import Budget, Source
+from localsearch.types import Extract
 
 LIMITS = Limits(text=1_000_000, unpacked=1_000_000, members=20, depth=3, ocr=False)
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
@@ -177,3 +180,51 @@ def test_when_the_budget_is_used_up_nothing_more_is_unpacked(wanted: int) -> Non
         with pytest.raises(ExtractionError) as caught:
             read_source(Source(pack(LINES.encode()), f"a.txt.{suffix}", LIMITS, budget, read_source))
         assert caught.value.data["rule"] == "bomb"
+
+
+def packed_by(file: Path, format_name: str, filter_name: str | None = None) -> bytes:
+    """One small file as libarchive writes it; its name is that of the member."""
+    libarchive = pytest.importorskip("libarchive", reason="needs libarchive and the extra [archives]")
+    packed = file.parent / "packed"
+    with libarchive.file_writer(str(packed), format_name, filter_name) as archive:
+        archive.add_file_from_memory(file.name, len(LINES), LINES.encode())
+    return packed.read_bytes()
+
+
+@pytest.mark.parametrize("filter_name", ["zstd", "lz4", "lzip", "compress"])
+def test_what_another_program_packed_says_to_unpack_it(tmp_path: Path, filter_name: str) -> None:
+    data = packed_by(tmp_path / "kettle.log", "raw", filter_name)
+    assert detect("kettle.log.packed", data) == "packed"
+    rule, message = raised(data, "kettle.log.packed")
+    assert (rule, message[:41]) == ("unsupported", "packed by zstd, lz4, lzip or compress: un")
+
+
+@pytest.mark.parametrize(
+    ("format_name", "member"),
+    [("cpio_newc", "kettle.log"), ("xar", "kettle.log"), ("ar_svr4", "debian-binary")],
+)
+def test_a_package_says_to_unpack_it(tmp_path: Path, format_name: str, member: str) -> None:
+    data = packed_by(tmp_path / member, format_name)
+    assert detect("kettle.box", data) == "package"
+    rule, message = raised(data, "kettle.box")
+    assert (rule, message[:30]) == ("unsupported", "a package or an archive of a k")
+
+
+def test_a_library_is_binary_as_before(tmp_path: Path) -> None:
+    assert detect("libkettle.a", packed_by(tmp_path / "kettle.o", "ar_svr4")) == "binary"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "070701 first of July, the kettle was mended\n",
+        "070702;070703;12.50\n",
+        "MSCF stands for nothing here\n",
+        "LZIP is a program\n",
+        "xar! he said\n",
+    ],
+)
+def test_a_text_that_begins_as_packages_do_is_a_text(text: str) -> None:
+    one: Extract
+    (one,) = read(text.encode(), "note.txt", LIMITS)
+    assert (one.type, one.text) == ("text", text)

@@ -49,6 +49,8 @@ export const germanReasons = {
   chm: "eine kompilierte Hilfedatei: auspacken (7z x DATEI) und den Ordner erfassen",
   djvu: "ein DjVu-Buch: umwandeln (ddjvu -format=pdf) und das PDF erfassen",
   postscript: "PostScript ist ein Programm, das Seiten zeichnet, nicht ihr Text: umwandeln (ps2pdf) und das PDF erfassen",
+  packed: "gepackt mit zstd, lz4, lzip oder compress: auspacken und erfassen, was darin ist",
+  package: "ein Paket oder Archiv einer Art, die nicht geöffnet wird: auspacken und den Ordner erfassen",
   ole: "eine OLE-Datei, die weder Word noch Excel, PowerPoint oder Outlook ist",
   "foreign-word": "geschrieben von {0}, das nicht gelesen wird",
   "old-powerpoint": "geschrieben von PowerPoint 95 oder früher",
