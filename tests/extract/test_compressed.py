@@ -8,6 +8,8 @@ import io
 import lzma
 import random
 import tarfile
+import tracemalloc
+import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -180,6 +182,27 @@ def test_when_the_budget_is_used_up_nothing_more_is_unpacked(wanted: int) -> Non
         with pytest.raises(ExtractionError) as caught:
             read_source(Source(pack(LINES.encode()), f"a.txt.{suffix}", LIMITS, budget, read_source))
         assert caught.value.data["rule"] == "bomb"
+
+
+def test_what_stands_beside_an_archive_that_claims_too_much_is_not_unpacked_either() -> None:
+    py7zr = pytest.importorskip("py7zr", reason="needs the extra [archives]")
+    claims, box = io.BytesIO(), io.BytesIO()
+    with py7zr.SevenZipFile(claims, "w") as archive:
+        archive.writestr(bytes(9_000_000), "zeros.txt")
+    with zipfile.ZipFile(box, "w", zipfile.ZIP_DEFLATED) as package:
+        for name, data in (("good.txt", b"good"), ("a.7z", claims.getvalue()), ("b.txt", bytes(40_000_000))):
+            package.writestr(name, data)
+    data = box.getvalue()
+    del claims, box, package, archive
+    tracemalloc.start()
+    try:
+        found = read(data, "box.zip", LIMITS)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    refused = "it unpacks to more than the limit"
+    assert [extract.notes for extract in found] == [(), (f"a.7z: {refused}",), (refused,)]
+    assert peak < 30_000_000
 
 
 def packed_by(file: Path, format_name: str, filter_name: str | None = None) -> bytes:
