@@ -11,6 +11,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import PurePosixPath
 from typing import IO, Any
@@ -25,6 +26,10 @@ from localsearch.types import Extract
 
 _Opener = Callable[[], IO[bytes]]
 _SKIPPED = frozenset(["__MACOSX", ".git", ".hg", ".svn", "node_modules", "__pycache__", ".DS_Store"])
+_STEP = 8192
+"""Bytes unpacked at once: no more than that is lost before a fault within a stream."""
+_NOTHING = frozenset(["damaged", "empty", "no-text"])
+"""Rules of what cannot be read of a file that breaks off, because it breaks off."""
 _DAMAGE = (tarfile.TarError, *DAMAGE)
 
 
@@ -224,18 +229,55 @@ def _bounded(file: IO[bytes], source: Source) -> bytes:
 
 
 def read_compressed(source: Source, kind: str) -> list[Extract]:
-    """What a gzip, bzip2 or xz file holds, read as the type that its name without the last suffix tells."""
+    """What a gzip, bzip2 or xz file holds, read as the type that its name without the last suffix tells.
+
+    Of a file that breaks off, or goes on with what is no gzip, what comes before is read, with a note.
+    """
     if source.depth > source.limits.depth:
         raise failure("bomb", f"nested more than {source.limits.depth} deep")
     stream = io.BytesIO(source.data)
-    file: IO[bytes] = {"gzip": _gzip, "bzip2": bz2.BZ2File, "xz": lzma.LZMAFile}[kind](stream)  # type: ignore[operator]
-    try:
-        data = _bounded(file, source)
-    except _DAMAGE as error:
-        raise failure("damaged", f"could not be unpacked: {error}") from None
+    file = {"gzip": _gzip, "bzip2": bz2.BZ2File, "xz": lzma.LZMAFile}[kind](stream)  # type: ignore[operator]
+    data, damage = _as_far_as_it_goes(file, source)
+    if damage and not data:
+        raise failure("damaged", f"could not be unpacked: {damage}")
     name = _inner_name(source.name)
     check_secret(name, data)
-    return source.read(source.inside(data, name))
+    inside = source.inside(data, name)
+    return _read_cut(inside, damage) if damage else source.read(inside)
+
+
+def _read_cut(source: Source, damage: str) -> list[Extract]:
+    """The documents in what a stream unpacked to before its damage, which the first that is no member tells."""
+    error = failure("damaged", f"could not be unpacked to its end: {damage}")
+    try:
+        found = source.read(source)
+    except ExtractionError as other:
+        if other.data["rule"] not in _NOTHING:
+            raise
+        raise error from None
+    if not any(extract.text.strip() for extract in found):
+        raise error
+    for index, extract in enumerate(found):
+        if not extract.member:
+            found[index] = replace(extract, notes=(*extract.notes, error.message))
+            return found
+    return [*found, unread("", error)]
+
+
+def _as_far_as_it_goes(
+    file: gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile, source: Source
+) -> tuple[bytes, str]:
+    """What a stream unpacks to, within the budget, and what its damage is, if it has any."""
+    unpacked = io.BytesIO()
+    try:
+        while True:
+            part = file.read1(min(_STEP, source.budget.bytes + 1))  # read() drops what precedes the damage
+            source.budget.take(len(part))
+            if not part:
+                return unpacked.getvalue(), ""
+            unpacked.write(part)
+    except _DAMAGE as error:
+        return unpacked.getvalue(), str(error) or type(error).__name__
 
 
 def _gzip(stream: io.BytesIO) -> gzip.GzipFile:

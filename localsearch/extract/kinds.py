@@ -183,10 +183,19 @@ _MAGIC = (
     (b"OggS", "media"),
     (b"fLaC", "media"),
     (b"ID3", "media"),
+    (b"(\xb5/\xfd", "packed"),
+    (b"\x04\x22\x4d\x18", "packed"),
+    (b"\x1f\x9d", "packed"),
+    (b"LZIP\x01", "packed"),
+    (b"\xed\xab\xee\xdb", "package"),
+    (b"!<arch>\ndebian", "package"),
+    (b"xar!\0", "package"),
+    (b"MSCF\0\0\0\0", "package"),
 )
 _BINARY = (b"\x7fELF", b"MZ\x90", b"\xca\xfe\xba\xbe", b"\xfe\xed\xfa", b"\xcf\xfa\xed\xfe",
-           b"\x1aE\xdf\xa3", b"(\xb5/\xfd", b"wOF",
-           b"!<arch>\n", b"\xed\xab\xee\xdb")  # fmt: skip
+           b"\x1aE\xdf\xa3", b"wOF", b"!<arch>\n")  # fmt: skip
+_CPIO = re.compile(rb"07070[12][0-9A-Fa-f]{104}")
+"""A header of cpio is in letters: cpio(5), the new portable format."""
 _ZIPPED = frozenset(["docx", "pptx", "xlsx", "odt", "ods", "odp", "epub", "xmind"])
 _FLAT = b"urn:oasis:names:tc:opendocument:xmlns:office"
 _OLE_TYPES = frozenset(["doc", "ppt", "xls", "msg"])
@@ -234,6 +243,8 @@ def detect(name: str, head: bytes) -> str:
     for magic, kind in _MAGIC:
         if head.startswith(magic):
             return kind
+    if _CPIO.match(head):
+        return "package"
     if head[257:262] == b"ustar" or (by_name == "tar" and len(head) >= 512):
         return "tar"
     # Some programs write a few lines before the header; a member of an archive or a mail may hold one too.

@@ -11,6 +11,9 @@ from localsearch.extract.kinds import language_of, suffix_of
 from localsearch.extract.latex import printed
 from localsearch.types import Block, Extract, Place
 
+_SPOKEN = re.compile(r"^Dialogue:.*", re.M)
+_SIGNS = re.compile(r"\{\\[^{}\n]*\}|\\(?P<space>[Nnh])")
+"""Override blocks and spaces of SubStation Alpha: {\\i1}, \\N, \\n, \\h."""
 LONGEST_TITLE = 100
 """Characters of a first line that may be a title."""
 
@@ -24,10 +27,16 @@ AST_LIMIT = 2_000_000
 
 def read_text(data: bytes, name: str, limit: int) -> Extract:
     """Plain text as one block from line 1; chunks count their lines on from there."""
-    text, notes = cut(decode(data)[0], limit)
+    whole = decode(data)[0]
+    text, notes = cut(_as_shown(whole) if suffix_of(name) in ("ass", "ssa") else whole, limit)
     blocks = (Block(0, len(text), "paragraph", Place(line=1)),) if text.strip() else ()
     title = _first_line(text) if suffix_of(name) in _TITLED else ""
     return Extract(text, "text", title, blocks, notes=notes)
+
+
+def _as_shown(text: str) -> str:
+    """Subtitles of SubStation Alpha without the signs of how they look, which stand within words and before them."""
+    return _SPOKEN.sub(lambda line: _SIGNS.sub(lambda sign: " " if sign["space"] else "", line[0]), text)
 
 
 def _first_line(text: str) -> str:

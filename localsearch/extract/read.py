@@ -114,6 +114,8 @@ _REASONS = {
     "chm": "a compiled help file: unpack it (7z x FILE) and index the folder",
     "djvu": "a DjVu book: convert it (ddjvu -format=pdf) and index the PDF",
     "postscript": "PostScript is a program that draws pages, not their text: convert it (ps2pdf) and index the PDF",
+    "packed": "packed by zstd, lz4, lzip or compress: unpack it and index what is in it",
+    "package": "a package or an archive of a kind that is not opened: unpack it and index the folder",
     "ole": "an OLE file that is neither Word, Excel, PowerPoint nor Outlook",
 }
 

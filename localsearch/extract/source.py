@@ -20,7 +20,7 @@ class Budget:
 
     def take(self, count: int) -> None:
         """Use up bytes; ExtractionError(rule="bomb") when there are none left."""
-        self.bytes -= count
+        self.bytes = max(self.bytes - count, -1)  # a reader that asks for one more than is left asks for none
         if self.bytes < 0:
             raise failure("bomb", "it unpacks to more than the limit")
 
@@ -63,7 +63,7 @@ def check_secret(name: str, data: bytes) -> None:
 def unread(member: str, error: ExtractionError, kind: str = "") -> Extract:
     """A member that could not be read, with the reason as its note."""
     rule = str(error.data["rule"])
-    note = f"{member}: {error.message}"
+    note = f"{member}: {error.message}" if member else error.message
     return Extract("", kind or rule, member=member, notes=(note,), scans=rule == "image")
 
 

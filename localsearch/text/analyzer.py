@@ -28,11 +28,20 @@ from localsearch.text.pieces import (
     pairs,
     pieces,
 )
-from localsearch.text.plain import Asked, asked, places_of, raw_words, variants, words_across, words_in
+from localsearch.text.plain import (
+    Asked,
+    asked,
+    may_be_broken,
+    places_of,
+    raw_words,
+    variants,
+    words_across,
+    words_in,
+)
 from localsearch.text.stopwords import STOP_WORDS
 
 V = TypeVar("V")
-ANALYSIS = "6"
+ANALYSIS = "7"
 """Changes whenever the same text gives other terms, so that an index made before is rebuilt."""
 
 _MEMO = 200_000
@@ -205,7 +214,9 @@ class Analyzer:
         if not available():
             return None
         found = self._lexicon(language if language in _STEMMERS else "").take(text)
-        if found is None or not found.across or not (across := words_across(text, found.across)):
+        if found is None or not (found.across or may_be_broken(text)):
+            return found
+        if not (across := words_across(text, found.across)):
             return found
         words, plain = found.words.split(), found.plain.split()
         plain += across.difference(self._told(across, set(found.terms.split(" "))))

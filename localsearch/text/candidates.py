@@ -16,7 +16,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from localsearch import kernels
-from localsearch.text.folding import LETTERS
+from localsearch.text.folding import LETTERS, ascii_digits
 
 _BLANKS = [blank for blank in map(chr, range(128)) if blank.isspace() and blank != " "]
 _DROPPED = re.compile(r"[-'](?<=\w.)\w|,(?<=\d,)\d\d\d")
@@ -212,6 +212,7 @@ def _may_hold(text: str, wanted: frozenset[str]) -> bool:
     if not flat.isascii():
         for letter, instead in _INSTEAD:
             flat = flat.replace(letter, instead)
+        flat = ascii_digits(flat)
     letters = flat.encode("ascii", "ignore")
     joined = letters.translate(None, _JOINTS)
     return any(

@@ -1,4 +1,4 @@
-"""Characters that make no difference between words: case, accents, width, and what nobody sees."""
+"""Characters that make no difference between words: case, accents, width, other digits, and what nobody sees."""
 
 from __future__ import annotations
 
@@ -29,8 +29,21 @@ LETTERS = str.maketrans(
         "’": "'",
         "ʻ": "'",
         "ʼ": "'",
+        "ʽ": "'",
+        "ʾ": "'",
+        "ʿ": "'",
+        # Keyboards of Arabic, Persian and Urdu have other codes for one letter, and many type the first for the second;
+        # as ArabicNormalizer and PersianNormalizer of Apache Lucene have it.
+        "ى": "ي",
+        "ی": "ي",
+        "ے": "ي",
+        "ک": "ك",
+        "ہ": "ه",
+        "ە": "ه",
+        "ة": "ه",
     }
 )
+_OTHER_DIGITS = re.compile("[^\\D0-9]")
 
 
 def normalize(text: str) -> str:
@@ -38,7 +51,12 @@ def normalize(text: str) -> str:
     if text.isascii():
         return text.lower()
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
-    return unicodedata.normalize("NFC", _FOLDED.sub("", folded).translate(LETTERS))
+    return ascii_digits(unicodedata.normalize("NFC", _FOLDED.sub("", folded).translate(LETTERS)))
+
+
+def ascii_digits(text: str) -> str:
+    """With the digits of every script as those of ASCII: `"١٢٣"` gives `"123"`."""
+    return _OTHER_DIGITS.sub(lambda digit: str(unicodedata.digit(digit[0])), text)
 
 
 def unmarked(text: str) -> str:

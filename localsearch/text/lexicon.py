@@ -35,7 +35,7 @@ _PATTERNS = (
     (_SIGN, ANY_SIGN),
     (_JOINER, re.compile("[.'’‐‑-]")),
     (_GROUPING, re.compile("[.,'’\u00a0\u202f\u2009 ]")),
-    (_MIDDLE, re.compile("[:;,·‧‘]")),
+    (_MIDDLE, re.compile('[:;,·‧‘"״׳]')),
 )
 """What characters are, by the bits of lexicon.c."""
 

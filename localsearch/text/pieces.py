@@ -31,7 +31,7 @@ _UNSPACED = (
 _LOOKS = "\ufe00-\ufe0f\U000e0100-\U000e01ef"
 RUN = re.compile(f"[{_UNSPACED}][{_UNSPACED}{_LOOKS}]*")
 _CLUSTER = re.compile(
-    f".[\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ecf\u102b-\u103e\u17b4-\u17d3\u3099\u309a\uff9e\uff9f{_LOOKS}]*"
+    f"(?:[\u1100-\u115f][\u1160-\u11a7]+[\u11a8-\u11ff]*|.)[\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ecf\u102b-\u103e\u17b4-\u17d3\u3099\u309a\uff9e\uff9f{_LOOKS}]*"
 )
 _LETTER = f"[^\\W{_UNSPACED}]"
 _ATOM = f"{_LETTER}+(?:[{_MARKS}]{_LETTER}*|[{UNSEEN}](?=[{_MARKS}{UNSEEN}]*{_LETTER}){_LETTER}*)*"
@@ -49,8 +49,9 @@ _ELISION = re.compile(
     "^(?:[cdjlmnst]|qu|jusqu|lorsqu|puisqu|dell|all|nell|sull|dall|un|quest)'(?=\\w)", re.IGNORECASE
 )
 _POSSESSIVE = re.compile("'s?$")
-_APOSTROPHES = re.compile("[’ʻʼ]")
-"""The typographic one, and the two that are letters: Hawaiian ʻokina, Ukrainian обʼєкт."""
+_LETTERS_LIKE_IT = "ʻʼʽʾʿ"
+_APOSTROPHES = re.compile(f"[’{_LETTERS_LIKE_IT}]")
+"""The typographic one, and those that are letters: Hawaiian ʻokina, Ukrainian обʼєкт, and Arabic in Latin as ʿAbd."""
 
 
 class Piece(NamedTuple):
@@ -87,7 +88,7 @@ def cleaned(raw: str) -> str:
     if raw.isascii():
         return raw
     word = _HIDDEN.sub("", unicodedata.normalize("NFKC", raw)).replace("‐", "-")
-    word = _APOSTROPHES.sub("'", word) if raw.strip("ʻʼ") else word
+    word = _APOSTROPHES.sub("'", word) if raw.strip(_LETTERS_LIKE_IT) else word
     return "".join(word.split())
 
 

@@ -69,9 +69,18 @@ _VERSION = re.compile(r"[^\W\d_]+(\d+(?:\.\d+)+)")
 _FIRST_LETTERS = re.compile(r"[^\W\d_]+(?=\d)")
 
 
-_MIDDLE = re.compile(r"[:;,·‧‘](?<=\w.)(?=\w)")
-# Rules WB6 to WB12 of Unicode Standard Annex 29.
-_CHAIN = re.compile(r"(?<!\w)\w++(?:(?:(?<=\d)[,;.'’‘](?=\d)|(?<=[^\W\d_])[:·‧.'’‘](?=[^\W\d_]))\w++)+")
+_HEBREW = "[\u05d0-\u05ea]"
+_MIDDLE = re.compile(rf"[:;,·‧‘״׳](?<=\w.)(?=\w)|(?<={_HEBREW})\"(?={_HEBREW})")
+# Rules WB6 to WB12 of Unicode Standard Annex 29; the double quote between Hebrew letters is that of an abbreviation.
+_CHAIN = re.compile(
+    r"(?<!\w)\w++(?:(?:(?<=\d)[,;.'’‘](?=\d)|(?<=[^\W\d_])[:·‧.'’‘״׳](?=[^\W\d_])"
+    rf"|(?<={_HEBREW})\"(?={_HEBREW}))\w++)+"
+)
+_BROKEN = re.compile(r"([^\W\d_]++)[-‐\xad]\r?\n[ \t]*([^\W\d_]++)")
+"""A word that is divided at the end of a line."""
+_ENDS = ("-\n", "-\r", "‐\n", "‐\r", "\xad\n", "\xad\r")
+_CONJOINED = re.compile("[وفبكل]ال(?=\\w\\w)")
+"""Arabic writes and, so, by, like and to, then the article, as one word with the noun."""
 _FIRSTS = {*string.digits, ".", "-"}
 _NO_WORD = re.compile(r"\W+")
 
@@ -118,6 +127,8 @@ def variants(raw: str, taken_apart: Sequence[Piece] = ()) -> tuple[str, ...]:
         found += _SIGNS_BUT_DOTS.split(word)
     for dotted in _BUT_DOTS.split(word):
         found += _versions(dotted)
+    if conjoined := _CONJOINED.match(word):
+        found += [word[1:], word[conjoined.end() :]]
     if raw.isascii():
         return tuple(dict.fromkeys([form for each in found if (form := each.strip("_")[:LONGEST].lower())]))
     found += _SMALL_DIGITS.split(raw) + _UNSEEN.split(raw)
@@ -151,6 +162,7 @@ def words_across(text: str, kinds: int = ALL) -> set[str]:
     found = {form for form, _, _ in across_words(text, kinds=kinds)} if kinds & ~CHAINS else set()
     if kinds & CHAINS:
         found.update([form for form, _, _ in chains(text, 0, len(text))])
+    found.update([form for form, _, _ in broken(text)])
     return found
 
 
@@ -159,10 +171,10 @@ def places_of(
 ) -> list[Place]:
     """Where words stand that can be asked for by these plain forms, ascending."""
     stretches = holding_plain(text, wanted)
-    if not stretches:
-        return []
     words = _words_of(text)
-    found = list(across_words(text, wanted))
+    found = list(broken(text))
+    if stretches:
+        found += across_words(text, wanted)
     for stretch in stretches:
         found += chains(text, *stretch)
         for match in words.finditer(text, *stretch):
@@ -207,6 +219,18 @@ def chains(text: str, start: int, end: int) -> Iterator[Place]:
         if _MIDDLE.search(match[0]):
             forms = [chain(match[0]), *map(plain, _NO_WORD.split(match[0]))]
             yield from _at(match, filter(None, forms))  # ligatures of marks alone leave no word
+
+
+def may_be_broken(text: str) -> bool:
+    """Whether a line of the text may end within a word."""
+    return any(end in text for end in _ENDS)
+
+
+def broken(text: str) -> Iterator[Place]:
+    """The words that lines divide, whole: `encyclopaedia` of `encyclo-` and, on the next line, `paedia`."""
+    for match in _BROKEN.finditer(text) if may_be_broken(text) else ():
+        if match[2].islower():
+            yield from _at(match, _plain_forms(cleaned(match[1] + match[2])))
 
 
 def _at(match: re.Match[str], forms: Iterable[str]) -> Iterator[Place]:

@@ -178,10 +178,9 @@ def test_an_archive_of_nothing_readable() -> None:
     [
         ("a.zip", make_zip(FILES)[:60], "damaged"),
         ("a.tar", make_tar({"a.txt": b"text " * 1000})[:2000], "damaged"),
-        ("a.txt.gz", gzip.compress(b"hello" * 100)[:-9], "damaged"),
         ("a.zip", make_zip({}), "empty"),
     ],
-    ids=["zip cut off", "tar cut off", "gzip cut off", "empty zip"],
+    ids=["zip cut off", "tar cut off", "empty zip"],
 )
 def test_broken_archives(name: str, data: bytes, rule: str) -> None:
     with pytest.raises(ExtractionError) as caught:

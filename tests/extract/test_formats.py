@@ -292,6 +292,39 @@ def test_what_is_not_read_says_what_to_do(name: str, data: bytes, word: str) -> 
     assert caught.value.data["rule"] == "unsupported"
 
 
+SUBTITLES = r"""[Script Info]
+Title: The {lost} kettle
+Audio File: C:\New\night.wav
+
+[Events]
+Format: Layer, Start, End, Style, Text
+Dialogue: 0,0:00:01.00,0:00:03.00,Default,{\an8\fs20}The ke{\i1}tt{\i0}le\Nwhistles\hат seven: café.
+Dialogue: 0,0:00:03.00,0:00:05.00,Default,{Anna}{\k20}lan{\k30}tern{\k
+"""
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-8"])
+@pytest.mark.parametrize("suffix", ["ass", "SSA"])
+def test_subtitles_are_words_without_the_signs_of_how_they_look(suffix: str, encoding: str) -> None:
+    said = only(f"film.{suffix}", SUBTITLES.replace("\n", "\r\n").encode(encoding))
+    lines = said.text.splitlines()
+    assert lines[1:3] == ["Title: The {lost} kettle", r"Audio File: C:\New\night.wav"]
+    assert [line.partition("Default,")[2] for line in lines[6:]] == [
+        "The kettle whistles ат seven: café.",
+        r"{Anna}lantern{\k",
+    ]
+    assert (said.type, len(lines)) == ("text", 8)
+
+
+def test_subtitles_of_a_code_page_and_the_same_signs_elsewhere() -> None:
+    spoken = "[Events]\n" + "Dialogue: 0,0,0,Default,Чайник {\\i1}свистит{\\i0}\\Nв семь часов утра.\n" * 9
+    assert (
+        only("film.ass", spoken.encode("cp1251")).text.splitlines()[1:]
+        == ["Dialogue: 0,0,0,Default,Чайник свистит в семь часов утра."] * 9
+    )
+    assert only("film.txt", spoken).text == spoken
+
+
 def test_articles_of_a_zim_file_are_documents(tmp_path: Path) -> None:
     writer = pytest.importorskip("libzim.writer", reason="needs libzim, which writes ZIM files")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -143,6 +144,49 @@ def test_numbers_units_and_codes_are_found_as_others_write_them(
     engine.add([Record(text=text, id="x"), Record(text="a note about the weather", id="y")])
     for query in typed:
         assert [hit.id for hit in engine.search(query, mode="lexical").results][:1] == ["x"], query
+
+
+@pytest.mark.parametrize(
+    ("text", "typed"),
+    [
+        ("서울특별시에서 만나요", ["서울", unicodedata.normalize("NFD", "서울"), "특별시"]),
+        (unicodedata.normalize("NFD", "서울특별시에서"), ["서울", "특별시"]),
+        ("العدد ١٢٣٤ و ۵۶۷۸, १२३", ["1234", "١٢٣٤", "۱۲۳۴", "5678", "۵۶۷۸", "123"]),
+        ("Room 1234", ["١٢٣٤", "１２３４"]),
+        ("می‌خواهم کتاب فارسی", ["كتاب", "کتاب", "فارسي", "فارسی", "میخواهم"]),
+        ("إلى مدرسةٍ قديمة", ["الى", "إلي", "مدرسه", "قديمه"]),
+        ("والكتـــاب", ["الكتاب", "كتاب", "والكتاب"]),
+        ("ʿAbd ʾAbū, al-Qurʾān", ["abd", "'abd", "ʿAbd", "Abu", "quran", "Qur'an"]),
+        ("צה״ל וחז׳ל", ["צהל", 'צה"ל', "צה״ל", "וחזל"]),
+        ('דו"ח שנתי', ["דוח", 'דו"ח', "דו״ח"]),
+    ],
+)
+def test_other_keyboards_type_the_same_words(engine: Engine, text: str, typed: list[str]) -> None:
+    engine.add([Record(text=text, id="x"), Record(text="a note about the weather", id="y")])
+    for query in typed:
+        assert [hit.id for hit in engine.search(query, mode="lexical").results] == ["x"], query
+
+
+@pytest.mark.parametrize(
+    ("text", "typed", "shown"),
+    [
+        ("The encyclo-\npaedia in print", "encyclopaedia", "encyclo-\npaedia"),
+        ("A list of won-\r\n    derful things", "wonderful", "won-\r\n    derful"),
+        ("Die Kran-\nkenversicherung", "KRANKENVERSICHERUNG", "Kran-\nkenversicherung"),
+        ("A soft\xad\nware and far‐\nreaching", "software", "soft\xad\nware"),
+    ],
+)
+def test_a_word_that_two_lines_divide_is_found_whole(
+    engine: Engine, text: str, typed: str, shown: str
+) -> None:
+    engine.add([Record(text=text, id="x")])
+    [hit] = engine.search(typed, mode="lexical").results
+    low, high = hit.highlights[0]
+    assert "".join(hit.snippet[low:high].split()) == "".join(shown.split())
+
+
+def test_lines_that_end_with_a_dash_join_no_other_words() -> None:
+    assert "nordsee" not in Analyzer().words("Nord-\nSee, 3-\nfold, well -\nknown")
 
 
 def test_names_with_signs_come_before_those_without(engine: Engine) -> None:
