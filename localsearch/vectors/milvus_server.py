@@ -181,9 +181,11 @@ class MilvusServer:
     def unindexed(self, collection: str, least: int) -> int:
         """The rows of stored segments of `least` rows or more that no node has in memory with their graph.
 
-        Some 15 seconds after sealing there are none, unless the server is busy: till then a rough index serves.
+        Some 15 seconds after sealing there are none, unless the server is busy: till then a rough index serves. FLAT
+        has nothing to build, and its segments never name an index: it is enough that they are in memory.
         """
-        return self._stored_without(collection, least, lambda segment: bool(segment.indexID))
+        flat = self.settings.milvus_index == "FLAT"
+        return self._stored_without(collection, least, lambda segment: flat or bool(segment.indexID))
 
     def is_loaded(self, collection: str) -> bool:
         """Whether the server says that it has all of it in memory, which it does not while it starts."""
