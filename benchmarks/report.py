@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import plots, tables
+from benchmarks import tables
 from benchmarks.tables import Table
 
 _STYLE = """
@@ -54,6 +54,8 @@ def as_markdown(results: Mapping[str, Any]) -> str:
 
 
 def as_html(results: Mapping[str, Any]) -> str:
+    from benchmarks import plots  # with matplotlib, which takes most of a second to load
+
     body = [f"<h1>Benchmarks</h1><p>{html.escape(heading(results))}</p>"]
     body += [
         f"<figure>{plot.svg}<figcaption>{html.escape(plot.title)}</figcaption></figure>"

@@ -8,11 +8,6 @@ import numpy as np
 import pytest
 from backends.world import DIMENSIONS, backend_settings, unit
 
-pytest.importorskip("pymilvus", reason="Milvus is not installed: pip install 'localsearch[milvus]'")
-pytest.importorskip("milvus", reason="the server is not installed: pip install milvus==2.3.5")
-
-from backends.milvus_process import MilvusProcess
-
 from localsearch.types import ChunkFields, FeedBatch, Ranking
 from localsearch.vectors import MilvusServer
 
@@ -21,8 +16,10 @@ ROWS, BATCH = 16_000, 1_000
 
 
 @pytest.fixture(scope="module")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server with what deploy/scale/compose.yml sets for it."""
+def deployed(milvus_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server with what deploy/scale/compose.yml sets for it, beside the other, which skips without Milvus."""
+    from backends.milvus_process import MilvusProcess
+
     server = MilvusProcess(tmp_path_factory.mktemp("deployed"), exact_when_new=True)
     server.start()
     yield server.uri

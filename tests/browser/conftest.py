@@ -27,6 +27,7 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
+CHROMIUM = Path(__file__).with_name("chromium.sh")
 PATIENCE_MS = 30_000
 """How long to wait for what must come: long, because a busy machine is no fault of the page."""
 FILE_TAB = "NotSameOrigin"
@@ -58,12 +59,11 @@ class Visit:
 def browser() -> Iterator[Browser]:
     """Debian's Chromium."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra [test])")
-    program = shutil.which("chromium")
-    if program is None:
+    if shutil.which("chromium") is None:
         pytest.skip("the browser chromium is not installed (Debian's package chromium)")
     sync_api.expect.set_options(timeout=PATIENCE_MS)
     with sync_api.sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
+        yield playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
 
 
 @contextmanager

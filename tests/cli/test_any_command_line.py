@@ -37,6 +37,8 @@ WORDS = ["", " ", "-", ".", "a.txt", "nothing/here", "here", "here/b.md", "bad\u
 """No word names what lies outside of the folder of a test."""
 BLOCKS = {"serve", "watch", "mcp"}
 """Commands that may go on for ever; they are tried in processes of their own."""
+UNDRAWN = {"home", "open", "help", "airgap"}
+"""No draw has them: of --airgap each would rehearse a life, which takes 18 s of processor time and has a test of its own."""
 
 Home = Callable[[Path], None]
 
@@ -148,7 +150,7 @@ def _arguments(action: argparse.Action) -> st.SearchStrategy[list[str]]:
 @st.composite
 def command_lines(draw: st.DrawFn, names: list[tuple[str, ...]]) -> list[str]:
     name = draw(st.sampled_from(names))
-    actions = [a for a in LEAVES[name]._actions if a.dest not in ("home", "open", "help")]
+    actions = [a for a in LEAVES[name]._actions if a.dest not in UNDRAWN]
     needed = [a for a in actions if not a.option_strings or a.required]
     others = [a for a in actions if a not in needed]
     chosen = needed + draw(st.lists(st.sampled_from(others), max_size=3) if others else st.just([]))
@@ -248,6 +250,16 @@ def _clear(home: Path) -> None:
 @given(words=command_lines(IN_PROCESS), coding=CODING)
 def test_any_words_with_an_index(indexed: Path, here: Path, words: list[str], coding: str) -> None:
     hold(*call(words, str(indexed), here, coding), words)
+
+
+@pytest.mark.slow
+def test_a_rehearsal_without_an_index(here: Path) -> None:
+    words = ["doctor", "--airgap"]
+    code, said = call(words, str(here.parent / "home"), here, "utf-8")
+    hold(code, said, words)
+    assert code == 1  # of the model that is not there
+    assert "A rehearsal is running" in said
+    assert "rehearsal: done: index" in said
 
 
 @rounds(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

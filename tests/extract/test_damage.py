@@ -178,8 +178,8 @@ def test_bytes_that_mean_nothing(extractor: Extractor, tmp_path: Path) -> None:
 def test_text_in_an_image_under_confinement(tmp_path: Path) -> None:
     from PIL import Image, ImageDraw
 
-    picture = Image.new("L", (800, 200), 255)
-    ImageDraw.Draw(picture).text((40, 60), "SEARCHABLE WORDS", fill=0, font_size=60)
+    picture = Image.new("L", (800, 740), 255)
+    ImageDraw.Draw(picture).text((40, 330), "SEARCHABLE WORDS", fill=0, font_size=60)
     picture.save(tmp_path / "cup.png")
     with Extractor(ExtractSettings(workers=1, ocr="on")) as extractor:
         (extract,) = extractor.extract(tmp_path / "cup.png")

@@ -39,10 +39,10 @@ def limits(engine: str = "auto", on: bool = True, cpu_s: int = 600) -> Limits:
 
 
 def picture(lines: tuple[str, ...] = LINES, angle: int = 0, **saved: object) -> bytes:
-    """Lines of text as a PNG, turned by an angle."""
+    """Lines of text as a PNG, turned by an angle. It is no strip: an engine that enlarges strips reads four times the dots."""
     from PIL import Image, ImageDraw
 
-    image = Image.new("L", (1100, 120 + 70 * len(lines)), 255)
+    image = Image.new("L", (1100, max(740, 120 + 70 * len(lines))), 255)
     for row, line in enumerate(lines):
         ImageDraw.Draw(image).text((60, 50 + 70 * row), line, fill=0, font_size=40)
     buffer = io.BytesIO()

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erf
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 Array = NDArray[np.float32]
@@ -200,6 +199,8 @@ def _activate(values: Array, kind: str) -> Array:
     if kind == "relu":
         return np.maximum(values, 0)
     if kind == "gelu":
+        from scipy.special import erf
+
         return values * 0.5 * (1 + erf(values / np.sqrt(2)))
     return values * 0.5 * (1 + np.tanh(np.sqrt(2 / np.pi) * (values + 0.044715 * values**3)))
 

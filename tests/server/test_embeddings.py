@@ -7,10 +7,9 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import openai
 import pytest
 from golden.tiny_bert import Tiny, make
 from serving import Served, notes, serving, settings_at
@@ -21,11 +20,16 @@ from localsearch.server.database import ServiceDatabase
 from localsearch.server.keys import Keys
 from localsearch.settings import LimitSettings, ModelSettings, Settings
 
+if TYPE_CHECKING:
+    import openai
+
 MODEL = "all-MiniLM-L6-v2"
 TEXTS = ["Let the kiln cool for a day.", "Öfen aus Lehm 窯", "Bees gather propolis."]
 
 
 def client_of(served: Served, key: str = "none") -> openai.OpenAI:
+    import openai
+
     return openai.OpenAI(base_url=f"{served.url}/v1", api_key=key, max_retries=0)
 
 
@@ -59,6 +63,8 @@ def test_numbers_and_bytes_are_the_same_vector(client: openai.OpenAI, sample: Se
 
 
 def test_models_are_listed_and_found_by_name(client: openai.OpenAI, sample: Served) -> None:
+    import openai
+
     (model,) = client.models.list().data
     assert (model.id, model.object, model.owned_by) == (MODEL, "model", "localsearch")
     assert model.created == int((sample.engine.models.folder / MODEL / "model.json").stat().st_mtime)
@@ -123,6 +129,8 @@ REFUSED = [
 def test_what_cannot_be_done_is_refused_with_a_reason(
     client: openai.OpenAI, change: dict[str, Any], param: str, reason: str
 ) -> None:
+    import openai
+
     with pytest.raises(openai.BadRequestError) as raised:
         client.embeddings.create(model=MODEL, input="kiln", extra_body=change)
     error = raised.value
@@ -132,6 +140,8 @@ def test_what_cannot_be_done_is_refused_with_a_reason(
 
 
 def test_other_models_are_not_found(client: openai.OpenAI) -> None:
+    import openai
+
     with pytest.raises(openai.NotFoundError) as raised:
         client.embeddings.create(model="text-embedding-3-small", input="kiln")
     assert (raised.value.code, raised.value.param) == ("model_not_found", "model")
@@ -148,12 +158,16 @@ def test_a_long_text_is_cut_when_asked(client: openai.OpenAI, encoder: OnnxEncod
 
 
 def test_without_a_model_it_says_how_to_get_one(served: Served) -> None:
+    import openai
+
     assert client_of(served).models.list().data == []
     with pytest.raises(openai.ConflictError, match="localsearch models pull all-MiniLM-L6-v2"):
         client_of(served).embeddings.create(model=MODEL, input="kiln")
 
 
 def test_keys_rates_and_unknown_routes_are_told_as_clients_expect(tmp_path: Path) -> None:
+    import openai
+
     home = tmp_path / "home"
     db = ServiceDatabase(home)
     key, text = Keys(db).create("reader")
