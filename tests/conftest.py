@@ -22,6 +22,8 @@ CHECKOUT = Path(__file__).parents[1]
 SHARED = CHECKOUT.parent / "shared"
 
 BACKENDS = "tests/backends/"
+FIRST = (BACKENDS, "tests/vectors/", "tests/watch/")
+"""What takes a process longest is begun first: at the end of a run it would go on alone."""
 pytest_plugins = ["serving"]
 """Fixtures with real servers."""
 
@@ -56,6 +58,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(FIRST))
     if importlib.util.find_spec("sentence_transformers"):
         return
     skip = pytest.mark.skip(reason="sentence-transformers is not installed (the extra [export])")

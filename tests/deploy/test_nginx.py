@@ -164,9 +164,13 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Behind]:
         yield one
 
 
-def answered(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
-    """What the server's log says of each request; it is written after the answer has been sent."""
-    return [record.fields for record in caplog.records if record.name == "localsearch.access"]  # type: ignore[attr-defined]
+def answered(caplog: pytest.LogCaptureFixture, *queries: str) -> list[dict[str, Any]]:
+    """What the server's log says at level DEBUG of requests with one of these query strings.
+
+    It is written after the answer has been sent, so that lines of the test before may come among them.
+    """
+    lines = [record.fields for record in caplog.records if record.name == "localsearch.access"]  # type: ignore[attr-defined]
+    return [fields for fields in lines if fields.get("query_string") in queries]
 
 
 # -- who is let in
@@ -215,14 +219,14 @@ def test_what_a_client_says_of_its_address_is_believed_by_nobody(
     both: Behind, caplog: pytest.LogCaptureFixture
 ) -> None:
     claims = {"X-Forwarded-For": "203.0.113.9", "X-Real-IP": "203.0.113.9", "Forwarded": "for=203.0.113.9"}
-    with caplog.at_level("INFO", "localsearch.access"), both.front.client(both.key, **claims) as client:
+    with caplog.at_level("DEBUG", "localsearch.access"), both.front.client(both.key, **claims) as client:
         logging.getLogger("localsearch").propagate = True
         answer = client.get("/search?q=propolis", headers={"X-Request-Id": "chosen-by-the-client"})
         id = answer.headers["x-request-id"]
         assert id != "chosen-by-the-client"
         wait_until(lambda: id in both.front.log(), "nginx writes its line")
-        wait_until(lambda: bool(answered(caplog)), "the server writes its line")
-    (fields,) = answered(caplog)
+        wait_until(lambda: bool(answered(caplog, "q=propolis")), "the server writes its line")
+    (fields,) = answered(caplog, "q=propolis")
     assert fields["client"] == "127.0.0.1"
     (line,) = [line for line in both.front.log().splitlines() if line.endswith(id)]
     assert line.split()[1:4] == ["127.0.0.1", "GET", "200"]
@@ -377,17 +381,17 @@ def test_a_body_that_stops_is_cut_before_it_reaches_the_server(
     impatient: Behind, caplog: pytest.LogCaptureFixture
 ) -> None:
     host = f"localhost:{impatient.front.port}"
-    head = f"POST /search HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {impatient.key}\r\n"
+    head = f"POST /search?cut HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {impatient.key}\r\n"
     head += "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n"
-    with caplog.at_level("INFO", "localsearch.access"):
+    with caplog.at_level("DEBUG", "localsearch.access"):
         logging.getLogger("localsearch").propagate = True
         slow = impatient.front.connect()
         slow.sendall(head.encode() + b'{"query": ')
         assert b" 200 " not in ending(slow)
         with impatient.front.client(impatient.key) as client:
-            assert client.get("/search?q=kiln").status_code == 200
-        wait_until(lambda: bool(answered(caplog)), "the server writes its line")
-    assert [fields["method"] for fields in answered(caplog)] == ["GET"]
+            assert client.get("/search?q=propolis").status_code == 200
+        wait_until(lambda: bool(answered(caplog, "q=propolis")), "the server writes its line")
+    assert [fields["method"] for fields in answered(caplog, "cut", "q=propolis")] == ["GET"]
 
 
 def test_a_client_that_does_not_read_is_cut_and_holds_nothing_of_the_server(impatient: Behind) -> None:
