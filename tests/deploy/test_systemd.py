@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from serving import PLAIN
 
 from localsearch.settings import ServerSettings
 
@@ -120,8 +121,8 @@ def test_what_the_unit_starts_serves_and_ends_when_asked(scope: str, tmp_path: P
     said |= {"LOCALSEARCH_HOME": str(home)} if scope == "system" else {"XDG_DATA_HOME": str(tmp_path)}
     with serving([localsearch(), *arguments, "--port", "0"], tmp_path, said) as process:
         url = address(process)
-        assert httpx.get(f"{url}/health").json() == {"status": "ok"}
-        assert httpx.get(f"{url}/search?q=kiln").status_code == 200
+        assert httpx.get(f"{url}/health", verify=PLAIN).json() == {"status": "ok"}
+        assert httpx.get(f"{url}/search?q=kiln", verify=PLAIN).status_code == 200
     if scope == "system":
         assert said["LOCALSEARCH_HOME"] == str(home)
         assert values("system")["StateDirectory"] == ["localsearch"]
@@ -149,7 +150,7 @@ def first_answer(url: str, seconds: float = 60.0) -> httpx.Response:
     until = time.monotonic() + seconds
     while True:
         try:
-            return httpx.get(url, timeout=seconds)
+            return httpx.get(url, timeout=seconds, verify=PLAIN)
         except httpx.ConnectError:
             assert time.monotonic() < until
             time.sleep(0.02)
@@ -167,7 +168,7 @@ def test_the_first_connection_to_the_socket_starts_it_and_is_answered(tmp_path: 
     with serving(activated(port, arguments), tmp_path, {"LOCALSEARCH_HOME": str(home)}) as process:
         assert first_answer(f"http://127.0.0.1:{port}/search?q=kiln").status_code == 200
         assert address(process) == f"http://127.0.0.1:{port}"
-        assert httpx.get(f"http://127.0.0.1:{port}/health").json() == {"status": "ok"}
+        assert httpx.get(f"http://127.0.0.1:{port}/health", verify=PLAIN).json() == {"status": "ok"}
 
 
 def connected(path: Path, seconds: float = 60.0) -> socket.socket:
@@ -210,7 +211,7 @@ def test_variables_meant_for_another_process_are_none_of_ours(tmp_path: Path) ->
     with serving(
         [localsearch(), "--home", str(tmp_path / "home"), "serve", "--port", "0"], tmp_path, others
     ) as process:
-        assert httpx.get(f"{address(process)}/health").status_code == 200
+        assert httpx.get(f"{address(process)}/health", verify=PLAIN).status_code == 200
 
 
 def test_the_desktop_entry_opens_the_page_of_a_server_as_it_is_set_up() -> None:

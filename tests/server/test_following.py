@@ -13,7 +13,7 @@ import httpx
 import msgspec
 import pytest
 from replicas import add, hits_of, shipped, take
-from serving import Served, error_of, serving, settings_at
+from serving import PLAIN, Served, error_of, serving, settings_at
 
 from localsearch.engine import Engine
 from localsearch.replication.identity import State
@@ -195,7 +195,7 @@ def test_answers_are_of_one_state_while_it_is_exchanged(primary: Served, tmp_pat
     stop = threading.Event()
 
     def ask(url: str, answers: list[tuple[int, list[tuple[str, float]]]]) -> None:
-        with httpx.Client(base_url=url, timeout=30) as client:
+        with httpx.Client(base_url=url, timeout=30, verify=PLAIN) as client:
             while not stop.is_set():
                 answer = client.get("/search", params={"q": "kiln glaze", "limit": 50})
                 answers.append((state_of(answer).n, hits(answer)))

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from serving import Served, error_of, notes, serving, settings_at
+from serving import PLAIN, Served, error_of, notes, serving, settings_at
 
 from localsearch.engine import Engine
 from localsearch.errors import CancelledError, ConflictError, NotFoundError, UnavailableError
@@ -289,7 +289,7 @@ def test_only_allowed_folders_where_the_settings_name_some(tmp_path: Path, folde
 def events_of(served: Served, id: int, seconds: float = 30.0) -> list[tuple[str, dict[str, Any]]]:
     """All events of a job, until its stream ends."""
     found = []
-    with httpx.stream("GET", f"{served.url}/jobs/{id}/events", timeout=seconds) as answer:
+    with httpx.stream("GET", f"{served.url}/jobs/{id}/events", timeout=seconds, verify=PLAIN) as answer:
         assert answer.headers["content-type"] == "text/event-stream"
         name = ""
         for line in answer.iter_lines():
@@ -322,8 +322,8 @@ def test_streams_are_bounded_and_those_who_leave_make_room(tmp_path: Path) -> No
         served.service.jobs._handlers = {"index": counting(10_000, held)}
         id = served.service.jobs.submit("index", 1).id
         with (
-            httpx.stream("GET", f"{served.url}/jobs/{id}/events") as one,
-            httpx.stream("GET", f"{served.url}/jobs/{id}/events"),
+            httpx.stream("GET", f"{served.url}/jobs/{id}/events", verify=PLAIN) as one,
+            httpx.stream("GET", f"{served.url}/jobs/{id}/events", verify=PLAIN),
         ):
             assert one.status_code == 200
             refused = served.client.get(f"/jobs/{id}/events")

@@ -18,7 +18,7 @@ import httpx
 import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from serving import Served, notes
+from serving import PLAIN, Served, notes
 
 from localsearch.derived.embedder import rebuild
 from localsearch.errors import SettingsError
@@ -380,7 +380,7 @@ def prometheus(tmp_path: Path, served: Served) -> Iterator[str]:
 
 
 def query(address: str, expression: str) -> list[dict[str, Any]]:
-    answer = httpx.get(f"{address}/api/v1/query", params={"query": expression}, timeout=10)
+    answer = httpx.get(f"{address}/api/v1/query", params={"query": expression}, timeout=10, verify=PLAIN)
     found: list[dict[str, Any]] = answer.json()["data"]["result"]
     return found
 
@@ -409,15 +409,17 @@ def test_a_real_prometheus_scrapes_the_real_server(served: Served, prometheus: s
     )
     assert wait_for(prometheus, 'localsearch_search_seconds_bucket{cached="false",le="10.0"} >= 20')
     assert wait_for(prometheus, 'localsearch_alert_firing{alert="StaleIndex"} == 0')
-    targets = httpx.get(f"{prometheus}/api/v1/targets", timeout=10).json()["data"]["activeTargets"]
+    targets = httpx.get(f"{prometheus}/api/v1/targets", timeout=10, verify=PLAIN).json()["data"][
+        "activeTargets"
+    ]
     assert [(target["health"], target["lastError"]) for target in targets] == [("up", "")]
-    groups = httpx.get(f"{prometheus}/api/v1/rules", timeout=10).json()["data"]["groups"]
+    groups = httpx.get(f"{prometheus}/api/v1/rules", timeout=10, verify=PLAIN).json()["data"]["groups"]
     rules = [rule for group in groups for rule in group["rules"]]
     assert len(rules) == 11
     for _ in range(100):
         if all(rule["health"] == "ok" for rule in rules):
             break
         time.sleep(0.2)
-        groups = httpx.get(f"{prometheus}/api/v1/rules", timeout=10).json()["data"]["groups"]
+        groups = httpx.get(f"{prometheus}/api/v1/rules", timeout=10, verify=PLAIN).json()["data"]["groups"]
         rules = [rule for group in groups for rule in group["rules"]]
     assert {rule["health"] for rule in rules} == {"ok"}

@@ -121,7 +121,7 @@ def test_it_says_where_indexes_its_paths_and_follows_changes(tmp_path: Path) -> 
                 break
         other = tmp_path / "other"
         other.mkdir()
-        httpx.post(f"{server.url}/index", json={"paths": [str(other)]}, timeout=30)
+        httpx.post(f"{server.url}/index", json={"paths": [str(other)]}, timeout=30, verify=PLAIN)
         for _ in eventually("the new root is watched"):
             if any("watching 2 folders" in line for line in server.lines):
                 break
@@ -135,7 +135,7 @@ def test_it_says_where_indexes_its_paths_and_follows_changes(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_after_what_was_accepted(tmp_path: Path, how: signal.Signals) -> None:
-    with process(tmp_path / "home") as server, httpx.Client(base_url=server.url) as idle:
+    with process(tmp_path / "home") as server, httpx.Client(base_url=server.url, verify=PLAIN) as idle:
         idle.get("/health")
         documents = [{"id": f"{n}", "text": f"Text {n}. " + "word " * 300} for n in range(90)]
         with accepted(server.url, "/documents", json.dumps({"documents": documents}).encode()) as connection:
@@ -205,10 +205,13 @@ def test_it_does_not_start_beyond_this_machine_without_a_key(tmp_path: Path) -> 
 def test_the_log_has_a_line_for_each_request_and_no_question(tmp_path: Path) -> None:
     with process(tmp_path / "home", settings='[server]\nlog = "json"\n') as server:
         headers = {"X-Request-Id": "trace-1"}
-        httpx.get(f"{server.url}/search?q=secret-illness", headers=headers, timeout=30)
-        httpx.post(f"{server.url}/search", json={"query": "secret-illness"}, timeout=30)
+        httpx.get(f"{server.url}/search?q=secret-illness", headers=headers, timeout=30, verify=PLAIN)
+        httpx.post(f"{server.url}/search", json={"query": "secret-illness"}, timeout=30, verify=PLAIN)
         httpx.post(
-            f"{server.url}/search", json={"query": "secret-illness", "filters": {"x": {"$no": 1}}}, timeout=30
+            f"{server.url}/search",
+            json={"query": "secret-illness", "filters": {"x": {"$no": 1}}},
+            timeout=30,
+            verify=PLAIN,
         )
         server.end()
     assert not [line for line in server.lines if "illness" in line]
