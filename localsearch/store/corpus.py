@@ -88,7 +88,7 @@ class Corpus:
         """Store a document in place of any with the same key; return its new id and those of its chunks."""
         with self.db.write() as connection:
             self.remove_keys(collection, [document.key])
-            document_id, stored = insert(connection, collection, document)
+            document_id = insert(connection, collection, document)
             segments = list(_segments(document_id, document.text))
             connection.executemany("INSERT INTO bodies VALUES (?, ?)", segments)
             texts = (document.text[chunk.start : chunk.end] for chunk in document.chunks)
@@ -96,7 +96,7 @@ class Corpus:
                 document_id, None if document.left_out else document.stored_title, zip(document.chunks, texts)
             )
             chunk_ids = _insert_chunks(connection, rows)
-            store_digest(connection, document_id, stored, [row[1:] for row in (*segments, *rows)])
+            store_digest(connection, document_id, [row[1:] for row in (*segments, *rows)])
             connection.execute("INSERT INTO changes (document_id) VALUES (?)", (document_id,))
         return document_id, chunk_ids
 

@@ -15,26 +15,26 @@ from math import isfinite
 from typing import Any
 
 _HALF = 8
-DIGESTED = (
+_DIGESTED = (
     "collection, key, title, path, member, type, language, author, size, created, modified, indexed, tags, metadata,"
     " content_hash"
 )
 """What is digested of a row, in this order: stored digests depend on it, so it does not follow new columns."""
 
 
-def store_digest(
-    connection: sqlite3.Connection, document_id: int, row: Sequence[Any], content: Iterable[Sequence[Any]]
-) -> None:
-    """Digest a document that was stored in this transaction: `row` as SQLite returned it, of DIGESTED; `content` are
-    its segments of text and then its chunks, as `_content` reads them."""
-    digest = _digest([row]) + _digest(content)
+def store_digest(connection: sqlite3.Connection, document_id: int, content: Iterable[Sequence[Any]]) -> None:
+    """Digest a document that was stored in this transaction; `content` are its segments of text and then its chunks,
+    as `_content` reads them.
+
+    The row is read back: RETURNING gives a whole number of a REAL column as an integer, SELECT as a float.
+    """
+    digest = _digest([_row(connection, document_id)]) + _digest(content)
     connection.execute("UPDATE documents SET digest = ? WHERE id = ?", (digest, document_id))
 
 
 def renew_digest(connection: sqlite3.Connection, document_id: int) -> None:
     """Digest a document as it is stored now."""
-    row, content = _row(connection, document_id), _content(connection, document_id)
-    store_digest(connection, document_id, row, content)
+    store_digest(connection, document_id, _content(connection, document_id))
 
 
 def renew_row_digest(connection: sqlite3.Connection, document_id: int) -> None:
@@ -72,7 +72,7 @@ def _stored(connection: sqlite3.Connection, document_id: int) -> bytes | None:
 
 def _row(connection: sqlite3.Connection, document_id: int) -> Sequence[Any]:
     row: Sequence[Any] = connection.execute(
-        f"SELECT {DIGESTED} FROM documents WHERE id = ?", (document_id,)
+        f"SELECT {_DIGESTED} FROM documents WHERE id = ?", (document_id,)
     ).fetchone()
     return row
 

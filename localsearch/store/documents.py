@@ -15,7 +15,6 @@ from typing import Any
 
 from localsearch.checked import Metadata, seconds
 from localsearch.errors import DamagedError
-from localsearch.store.digests import DIGESTED
 from localsearch.types import Chunk
 
 
@@ -79,10 +78,7 @@ _STORED = tuple(column.name for column in fields(DocumentRow))
 COLUMNS = ", ".join(_STORED)
 """What is selected for `from_row`."""
 _INSERTED = tuple(name for name in (*_STORED, "named") if name != "id")
-_INSERT = (
-    f"INSERT INTO documents ({', '.join(_INSERTED)}) VALUES ({', '.join('?' * len(_INSERTED))})"
-    f" RETURNING id, {DIGESTED}"
-)
+_INSERT = f"INSERT INTO documents ({', '.join(_INSERTED)}) VALUES ({', '.join('?' * len(_INSERTED))})"
 
 
 def from_row(row: Sequence[Any]) -> DocumentRow:
@@ -102,10 +98,8 @@ def from_row(row: Sequence[Any]) -> DocumentRow:
     return DocumentRow(**values)
 
 
-def insert(
-    connection: sqlite3.Connection, collection: str, document: NewDocument
-) -> tuple[int, Sequence[Any]]:
-    """Store the columns of a new document; returns its id, and what is digested of it as it was stored."""
+def insert(connection: sqlite3.Connection, collection: str, document: NewDocument) -> int:
+    """Store the columns of a new document; returns its id."""
     others = {
         "title": document.stored_title,
         "named": document.named,
@@ -115,8 +109,7 @@ def insert(
         "indexed": time.time(),
     }
     values = [others[name] if name in others else getattr(document, name) for name in _INSERTED]
-    ((id, *stored),) = connection.execute(_INSERT, values).fetchall()
-    return id, stored
+    return int(connection.execute(_INSERT, values).lastrowid or 0)
 
 
 def key_of(path: str, member: str = "") -> str:

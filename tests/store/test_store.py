@@ -305,7 +305,6 @@ def test_an_index_that_has_all_migrations_opens_without_what_records_them(tmp_pa
     Database.open(tmp_path).close()
     code = """
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from localsearch.store import Database
 Database.open(Path(sys.argv[1])).close()
