@@ -13,6 +13,7 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence, Set
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from itertools import takewhile
@@ -228,8 +229,7 @@ class Indexer:
         true = self.ledger.leads_to(run.job.collection, display(os.fsencode(path)))
         files = (ScannedFile(row.raw, row.path, row.size, row.mtime_ns, 0) for row in rows)
         with suppress(RootUnreadable), OpenRoot(path, true=true) as root:
-            for batch in _batches(self._read(run, root, takewhile(lambda _: not pause(), files), extractor)):
-                self._store(run, path, batch)
+            self._store_all(run, path, self._read(run, root, takewhile(lambda _: not pause(), files), extractor))
 
     def _index_root(self, run: IndexRun, path: Path, extractor: Extractor | None) -> None:
         root = OpenRoot(path, run.job.roots, run.job.true)
@@ -243,8 +243,7 @@ class Indexer:
             self._mend(run, compared)
             if len(compared.to_read) >= MANY:
                 letters.prepare()  # while the readers start
-            for batch in _batches(self._read(run, root, compared.to_read, extractor)):
-                self._store(run, path, batch)
+            self._store_all(run, path, self._read(run, root, compared.to_read, extractor))
             if not run.cancelled():
                 self._remove(run, compared.gone)
                 self._read_again(run, path, root, extractor)
@@ -287,8 +286,7 @@ class Indexer:
         rules = ScanRules.of(self.settings, run.job.include, run.job.exclude)
         found = [one for one in scan_within(path, within, rules, folder=root.folder) if one.skip is None]
         counts = run.copy()
-        for batch in _batches(self._read(run, root, found, extractor)):
-            self._store(run, path, batch)
+        self._store_all(run, path, self._read(run, root, found, extractor))
         run.restore(counts)
 
     def _mend(self, run: IndexRun, compared: Compared) -> None:
@@ -462,6 +460,17 @@ class Indexer:
         )
 
     # -- store
+
+    def _store_all(self, run: IndexRun, root: Path, reads: Iterator[ReadFile]) -> None:
+        """Store what is read, one batch after another, each by a thread while the next is read."""
+        with ThreadPoolExecutor(1, "localsearch-store") as beside:
+            stored: Future[None] | None = None
+            for batch in _batches(reads):
+                if stored:
+                    stored.result()
+                stored = beside.submit(self._store, run, root, batch)
+            if stored:
+                stored.result()
 
     def _store(self, run: IndexRun, root: Path, batch: list[ReadFile]) -> None:
         """Store what was read, up to where the user stops; the rest is read again by the next run."""

@@ -42,6 +42,8 @@ _LOG = logging.getLogger("localsearch.lexical")
 _FIELDS = msgspec.msgpack.Decoder(list[Fields])
 _said = attrgetter("title", "heading", "body", "path", "language", "about")
 """All that the fields of a chunk depend on."""
+_BODY = 2
+"""The place of its text among these."""
 
 
 class AnalysisPool:
@@ -61,6 +63,7 @@ class AnalysisPool:
         self._threads: ThreadPoolExecutor | None = None
         self._gathered: list[IndexedChunk] = []
         self._begun: dict[Any, tuple[Future[list[Fields]], int]] = {}
+        self._before: dict[Any, tuple[Future[list[Fields]], int]] = {}
         self._waiting = 0
         self._lately, self._asked = 0, 0.0
         self._rest: threading.Timer | None = None
@@ -78,7 +81,7 @@ class AnalysisPool:
                 return
             self._waiting += size
             self._gathered += chunks
-            if self._recently() + len(self._gathered) >= MANY or self._begun:
+            if self._recently() + len(self._gathered) >= MANY or self._begun or self._before:
                 self._begin_parts(_TOGETHER)
 
     def _begin_parts(self, least: int) -> None:
@@ -89,22 +92,29 @@ class AnalysisPool:
             self._begun.update((_said(chunk), (made, at)) for at, chunk in enumerate(part))
 
     def forget(self) -> None:
-        """Let go of what was begun and never asked for."""
+        """Let go of what was begun before this was called last and not asked for since: it never will be."""
         with self._lock:
-            self._gathered, self._begun, self._waiting = [], {}, 0
+            if self._begun or self._before:
+                self._begin_parts(1)
+            self._gathered, self._before, self._begun = [], self._begun, {}
+            self._waiting = sum(len(said[_BODY]) for said in self._before)
 
     def fields(self, chunks: Sequence[IndexedChunk]) -> Iterator[Fields]:
         """What the index is given of each chunk, in order."""
         worth_it = self._worth_it(len(chunks))
         with self._lock:
-            if self._begun:
+            if self._begun or self._before:
                 self._begin_parts(1)
-            begun = [self._begun.pop(_said(chunk), None) for chunk in chunks]
+            begun = [self._taken(_said(chunk)) for chunk in chunks]
             self._waiting -= sum(len(chunk.body) for chunk, one in zip(chunks, begun, strict=True) if one)
             self._stay()
         missing = [chunk for chunk, one in zip(chunks, begun, strict=True) if one is None]
         others = self._fields(missing, worth_it and len(missing) >= FEW)
         return (next(others) if one is None else one[0].result()[one[1]] for one in begun)
+
+    def _taken(self, said: Any) -> tuple[Future[list[Fields]], int] | None:
+        """What was begun of a chunk that says this. Holds the lock."""
+        return self._before.pop(said, None) or self._begun.pop(said, None)
 
     def _fields(self, chunks: Sequence[IndexedChunk], beside: bool) -> Iterator[Fields]:
         if not beside:

@@ -61,6 +61,7 @@ def test_records_that_are_refused_together_leave_nothing_behind(tmp_path: Path) 
             engine.add([*RECORDS[1:], Record("")])
         assert engine.corpus.document_count() == 1
         assert [hit.id for hit in engine.search("1017", mode="lexical")] == []
+        engine.add([Record("Something", "before")])
         engine.add([Record("Something else", "last")])
         pool: Any = engine.derived.lexical
         assert pool._pool._waiting == 0

@@ -238,7 +238,19 @@ def test_a_chunk_that_changed_since_it_was_begun_is_taken_apart_as_it_is(pool: A
     later = [replace(chunk, title="another") for chunk in stored(given)]
     assert told(pool, later) == alone(later)
     pool.forget()
-    assert (pool._begun, pool._gathered, pool._waiting) == ({}, [], 0)
+    pool.forget()
+    assert (pool._before, pool._begun, pool._gathered, pool._waiting) == ({}, {}, [], 0)
+
+
+def test_what_is_begun_while_others_are_stored_lives_past_their_commit(pool: AnalysisPool) -> None:
+    given = different(2 * MANY)
+    pool.begin(given)
+    assert told(pool, stored(given[:MANY])) == alone(given[:MANY])
+    pool.forget()
+    kept = dict(pool._before)
+    assert len(kept) == MANY and pool._waiting == sum(len(chunk.body) for chunk in given[MANY:])
+    assert told(pool, stored(given[MANY:])) == alone(given[MANY:])
+    assert (pool._before, pool._waiting) == ({}, 0) and all(made.done() for made, _ in kept.values())
 
 
 def test_few_chunks_are_not_begun(pool: AnalysisPool) -> None:
