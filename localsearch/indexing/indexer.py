@@ -229,7 +229,9 @@ class Indexer:
         true = self.ledger.leads_to(run.job.collection, display(os.fsencode(path)))
         files = (ScannedFile(row.raw, row.path, row.size, row.mtime_ns, 0) for row in rows)
         with suppress(RootUnreadable), OpenRoot(path, true=true) as root:
-            self._store_all(run, path, self._read(run, root, takewhile(lambda _: not pause(), files), extractor))
+            self._store_all(
+                run, path, self._read(run, root, takewhile(lambda _: not pause(), files), extractor)
+            )
 
     def _index_root(self, run: IndexRun, path: Path, extractor: Extractor | None) -> None:
         root = OpenRoot(path, run.job.roots, run.job.true)

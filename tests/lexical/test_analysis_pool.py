@@ -248,9 +248,11 @@ def test_what_is_begun_while_others_are_stored_lives_past_their_commit(pool: Ana
     assert told(pool, stored(given[:MANY])) == alone(given[:MANY])
     pool.forget()
     kept = dict(pool._before)
-    assert len(kept) == MANY and pool._waiting == sum(len(chunk.body) for chunk in given[MANY:])
+    assert len(kept) == MANY
+    assert pool._waiting == sum(len(chunk.body) for chunk in given[MANY:])
     assert told(pool, stored(given[MANY:])) == alone(given[MANY:])
-    assert (pool._before, pool._waiting) == ({}, 0) and all(made.done() for made, _ in kept.values())
+    assert (pool._before, pool._waiting) == ({}, 0)
+    assert all(made.done() for made, _ in kept.values())
 
 
 def test_few_chunks_are_not_begun(pool: AnalysisPool) -> None:
