@@ -184,8 +184,9 @@ def _is_listed(first: bytes, cut: bool) -> bool:
         return False
     if any(all(map(row.fullmatch, told)) for row in (_TOKEN, _PGPASS, _GIT, _OTP)):
         return True
-    variables = [_VARIABLE.fullmatch(line) for line in told]
-    return all(variables) and any(_is_telling(found[1], found[2]) for found in variables if found)
+    if not all(map(_VARIABLE.fullmatch, told)):
+        return False
+    return any(_is_telling(found[1], found[2]) for found in map(_VARIABLE.fullmatch, told) if found)
 
 
 def _is_telling(name: bytes, value: bytes) -> bool:

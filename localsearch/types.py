@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:  # the processes that read files need no numpy, which takes as long to load as all else
     import numpy as np
@@ -74,9 +74,8 @@ class Chunk:
     place: Place = Place()
 
 
-@dataclass(frozen=True, slots=True)
-class IndexedChunk:
-    """What the lexical index is told about one chunk.
+class IndexedChunk(NamedTuple):
+    """What the lexical index is told about one chunk; a tuple, since tens of thousands are made in a second.
 
     `about` holds words about its document, a line for each value: tags, author and other metadata, and further names of
     its file. They are searched with less weight than the text, and given with a document's first chunk alone.

@@ -13,7 +13,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from itertools import chain
 from multiprocessing.connection import Connection
-from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -40,10 +39,14 @@ _IDLE_S = 30.0
 """Seconds after which processes that nobody asks are ended: their memory of words is for a run of indexing."""
 _LOG = logging.getLogger("localsearch.lexical")
 _FIELDS = msgspec.msgpack.Decoder(list[Fields])
-_said = attrgetter("title", "heading", "body", "path", "language", "about")
-"""All that the fields of a chunk depend on."""
+_Said = tuple[Any, ...]
 _BODY = 2
-"""The place of its text among these."""
+"""The place of a chunk's text in what it says."""
+
+
+def _said(chunk: IndexedChunk) -> _Said:
+    """All that the fields of a chunk depend on: everything but its ids."""
+    return chunk[2:]
 
 
 class AnalysisPool:
@@ -62,8 +65,8 @@ class AnalysisPool:
             self._idle.put(_Process(analyzer))
         self._threads: ThreadPoolExecutor | None = None
         self._gathered: list[IndexedChunk] = []
-        self._begun: dict[Any, tuple[Future[list[Fields]], int]] = {}
-        self._before: dict[Any, tuple[Future[list[Fields]], int]] = {}
+        self._begun: dict[_Said, tuple[Future[list[Fields]], int]] = {}
+        self._before: dict[_Said, tuple[Future[list[Fields]], int]] = {}
         self._waiting = 0
         self._lately, self._asked = 0, 0.0
         self._rest: threading.Timer | None = None
@@ -112,7 +115,7 @@ class AnalysisPool:
         others = self._fields(missing, worth_it and len(missing) >= FEW)
         return (next(others) if one is None else one[0].result()[one[1]] for one in begun)
 
-    def _taken(self, said: Any) -> tuple[Future[list[Fields]], int] | None:
+    def _taken(self, said: _Said) -> tuple[Future[list[Fields]], int] | None:
         """What was begun of a chunk that says this. Holds the lock."""
         return self._before.pop(said, None) or self._begun.pop(said, None)
 

@@ -6,6 +6,7 @@ import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from itertools import chain, islice
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple
@@ -424,11 +425,15 @@ class Corpus:
 
     def chunks(self, document_id: int) -> list[ChunkRow]:
         """All chunks of a document in order."""
+        text, rows = self._cut(document_id)
+        return [ChunkRow(i, document_id, a, b, _place(place), text[a:b]) for i, a, b, place in rows]
+
+    def _cut(self, document_id: int) -> tuple[str, list[tuple[int, int, int, str]]]:
+        """A document's text; of each of its chunks the id, where it starts and ends, and its place in JSON."""
         rows = self.db.query(
             "SELECT id, start, stop, place FROM chunks WHERE document_id = ? ORDER BY id", (document_id,)
         )
-        text = self.text(document_id) if rows else ""
-        return [ChunkRow(i, document_id, a, b, _place(place), text[a:b]) for i, a, b, place in rows]
+        return self.text(document_id) if rows else "", rows
 
     def embedded_texts(self, chunk_ids: Iterable[int]) -> dict[int, str]:
         """What is embedded for these chunks, by id; what does not exist is left out."""
@@ -446,7 +451,8 @@ class Corpus:
         document_ids = list(document_ids)
         copies = self.other_paths(document_ids)
         for document in self.documents(document_ids).values():
-            pieces = ((chunk.id, chunk.place, chunk.text) for chunk in self.chunks(document.id))
+            text, rows = self._cut(document.id)
+            pieces = ((i, _place(place), text[start:stop]) for i, start, stop, place in rows)
             yield from indexed(document, document.title, document.id, pieces, copies.get(document.id, ()))
 
     def owners(self) -> NDArray[np.int32]:
@@ -534,10 +540,12 @@ def _chunk_rows(
     document_id: int, title: str | None, chunks: Iterable[tuple[Chunk, str]]
 ) -> list[tuple[int, int, int, str, bytes]]:
     """Rows of chunks, each with the hash of what is embedded for it; nothing is where there is no title."""
-    rows = []
+    rows, place, told = [], None, ""
     for chunk, text in chunks:
         digest = b"" if title is None else embedding_hash(embedded_text(title, chunk.place.heading, text))
-        rows.append((document_id, chunk.start, chunk.end, _place_json(chunk.place), digest))
+        if chunk.place is not place:  # chunks in a row often share one
+            place, told = chunk.place, _place_json(chunk.place)
+        rows.append((document_id, chunk.start, chunk.end, told, digest))
     return rows
 
 
@@ -586,6 +594,7 @@ def _place_json(place: Place) -> str:
     return msgspec.json.encode({name: value for name, value in values if value}).decode()
 
 
+@lru_cache(256)
 def _place(text: str) -> Place:
     """Where a chunk stands; nowhere in particular if the database is damaged, which `check` tells by its digests."""
     try:

@@ -161,10 +161,20 @@ def _by_words(sample: str, candidates: tuple[str, ...]) -> tuple[str, float]:
 
 
 def _words(sample: str) -> list[str]:
-    """Runs of letters; of ASCII in a tenth of the time."""
+    """Runs of letters; of western texts in a tenth of the time."""
     if sample.isascii():
         return sample.encode().translate(_SPACED).decode().split()
-    return _WORD.findall(sample)
+    try:
+        return sample.encode("cp1252").translate(_spaced_western()).decode("cp1252").split()
+    except UnicodeEncodeError:
+        return _WORD.findall(sample)
+
+
+@cache
+def _spaced_western() -> bytes:
+    """All that is no letter of Windows-1252, which has the quotes and dashes of English texts, becomes a space."""
+    letters = (_WORD.match(bytes([octet]).decode("cp1252", "replace")) for octet in range(256))
+    return bytes(octet if letter else 0x20 for octet, letter in enumerate(letters))
 
 
 Shares = dict[str, tuple[tuple[str, float], ...]]

@@ -9,7 +9,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
@@ -205,12 +204,12 @@ def test_the_environment_of_a_process_holds_nothing_of_the_user(monkeypatch: pyt
 def different(count: int) -> list[IndexedChunk]:
     """As `chunks`, each with words of its own, and without ids, as before they are stored."""
     return [
-        replace(c, chunk_id=0, document_id=0, body=f"{c.body} word{n}") for n, c in enumerate(chunks(count))
+        c._replace(chunk_id=0, document_id=0, body=f"{c.body} word{n}") for n, c in enumerate(chunks(count))
     ]
 
 
 def stored(given: list[IndexedChunk]) -> list[IndexedChunk]:
-    return [replace(chunk, chunk_id=n, document_id=n) for n, chunk in enumerate(given, 1)]
+    return [chunk._replace(chunk_id=n, document_id=n) for n, chunk in enumerate(given, 1)]
 
 
 def test_what_was_begun_comes_in_the_order_in_which_it_is_asked_for(
@@ -235,7 +234,7 @@ def test_chunks_that_were_not_begun_are_taken_apart_among_those_that_were(pool: 
 def test_a_chunk_that_changed_since_it_was_begun_is_taken_apart_as_it_is(pool: AnalysisPool) -> None:
     given = different(MANY)
     pool.begin(given)
-    later = [replace(chunk, title="another") for chunk in stored(given)]
+    later = [chunk._replace(title="another") for chunk in stored(given)]
     assert told(pool, later) == alone(later)
     pool.forget()
     pool.forget()
