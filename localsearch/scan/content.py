@@ -44,8 +44,8 @@ def content_hash(path: Path) -> bytes:
 def open_hash(handle: int, path: Path) -> bytes:
     """The same of a file that is open; `path` is for messages."""
     digest = hashlib.blake2b(digest_size=16)
-    buffer = memoryview(bytearray(_BLOCK))
     before = os.fstat(handle)
+    buffer = memoryview(bytearray(min(_BLOCK, before.st_size + 1)))
     try:
         while count := os.readv(handle, [buffer]):
             digest.update(buffer[:count])
