@@ -15,7 +15,8 @@ import pytest
 from localsearch import quantize
 from localsearch.derived.embedder import BATCH
 from localsearch.engine import Engine
-from localsearch.errors import LockedError, RootUnreadable
+from localsearch.errors import LockedError, RootUnreadable, StorageError
+from localsearch.indexing import indexer
 from localsearch.settings import Settings, load
 from localsearch.types import Progress, Record
 
@@ -362,6 +363,31 @@ def test_an_interrupted_run_keeps_what_it_did_and_the_next_goes_on(open_engine: 
     assert second.files.unchanged == kept
     assert second.files.new == 450 - kept
     assert engine.status().documents == 450
+
+
+def test_a_batch_that_cannot_be_stored_ends_the_run_and_those_before_it_are_kept(
+    open_engine: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexer, "_BATCH_FILES", 5)
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(60):
+        (folder / f"{number:02}.txt").write_text(f"A page about the number{number}.")
+    done: list[int] = []
+
+    def fail_after_the_first(progress: Progress) -> None:
+        if progress.stage == "read":
+            done.append(progress.done)
+            engine.db.stop("the disk is gone")
+
+    with open_engine() as engine:
+        with pytest.raises(StorageError, match="Writing stopped after a disk error: the disk is gone"):
+            engine.index(folder, embed=False, report=fail_after_the_first)
+        assert done == [5]
+        assert engine.corpus.document_count() == 5
+    with open_engine() as engine:
+        assert engine.index(folder, embed=False).files.new == 55
+        assert engine.search("number59", mode="lexical").total == 1
 
 
 def test_a_failed_update_keeps_the_last_good_content(open_engine: Open, tmp_path: Path) -> None:
