@@ -1,6 +1,7 @@
 /* What an index holds of a word, learnt: of words of ASCII here, but for their terms, which the caller tells; of others by
  * the caller.
  */
+#include "across.h"
 #include "lexicon.h"
 
 static int has_letter(const uint8_t *string, uint32_t length) {
@@ -81,12 +82,20 @@ static int add_forms(Lexicon *lexicon) {
   return 1;
 }
 
-/* Takes apart the word of ASCII in `lexicon->ascii` and asks for its terms. 0 without memory. */
-static int take_apart(Lexicon *lexicon, const Unknown *unknown, uint32_t language) {
+/* Makes the pieces and the forms of what is in `lexicon->ascii`; what is no single word has no pieces. 0 without memory. */
+static int make_parts(Lexicon *lexicon, uint32_t kind) {
   const char *word = (const char *)lexicon->ascii.bytes;
-  size_t length = lexicon->ascii.used, start = lexicon->pending.used;
+  size_t length = lexicon->ascii.used;
+  lexicon->pieces.count = 0;
+  if (kind != SINGLE) return parts_across(&lexicon->forms_of_one, kind, word, length);
+  return parts_pieces(&lexicon->pieces, word, length) && parts_forms(&lexicon->forms_of_one, word, length);
+}
+
+/* Takes apart what is in `lexicon->ascii` and asks for its terms. 0 without memory. */
+static int take_apart(Lexicon *lexicon, const Unknown *unknown, uint32_t language) {
+  size_t start = lexicon->pending.used;
   Pending pending = {.unknown = *unknown};
-  if (!parts_pieces(&lexicon->pieces, word, length) || !parts_forms(&lexicon->forms_of_one, word, length)) return 0;
+  if (!make_parts(lexicon, unknown->kind)) return 0;
   if (!add(&lexicon->pending, &pending, sizeof pending) || !add_pieces(lexicon, language)) return 0;
   size_t middle = lexicon->pending.used;
   if (!add_forms(lexicon)) return 0;
@@ -148,7 +157,7 @@ EXPORTED int64_t localsearch_lexicon_learn(Lexicon *lexicon, int32_t same, Learn
   for (size_t at = 0; at < lexicon->unknown.used; at += sizeof(Unknown)) {
     Unknown unknown;
     memcpy(&unknown, lexicon->unknown.bytes + at, sizeof unknown);
-    int ascii = unknown.kind ? 0 : is_ascii(lexicon, word_at(lexicon, unknown.number));
+    int ascii = is_ascii(lexicon, word_at(lexicon, unknown.number));
     if (ascii < 0 || (ascii && !take_apart(lexicon, &unknown, same ? COMMON : OWN))) return NO_MEMORY;
     if (ascii) continue;
     memcpy(lexicon->unknown.bytes + kept, &unknown, sizeof unknown);
