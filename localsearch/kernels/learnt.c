@@ -121,13 +121,19 @@ static int is_ascii(Lexicon *lexicon, const Word *word) {
 typedef struct {
   const uint8_t *asked[LANGUAGES]; /* forms whose terms are to be told, with a blank after each */
   int64_t lengths[LANGUAGES];
-  const Unknown *unknown; /* what the caller is to put in */
+  const Unknown *unknown; /* once these are told: what the caller is to put in */
   int64_t left;
 } Learnt;
 
-static void tell_left(const Lexicon *lexicon, Learnt *learnt) {
-  learnt->unknown = (const Unknown *)lexicon->unknown.bytes;
-  learnt->left = (int64_t)(lexicon->unknown.used / sizeof(Unknown));
+static void tell_left(Lexicon *lexicon, Learnt *learnt) {
+  Unknown *unknown = (Unknown *)lexicon->unknown.bytes;
+  learnt->unknown = unknown;
+  learnt->left = (int64_t)(lexicon->unknown.used / sizeof *unknown);
+  for (int64_t i = 0; i < learnt->left; i++) {
+    const Word *word = word_at(lexicon, unknown[i].number);
+    unknown[i].key = lexicon->keys.bytes + word->at;
+    unknown[i].length = 2 * (int64_t)word->length;
+  }
 }
 
 /* Takes the terms that were asked for, in that order with a blank after each; what has none may be asked for again. */
@@ -147,7 +153,7 @@ static int take_terms(Lexicon *lexicon, const char *own, const char *common) {
   return done;
 }
 
-/* Begins to learn the words that `localsearch_lexicon_read` has just not known. `same` is whether the texts' language has
+/* Begins to learn what `localsearch_lexicon_read` has just not known. `same` is whether the texts' language has
  * the terms of the default one. Returns how many terms have to be told; NO_MEMORY. */
 EXPORTED int64_t localsearch_lexicon_learn(Lexicon *lexicon, int32_t same, Learnt *learnt) {
   size_t kept = 0;
@@ -168,7 +174,6 @@ EXPORTED int64_t localsearch_lexicon_learn(Lexicon *lexicon, int32_t same, Learn
     learnt->asked[language] = lexicon->asked[language].bytes;
     learnt->lengths[language] = (int64_t)lexicon->asked[language].used;
   }
-  tell_left(lexicon, learnt);
   return (int64_t)(lexicon->questions.used / 8);
 }
 

@@ -1,6 +1,6 @@
 /* A memory of words and of what an index holds of each, so that texts are taken apart with it in one pass.
  *
- * Texts are UTF-16, strings that come out UTF-8, with one blank between each two. Not for two threads at once.
+ * Texts and strings are UTF-8, words here UTF-16. Not for two threads at once.
  */
 #include "lexicon.h"
 
@@ -10,92 +10,98 @@ INLINE uint64_t mix(uint64_t hash, uint64_t next) {
   return hash ^ (hash >> 32);
 }
 
-INLINE uint64_t eight(const void *bytes) {
-  uint64_t value;
-  memcpy(&value, bytes, sizeof value);
-  return value;
+INLINE void set(Table *table, Slot slot) {
+  uint32_t at = slot.hash & table->mask;
+  while (table->slots[at].number) at = (at + 1) & table->mask;
+  table->slots[at] = slot;
 }
 
-static int grow(Table *table, const uint8_t *entries, size_t size) {
-  uint32_t mask = table->mask ? 2 * table->mask + 1 : 1023;
-  uint32_t *slots = calloc((size_t)mask + 1, sizeof *slots);
-  if (!slots) return 0;
-  for (uint32_t i = 0; i < table->used; i++) {
-    uint32_t at = (uint32_t)eight(entries + i * size) & mask; /* the hash is the first member of both */
-    while (slots[at]) at = (at + 1) & mask;
-    slots[at] = i + 1;
-  }
+static int grow(Table *table) {
+  Table grown = {.mask = table->mask ? 2 * table->mask + 1 : 1023, .used = table->used};
+  grown.slots = calloc((size_t)grown.mask + 1, sizeof *grown.slots);
+  if (!grown.slots) return 0;
+  for (uint32_t i = 0; table->slots && i <= table->mask; i++)
+    if (table->slots[i].number) set(&grown, table->slots[i]);
   free(table->slots);
-  table->slots = slots;
-  table->mask = mask;
+  *table = grown;
   return 1;
 }
 
-/* Gives a new entry, which was added last, its slot. */
-static int enter(Table *table, const Buffer *entries, size_t size, uint64_t hash) {
-  table->used++;
-  if (2 * table->used > table->mask) return grow(table, entries->bytes, size);
-  uint32_t at = (uint32_t)hash & table->mask;
-  while (table->slots[at]) at = (at + 1) & table->mask;
-  table->slots[at] = table->used;
-  return 1;
+/* Whether there is a slot for one more entry, made if need be: none is added without. */
+static int ready(Table *table) { return 2 * (table->used + 1) <= table->mask || grow(table); }
+
+/* Gives a new entry, which was added last, its slot. Returns its number. */
+static int64_t enter(Table *table, uint64_t hash) {
+  set(table, (Slot){(uint32_t)hash, ++table->used});
+  return table->used - 1;
+}
+
+static uint64_t hash_of(uint64_t seed, const char *string, size_t length) {
+  uint64_t hash = seed, rest = 0;
+  size_t at = 0;
+  for (; at + 8 <= length; at += 8) hash = mix(hash, eight(string + at));
+  memcpy(&rest, string + at, length - at);
+  return mix(mix(hash, rest), length);
 }
 
 int64_t lexicon_form(Lexicon *lexicon, const char *string, size_t length) {
-  uint64_t hash = lexicon->seed;
-  for (size_t i = 0; i < length; i++) hash = mix(hash, (uint8_t)string[i]);
+  uint64_t hash = hash_of(lexicon->seed, string, length);
   const Table *table = &lexicon->forms;
-  for (uint32_t at = (uint32_t)hash & table->mask; table->slots[at]; at = (at + 1) & table->mask) {
-    const Form *form = form_at(lexicon, table->slots[at] - 1);
-    if (form->hash == hash && form->length == length && !memcmp(string_of(lexicon, form), string, length))
-      return table->slots[at] - 1;
+  for (uint32_t at = (uint32_t)hash & table->mask; table->slots[at].number; at = (at + 1) & table->mask) {
+    if (table->slots[at].hash != (uint32_t)hash) continue;
+    const Form *form = form_at(lexicon, table->slots[at].number - 1);
+    if (form->length == length && !memcmp(string_of(lexicon, form), string, length)) return table->slots[at].number - 1;
   }
-  Form made = {.hash = hash, .at = (uint32_t)lexicon->strings.used, .length = (uint32_t)length};
-  if (!add(&lexicon->strings, string, length) || !add(&lexicon->form, &made, sizeof made)) return -1;
-  if (!enter(&lexicon->forms, &lexicon->form, sizeof made, hash)) return -1;
-  return lexicon->forms.used - 1;
+  Form made = {.at = (uint32_t)lexicon->strings.used, .length = (uint32_t)length};
+  if (!ready(&lexicon->forms) || !add(&lexicon->strings, string, length)) return -1;
+  if (!add(&lexicon->form, &made, sizeof made)) return -1;
+  return enter(&lexicon->forms, hash);
 }
 
 /* Four characters of a word; zeros in place of those after its end. */
-INLINE uint64_t four(const uint16_t *text, size_t left) {
-  return left >= 4 ? eight(text) : eight(text) & ((1ull << 16 * left) - 1);
+INLINE uint64_t four(const uint16_t *text, size_t length, size_t at) {
+  if (at + 4 <= length) return eight(text + at);
+  return at < length ? eight(text + at) & ((1ull << 16 * (length - at)) - 1) : 0;
 }
 
-INLINE int same(const uint8_t *key, const uint16_t *text, size_t length) {
-  for (size_t at = 0; at < length; at += 4)
-    if (eight(key + 2 * at) != four(text + at, length - at)) return 0;
+/* Whether two words are the same after their first eight characters. */
+static int same(const uint8_t *key, const uint16_t *text, size_t length) {
+  for (size_t at = 8; at < length; at += 4)
+    if (eight(key + 2 * at) != four(text, length, at)) return 0;
   return 1;
 }
 
 /* A key is as long as whole fours, so that it is compared by them. */
-static int64_t make(Lexicon *lexicon, uint64_t hash, uint32_t kind, const uint16_t *text, size_t length) {
-  Word word = {.hash = hash, .at = (uint32_t)lexicon->keys.used, .length = (uint32_t)length, .kind = kind};
-  for (size_t at = 0; at < length; at += 4) {
-    uint64_t next = four(text + at, length - at);
+static int64_t make(Lexicon *lexicon, uint64_t hash, Word word, const uint16_t *text) {
+  word.at = (uint32_t)lexicon->keys.used;
+  for (size_t at = 0; at < word.length; at += 4) {
+    uint64_t next = four(text, word.length, at);
     if (!add(&lexicon->keys, &next, sizeof next)) return -1;
   }
-  if (!add(&lexicon->word, &word, sizeof word) || !enter(&lexicon->words, &lexicon->word, sizeof word, hash)) return -1;
-  return lexicon->words.used - 1;
+  if (!ready(&lexicon->words) || !add(&lexicon->word, &word, sizeof word)) return -1;
+  return enter(&lexicon->words, hash);
 }
 
 int64_t lexicon_word(Lexicon *lexicon, uint32_t kind, const uint16_t *text, size_t length) {
-  uint64_t hash = lexicon->seed + kind;
-  for (size_t at = 0; at < length; at += 4) hash = mix(hash, four(text + at, length - at));
+  Word made = {.start = {four(text, length, 0), four(text, length, 4)}, .length = (uint32_t)length, .kind = kind};
+  uint64_t hash = mix(mix(lexicon->seed + kind, made.start[0]), made.start[1]);
+  for (size_t at = 8; at < length; at += 4) hash = mix(hash, four(text, length, at));
   hash = mix(hash, length);
   const Table *table = &lexicon->words;
-  for (uint32_t at = (uint32_t)hash & table->mask; table->slots[at]; at = (at + 1) & table->mask) {
-    const Word *word = word_at(lexicon, table->slots[at] - 1);
-    if (word->hash == hash && word->length == length && word->kind == kind &&
-        same(lexicon->keys.bytes + word->at, text, length))
-      return table->slots[at] - 1;
+  for (uint32_t at = (uint32_t)hash & table->mask; table->slots[at].number; at = (at + 1) & table->mask) {
+    if (table->slots[at].hash != (uint32_t)hash) continue;
+    const Word *word = word_at(lexicon, table->slots[at].number - 1);
+    if (word->start[0] == made.start[0] && word->start[1] == made.start[1] && word->length == length &&
+        word->kind == kind && same(lexicon->keys.bytes + word->at, text, length))
+      return table->slots[at].number - 1;
   }
-  return make(lexicon, hash, kind, text, length);
+  return make(lexicon, hash, made, text);
 }
 
 EXPORTED void localsearch_lexicon_end(Lexicon *lexicon) {
   if (!lexicon) return;
   Buffer *buffers[] = {&lexicon->word, &lexicon->form, &lexicon->keys, &lexicon->strings, &lexicon->numbers,
-                       &lexicon->texts, &lexicon->found, &lexicon->unknown, &lexicon->questions, &lexicon->pending,
+                       &lexicon->wide, &lexicon->texts, &lexicon->found, &lexicon->unknown, &lexicon->questions, &lexicon->pending,
                        &lexicon->ascii, &lexicon->pairs, &lexicon->sorted, &lexicon->given, &lexicon->ends};
   for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) free(buffers[i]->bytes);
   for (int language = 0; language < LANGUAGES; language++) free(lexicon->asked[language].bytes);
@@ -116,7 +122,7 @@ EXPORTED Lexicon *localsearch_lexicon_begin(const uint8_t *kinds, uint64_t seed)
   if (!lexicon) return NULL;
   memcpy(lexicon->kinds, kinds, KINDS);
   lexicon->seed = seed;
-  if (grow(&lexicon->words, NULL, sizeof(Word)) && grow(&lexicon->forms, NULL, sizeof(Form))) return lexicon;
+  if (grow(&lexicon->words) && grow(&lexicon->forms)) return lexicon;
   localsearch_lexicon_end(lexicon);
   return NULL;
 }

@@ -28,7 +28,6 @@ enum { OWN, COMMON, LANGUAGES };
 /* A string, kept once; `seen` is the last text that had it in each role, `noted` and `termed` the last word that had it as
  * a form and as a term. `term` is 1 + the number of its term, 0 while nobody has told it, ASKED once it is asked for. */
 typedef struct {
-  uint64_t hash;
   uint32_t at, length;
   uint32_t seen[ROLES];
   uint32_t noted, termed;
@@ -37,25 +36,31 @@ typedef struct {
 
 #define ASKED UINT32_MAX
 
-/* A word, or by another `kind` what is no single word: its characters in `keys`, its terms in `strings`, each with a blank
- * after it, and from `forms` on in `numbers` its forms, role by role. Nothing but the first line is told of one that is
- * not learnt. `seen` is the last text that had it, `asked` the last reading that did not know it. */
+/* A word, or by another `kind` what is no single word: its characters in `keys`, and the first eight here, where they are
+ * compared; its terms in `strings`, each with a blank after it, and from `forms` on in `numbers` its forms, role by role. Of
+ * one that is not learnt there are no terms and forms. `seen` is the last text that had it, `asked` the last reading that
+ * did not know it. */
 typedef struct {
-  uint64_t hash;
-  uint32_t at, length, kind, learnt, asked;
+  uint64_t start[2];
+  uint32_t length, kind, learnt, asked;
   uint32_t terms, terms_length;
   uint32_t forms, number[ROLES];
-  uint32_t seen;
+  uint32_t seen, at;
 } Word;
 
 typedef struct {
-  uint32_t *slots; /* 1 + the number of an entry; 0 is free */
+  uint32_t hash, number; /* 1 + that of an entry; 0 is free */
+} Slot;
+
+typedef struct {
+  Slot *slots;
   uint32_t mask, used;
 } Table;
 
-/* A word that is not learnt, and where it stands in the text that has just been read. */
+/* A word that is not learnt, and its characters, which are told only with `Learnt`. */
 typedef struct {
-  int64_t at, length;
+  const uint8_t *key;
+  int64_t length;
   uint32_t number, kind;
 } Unknown;
 
@@ -73,7 +78,7 @@ typedef struct {
   uint64_t seed;
   Table words, forms;
   Buffer word, form, keys, strings, numbers;        /* what is remembered */
-  Buffer texts, found, unknown;                     /* what was read */
+  Buffer wide, texts, found, unknown;               /* what was read */
   Buffer asked[LANGUAGES], questions, list[ROLES], pending, ascii; /* what is learnt */
   Buffer pairs, out[ROLES], sorted, given, ends;    /* what is told */
   Parts pieces, forms_of_one;
@@ -108,6 +113,12 @@ INLINE int append(Buffer *out, const uint8_t *string, size_t length) {
   memcpy(place, string, length);
   place[length] = ' ';
   return 1;
+}
+
+INLINE uint64_t eight(const void *bytes) {
+  uint64_t value;
+  memcpy(&value, bytes, sizeof value);
+  return value;
 }
 
 INLINE Form *form_at(const Lexicon *lexicon, int64_t number) { return (Form *)lexicon->form.bytes + number; }

@@ -14,7 +14,7 @@ static int find(Lexicon *lexicon, const Reader *reader, uint32_t kind, Stretch a
   Word *word = word_at(lexicon, number);
   if (word->learnt || word->asked == lexicon->reading) return 1;
   word->asked = lexicon->reading;
-  Unknown unknown = {at.start, at.end - at.start, number, kind};
+  Unknown unknown = {.number = number, .kind = kind};
   return add(&lexicon->unknown, &unknown, sizeof unknown);
 }
 
@@ -84,18 +84,54 @@ static uint32_t is_refused(const Reader *reader, int64_t at) {
   return (seen & SPECIAL) != 0;
 }
 
-/* Reads `count` texts, each from one of `borders` to before the next, every second one being told about the one before.
- * One line feed stands before each, four after the last. Returns how many words there are that are not learnt; NO_MEMORY. */
-EXPORTED int64_t localsearch_lexicon_read(Lexicon *lexicon, const uint16_t *text, const int64_t *borders, int64_t count) {
-  lexicon->texts.used = lexicon->found.used = lexicon->unknown.used = 0;
+enum { HALF = 0xd800, AFTER = 4 };
+
+/* Writes a character of UTF-8; one beyond U+FFFF, and what is none, as half of one, which is SPECIAL. Returns its end. */
+static const uint8_t *write_one(uint16_t *out, const uint8_t *at, const uint8_t *end) {
+  uint32_t first = *at;
+  int64_t left = end - at;
+  *out = first < 0x80 ? (uint16_t)first : HALF;
+  if (first < 0xc0 || left < 2) return at + 1;
+  if (first < 0xe0) *out = (uint16_t)((first & 0x1f) << 6 | (at[1] & 0x3f));
+  if (first < 0xe0 || left < 3) return at + 2;
+  if (first < 0xf0) *out = (uint16_t)(first << 12 | (at[1] & 0x3f) << 6 | (at[2] & 0x3f));
+  return at + (first < 0xf0 || left < 4 ? 3 : 4);
+}
+
+/* Writes UTF-8 as UTF-16, of which it has no more units than bytes. Returns where it ends. */
+static uint16_t *write_wide(uint16_t *out, const uint8_t *at, const uint8_t *end) {
+  for (;;) {
+    for (; end - at >= 16 && !((eight(at) | eight(at + 8)) & 0x8080808080808080u); at += 16, out += 16)
+      for (int i = 0; i < 16; i++) out[i] = at[i];
+    if (at >= end) return out;
+    at = write_one(out++, at, end);
+  }
+}
+
+/* Reads one text that stands in `wide`; one as long as its bytes is of ASCII, and none of its characters is SPECIAL. */
+static int read_one(Lexicon *lexicon, Reader *reader, int64_t start, int ascii, int lines) {
+  Text one = {.first = lexicon->found.used / 4, .empty = reader->end == start};
+  one.refused = !ascii && is_refused(reader, start);
+  if (!one.refused && !find_all(lexicon, reader, start, lines)) return 0;
+  one.end = lexicon->found.used / 4;
+  return add(&lexicon->texts, &one, sizeof one);
+}
+
+/* Reads `count` texts of UTF-8, each from one of `borders` to the next, every second one being told about the one before.
+ * Returns how many words there are that are not learnt; NO_MEMORY. */
+EXPORTED int64_t localsearch_lexicon_read(Lexicon *lexicon, const uint8_t *text, const int64_t *borders, int64_t count) {
+  lexicon->wide.used = lexicon->texts.used = lexicon->found.used = lexicon->unknown.used = 0;
   lexicon->reading++;
-  for (int64_t i = 0; i < count; i++) {
-    Reader reader = {lexicon->kinds, text, borders[i + 1] - 1, borders[i], borders[i]};
-    Text one = {.first = lexicon->found.used / 4, .empty = reader.end == borders[i]};
-    one.refused = is_refused(&reader, borders[i]);
-    if (!one.refused && !find_all(lexicon, &reader, borders[i], i % 2)) return NO_MEMORY;
-    one.end = lexicon->found.used / 4;
-    if (!add(&lexicon->texts, &one, sizeof one)) return NO_MEMORY;
+  uint16_t *wide = (uint16_t *)more(&lexicon->wide, 2 * (size_t)(borders[count] + count + 1 + AFTER));
+  if (!wide) return NO_MEMORY;
+  wide[0] = '\n';
+  for (int64_t i = 0, start = 1; i < count; i++) {
+    int64_t length = borders[i + 1] - borders[i];
+    int64_t end = write_wide(wide + start, text + borders[i], text + borders[i + 1]) - wide;
+    for (int j = 0; j < AFTER; j++) wide[end + j] = '\n';
+    Reader reader = {lexicon->kinds, wide, end, start, start};
+    if (!read_one(lexicon, &reader, start, end - start == length, i % 2)) return NO_MEMORY;
+    start = end + 1;
   }
   return (int64_t)(lexicon->unknown.used / sizeof(Unknown));
 }

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from localsearch.lexical.stream import chunk_text, streams
-from localsearch.text import Analyzer, worth_suggesting
+from localsearch.text import Analyzer, Taken, worth_suggesting
 from localsearch.types import IndexedChunk
 
-
-class Fields(NamedTuple):
-    """Terms in order, plain words that these do not tell, and all words worth suggesting, each divided by blanks."""
-
-    text: str
-    plain: str
-    words: str
+Fields = Taken
+"""Terms in order, plain words that these do not tell, and all words worth suggesting, each divided by blanks."""
 
 
 def fields(chunk: IndexedChunk, analyzer: Analyzer) -> Fields:
@@ -26,15 +20,19 @@ def fields(chunk: IndexedChunk, analyzer: Analyzer) -> Fields:
 
 def fields_of(chunks: Sequence[IndexedChunk], analyzer: Analyzer) -> list[Fields]:
     """As `fields` of each, sooner."""
+    made: list[Fields | None] = [None] * len(chunks)
+    for language, places in _by_language(chunks).items():
+        texts = [(chunk_text(chunk), chunk.about) for chunk in map(chunks.__getitem__, places)]
+        for place, taken in zip(places, analyzer.taken(texts, language), strict=True):
+            made[place] = taken
+    return [taken or _by_python(chunk, analyzer) for taken, chunk in zip(made, chunks, strict=True)]
+
+
+def _by_language(chunks: Sequence[IndexedChunk]) -> dict[str, list[int]]:
     places: defaultdict[str, list[int]] = defaultdict(list)
     for place, chunk in enumerate(chunks):
         places[chunk.language].append(place)
-    made: dict[int, Fields] = {}
-    for language, here in places.items():
-        texts = [(chunk_text(chunks[place]), chunks[place].about) for place in here]
-        for place, taken in zip(here, analyzer.taken(texts, language), strict=True):
-            made[place] = Fields._make(taken) if taken else _by_python(chunks[place], analyzer)
-    return [made[place] for place in range(len(chunks))]
+    return places
 
 
 def _by_python(chunk: IndexedChunk, analyzer: Analyzer) -> Fields:

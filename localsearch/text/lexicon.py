@@ -30,23 +30,18 @@ from localsearch.text.plain import ANY_SIGN
 
 LARGEST = 100_000_000
 """Bytes of words and forms remembered; then the memory starts afresh."""
-_SURROGATES = "[\ud800-\udfff]"
-"""Two of these are a character beyond U+FFFF in UTF-16."""
 _WORD, _DIGIT, _SPECIAL, _SIGN, _JOINER, _GROUPING, _SPACE, _EDGE = (1 << bit for bit in range(8))
 _PATTERNS = (
-    (_WORD, re.compile(r"\w")),
-    (_DIGIT, re.compile(r"\d")),
-    (_SPECIAL, re.compile(f"{SPECIAL.pattern}|{_SURROGATES}")),
-    (_SIGN, ANY_SIGN),
-    (_JOINER, re.compile("[.'’‐‑-]")),
-    (_GROUPING, re.compile("[.,'’\u00a0\u202f\u2009 ]")),
-    (_SPACE, re.compile("[\u00a0\u202f\u2009 ]")),
-    (_EDGE, re.compile(f'[.‐−:;,·‧‘"״׳-]|{ANY_SIGN.pattern}')),
+    (_WORD, r"\w"),
+    (_DIGIT, r"\d"),
+    (_SPECIAL, f"{SPECIAL.pattern}|[\ud800-\udfff]"),  # no half of a character beyond U+FFFF
+    (_SIGN, ANY_SIGN.pattern),
+    (_JOINER, "[.'’‐‑-]"),
+    (_GROUPING, "[.,'’\u00a0\u202f\u2009 ]"),
+    (_SPACE, "[\u00a0\u202f\u2009 ]"),
+    (_EDGE, f'[.‐−:;,·‧‘"״׳-]|{ANY_SIGN.pattern}'),
 )
 """What characters are, by the bits of kernels/across.h."""
-_LINE_FEED = "\n".encode("utf-16-le")
-_AFTER = 4 * _LINE_FEED
-"""What may be read after the end of a text."""
 
 
 class Entry(Protocol):
@@ -70,13 +65,13 @@ class Taken(NamedTuple):
     terms; and everything worth suggesting.
     """
 
-    terms: str
+    text: str
     plain: str
     words: str
 
 
 class _Unknown(Structure):
-    _fields_ = (("at", c_int64), ("length", c_int64), ("number", c_uint32), ("kind", c_uint32))
+    _fields_ = (("key", c_void_p), ("length", c_int64), ("number", c_uint32), ("kind", c_uint32))
 
 
 class _Learnt(Structure):
@@ -133,13 +128,12 @@ class Lexicon:
 
     def take(self, texts: Sequence[tuple[str, str]]) -> list[Taken | None]:
         """Take texts apart, each with what is told about it; None where a character needs more than this."""
-        codes = [each.encode("utf-16-le", "surrogatepass") for text in texts for each in text]
-        code = b"".join((_LINE_FEED, _LINE_FEED.join(codes), _AFTER))
-        borders = array("q", accumulate([len(each) // 2 + 1 for each in codes], initial=1))
+        codes = [each.encode("utf-8", "surrogatepass") for text in texts for each in text]
+        borders = array("q", accumulate(map(len, codes), initial=0))
         with self._lock:
             memory = self._remembered()
-            if self._done("read", memory, code, borders.buffer_info()[0], len(codes)) > 0:
-                self._learn(memory, code)
+            if self._done("read", memory, b"".join(codes), borders.buffer_info()[0], len(codes)) > 0:
+                self._learn(memory)
             given = _Given()
             self._done("give", memory, byref(given))
             return list(_given(given))
@@ -162,7 +156,7 @@ class Lexicon:
             raise MemoryError
         return found
 
-    def _learn(self, memory: int, code: bytes) -> None:
+    def _learn(self, memory: int) -> None:
         """Put in what was not known of texts: of words of ASCII their terms alone are asked for here."""
         learnt = _Learnt()
         self._done("learn", memory, self._same, byref(learnt))
@@ -176,7 +170,7 @@ class Lexicon:
         ]
         self._done("tell", memory, self._same, *told, byref(learnt))
         for unknown in learnt.unknown[: learnt.left]:
-            raw = code[2 * unknown.at : 2 * (unknown.at + unknown.length)].decode("utf-16-le")
+            raw = string_at(unknown.key, unknown.length).decode("utf-16-le")
             entry = self._entry(raw, unknown.kind)
             told_of, plain = entry.told, b""
             if entry.plain:
@@ -209,8 +203,10 @@ def _kinds() -> bytes:
     """What each character up to U+FFFF is."""
     kinds, every = bytearray(0x10000), "".join(map(chr, range(0x10000)))
     for bit, pattern in _PATTERNS:
-        for match in pattern.finditer(every):
-            kinds[match.start()] |= bit
+        added = bytes(kind | bit for kind in range(0x100))
+        for match in re.finditer(f"(?:{pattern})+", every):
+            here = slice(*match.span())
+            kinds[here] = kinds[here].translate(added)
     return bytes(kinds)
 
 

@@ -118,7 +118,7 @@ def test_text_that_needs_more_is_left_to_python() -> None:
         assert ANALYZERS[0].taken([("Text", text), ("a", "")])[0] is None
     taken = taken_from(ANALYZERS[0], "The cats’ 3 cats")
     assert taken is not None
-    assert taken.terms == "the cat 3 cat"
+    assert taken.text == "the cat 3 cat"
     assert taken.plain == " ".join(FILLER * 4)
     assert sorted(taken.words.split()) == ["cats", "the"]
 
@@ -129,7 +129,7 @@ def test_the_first_text_may_hold_words_without_terms(text: str) -> None:
     analyzer = Analyzer("en")
     taken = taken_from(analyzer, text)
     assert taken is not None
-    assert taken.terms.split() == analyzer.terms(text)
+    assert taken.text.split() == analyzer.terms(text)
 
 
 @needs_kernels
@@ -140,7 +140,7 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         text = " ".join(f"word{number} again" for number in range(start, start + 100))
         taken = taken_from(analyzer, text)
         assert taken is not None
-        assert taken.terms.split() == analyzer.terms(text)
+        assert taken.text.split() == analyzer.terms(text)
 
 
 @needs_kernels
@@ -151,7 +151,7 @@ def test_threads_share_one_memory() -> None:
         for number in range(300):
             text = f"Thread {seed} reads words{number % 37} and files-{seed}.{number}"
             taken = taken_from(analyzer, text)
-            if taken is None or taken.terms.split() != analyzer.terms(text):
+            if taken is None or taken.text.split() != analyzer.terms(text):
                 wrong.append(text)
 
     threads = [threading.Thread(target=run, args=(seed,)) for seed in range(4)]
@@ -169,5 +169,5 @@ def test_memories_of_words_are_bounded_however_many_languages_are_named() -> Non
     for code in codes * 2:
         taken = taken_from(analyzer, "Die Häuser were running", code)
         assert taken is not None
-        assert taken.terms.split() == analyzer.terms("Die Häuser were running", code)
+        assert taken.text.split() == analyzer.terms("Die Häuser were running", code)
     assert len(analyzer._lexicons) <= MOST_LEXICONS
