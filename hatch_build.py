@@ -24,7 +24,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 FOLDER = Path("localsearch") / "kernels"
 LIBRARY = FOLDER / "kernels.so"
 ON_EACH_PATH = ("layer.c", "walk.c")
-ONCE = ("html.c", "lexicon.c", "operator.c", "parts.c", "paths.c", "units.c", "words.c")
+WORDS = ("across.c", "given.c", "learnt.c", "lexicon.c", "parts.c", "read.c", "words.c")
+ONCE = (*WORDS, "html.c", "operator.c", "paths.c", "units.c")
 PATHS = {
     "x86_64": {
         "avx512_vnni": ("-march=x86_64_v4", "-mavx512vnni"),

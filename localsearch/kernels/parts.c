@@ -5,6 +5,8 @@
  */
 #include "parts.h"
 
+#include "across.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -133,11 +135,14 @@ static int is_plain_hump(Span text, size_t at) {
   return small(text.at[at - 1]) || (capital(text.at[at - 1]) && small(get(text, at + 1)) && small(get(text, at + 2)));
 }
 
+/* What stands between the digits of an amount, a space only between those of no single word. */
+#define BETWEEN_DIGITS ".,' "
+
 /* An amount: its numbers as `amounts` of numbers.py has them, at most three, written to `place`. */
 static int amounts(Span word, char *place, Span numbers[3]) {
   size_t signs = 0, groups = 0, at = 0;
   for (size_t i = 0; i < word.length; i++) {
-    if (!digit(word.at[i]) && !is_one_of(word.at[i], ".,'")) return 0;
+    if (!digit(word.at[i]) && !is_one_of(word.at[i], BETWEEN_DIGITS)) return 0;
     signs += (size_t)!digit(word.at[i]);
   }
   if (!signs || !digit(word.at[0])) return 0;
@@ -149,20 +154,20 @@ static int amounts(Span word, char *place, Span numbers[3]) {
       groups++;
       if (digit(get(word, at))) break; /* more than three */
     }
-  int grouped = groups && (at == word.length || (get(word, at) != group && get(word, at) != '\'' && !digit(get(word, at))));
+  int grouped = groups && (at == word.length || (get(word, at) != group && is_one_of(get(word, at), ".,")));
   if (grouped && at < word.length) {
     size_t rest = at + 1;
     while (digit(get(word, rest))) rest++;
     grouped = rest == word.length && rest > at + 1;
   }
-  if (!grouped && (signs != 1 || has(word, '\'') || !digit(word.at[word.length - 1]))) return 0;
+  if (!grouped && (signs != 1 || !is_one_of(group, ".,") || !digit(word.at[word.length - 1]))) return 0;
   char decimal = 0;
   for (const char *sign = ".,"; *sign && !decimal; sign++)
     if (!(grouped && *sign == group) && has(word, *sign)) decimal = *sign;
   if (decimal) {
     size_t last = word.length;
     while (word.at[last - 1] != decimal) last--;
-    Span whole = without(cut(word, 0, last - 1), ".,'", place);
+    Span whole = without(cut(word, 0, last - 1), BETWEEN_DIGITS, place);
     char *end = place + whole.length;
     *end = '.';
     memcpy(end + 1, word.at + last, word.length - last);
@@ -170,10 +175,10 @@ static int amounts(Span word, char *place, Span numbers[3]) {
     numbers[1] = whole;
     return 2;
   }
-  numbers[0] = without(word, ".,'", place);
+  numbers[0] = without(word, BETWEEN_DIGITS, place);
   size_t first = 0;
   while (word.at[first] != group) first++;
-  if (group == '\'' || word.length - first != 4) return 1;
+  if (!is_one_of(group, ".,") || word.length - first != 4) return 1;
   char *second = place + numbers[0].length;
   memcpy(second, word.at, word.length);
   second[first] = '.';
@@ -346,5 +351,35 @@ int parts_forms(Parts *parts, const char *word_at, size_t length) {
   }
   for (size_t at = 0; next(word, ",'-", &at, &part);)
     if (!versions(parts, part)) return 0;
+  return 1;
+}
+
+/* What signs divide, as one, then each. */
+static int chained(Parts *parts, Span text, char *scratch) {
+  static const char signs[] = ".,:;'";
+  size_t at = 0;
+  if (!add(parts, without(text, signs, scratch), 0)) return 0;
+  for (Span part; next(text, signs, &at, &part);)
+    if (!add(parts, part, 0)) return 0;
+  return 1;
+}
+
+/* A word that a line divides, whole, unless a capital makes of it two. */
+static int rejoined(Parts *parts, Span text, char *scratch) {
+  size_t rest = text.length;
+  while (letter(text.at[rest - 1])) rest--;
+  return !is_lower(cut(text, rest, text.length)) || add(parts, without(text, "-\r\n\t ", scratch), 0);
+}
+
+int parts_across(Parts *parts, uint32_t kind, const char *text_at, size_t length) {
+  Span text = {text_at, length}, numbers[3];
+  char *scratch = begin(parts, length);
+  if (!scratch) return 0;
+  if (kind == CHAIN) return chained(parts, text, scratch);
+  if (kind == BROKEN) return rejoined(parts, text, scratch);
+  if (kind != AMOUNT) return add(parts, text, 0);
+  int count = amounts(text, scratch, numbers);
+  for (int i = 0; i < count; i++)
+    if (!add(parts, numbers[i], 0)) return 0;
   return 1;
 }

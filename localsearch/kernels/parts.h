@@ -28,4 +28,7 @@ int parts_pieces(Parts *parts, const char *word, size_t length);
 /* The plain forms of a word, `variants` of plain.py, in its order and some more than once. 0 without memory. */
 int parts_forms(Parts *parts, const char *word, size_t length);
 
+/* The plain forms of what is no single word, by its kind of across.h: `ACROSS` of plain.py. 0 without memory. */
+int parts_across(Parts *parts, uint32_t kind, const char *text, size_t length);
+
 #endif

@@ -4,49 +4,37 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import NamedTuple
 
-from localsearch.lexical.stream import FILLER, about_stream, chunk_text, streams
-from localsearch.text import Analyzer, worth_suggesting
+from localsearch.lexical.stream import chunk_text, streams
+from localsearch.text import Analyzer, Taken, worth_suggesting
 from localsearch.types import IndexedChunk
 
-
-class Fields(NamedTuple):
-    """Terms in order, plain words that these do not tell, and all words worth suggesting, each divided by blanks."""
-
-    text: str
-    plain: str
-    words: str
+Fields = Taken
+"""Terms in order, plain words that these do not tell, and all words worth suggesting, each divided by blanks."""
 
 
 def fields(chunk: IndexedChunk, analyzer: Analyzer) -> Fields:
     """Take a chunk apart: what `streams` gives, by C of our own where it can."""
-    taken = analyzer.taken(chunk_text(chunk), chunk.language)
-    if taken is None:
-        held = streams(chunk, analyzer)
-        return Fields(" ".join(held.terms), " ".join(held.plain), " ".join(worth_suggesting(held.words)))
-    terms, count, words, plain, _ = taken
-    if chunk.about:
-        said = about_stream(chunk, analyzer)
-        terms = " ".join(filter(None, (terms, *said.terms)))
-        count += len(said.terms)
-        plain = " ".join((*plain.split(), *said.plain))
-        words = " ".join({*words.split(), *worth_suggesting(said.words)})
-    return Fields(terms, _filled(plain, count), words)
+    return fields_of([chunk], analyzer)[0]
 
 
 def fields_of(chunks: Sequence[IndexedChunk], analyzer: Analyzer) -> list[Fields]:
-    """As `fields` of each, sooner: the words of all that were not met before are learnt at once."""
-    texts: defaultdict[str, list[str]] = defaultdict(list)
-    for chunk in chunks:
-        texts[chunk.language].append(chunk_text(chunk))
-    for language, said in texts.items():
-        analyzer.meet("\n".join(said), language)
-    return [fields(chunk, analyzer) for chunk in chunks]
+    """As `fields` of each, sooner."""
+    made: list[Fields | None] = [None] * len(chunks)
+    for language, places in _by_language(chunks).items():
+        texts = [(chunk_text(chunk), chunk.about) for chunk in map(chunks.__getitem__, places)]
+        for place, taken in zip(places, analyzer.taken(texts, language), strict=True):
+            made[place] = taken
+    return [taken or _by_python(chunk, analyzer) for taken, chunk in zip(made, chunks, strict=True)]
 
 
-def _filled(plain: str, count: int) -> str:
-    """Different plain words in order of their letters, then fillers, so many together."""
-    words = sorted(set(plain.split()))
-    filled = " ".join(words) + f" {FILLER}" * (count - len(words))
-    return filled if words else filled[1:]
+def _by_language(chunks: Sequence[IndexedChunk]) -> dict[str, list[int]]:
+    places: defaultdict[str, list[int]] = defaultdict(list)
+    for place, chunk in enumerate(chunks):
+        places[chunk.language].append(place)
+    return places
+
+
+def _by_python(chunk: IndexedChunk, analyzer: Analyzer) -> Fields:
+    held = streams(chunk, analyzer)
+    return Fields(" ".join(held.terms), " ".join(held.plain), " ".join(worth_suggesting(held.words)))

@@ -3,6 +3,7 @@
 from localsearch.text.analyzer import Analyzer, Found, Token, worth_suggesting
 from localsearch.text.detect import detect_language
 from localsearch.text.folding import normalize
+from localsearch.text.lexicon import Taken
 from localsearch.text.pieces import unspaced
 from localsearch.text.plain import Asked, chain, dashed
 from localsearch.text.questions import question
@@ -11,6 +12,7 @@ __all__ = [
     "Analyzer",
     "Asked",
     "Found",
+    "Taken",
     "Token",
     "chain",
     "dashed",

@@ -19,19 +19,19 @@ from localsearch.text.pieces import (
     LONGEST,
     PLAIN_WORD,
     RUN,
-    SPECIAL,
-    WORD,
     Piece,
+    any_word,
     inflected,
     is_name,
+    is_plain,
     is_simple,
     pairs,
     pieces,
 )
 from localsearch.text.plain import (
+    ACROSS,
     Asked,
     asked,
-    may_be_broken,
     places_of,
     raw_words,
     variants,
@@ -146,9 +146,9 @@ class Analyzer:
     def terms(self, text: str, language: str = "") -> list[str]:
         """Index terms in reading order, function words included."""
         memo = self._memo(language)
-        if text.isascii() or SPECIAL.search(text) is None:
+        if is_plain(text):
             return [term for word in PLAIN_WORD.findall(text) for term in memo[word]]
-        return [term for word in WORD.findall(text) for term in _word_terms(word, memo)]
+        return [term for raw in any_word().findall(text) for term in _word_terms(raw, memo)]
 
     def tokens_with_offsets(self, text: str, language: str = "") -> list[Token]:
         """The same terms with the place of the word in `text` that each came from."""
@@ -208,24 +208,14 @@ class Analyzer:
             rest.difference_update(more)
         return Entries(terms, told, rest)
 
-    def taken(self, text: str, language: str = "") -> Taken | None:
-        """What an index holds of a text as strings, in a tenth of the time of `entries`; None where the kernels are not
-        there or the text is not for them."""
-        if not available():
-            return None
-        found = self._lexicon(language if language in _STEMMERS else "").take(text)
-        if found is None or not (found.across or may_be_broken(text)):
-            return found
-        if not (across := words_across(text, found.across)):
-            return found
-        words, plain = found.words.split(), found.plain.split()
-        plain += across.difference(self._told(across, set(found.terms.split(" "))))
-        return found._replace(words=" ".join({*words, *worth_suggesting(across)}), plain=" ".join(plain))
+    def taken(self, texts: Sequence[tuple[str, str]], language: str = "") -> list[Taken | None]:
+        """What an index is given of texts, each with what is told about it, in a small part of the time of `entries`.
 
-    def meet(self, text: str, language: str = "") -> None:
-        """Learn the words of a text that were not met before, which takes less time for many texts in one."""
-        if available():
-            self._lexicon(language if language in _STEMMERS else "").meet(text)
+        None where the kernels are not there or a text is not for them. Many at once take less time.
+        """
+        if not available():
+            return [None] * len(texts)
+        return self._lexicon(language if language in _STEMMERS else "").take(texts)
 
     def _lexicon(self, language: str) -> Lexicon:
         """The memory of a language's words; of more than MOST_LEXICONS, the one made first is forgotten."""
@@ -236,9 +226,8 @@ class Analyzer:
                 same = self._latin(language) == self._latin(self._default)
                 terms = None if same else partial(self._terms_of_ascii, language)
                 common = partial(self._terms_of_ascii, self._default)
-                self._lexicons[language] = Lexicon(
-                    self._entry_in(language), worth_suggesting, self._term_of, (terms, common)
-                )
+                entry = partial(_entry_of, self._entry_in(language))
+                self._lexicons[language] = Lexicon(entry, worth_suggesting, self._term_of, (terms, common))
             return self._lexicons[language]
 
     def is_stop(self, word: str, language: str = "") -> bool:
@@ -334,6 +323,12 @@ class Analyzer:
 def worth_suggesting(words: Iterable[str]) -> list[str]:
     """Those words that may complete or correct another: not numbers and the shortest."""
     return [word for word in words if 3 <= len(word) <= 40 and not word.isdigit()]
+
+
+def _entry_of(single: Callable[[str], Entries], raw: str, kind: int) -> Entries:
+    """What an index holds of a word, by `single`, or of another kind of `ACROSS`, which has no terms."""
+    forms = ACROSS[kind]
+    return single(raw) if forms is None else Entries((), (), tuple(dict.fromkeys(forms(raw))))
 
 
 def _unstemmed(word: str) -> str:
@@ -434,10 +429,10 @@ def _word_terms(raw: str, memo: _Memo[Terms]) -> tuple[str, ...]:
 
 def _found(text: str, memo: _Memo[Terms]) -> list[Found]:
     """All terms of a text, each with where its word stands."""
-    if text.isascii() or SPECIAL.search(text) is None:
+    if is_plain(text):
         words = PLAIN_WORD.finditer(text)
         return [(term, match.start(), match.end()) for match in words for term in memo[match[0]]]
-    return [found for match in WORD.finditer(text) for found in _found_in(match, memo)]
+    return [found for match in any_word().finditer(text) for found in _found_in(match, memo)]
 
 
 def _found_in(match: re.Match[str], memo: _Memo[Terms]) -> Iterator[Found]:

@@ -1,11 +1,12 @@
-"""A memory of words by C of our own (kernels/lexicon.c), which takes whole texts apart with it in one pass."""
+"""A memory of words by C of our own (kernels/lexicon.c), which takes many texts apart with it at once."""
 
 from __future__ import annotations
 
 import re
 import secrets
 import threading
-from collections.abc import Callable, Collection, Sequence
+from array import array
+from collections.abc import Callable, Collection, Iterator, Sequence
 from ctypes import (
     POINTER,
     PyDLL,
@@ -14,12 +15,14 @@ from ctypes import (
     c_char_p,
     c_int32,
     c_int64,
+    c_uint32,
     c_uint64,
     c_void_p,
     string_at,
 )
 from functools import cache
-from typing import NamedTuple, Protocol
+from itertools import accumulate
+from typing import Any, NamedTuple, Protocol
 
 from localsearch import kernels
 from localsearch.text.pieces import SPECIAL
@@ -27,20 +30,18 @@ from localsearch.text.plain import ANY_SIGN
 
 LARGEST = 100_000_000
 """Bytes of words and forms remembered; then the memory starts afresh."""
-_WORD, _DIGIT, _SPECIAL, _SIGN, _JOINER, _GROUPING, _MIDDLE = (1 << bit for bit in range(7))
+_WORD, _DIGIT, _SPECIAL, _SIGN, _JOINER, _GROUPING, _SPACE, _EDGE = (1 << bit for bit in range(8))
 _PATTERNS = (
-    (_WORD, re.compile(r"\w")),
-    (_DIGIT, re.compile(r"\d")),
-    (_SPECIAL, SPECIAL),
-    (_SIGN, ANY_SIGN),
-    (_JOINER, re.compile("[.'’‐‑-]")),
-    (_GROUPING, re.compile("[.,'’\u00a0\u202f\u2009 ]")),
-    (_MIDDLE, re.compile('[:;,·‧‘"״׳]')),
+    (_WORD, r"\w"),
+    (_DIGIT, r"\d"),
+    (_SPECIAL, f"{SPECIAL.pattern}|[\ud800-\udfff]"),  # no half of a character beyond U+FFFF
+    (_SIGN, ANY_SIGN.pattern),
+    (_JOINER, "[.'’‐‑-]"),
+    (_GROUPING, "[.,'’\u00a0\u202f\u2009 ]"),
+    (_SPACE, "[\u00a0\u202f\u2009 ]"),
+    (_EDGE, f'[.‐−:;,·‧‘"״׳-]|{ANY_SIGN.pattern}'),
 )
-"""What characters are, by the bits of lexicon.c."""
-
-
-_REFUSED = -1
+"""What characters are, by the bits of kernels/across.h."""
 
 
 class Entry(Protocol):
@@ -58,39 +59,44 @@ Terms = Callable[[Sequence[str]], Sequence[str]]
 
 
 class Taken(NamedTuple):
-    """What an index holds of the words of a text: so many terms in order, everything worth suggesting, and the plain
-    forms that the terms do not tell, each list with blanks between; then which kinds of what is no single
-    word there may be (`words_across`)."""
+    """What an index holds of a text, each list with blanks between.
 
-    terms: str
-    number: int
-    words: str
+    Its terms as they stand there; the plain forms that the terms do not tell, sorted, and fillers up to as many as the
+    terms; and everything worth suggesting.
+    """
+
+    text: str
     plain: str
-    across: int
+    words: str
 
 
-class _Taken(Structure):
-    _fields_ = (
-        ("strings", c_void_p),
-        ("length", c_int32),
-        ("count", c_int32),
-        ("across", c_int32),
-        ("unknown", POINTER(c_int32)),
-    )
+class _Unknown(Structure):
+    _fields_ = (("key", c_void_p), ("length", c_int64), ("number", c_uint32), ("kind", c_uint32))
 
 
 class _Learnt(Structure):
     _fields_ = (
         ("asked", c_void_p * 2),
-        ("lengths", c_int32 * 2),
-        ("unknown", POINTER(c_int32)),
-        ("left", c_int32),
+        ("lengths", c_int64 * 2),
+        ("unknown", POINTER(_Unknown)),
+        ("left", c_int64),
+    )
+
+
+class _Given(Structure):
+    _fields_ = (
+        ("strings", c_void_p),
+        ("ends", POINTER(c_int64)),
+        ("length", c_int64),
+        ("count", c_int64),
     )
 
 
 class Lexicon:
-    """Takes texts apart, and words too: those of ASCII itself, another is asked for once, by `entry`. Safe to share
-    between threads.
+    """Takes texts apart, and words of ASCII too. Safe to share between threads.
+
+    What an index holds of another word, or of what is no single word, is asked for once, by `entry`, which is told the
+    kind by its number in `ACROSS`, 0 for a word.
 
     `suggested` chooses the forms that are worth suggesting, `stem` gives the term of a plain form. `terms` give those
     of small words of ASCII in the language of the texts and in the default one; None in place of the first says that it
@@ -99,7 +105,7 @@ class Lexicon:
 
     def __init__(
         self,
-        entry: Callable[[str], Entry],
+        entry: Callable[[str, int], Entry],
         suggested: Callable[[Collection[str]], Collection[str]],
         stem: Callable[[str], str],
         terms: tuple[Terms | None, Terms],
@@ -114,98 +120,82 @@ class Lexicon:
         self._terms = terms[0] or terms[1], terms[1]
         self._same = terms[0] is None
         self._lock = threading.Lock()
-        self._taken = _Taken()
         self._memory: int | None = None
 
     def __del__(self) -> None:
         if self._memory:
             self._compiled.localsearch_lexicon_end(self._memory)
 
-    def take(self, text: str) -> Taken | None:
-        """Take a text apart; None where one of its characters needs more than this."""
-        code = text.encode("utf-32-le", "surrogatepass")
+    def take(self, texts: Sequence[tuple[str, str]]) -> list[Taken | None]:
+        """Take texts apart, each with what is told about it; None where a character needs more than this."""
+        codes = [each.encode("utf-8", "surrogatepass") for text in texts for each in text]
+        borders = array("q", accumulate(map(len, codes), initial=0))
         with self._lock:
-            unknown = self._look(code)
-            if unknown > 0:
-                self._learn(code)
-                unknown = self._look(code)
-            return None if unknown < 0 else self._told()
+            memory = self._remembered()
+            if self._done("read", memory, b"".join(codes), borders.buffer_info()[0], len(codes)) > 0:
+                self._learn(memory)
+            given = _Given()
+            self._done("give", memory, byref(given))
+            return list(_given(given))
 
-    def meet(self, text: str) -> None:
-        """Learn the words of a text that are not known."""
-        code = text.encode("utf-32-le", "surrogatepass")
-        with self._lock:
-            if self._look(code) > 0:
-                self._learn(code)
-
-    def _look(self, code: bytes) -> int:
-        if self._memory is None:
-            self._memory = self._compiled.localsearch_lexicon_begin(_kinds(), secrets.randbits(64))
-        found = self._compiled.localsearch_lexicon_take(
-            self._memory, code, len(code) // 4, byref(self._taken)
-        )
-        if found < _REFUSED:
-            raise MemoryError
-        return int(found)
-
-    def _learn(self, code: bytes) -> None:
-        """Put in words of a text that are not known; where there are too many, all others are forgotten."""
-        if self._compiled.localsearch_lexicon_size(self._memory) > LARGEST:
+    def _remembered(self) -> int:
+        """The memory; where it holds too much, all is forgotten."""
+        if self._memory and self._compiled.localsearch_lexicon_size(self._memory) > LARGEST:
             self._compiled.localsearch_lexicon_end(self._memory)
             self._memory = None
-            self._look(code)
-        places = self._learn_ascii(code)
-        for key in dict.fromkeys(
-            code[4 * start : 4 * end] for start, end in zip(places[::2], places[1::2], strict=True)
-        ):
-            entry = self._entry(key.decode("utf-32-le", "surrogatepass"))
-            terms, told, plain = _joined(entry.terms), entry.told, b""
-            if entry.plain:
-                told = (*told, *entry.plain)
-                plain = _joined([each for form in entry.plain for each in (form, self._stem(form))])
-            words = _joined(self._suggested(told))
-            if not self._compiled.localsearch_lexicon_put(
-                self._memory, key, len(key) // 4, terms, len(terms), len(entry.terms), words, plain
-            ):
-                raise MemoryError
-
-    def _learn_ascii(self, code: bytes) -> Sequence[int]:
-        """Put in the words of ASCII, whose terms alone are asked for here; returns the places of the others."""
-        learnt = _Learnt()
-        if self._taught(code, learnt) > 0:
-            asked = (
-                string_at(at, length).decode("ascii").split() if length else []
-                for at, length in zip(learnt.asked, learnt.lengths, strict=True)
-            )
-            told = [
-                _utf8("".join([f"{term} " for term in terms(forms)]))
-                for forms, terms in zip(asked, self._terms, strict=True)
-            ]
-            if self._compiled.localsearch_lexicon_tell(self._memory, *told) < 0:
-                raise MemoryError
-            self._taught(code, learnt)
-        places: list[int] = learnt.unknown[: 2 * learnt.left]
-        return places
-
-    def _taught(self, code: bytes, learnt: _Learnt) -> int:
-        asked: int = self._compiled.localsearch_lexicon_learn(self._memory, code, self._same, byref(learnt))
-        if asked < 0:
+        if not self._memory:
+            self._memory = self._compiled.localsearch_lexicon_begin(_kinds(), secrets.randbits(64))
+        if not self._memory:
             raise MemoryError
-        return asked
+        return self._memory
 
-    def _told(self) -> Taken:
-        taken = self._taken
-        strings = string_at(taken.strings, taken.length).decode("utf-8", "surrogatepass")
-        terms, words, plain = strings.split("\n")
-        return Taken(terms, taken.count, words, plain, taken.across)
+    def _done(self, name: str, *arguments: Any) -> int:
+        """What a function of the kernels returns."""
+        found: int = getattr(self._compiled, f"localsearch_lexicon_{name}")(*arguments)
+        if found < 0:
+            raise MemoryError
+        return found
+
+    def _learn(self, memory: int) -> None:
+        """Put in what was not known of texts: of words of ASCII their terms alone are asked for here."""
+        learnt = _Learnt()
+        self._done("learn", memory, self._same, byref(learnt))
+        asked = (
+            string_at(at, length).decode("ascii").split() if length else []
+            for at, length in zip(learnt.asked, learnt.lengths, strict=True)
+        )
+        told = [
+            "".join([f"{term} " for term in terms(forms)]).encode() if forms else b""
+            for forms, terms in zip(asked, self._terms, strict=True)
+        ]
+        self._done("tell", memory, self._same, *told, byref(learnt))
+        for unknown in learnt.unknown[: learnt.left]:
+            raw = string_at(unknown.key, unknown.length).decode("utf-16-le")
+            entry = self._entry(raw, unknown.kind)
+            told_of, plain = entry.told, b""
+            if entry.plain:
+                told_of = (*told_of, *entry.plain)
+                plain = _joined([each for form in entry.plain for each in (form, self._stem(form))])
+            words = _joined(self._suggested(told_of))
+            self._done("put", memory, unknown.number, _joined(entry.terms), words, plain)
+
+
+def _given(given: _Given) -> Iterator[Taken | None]:
+    strings = string_at(given.strings, given.length)
+    ends: list[int] = given.ends[: given.count]
+    start = 0
+    for terms, plain, words in zip(ends[::3], ends[1::3], ends[2::3], strict=True):
+        if terms < 0:
+            yield None
+            continue
+        yield Taken(
+            strings[start:terms].decode(), strings[terms:plain].decode(), strings[plain:words].decode()
+        )
+        start = words
 
 
 def _joined(words: Collection[str]) -> bytes:
-    return _utf8(" ".join(words))
-
-
-def _utf8(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
+    return " ".join(words).encode()
 
 
 @cache
@@ -213,8 +203,10 @@ def _kinds() -> bytes:
     """What each character up to U+FFFF is."""
     kinds, every = bytearray(0x10000), "".join(map(chr, range(0x10000)))
     for bit, pattern in _PATTERNS:
-        for match in pattern.finditer(every):
-            kinds[match.start()] |= bit
+        added = bytes(kind | bit for kind in range(0x100))
+        for match in re.finditer(f"(?:{pattern})+", every):
+            here = slice(*match.span())
+            kinds[here] = kinds[here].translate(added)
     return bytes(kinds)
 
 
@@ -226,20 +218,18 @@ def _compiled() -> PyDLL | None:
         return None
     library = PyDLL(str(path))
     try:
-        begin, put, take, learn, tell = (
-            library.localsearch_lexicon_begin,
-            library.localsearch_lexicon_put,
-            library.localsearch_lexicon_take,
-            library.localsearch_lexicon_learn,
-            library.localsearch_lexicon_tell,
+        begin, read, give, learn, tell, put = (
+            getattr(library, f"localsearch_lexicon_{name}")
+            for name in ("begin", "read", "give", "learn", "tell", "put")
         )
     except AttributeError:  # built from an older checkout
         return None
     begin.argtypes, begin.restype = [c_char_p, c_uint64], c_void_p
-    put.argtypes = [c_void_p, c_char_p, c_int32, c_char_p, c_int32, c_int32, c_char_p, c_char_p]
-    take.argtypes = [c_void_p, c_char_p, c_int32, POINTER(_Taken)]
-    learn.argtypes = [c_void_p, c_char_p, c_int32, POINTER(_Learnt)]
-    tell.argtypes = [c_void_p, c_char_p, c_char_p]
+    read.argtypes, read.restype = [c_void_p, c_char_p, c_void_p, c_int64], c_int64
+    give.argtypes = [c_void_p, POINTER(_Given)]
+    learn.argtypes, learn.restype = [c_void_p, c_int32, POINTER(_Learnt)], c_int64
+    tell.argtypes = [c_void_p, c_int32, c_char_p, c_char_p, POINTER(_Learnt)]
+    put.argtypes = [c_void_p, c_uint32, c_char_p, c_char_p, c_char_p]
     library.localsearch_lexicon_end.argtypes = [c_void_p]
     library.localsearch_lexicon_end.restype = None
     library.localsearch_lexicon_size.argtypes, library.localsearch_lexicon_size.restype = [c_void_p], c_int64

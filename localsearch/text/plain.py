@@ -19,10 +19,7 @@ from localsearch.text.folding import UNSEEN, fold_word, unmarked
 from localsearch.text.numbers import AMOUNT, amounts
 from localsearch.text.pieces import (
     LONGEST,
-    PLAIN_WORD,
     RUN,
-    SPECIAL,
-    WORD,
     Piece,
     cleaned,
     clusters,
@@ -30,6 +27,7 @@ from localsearch.text.pieces import (
     is_simple,
     pieces,
     without_apostrophes,
+    words_of,
 )
 
 # Currency, paragraph and trade signs, arrows, mathematics, shapes, then emoji; not the lines of which tables are drawn.
@@ -85,10 +83,6 @@ _FIRSTS = {*string.digits, ".", "-"}
 _NO_WORD = re.compile(r"\W+")
 
 
-AMOUNTS, SIGNS, DOTS, DASHES, CHAINS = (1 << bit for bit in range(5))
-ALL = AMOUNTS | SIGNS | DOTS | DASHES | CHAINS
-"""Kinds of plain forms that are no single words, the bits that kernels/lexicon.c tells."""
-
 Place = tuple[str, int, int]
 """A plain form and where the words stand that it was made from."""
 
@@ -104,7 +98,7 @@ class Asked(NamedTuple):
 
 
 def variants(raw: str, taken_apart: Sequence[Piece] = ()) -> tuple[str, ...]:
-    """The plain forms of a word of `WORD`: the whole, its parts, parts in a row, the number that it is.
+    """The plain forms of a word of `words_of`: the whole, its parts, parts in a row, the number that it is.
 
     `taken_apart` are its `pieces`, where they are known.
 
@@ -140,7 +134,7 @@ def asked(text: str) -> list[Asked]:
     """The words of a query in order, then its signs and what begins with a dot or a minus, which have no terms."""
     found = [
         Asked(match[0], match.start(), match.end(), *_forms_of(match[0]))
-        for match in _words_of(text).finditer(text)
+        for match in words_of(text).finditer(text)
     ]
     for match in AMOUNT.finditer(text):
         _add_amount(found, match)
@@ -157,11 +151,10 @@ def words_in(text: str, forms: Callable[[str], Sequence[str]] = variants) -> set
     return words_across(text).union(*map(forms, set(raw_words(text))))
 
 
-def words_across(text: str, kinds: int = ALL) -> set[str]:
-    """The plain forms that no single word of the text has; `kinds` tells which there may be."""
-    found = {form for form, _, _ in across_words(text, kinds=kinds)} if kinds & ~CHAINS else set()
-    if kinds & CHAINS:
-        found.update([form for form, _, _ in chains(text, 0, len(text))])
+def words_across(text: str) -> set[str]:
+    """The plain forms that no single word of the text has."""
+    found = {form for form, _, _ in across_words(text)}
+    found.update([form for form, _, _ in chains(text, 0, len(text))])
     found.update([form for form, _, _ in broken(text)])
     return found
 
@@ -171,7 +164,7 @@ def places_of(
 ) -> list[Place]:
     """Where words stand that can be asked for by these plain forms, ascending."""
     stretches = holding_plain(text, wanted)
-    words = _words_of(text)
+    words = words_of(text)
     found = list(broken(text))
     if stretches:
         found += across_words(text, wanted)
@@ -191,24 +184,20 @@ def _in_word(
     return () if wanted.isdisjoint(forms(raw)) else _at(match, forms(raw))
 
 
-def across_words(text: str, wanted: Iterable[str] | None = None, kinds: int = ALL) -> Iterator[Place]:
+def across_words(text: str, wanted: Iterable[str] | None = None) -> Iterator[Place]:
     """The plain forms that are no part of a single word: amounts, signs, what begins with a dot or a minus.
 
-    Of those that are not `wanted` some are left out, which takes less time, and all of other `kinds`.
+    Of those that are not `wanted` some are left out, which takes less time.
     """
     firsts = _FIRSTS if wanted is None else {word[:1] for word in wanted}
-    if kinds & AMOUNTS and not firsts.isdisjoint(string.digits):
-        for match in AMOUNT.finditer(text):
-            yield from _at(match, amounts(match[0]))
-    if kinds & SIGNS and ("$" in text or (not text.isascii() and ANY_SIGN.search(text))):
-        for match in SIGN.finditer(text):
-            yield from _at(match, map(sign, [match[0], *_ONE_SIGN.findall(match[0])]))
-    if kinds & DOTS and "." in firsts:
-        for match in DOTTED.finditer(text):
-            yield from _at(match, [plain(match[0])])
-    if kinds & DASHES and "-" in firsts:
-        for match in DASHED.finditer(text):
-            yield from _at(match, [dashed(match[0])])
+    if not firsts.isdisjoint(string.digits):
+        yield from _each(AMOUNT.finditer(text), amounts)
+    if "$" in text or (not text.isascii() and ANY_SIGN.search(text)):
+        yield from _each(SIGN.finditer(text), _of_signs)
+    if "." in firsts:
+        yield from _each(DOTTED.finditer(text), _of_dotted)
+    if "-" in firsts:
+        yield from _each(DASHED.finditer(text), _of_dashed)
 
 
 def chains(text: str, start: int, end: int) -> Iterator[Place]:
@@ -217,8 +206,7 @@ def chains(text: str, start: int, end: int) -> Iterator[Place]:
         return
     for match in _CHAIN.finditer(text, start, end):
         if _MIDDLE.search(match[0]):
-            forms = [chain(match[0]), *map(plain, _NO_WORD.split(match[0]))]
-            yield from _at(match, filter(None, forms))  # ligatures of marks alone leave no word
+            yield from _at(match, _of_chain(match[0]))
 
 
 def may_be_broken(text: str) -> bool:
@@ -228,13 +216,44 @@ def may_be_broken(text: str) -> bool:
 
 def broken(text: str) -> Iterator[Place]:
     """The words that lines divide, whole: `encyclopaedia` of `encyclo-` and, on the next line, `paedia`."""
-    for match in _BROKEN.finditer(text) if may_be_broken(text) else ():
-        if match[2].islower():
-            yield from _at(match, _plain_forms(cleaned(match[1] + match[2])))
+    if may_be_broken(text):
+        yield from _each(_BROKEN.finditer(text), _of_broken)
+
+
+def _each(matches: Iterable[re.Match[str]], forms: Callable[[str], Iterable[str]]) -> Iterator[Place]:
+    for match in matches:
+        yield from _at(match, forms(match[0]))
 
 
 def _at(match: re.Match[str], forms: Iterable[str]) -> Iterator[Place]:
     return ((form, match.start(), match.end()) for form in forms)
+
+
+def _of_signs(text: str) -> Iterable[str]:
+    return map(sign, [text, *_ONE_SIGN.findall(text)])
+
+
+def _of_dotted(text: str) -> Iterable[str]:
+    return (plain(text),)
+
+
+def _of_dashed(text: str) -> Iterable[str]:
+    return (dashed(text),)
+
+
+def _of_chain(text: str) -> Iterable[str]:
+    return filter(
+        None, [chain(text), *map(plain, _NO_WORD.split(text))]
+    )  # ligatures of marks alone leave no word
+
+
+def _of_broken(text: str) -> Iterable[str]:
+    first, second = _BROKEN.fullmatch(text).groups()  # type: ignore[union-attr]
+    return _plain_forms(cleaned(first + second)) if second.islower() else ()
+
+
+ACROSS = (None, amounts, _of_signs, _of_dotted, _of_dashed, _of_chain, _of_broken)
+"""What gives the plain forms of what is no single word, by the numbers of kernels/across.h."""
 
 
 def chain(text: str) -> str:
@@ -261,12 +280,7 @@ def dashed(text: str) -> str:
 
 def raw_words(text: str) -> list[str]:
     """The words of a text as written, runs of an unspaced script whole."""
-    return _words_of(text).findall(text)
-
-
-def _words_of(text: str) -> re.Pattern[str]:
-    """What finds the words of this text: most have none of the scripts for which it takes long."""
-    return PLAIN_WORD if text.isascii() or SPECIAL.search(text) is None else WORD
+    return words_of(text).findall(text)
 
 
 @lru_cache(10_000)
