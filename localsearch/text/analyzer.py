@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import snowballstemmer
 
+from localsearch.patterns import regex
 from localsearch.text.candidates import holding
 from localsearch.text.folding import fold_word, normalize
 from localsearch.text.lexicon import Lexicon, Taken, available
@@ -71,7 +72,7 @@ _SCRIPT_LANGUAGES = (
 )
 
 
-_LETTER = re.compile(r"\w")
+_LETTER = regex(r"\w")
 
 
 class Token(NamedTuple):
