@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -198,3 +199,15 @@ def test_offline_never_connects(
         assert code == 0
         assert "Words only" in err
         assert out(capsys, "--offline", "search", "sourdough", "--mode", "lexical")[0] == 0
+
+
+def test_garbage_is_looked_for_once_a_process_is_loaded_and_not_among_what_was_loaded(tmp_path: Path) -> None:
+    told = "import gc; from localsearch.__main__ import program as run; run(); print(gc.isenabled(), gc.get_freeze_count())"
+    words = ["--home", str(tmp_path / "home"), "status"]
+    done = subprocess.run([sys.executable, "-c", told, *words], capture_output=True, text=True, check=True)
+    enabled, frozen = done.stdout.split()[-2:]
+    assert enabled == "True"
+    assert int(frozen) > 10_000
+    frozen_here = gc.get_freeze_count()
+    assert main(["--home", str(tmp_path / "other"), "-q", "models", "list"]) == 0
+    assert (gc.isenabled(), gc.get_freeze_count()) == (True, frozen_here)
