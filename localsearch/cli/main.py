@@ -25,7 +25,7 @@ COMMANDS = {
     "get": "reading.get",
     "multi-get": "reading.multi_get",
     "serve": "serving.serve",
-    "mcp": "commands.mcp",
+    "mcp": "mcp.mcp",
     "folders": "folders.folders",
     "status": "commands.status",
     "why": "commands.why",
