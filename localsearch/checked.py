@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 
 from localsearch import days
+from localsearch.patterns import regex
 
 FIRST_SECOND = -62_135_596_800
 """0001-01-01 UTC, in seconds since 1970."""
@@ -29,11 +30,9 @@ LONGEST_VALUE = 100_000
 
 EARLIEST_NS, LATEST_NS = -(1 << 63), (1 << 63) - 1
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_CONTROL = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
-)
-_BEYOND_ASCII = re.compile("[\x7f-\U0010ffff]")
+_SURROGATE = regex("[\ud800-\udfff]")
+_CONTROL = regex("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_BEYOND_ASCII = regex("[\x7f-\U0010ffff]")
 _BITS = 1 << 63
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import re
 
+from localsearch.patterns import regex
+
 HEAD = 1 << 16
 """Bytes from the start of a file that are looked at: a key may stand behind its chain of certificates."""
 _SCHEMA = 1 << 18
@@ -16,7 +18,7 @@ _SCHEMA = 1 << 18
 _FIRST = 4096
 """Bytes in which all but keys must show."""
 
-_ARMOUR = re.compile(
+_ARMOUR = regex(
     rb"^[ \t>]*-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"  # PEM of OpenSSL and OpenSSH, OpenPGP
     rb"|^---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----"
     rb"|^PuTTY-User-Key-File-\d+: "
@@ -29,7 +31,7 @@ _ARMOUR = re.compile(
     rb"|^-----BEGIN TOR (?:ED25519 )?PRIVATE KEY-----",
     re.MULTILINE,
 )
-_EMBEDDED = re.compile(
+_EMBEDDED = regex(
     rb"PRIVATE KEY(?: BLOCK)?-----(?:\\r)?\\n[A-Za-z0-9+/]{40}"  # in a string of JSON, YAML or a shell
     rb"|<(?:key|tls-auth|tls-crypt(?:-v2)?)>\s*(?:#[^\n]*\s+)*-----BEGIN "  # OpenVPN
     rb"|^[^\S\n]*client-key-data:\s*[A-Za-z0-9+/=]{100}",  # Kubernetes
@@ -41,11 +43,9 @@ _MARKS = (b"PRIVATE KEY", b"private-key", b"secret", b"SECRET-KEY-", b"PuTTY-Use
 """What a file must hold for one of the above to be looked for."""
 _NEAR = 400
 """Bytes of comments that may stand before a key."""
-_BASE64 = re.compile(
-    rb"[A-Za-z0-9+/=]{32,}|-----[A-Za-z0-9 ]+-----|(?:[0-9A-Fa-f]{2}:){8,}(?:[0-9A-Fa-f]{2})?"
-)
+_BASE64 = regex(rb"[A-Za-z0-9+/=]{32,}|-----[A-Za-z0-9 ]+-----|(?:[0-9A-Fa-f]{2}:){8,}(?:[0-9A-Fa-f]{2})?")
 """A line of a key or a certificate, or of the dump that OpenSSL writes before one."""
-_HOLDERS = re.compile(
+_HOLDERS = regex(
     rb"^(?:\xef\xbb\xbf)?(?:"
     rb"//[^\s=]+/:_(?:authToken|password|auth)\s*=\s*\S+"  # npmrc
     rb"|[^\S\n]*(?:aws_|gs_)?secret_(?:access_)?key\s*=\s*[\"']?[A-Za-z0-9+/=]{30,}"  # AWS, boto, s3cmd, rclone
@@ -64,7 +64,7 @@ _HOLDERS = re.compile(
     rb")",
     re.MULTILINE,
 )
-_TOKEN = re.compile(
+_TOKEN = regex(
     rb"(?:export\s+)?(?:[A-Za-z_][A-Za-z0-9_-]*\s*[=:]\s*)?(?:Bearer\s+)?[\"']?(?:"
     rb"gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{60,}|glpat-[A-Za-z0-9_-]{20,}"
     rb"|xox[abposr]-[A-Za-z0-9-]{20,}|sk_live_[A-Za-z0-9]{20,}|rk_live_[A-Za-z0-9]{20,}"
@@ -78,19 +78,15 @@ _TOKEN = re.compile(
     rb")[\"']?[,;]?"
 )
 """A line that is one token and nothing else; pages that show one among their text are documents."""
-_NETRC = re.compile(rb"\A(?:\s|#[^\n]*\n)*machine\s+\S+\s+(?:(?:login|account)\s+\S+\s+){0,2}password\s+\S+")
-_GIT = re.compile(rb"https?://[^\s/:@]+:[^\s/@]+@\S+")
-_OTP = re.compile(
+_NETRC = regex(rb"\A(?:\s|#[^\n]*\n)*machine\s+\S+\s+(?:(?:login|account)\s+\S+\s+){0,2}password\s+\S+")
+_GIT = regex(rb"https?://[^\s/:@]+:[^\s/@]+@\S+")
+_OTP = regex(
     rb"otpauth://[ht]otp/\S*[?&]secret=[A-Za-z2-7]{16,}\S*|otpauth-migration://offline\?data=\S{20,}"
 )
-_PGPASS = re.compile(rb"[^:\s]+:(?:\*|\d{4,5}):[^:\s]+:[^:\s]+:\S+")
-_VARIABLE = re.compile(rb"(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*(.*)")
-_TELLING = re.compile(
-    rb".*(?:SECRET|PASSWORD|PASSWD|TOKEN|API_?KEY|SECRET_KEY|PRIVATE_KEY|ACCESS_KEY)(?:_BASE)?"
-)
-_PLACEHOLDER = re.compile(
-    rb"change|your|example|placeholder|dummy|x{4}|\*{3}|\.{3}|[<>]|\$\{|\{\{", re.IGNORECASE
-)
+_PGPASS = regex(rb"[^:\s]+:(?:\*|\d{4,5}):[^:\s]+:[^:\s]+:\S+")
+_VARIABLE = regex(rb"(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*(.*)")
+_TELLING = regex(rb".*(?:SECRET|PASSWORD|PASSWD|TOKEN|API_?KEY|SECRET_KEY|PRIVATE_KEY|ACCESS_KEY)(?:_BASE)?")
+_PLACEHOLDER = regex(rb"change|your|example|placeholder|dummy|x{4}|\*{3}|\.{3}|[<>]|\$\{|\{\{", re.IGNORECASE)
 _PASSWORD_COLUMNS = frozenset({b"password", b"login_password"})
 _SITE_COLUMNS = frozenset({b"url", b"login_uri", b"web site", b"website", b"hostname", b"origin"})
 _LEDGERS = (b"\x62\x31\x05\x00", b"\x00\x05\x31\x62")
@@ -107,21 +103,21 @@ _MAGIC = (
     b"KWALLET\n",
     b"SQLite format 3\0",
 )
-_DATABASES = re.compile(
+_DATABASES = regex(
     rb"CREATE TABLE (?:moz_logins|moz_cookies|metaData|nssPrivate|logins ?\(|cookies ?\(|autofill|credit_cards"
     rb"|genp|inet|cookies\(|keychain|secrets ?\()"
 )
-_JSON = re.compile(
+_JSON = regex(
     rb"\A\s*\{(?=.*\"(?:private_key|encrypted_key|ciphertext|refresh_token|client_secret|d)\"\s*:)"
     rb"(?=.*\"(?:type\"\s*:\s*\"(?:service_account|authorized_user)|crypto\"\s*:|kty\"\s*:|auths\"\s*:"
     rb"|logins\"\s*:|access_token\"\s*:|installed\"\s*:|web\"\s*:))",
     re.DOTALL | re.IGNORECASE,
 )
-_STORES = re.compile(
+_STORES = regex(
     rb"\A\s*\{\s*\"(?:auths|nextId|encrypted)\"\s*:.*\"(?:auth|encryptedPassword|data)\"\s*:", re.DOTALL
 )
 _PAIRS = tuple(
-    tuple(re.compile(rb'"%s"\s*:\s*(?:"[^"]|\[|true|false|\d)' % key) for key in keys.split())
+    tuple(regex(rb'"%s"\s*:\s*(?:"[^"]|\[|true|false|\d)' % key) for key in keys.split())
     for keys in (
         b"credential_type secret", b"clientSecret tenantId", b"accessToken startUrl", b"SecretAccessKey AccessKeyId",
         b"seed_version wallet_type", b"encrypted folders items", b"domain httpOnly value", b"refreshToken clientId",

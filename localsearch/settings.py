@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import os
 import stat
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
 import msgspec
-import platformdirs
 
 from localsearch import days
 from localsearch.errors import FilterError, SettingsError
@@ -402,6 +400,8 @@ def load(
     Raises SettingsError naming the file and the key when one does not parse.
     """
     env = os.environ if environ is None else environ
+    import platformdirs
+
     personal = Path(platformdirs.user_data_dir("localsearch"))
     folder = _place(home or env.get("LOCALSEARCH_HOME") or personal).absolute()
     values = _read(folder / "settings.toml")
@@ -448,6 +448,8 @@ def _place(path: str | os.PathLike[str]) -> Path:
 
 
 def _read(file: Path) -> dict[str, Any]:
+    import tomllib
+
     try:
         if not stat.S_ISREG(file.stat().st_mode):
             raise SettingsError(f"{file} is no regular file.", hint="Remove it, or put a file in its place.")

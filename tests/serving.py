@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from localsearch.settings import LimitSettings, ServerSettings, Settings
+from localsearch.settings import ExtractSettings, LimitSettings, ServerSettings, Settings
 from localsearch.types import Record
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """For clients without TLS. By default each reads all certificates, which takes 30 ms: more than most requests."""
+ONE_READER = ExtractSettings(workers=1)
+"""Where a test is about what becomes of files, not about reading them side by side: each process that reads takes a quarter of
+a second of processor time to start."""
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 
 NOTES = {
@@ -98,6 +101,7 @@ def settings_at(home: Path, limits: LimitSettings | None = None, **server: Any) 
         home=home,
         models=home / "no-models",
         offline=True,
+        extract=ONE_READER,
         server=ServerSettings(limits=limits or LimitSettings(), **server),
     )
 

@@ -6,6 +6,7 @@ import itertools
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -13,6 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from serving import ONE_READER
 
 from localsearch import Engine, Record, days
 from localsearch.checked import timestamp
@@ -25,7 +27,7 @@ ZONES = ("UTC", "Australia/Sydney", "Asia/Tokyo", "Europe/Berlin", "America/Los_
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    with Engine.open(tmp_path / "home") as opened:
+    with Engine.open(settings=replace(load(tmp_path / "home"), extract=ONE_READER)) as opened:
         yield opened
 
 

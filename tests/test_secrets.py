@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from serving import ONE_READER
 
 from localsearch.engine import Engine
 from localsearch.extract.secret import looks_secret
@@ -243,7 +244,8 @@ def test_openpgp_keys(tmp_path: Path, kind: str, armour: list[str]) -> None:
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    with Engine.open(settings=replace(load(tmp_path / "home", environ={}), models=tmp_path)) as opened:
+    settings = replace(load(tmp_path / "home", environ={}), models=tmp_path, extract=ONE_READER)
+    with Engine.open(settings=settings) as opened:
         yield opened
 
 

@@ -6,6 +6,7 @@ commands.py  indexing, serving and looking at the state
 reading.py   searching and reading; formats.py, in forms for other programs
 upkeep.py    models, versions, backup and repair
 bundle.py    archives for machines without a network
+mcp.py       serving the Model Context Protocol
 planning.py  what an index of a given size needs
 """
 

@@ -152,20 +152,6 @@ def _tell_better_model(console: Console, status: Status) -> None:
         )
 
 
-def mcp(args: argparse.Namespace, console: Console, settings: Settings) -> int:
-    """`localsearch mcp`"""
-    try:
-        from localsearch.mcp.stdio import run as run_mcp
-    except ImportError as error:
-        raise UsageError(
-            "The Model Context Protocol is not installed.", hint="pip install 'localsearch[mcp]'"
-        ) from error
-
-    with Engine.open(settings=settings, read_only=True) as engine:
-        run_mcp(engine, scope_of(args.collections, args.paths))
-    return 0
-
-
 def scope_of(collections: Sequence[str], paths: Sequence[str]) -> Scope:
     """What may be seen, from flags; paths as the ledger writes them."""
     absolute = [os.path.abspath(os.path.expanduser(path)) for path in paths]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import signal
 import sys
@@ -24,7 +25,7 @@ COMMANDS = {
     "get": "reading.get",
     "multi-get": "reading.multi_get",
     "serve": "serving.serve",
-    "mcp": "commands.mcp",
+    "mcp": "mcp.mcp",
     "folders": "folders.folders",
     "status": "commands.status",
     "why": "commands.why",
@@ -147,4 +148,9 @@ def run(args: argparse.Namespace, console: Console, settings: Settings) -> int:
     """Dispatch to the command's function."""
     module, _, function = COMMANDS[args.command].partition(".")
     command: Command = getattr(import_module(f"localsearch.cli.{module}"), function)
+    if (
+        not gc.isenabled()
+    ):  # as a process of its own: what was loaded stays to its end, and is never looked through
+        gc.freeze()
+        gc.enable()
     return command(args, console, settings)

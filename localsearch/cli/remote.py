@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode, urlsplit
-from urllib.request import ProxyHandler, Request, build_opener
 
 import msgspec
 
@@ -40,6 +39,8 @@ class Remote:
         self._headers = {"Content-Type": "application/json"}
         if isinstance(token, str):
             self._headers["Authorization"] = f"Bearer {token}"
+        from urllib.request import ProxyHandler, build_opener
+
         # Never through a proxy: the server is on this machine.
         self._opener = build_opener(ProxyHandler({}))
 
@@ -98,6 +99,8 @@ class Remote:
             return  # it ended meanwhile
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        from urllib.request import Request
+
         data = None if body is None else msgspec.json.encode(body)
         request = Request(self.url + path, data, self._headers, method=method)
         with self._explained(), self._opener.open(request, timeout=_TIMEOUT_S) as answer:

@@ -15,6 +15,7 @@ from localsearch import days
 from localsearch.errors import FilterError
 from localsearch.filters.tree import MAX_LENGTH, And, Equals, Filter, Match, Op, Or, Range, any_of
 from localsearch.numbers import read_number
+from localsearch.patterns import regex
 
 Kind = Literal["text", "contains", "tags", "path", "name", "number", "date", "plain"]
 
@@ -108,13 +109,13 @@ for _power, _letter in enumerate("kmgt", start=1):
         f"{_letter}i": 1024**_power,
         f"{_letter}ib": 1024**_power,
     }
-_SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,18})?)\s?([a-z]{0,3})", re.ASCII | re.IGNORECASE)
-_PERIOD = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?", re.ASCII)
-_BEFORE_ALL = re.compile(r"(?:-\d{4,}|0000)(?:-.*)?", re.ASCII)
-_AFTER_ALL = re.compile(r"\+?(?:\d{5,7}|\d{9,}|\d{5,}-.*)", re.ASCII)
+_SIZE = regex(r"(\d{1,18}(?:\.\d{1,18})?)\s?([a-z]{0,3})", re.ASCII | re.IGNORECASE)
+_PERIOD = regex(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?", re.ASCII)
+_BEFORE_ALL = regex(r"(?:-\d{4,}|0000)(?:-.*)?", re.ASCII)
+_AFTER_ALL = regex(r"\+?(?:\d{5,7}|\d{9,}|\d{5,}-.*)", re.ASCII)
 """Years that no calendar here has. Eight digits are a day."""
-_AGO = re.compile(r"(\d{1,4})([dwmy])", re.ASCII)
-_DATED = re.compile(r"\d{4}-\d{2}(-\d{2}([T ].*)?)?", re.ASCII | re.DOTALL)
+_AGO = regex(r"(\d{1,4})([dwmy])", re.ASCII)
+_DATED = regex(r"\d{4}-\d{2}(-\d{2}([T ].*)?)?", re.ASCII | re.DOTALL)
 _DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
 
 

@@ -19,10 +19,11 @@ from localsearch.filters.fields import BOUNDS, FIELDS, bound, canonical, check_t
 from localsearch.filters.tokens import QUOTED, unquoted
 from localsearch.filters.tree import And, Equals, Exists, Filter, Op, Scalar, distinct
 from localsearch.numbers import read_number
+from localsearch.patterns import regex
 
-_VALUE = re.compile(r"(?P<op>[<>]=?|=)?(?P<rest>.*)", re.DOTALL)
-_ITEM = re.compile(rf'(?:(?P<quoted>{QUOTED})|(?P<bare>[^",]+))(?:,(?=.)|$)', re.DOTALL)
-_RANGE = re.compile(r'(?P<low>[^".,]+(?:\.\d+[a-z]*)?)\.\.(?P<high>[^".,]+(?:\.\d+[a-z]*)?)')
+_VALUE = regex(r"(?P<op>[<>]=?|=)?(?P<rest>.*)", re.DOTALL)
+_ITEM = regex(rf'(?:(?P<quoted>{QUOTED})|(?P<bare>[^",]+))(?:,(?=.)|$)', re.DOTALL)
+_RANGE = regex(r'(?P<low>[^".,]+(?:\.\d+[a-z]*)?)\.\.(?P<high>[^".,]+(?:\.\d+[a-z]*)?)')
 
 
 def spelled(name: str) -> str:

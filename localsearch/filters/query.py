@@ -32,6 +32,7 @@ from localsearch.filters.tree import (
     spelled_out,
     too_deep,
 )
+from localsearch.patterns import regex
 from localsearch.text import normalize, unspaced
 from localsearch.text.stopwords import STOP_WORDS
 
@@ -42,11 +43,11 @@ MOST_NAMES = 8
 LONGEST_PATTERN = 64
 _OPERATORS = ("AND", "OR", "NOT", "NEAR")
 _SIGNS_AROUND = ".,;:!\"'()[]{}<>"
-_PATTERN = re.compile(r"[\w*?.'’-]+")
-_WITHIN = re.compile(r"\*|(?<=\w)\?+(?=[\w*])")
-_ASKS = re.compile(r"[\"():*~]|\?(?=[\w*])|(?<!\S)[+-]|\b(?:AND|OR|NOT|NEAR)\b")
+_PATTERN = regex(r"[\w*?.'’-]+")
+_WITHIN = regex(r"\*|(?<=\w)\?+(?=[\w*])")
+_ASKS = regex(r"[\"():*~]|\?(?=[\w*])|(?<!\S)[+-]|\b(?:AND|OR|NOT|NEAR)\b")
 """What no query of plain words has: most are known by this one look."""
-_TWO = re.compile(r"[^*?]{2}")
+_TWO = regex(r"[^*?]{2}")
 _SHARE = 6
 """In a longer text than people type, the words for each operator up to which it is a query rather than prose."""
 

@@ -7,16 +7,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from localsearch.patterns import regex
+
 Kind = Literal["word", "phrase", "clause", "(", ")", "AND", "OR", "NOT", "NEAR"]
 
 NAME = r"[^\W\d][\w.-]*"
 QUOTED = r'"(?:\\.|[^"\\])*+"'
-_QUOTED = re.compile(QUOTED, re.DOTALL)
-_CLAUSE = re.compile(rf"(?P<name>{NAME}|{QUOTED}):(?![:\s\\]|//)", re.DOTALL)
-_OPERATOR = re.compile(r"(AND|OR|NOT)(?=[\s()]|$)|NEAR(?:/(\d{1,3}))?(?=[\s()]|$)")
-_SLOP = re.compile(r"~(\d{1,3})(?=[\s)]|$)")
-_SPACE = re.compile(r"\s*")
-_PLAIN = re.compile(r'[^\s()"]+')
+_QUOTED = regex(QUOTED, re.DOTALL)
+_CLAUSE = regex(rf"(?P<name>{NAME}|{QUOTED}):(?![:\s\\]|//)", re.DOTALL)
+_OPERATOR = regex(r"(AND|OR|NOT)(?=[\s()]|$)|NEAR(?:/(\d{1,3}))?(?=[\s()]|$)")
+_SLOP = regex(r"~(\d{1,3})(?=[\s)]|$)")
+_SPACE = regex(r"\s*")
+_PLAIN = regex(r'[^\s()"]+')
 _MARKS = str.maketrans("“”„‟", '""""')
 NEAR = 10
 """Words that may lie between what is NEAR, unless a number says otherwise."""

@@ -5,7 +5,6 @@ Anything may read a card. The files are in models/ of the project.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -105,6 +104,8 @@ def all_cards(folder: Path | None = None) -> tuple[Card, ...]:
 
 def read_card(path: Path) -> Card:
     """Parse one card; ModelFormatError names the file and the key."""
+    import tomllib
+
     try:
         return msgspec.convert(tomllib.loads(path.read_text("utf-8")), Card)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:

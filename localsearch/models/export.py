@@ -21,7 +21,6 @@ from localsearch.errors import ModelFormatError
 from localsearch.models.cards import WEIGHTS, Card
 from localsearch.models.carried import below
 from localsearch.models.dense import Dense, read_dense
-from localsearch.models.network import output_width
 
 _FLOAT, _INT32, _INT64 = 1, 6, 7
 
@@ -69,6 +68,8 @@ def _wrap(path: Path, card: Card, folder: Path) -> tuple[Any, int]:
     """Give an exported graph our inputs and outputs. Return it with the width of its vectors."""
     import onnx
     from onnx import helper
+
+    from localsearch.models.network import output_width
 
     model = onnx.load(path)
     graph = model.graph

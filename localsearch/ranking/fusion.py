@@ -18,7 +18,6 @@ order after all else. docs/decisions/fusion.md has the figures.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -26,6 +25,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from localsearch.patterns import regex
 from localsearch.ranking.constants import (
     DEFAULT_PARAMETERS,
     FEEDBACK_DEPTH,
@@ -46,8 +46,8 @@ Method = Literal["adaptive", "convex", "rrf", "dbsf"]
 Floats = NDArray[np.float32]
 Scoring = Callable[[NDArray[np.intp]], Floats]
 
-_IDEOGRAPH = re.compile("[\u3400-\u9fff\uf900-\ufaff]")
-_SYLLABLE = re.compile("[\u3040-\u30ff\uac00-\ud7af]")
+_IDEOGRAPH = regex("[\u3400-\u9fff\uf900-\ufaff]")
+_SYLLABLE = regex("[\u3040-\u30ff\uac00-\ud7af]")
 
 
 @dataclass(frozen=True, slots=True)

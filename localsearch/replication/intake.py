@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from localsearch.errors import CancelledError, DamagedError
 from localsearch.platform.disk import (
@@ -24,10 +24,12 @@ from localsearch.platform.disk import (
     write_errors,
 )
 from localsearch.replication.manifest import Manifest, Part, ShippedFile
-from localsearch.replication.sources import Source
 from localsearch.store.database import FILE
 from localsearch.types import Cancelled, never
 from localsearch.upkeep.backup import sha256_of
+
+if TYPE_CHECKING:
+    from localsearch.replication.sources import Source
 
 _SPARE = 16 << 20
 _BLOCK = 1 << 20

@@ -12,6 +12,7 @@ import sqlite3
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -20,12 +21,14 @@ from localsearch.platform.disk import sync_path, write_errors, write_file
 from localsearch.replication.identity import Identity, State, write_identity
 from localsearch.replication.intake import Intake, Present
 from localsearch.replication.manifest import Manifest, decode, encode
-from localsearch.replication.sources import Source
 from localsearch.store.database import FILE, REPLICA, SERVICE
 from localsearch.store.foreign import check_schema, check_service
 from localsearch.store.migrations import check_format
 from localsearch.types import Cancelled, never
 from localsearch.upkeep.backup import verified
+
+if TYPE_CHECKING:
+    from localsearch.replication.sources import Source
 
 _CURRENT = "current.json"
 _INCOMING = "incoming"

@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
 
+from localsearch.patterns import regex
 from localsearch.search.snippets import BLOCK
 
 Highlights: TypeAlias = tuple[tuple[int, int], ...]
@@ -15,39 +16,39 @@ Rule: TypeAlias = tuple[re.Pattern[str], Callable[[re.Match[str]], str | int]]
 """What is taken out: a text that takes its place, or the number of the group that stays."""
 
 DOT = " · "
-_TAG: Rule = (re.compile(r"</?[a-zA-Z][\w:-]*(?:\s[^<>]{0,300})?/?>|<!--.*?-->"), lambda _: " ")
+_TAG: Rule = (regex(r"</?[a-zA-Z][\w:-]*(?:\s[^<>]{0,300})?/?>|<!--.*?-->"), lambda _: " ")
 _ENTITY: Rule = (
-    re.compile(r"&(?:#\d{1,7}|#x[\da-f]{1,6}|[a-z]\w{1,30});", re.I),
+    regex(r"&(?:#\d{1,7}|#x[\da-f]{1,6}|[a-z]\w{1,30});", re.I),
     lambda m: html.unescape(m[0]),
 )
-_CELLS: Rule = (re.compile(r"\s*\|(?:\s*\|)*\s*"), lambda _: DOT)
+_CELLS: Rule = (regex(r"\s*\|(?:\s*\|)*\s*"), lambda _: DOT)
 _MARKDOWN: tuple[Rule, ...] = (
-    (re.compile(r"\|?(?:\s*:?-{3,}:?\s*\|)+(?:\s*:?-{3,}:?)?"), lambda _: " "),
-    (re.compile(r"!?\[([^\[\]]{0,300})\]\((?:[^()\s]{0,500})(?:\s+\"[^\"]*\")?\)"), lambda _: 1),
-    (re.compile(r"(?<!\S)#{1,6}\s+"), lambda _: ""),
-    (re.compile(r"(?<!\S)>\s+"), lambda _: ""),
-    (re.compile(r"(?<=[.:;!?)`])\s+[-*+]\s+(?=\S)(?:\[[ xX]\]\s+)?"), lambda _: DOT),
-    (re.compile(r"(?<=\w)\s+-\s+(?=\*\*|[A-Z`])"), lambda _: DOT),
-    (re.compile(r"(?:^|(?<=· ))[-*+]\s+(?:\[[ xX]\]\s+)?"), lambda _: ""),
-    (re.compile(r"\s[-*+]\s*(?=…$)"), lambda _: ""),
-    (re.compile(r"```\w*|`"), lambda _: ""),
-    (re.compile(r"\*\*|~~|(?<!\w)__(?=\w)|(?<=\w)__(?!\w)"), lambda _: ""),
-    (re.compile(r"(?<![\w*])\*(?=[^\s*])|(?<=[^\s*])\*(?![\w*])"), lambda _: ""),
+    (regex(r"\|?(?:\s*:?-{3,}:?\s*\|)+(?:\s*:?-{3,}:?)?"), lambda _: " "),
+    (regex(r"!?\[([^\[\]]{0,300})\]\((?:[^()\s]{0,500})(?:\s+\"[^\"]*\")?\)"), lambda _: 1),
+    (regex(r"(?<!\S)#{1,6}\s+"), lambda _: ""),
+    (regex(r"(?<!\S)>\s+"), lambda _: ""),
+    (regex(r"(?<=[.:;!?)`])\s+[-*+]\s+(?=\S)(?:\[[ xX]\]\s+)?"), lambda _: DOT),
+    (regex(r"(?<=\w)\s+-\s+(?=\*\*|[A-Z`])"), lambda _: DOT),
+    (regex(r"(?:^|(?<=· ))[-*+]\s+(?:\[[ xX]\]\s+)?"), lambda _: ""),
+    (regex(r"\s[-*+]\s*(?=…$)"), lambda _: ""),
+    (regex(r"```\w*|`"), lambda _: ""),
+    (regex(r"\*\*|~~|(?<!\w)__(?=\w)|(?<=\w)__(?!\w)"), lambda _: ""),
+    (regex(r"(?<![\w*])\*(?=[^\s*])|(?<=[^\s*])\*(?![\w*])"), lambda _: ""),
     _CELLS,
 )
 _HTML: tuple[Rule, ...] = (_TAG, _ENTITY)
 _LATEX: tuple[Rule, ...] = (
-    (re.compile(r"(?<!\\)%[^\n]{0,200}$"), lambda _: ""),
+    (regex(r"(?<!\\)%[^\n]{0,200}$"), lambda _: ""),
     (
-        re.compile(r"\\(?:begin|end|label|ref|cite\w*|usepackage|documentclass)\*?(?:\[[^\]]*\])?\{[^{}]*\}"),
+        regex(r"\\(?:begin|end|label|ref|cite\w*|usepackage|documentclass)\*?(?:\[[^\]]*\])?\{[^{}]*\}"),
         lambda _: " ",
     ),
-    (re.compile(r"\\[a-zA-Z]+\*?(?:\[[^\]]*\])?\s?"), lambda _: ""),
-    (re.compile(r"\\([%&#_${}])"), lambda _: 1),
-    (re.compile(r"[{}$]"), lambda _: ""),
-    (re.compile(r"~|\s*&\s*|\\\\"), lambda _: " "),
+    (regex(r"\\[a-zA-Z]+\*?(?:\[[^\]]*\])?\s?"), lambda _: ""),
+    (regex(r"\\([%&#_${}])"), lambda _: 1),
+    (regex(r"[{}$]"), lambda _: ""),
+    (regex(r"~|\s*&\s*|\\\\"), lambda _: " "),
 )
-_UNDERLINE: Rule = (re.compile(r"\s*([=~^\"'#*+-])\1{3,}\s*"), lambda _: DOT)
+_UNDERLINE: Rule = (regex(r"\s*([=~^\"'#*+-])\1{3,}\s*"), lambda _: DOT)
 _RULES: Mapping[str, tuple[Rule, ...]] = {
     **dict.fromkeys(("markdown", "notebook"), (*_MARKDOWN, *_HTML)),
     **dict.fromkeys(("html", "eml", "emlx", "msg", "mbox", "pst", "epub", "mobi", "enex"), _HTML),
@@ -55,16 +56,16 @@ _RULES: Mapping[str, tuple[Rule, ...]] = {
     **dict.fromkeys(
         ("csv", "tsv", "xlsx", "xls", "ods", "sqlite", "parquet", "docx", "odt", "pdf"), (_CELLS,)
     ),
-    "rst": (_UNDERLINE, (re.compile(r"``?|\*\*"), lambda _: "")),
+    "rst": (_UNDERLINE, (regex(r"``?|\*\*"), lambda _: "")),
     "text": (_UNDERLINE,),
 }
 """Rules by type; a text of another type is read as it stands."""
-_BLOCKS = re.compile(BLOCK)
-_DOTS: Rule = (re.compile(r"\s*·(?:\s*·)+\s*"), lambda _: DOT)
-_EDGES: Rule = (re.compile(r"(?:^|(?<=^…))\s*·\s*|\s*·\s*(?=…?$)"), lambda _: "")
+_BLOCKS = regex(BLOCK)
+_DOTS: Rule = (regex(r"\s*·(?:\s*·)+\s*"), lambda _: DOT)
+_EDGES: Rule = (regex(r"(?:^|(?<=^…))\s*·\s*|\s*·\s*(?=…?$)"), lambda _: "")
 """A dot with nothing before or after it."""
 _ENDS = ".!?…:;,。！？：；，、·|"
-_SPACES = re.compile(r"\s{2,}|^\s+|\s+$")
+_SPACES = regex(r"\s{2,}|^\s+|\s+$")
 
 
 def readable(text: str, highlights: Highlights, type: str) -> tuple[str, Highlights]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from itertools import accumulate
 from operator import itemgetter
 
 from localsearch.lexical import QueryTerm
+from localsearch.patterns import regex
 from localsearch.text import Analyzer, Found
 
 LENGTH = 240
@@ -20,13 +20,13 @@ NONE: Mapping[str, frozenset[str]] = {}
 Highlights = tuple[tuple[int, int], ...]
 
 _STOPS = ".!?…。！？"
-_BREAK = re.compile(r"[.!?…][\"'”’)\]]*\s+|[。！？]|\n{2,}")
-_SPACE = re.compile(r"\s+")
-_RUN = re.compile(r"\s{2,}")
+_BREAK = regex(r"[.!?…][\"'”’)\]]*\s+|[。！？]|\n{2,}")
+_SPACE = regex(r"\s+")
+_RUN = regex(r"\s{2,}")
 _ELLIPSIS = "…"
 BLOCK = "\u2029"
 """What stands in a snippet for white space with an empty line in it, as between paragraphs."""
-_EMPTY_LINE = re.compile(r"\s*\n[^\S\n]*\n\s*")
+_EMPTY_LINE = regex(r"\s*\n[^\S\n]*\n\s*")
 
 
 @dataclass(frozen=True, slots=True)

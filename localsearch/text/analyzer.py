@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import snowballstemmer
 
+from localsearch.patterns import regex
 from localsearch.text.candidates import holding
 from localsearch.text.folding import fold_word, normalize
 from localsearch.text.lexicon import Lexicon, Taken, available
@@ -19,8 +20,8 @@ from localsearch.text.pieces import (
     LONGEST,
     PLAIN_WORD,
     RUN,
+    WORD,
     Piece,
-    any_word,
     inflected,
     is_name,
     is_plain,
@@ -71,7 +72,7 @@ _SCRIPT_LANGUAGES = (
 )
 
 
-_LETTER = re.compile(r"\w")
+_LETTER = regex(r"\w")
 
 
 class Token(NamedTuple):
@@ -148,7 +149,7 @@ class Analyzer:
         memo = self._memo(language)
         if is_plain(text):
             return [term for word in PLAIN_WORD.findall(text) for term in memo[word]]
-        return [term for raw in any_word().findall(text) for term in _word_terms(raw, memo)]
+        return [term for raw in WORD.findall(text) for term in _word_terms(raw, memo)]
 
     def tokens_with_offsets(self, text: str, language: str = "") -> list[Token]:
         """The same terms with the place of the word in `text` that each came from."""
@@ -432,7 +433,7 @@ def _found(text: str, memo: _Memo[Terms]) -> list[Found]:
     if is_plain(text):
         words = PLAIN_WORD.finditer(text)
         return [(term, match.start(), match.end()) for match in words for term in memo[match[0]]]
-    return [found for match in any_word().finditer(text) for found in _found_in(match, memo)]
+    return [found for match in WORD.finditer(text) for found in _found_in(match, memo)]
 
 
 def _found_in(match: re.Match[str], memo: _Memo[Terms]) -> Iterator[Found]:

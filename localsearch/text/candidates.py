@@ -16,12 +16,13 @@ from itertools import groupby
 from typing import NamedTuple
 
 from localsearch import kernels
+from localsearch.patterns import regex
 from localsearch.text.folding import LETTERS, ascii_digits
 
 _BLANKS = [blank for blank in map(chr, range(128)) if blank.isspace() and blank != " "]
-_DROPPED = re.compile(r"[-'](?<=\w.)\w|,(?<=\d,)\d\d\d")
+_DROPPED = regex(r"[-'](?<=\w.)\w|,(?<=\d,)\d\d\d")
 # What is not ASCII, but for signs and symbols that no word has in it, such as quotation marks and dashes; nor `?`.
-_FOREIGN = re.compile(
+_FOREIGN = regex(
     "[^\x00-\xa9\xab\xac\xae-\xb1\xb4\xb6-\xb8\xbb\xbf\xd7\xf7\u2000-\u200a\u2012-\u2018\u201a-\u2029\u202f-\u205f\u2065"
     "\u2190-\u245f\u2500-\u2775\u2794-\u2bff\ufffd?]"
 )

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from functools import cache
 
+from localsearch.patterns import regex
 from localsearch.text import letters
 from localsearch.text.stopwords import STOP_WORDS
 
@@ -28,11 +29,11 @@ _SCRIPTS = (
     ("armenian", "[\u0530-\u058f]"),
     ("latin", "[A-Za-z\u00c0-\u024f\u1e00-\u1eff]"),
 )
-_LETTER = re.compile("[A-Za-z]")
+_LETTER = regex("[A-Za-z]")
 _ASCII_LETTERS = string.ascii_letters.encode()
 _SPACED = bytes(octet if octet in _ASCII_LETTERS else 0x20 for octet in range(256))
 """All that is no letter of ASCII becomes a space."""
-_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
+_BEYOND_ASCII = regex(r"[^\x00-\x7f]+")
 _OF_SCRIPT = {"kana": "ja", "hangul": "ko", "han": "zh", "thai": "th", "tamil": "ta", "armenian": "hy"}
 _NOT_LATIN = ("ru", "uk", "bg", "el", "ar", "fa", "he", "hi")
 _CANDIDATES = {
@@ -71,7 +72,7 @@ PHRASE = 60
 _UNLIKE = frozenset(["en", "de", "fr", "it", "nl", "hu", "tr"])
 """Languages that their function words tell from all others, where they lead by as many votes."""
 _PLAINLY = 3.0
-_WORD = re.compile(r"[^\W\d_]+")
+_WORD = regex(r"[^\W\d_]+")
 
 
 def _invert(lists: Mapping[str, frozenset[str] | str]) -> dict[str, tuple[str, ...]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
+
+from localsearch.patterns import regex
 
 UNSEEN = (
     "\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe00-\ufe0f\ufeff"
@@ -13,7 +14,7 @@ UNSEEN = (
 
 # Marks that writers leave out: accents, and the vowel points of Arabic and Hebrew. Voicing marks of kana and vowel
 # signs of Indic scripts are letters in their own right and stay.
-_FOLDED = re.compile(f"[\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670{UNSEEN}]")
+_FOLDED = regex(f"[\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670{UNSEEN}]")
 LETTERS = str.maketrans(
     {
         "æ": "ae",
@@ -43,7 +44,7 @@ LETTERS = str.maketrans(
         "ة": "ه",
     }
 )
-_OTHER_DIGITS = re.compile("[^\\D0-9]")
+_OTHER_DIGITS = regex("[^\\D0-9]")
 
 
 def normalize(text: str) -> str:

@@ -17,8 +17,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import platformdirs
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from py3langid.langid import LanguageIdentifier
@@ -84,6 +82,8 @@ def _loaded() -> LanguageIdentifier:
 
 def _place(packed: Path) -> Path:
     """Where this model is kept unpacked: another model, and other languages, have another name."""
+    import platformdirs
+
     name = hashlib.blake2b(
         packed.read_bytes() + " ".join((_FORMAT, *TOLD)).encode(), digest_size=8
     ).hexdigest()

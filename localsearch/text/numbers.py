@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
+from localsearch.patterns import regex
 
 # A search is quick for what begins with one of a few characters: what may not come before stands after the first.
 _GROUPS = r"(?<=[1-9])\d{0,2}(?P<group>[.,'’\u00a0\u202f\u2009 ])\d{3}(?:(?P=group)\d{3})*"
-AMOUNT = re.compile(
+AMOUNT = regex(
     r"\d(?<![\w.,'’-]\d)(?<!\d[ \u00a0\u202f\u2009]\d)"
     rf"(?:{_GROUPS}(?:(?!(?P=group))[.,]\d+)?|\d*[.,]\d+)"
     r"(?![\w]|[.,'’:/-]\d|[ \u00a0\u202f\u2009]\d)"
 )
 """One amount of a text: grouped by three, with a decimal point or comma, or both; not a version, a date or a column."""
-_NOT_DIGITS = re.compile(r"\D")
+_NOT_DIGITS = regex(r"\D")
 
 
 def amounts(text: str) -> tuple[str, ...]:

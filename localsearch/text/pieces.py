@@ -5,16 +5,16 @@ from __future__ import annotations
 import itertools
 import re
 import unicodedata
-from functools import cache
 from typing import NamedTuple
 
+from localsearch.patterns import regex
 from localsearch.text.folding import UNSEEN, fold_word
 from localsearch.text.numbers import amounts
 
 LONGEST = 64
 """Characters of a term: what is longer is data rather than a word, and only its start is kept."""
 
-_NAME = re.compile(r"[0-9._+#]")
+_NAME = regex(r"[0-9._+#]")
 
 _MARKS = (
     "\u0300-\u034e\u0350-\u036f\u0483-\u0489\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670"
@@ -30,27 +30,29 @@ _UNSPACED = (
     "\u1950-\u1974\u1980-\u19c9\u1a20-\u1a7c\ua9e0-\ua9ef\ua9fa-\ua9fe\uaa60-\uaac2\uaadb-\uaadf"
 )
 _LOOKS = "\ufe00-\ufe0f\U000e0100-\U000e01ef"
-RUN = re.compile(f"[{_UNSPACED}][{_UNSPACED}{_LOOKS}]*")
-_CLUSTER = re.compile(
+_RUN = f"[{_UNSPACED}][{_UNSPACED}{_LOOKS}]*"
+RUN = regex(_RUN)
+_CLUSTER = regex(
     f"(?:[\u1100-\u115f][\u1160-\u11a7]+[\u11a8-\u11ff]*|.)[\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ecf\u102b-\u103e\u17b4-\u17d3\u3099\u309a\uff9e\uff9f{_LOOKS}]*"
 )
 _LETTER = f"[^\\W{_UNSPACED}]"
 _ATOM = f"{_LETTER}+(?:[{_MARKS}]{_LETTER}*|[{UNSEEN}](?=[{_MARKS}{UNSEEN}]*{_LETTER}){_LETTER}*)*"
 _GLUE = r"(?<=\d),(?=\d\d\d)\d+"
 _JOINERS = ".'’‐‑-"
-# Of text without marks and unspaced scripts, which is most text: several times as fast as `any_word`.
-PLAIN_WORD = re.compile(rf"\w+(?:[{_JOINERS}]\w+|{_GLUE})*(?:\+\+|#)?")
-SPECIAL = re.compile(f"[{_UNSPACED}{_MARKS}{UNSEEN}]")
+WORD = regex(f"{_RUN}|{_ATOM}(?:[{_JOINERS}]{_ATOM}|{_GLUE})*(?:\\+\\+|#)?")
+# The same for text without marks and unspaced scripts, which is most text, at several times the speed.
+PLAIN_WORD = regex(rf"\w+(?:[{_JOINERS}]\w+|{_GLUE})*(?:\+\+|#)?")
+SPECIAL = regex(f"[{_UNSPACED}{_MARKS}{UNSEEN}]")
 
-_HUMP = re.compile("(?<=[a-z][a-z])(?=[A-Z](?:[a-z][a-z]|[A-Z]))|(?<=[A-Z])(?=[A-Z][a-z][a-z])")
-_JOINT = re.compile("[._\u200b\u200c-]+")
-_HIDDEN = re.compile(f"(?![\u200b\u200c])[{UNSEEN}]")
-_ELISION = re.compile(
+_HUMP = regex("(?<=[a-z][a-z])(?=[A-Z](?:[a-z][a-z]|[A-Z]))|(?<=[A-Z])(?=[A-Z][a-z][a-z])")
+_JOINT = regex("[._\u200b\u200c-]+")
+_HIDDEN = regex(f"(?![\u200b\u200c])[{UNSEEN}]")
+_ELISION = regex(
     "^(?:[cdjlmnst]|qu|jusqu|lorsqu|puisqu|dell|all|nell|sull|dall|un|quest)'(?=\\w)", re.IGNORECASE
 )
-_POSSESSIVE = re.compile("'s?$")
+_POSSESSIVE = regex("'s?$")
 _LETTERS_LIKE_IT = "ʻʼʽʾʿ"
-_APOSTROPHES = re.compile(f"[’{_LETTERS_LIKE_IT}]")
+_APOSTROPHES = regex(f"[’{_LETTERS_LIKE_IT}]")
 """The typographic one, and those that are letters: Hawaiian ʻokina, Ukrainian обʼєкт, and Arabic in Latin as ʿAbd."""
 
 
@@ -80,18 +82,12 @@ def pieces(raw: str) -> list[Piece]:
 
 def words_of(text: str) -> re.Pattern[str]:
     """What finds the words of this text: most have none of the scripts for which it takes long."""
-    return PLAIN_WORD if is_plain(text) else any_word()
+    return PLAIN_WORD if is_plain(text) else WORD
 
 
 def is_plain(text: str) -> bool:
     """Whether a text has no marks and no unspaced scripts."""
     return text.isascii() or SPECIAL.search(text) is None
-
-
-@cache
-def any_word() -> re.Pattern[str]:
-    """A word of any text, compiled for the first one that needs it, which takes more than 10 ms."""
-    return re.compile(f"{RUN.pattern}|{_ATOM}(?:[{_JOINERS}]{_ATOM}|{_GLUE})*(?:\\+\\+|#)?")
 
 
 def unspaced(text: str) -> bool:

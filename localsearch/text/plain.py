@@ -14,6 +14,7 @@ from functools import lru_cache
 from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
+from localsearch.patterns import regex
 from localsearch.text.candidates import holding_plain
 from localsearch.text.folding import UNSEEN, fold_word, unmarked
 from localsearch.text.numbers import AMOUNT, amounts
@@ -38,49 +39,49 @@ _SIGNS = (
 _TONES = "\ufe0e\ufe0f\u20e3\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f"
 _FLAG = "[\U0001f1e6-\U0001f1ff]{2}"
 _SIGN = rf"[{_SIGNS}](?<!\w)[{_TONES}]*"
-SIGN = re.compile(f"{_FLAG}|{_SIGN}(?:\u200d{_SIGN})*")
-_ONE_SIGN = re.compile(f"{_FLAG}|[{_SIGNS}]")
-ANY_SIGN = re.compile(f"[{_SIGNS}]")
-DOTTED = re.compile(r"\.(?<![\w.]\.)[^\W\d_]\w*")
+SIGN = regex(f"{_FLAG}|{_SIGN}(?:\u200d{_SIGN})*")
+_ONE_SIGN = regex(f"{_FLAG}|[{_SIGNS}]")
+ANY_SIGN = regex(f"[{_SIGNS}]")
+DOTTED = regex(r"\.(?<![\w.]\.)[^\W\d_]\w*")
 """A name that begins with its dot: .NET, .gitignore."""
-DASHED = re.compile(r"[−-](?<![\w−-][−-])-?[^\W_]\w{0,23}(?!\w)(?:[.,-]\w{1,24}(?!\w)){0,3}")
+DASHED = regex(r"[−-](?<![\w−-][−-])-?[^\W_]\w{0,23}(?!\w)(?:[.,-]\w{1,24}(?!\w)){0,3}")
 """What begins with its minus: -rf, --no-embed, -18, -3.5."""
 
-_CUTS = re.compile("[._,'\u200b\u200c-]+")
-_SIGNS_BUT_DOTS = re.compile("[_,'-]")
-_BUT_DOTS = re.compile("[,'\u200b\u200c-]+")
+_CUTS = regex("[._,'\u200b\u200c-]+")
+_SIGNS_BUT_DOTS = regex("[_,'-]")
+_BUT_DOTS = regex("[,'\u200b\u200c-]+")
 _CASED = [(letter, unicodedata.category(letter)) for letter in map(chr, range(0xC0, 0x2000))]
 _UPPER = "A-Z" + "".join(letter for letter, kind in _CASED if kind == "Lu")
 _LOWER = "a-z" + "".join(letter for letter, kind in _CASED if kind == "Ll")
-_HUMP = re.compile(f"(?<=[{_LOWER}])(?=[{_UPPER}])|(?<=[{_UPPER}])(?=[{_UPPER}][{_LOWER}][{_LOWER}])")
-_PLURAL = re.compile("[^\\W_]*[A-Z][A-Z0-9]s")
-_DIGIT = re.compile(r"\d")
-_CHANGE = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
+_HUMP = regex(f"(?<=[{_LOWER}])(?=[{_UPPER}])|(?<=[{_UPPER}])(?=[{_UPPER}][{_LOWER}][{_LOWER}])")
+_PLURAL = regex("[^\\W_]*[A-Z][A-Z0-9]s")
+_DIGIT = regex(r"\d")
+_CHANGE = regex(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 """Where letters and digits meet, as in 10km and iOS17."""
 _MOST = 8
 """Pieces of a word up to which those in a row make words too, as in a part number; what has more is data."""
-_UNSEEN = re.compile(f"[{UNSEEN}]+")
-_SMALL_DIGITS = re.compile(
+_UNSEEN = regex(f"[{UNSEEN}]+")
+_SMALL_DIGITS = regex(
     "([\xb2\xb3\xb9\xbc-\xbe\u2070-\u2089\u2150-\u215f\u2460-\u249b\u24ea-\u24ff\u2776-\u2793]+)"
 )
-_VERSION = re.compile(r"[^\W\d_]+(\d+(?:\.\d+)+)")
-_FIRST_LETTERS = re.compile(r"[^\W\d_]+(?=\d)")
+_VERSION = regex(r"[^\W\d_]+(\d+(?:\.\d+)+)")
+_FIRST_LETTERS = regex(r"[^\W\d_]+(?=\d)")
 
 
 _HEBREW = "[\u05d0-\u05ea]"
-_MIDDLE = re.compile(rf"[:;,·‧‘״׳](?<=\w.)(?=\w)|(?<={_HEBREW})\"(?={_HEBREW})")
+_MIDDLE = regex(rf"[:;,·‧‘״׳](?<=\w.)(?=\w)|(?<={_HEBREW})\"(?={_HEBREW})")
 # Rules WB6 to WB12 of Unicode Standard Annex 29; the double quote between Hebrew letters is that of an abbreviation.
-_CHAIN = re.compile(
+_CHAIN = regex(
     r"(?<!\w)\w++(?:(?:(?<=\d)[,;.'’‘](?=\d)|(?<=[^\W\d_])[:·‧.'’‘״׳](?=[^\W\d_])"
     rf"|(?<={_HEBREW})\"(?={_HEBREW}))\w++)+"
 )
-_BROKEN = re.compile(r"([^\W\d_]++)[-‐\xad]\r?\n[ \t]*([^\W\d_]++)")
+_BROKEN = regex(r"([^\W\d_]++)[-‐\xad]\r?\n[ \t]*([^\W\d_]++)")
 """A word that is divided at the end of a line."""
 _ENDS = ("-\n", "-\r", "‐\n", "‐\r", "\xad\n", "\xad\r")
-_CONJOINED = re.compile("[وفبكل]ال(?=\\w\\w)")
+_CONJOINED = regex("[وفبكل]ال(?=\\w\\w)")
 """Arabic writes and, so, by, like and to, then the article, as one word with the noun."""
 _FIRSTS = {*string.digits, ".", "-"}
-_NO_WORD = re.compile(r"\W+")
+_NO_WORD = regex(r"\W+")
 
 
 Place = tuple[str, int, int]

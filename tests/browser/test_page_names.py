@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -27,8 +28,7 @@ def expect(thing: object) -> object:
     return real(thing)  # type: ignore[call-overload]
 
 
-@pytest.fixture
-def houses(tmp_path: Path) -> Path:
+def _built(tmp_path: Path) -> Path:
     """Two folders of the same name, and a file with a long one."""
     for house in ("north", "south"):
         for room in ("cellar", "attic"):
@@ -40,11 +40,35 @@ def houses(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@contextmanager
+def _serving(houses: Path) -> Iterator[Served]:
+    with notes(houses / "home") as one:
+        one.engine.index([houses / house / "papers" for house in ("north", "south")], embed=False)
+        yield one
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The houses of the tests that change nothing."""
+    return _built(tmp_path_factory.mktemp("street"))
+
+
+@pytest.fixture(scope="module")
+def unchanged(street: Path) -> Iterator[Served]:
+    """A server over `street`."""
+    with _serving(street) as one:
+        yield one
+
+
+@pytest.fixture
+def houses(tmp_path: Path) -> Path:
+    """The houses of a test that changes them."""
+    return _built(tmp_path)
+
+
 @pytest.fixture
 def served(houses: Path) -> Iterator[Served]:
-    with notes(houses / "home") as one:
-        for house in ("north", "south"):
-            one.engine.index(houses / house / "papers", embed=False)
+    with _serving(houses) as one:
         yield one
 
 
@@ -54,26 +78,33 @@ def visit(browser: Browser, served: Served) -> Iterator[Visit]:
         yield one
 
 
+@pytest.fixture
+def stroll(browser: Browser, unchanged: Served) -> Iterator[Visit]:
+    """A visit to `street`."""
+    with visiting(browser, unchanged) as one:
+        yield one
+
+
 def folders(page: Page) -> list[str]:
     return texts(page, "#facets [data-focus^='path:'] span:first-child")
 
 
-def test_folders_are_called_from_the_one_that_was_added_and_told_apart(visit: Visit, houses: Path) -> None:
-    page = visit.page
+def test_folders_are_called_from_the_one_that_was_added_and_told_apart(stroll: Visit, street: Path) -> None:
+    page = stroll.page
     page.goto("/?q=heron")
     settle(page)
     assert sorted(folders(page)) == ["attic", "attic", "cellar", "cellar", "north/papers", "south/papers"]
     button = page.locator("#facets [data-focus^='path:']", has_text="south/papers")
-    expect(button).to_have_attribute("title", str(houses / "south" / "papers"))
+    expect(button).to_have_attribute("title", str(street / "south" / "papers"))
     button.click()
     expect(page.locator(".chip .edit")).to_have_text("path:south/papers/")
-    assert str(houses / "south" / "papers") in (page.locator(".chip .edit").get_attribute("title") or "")
+    assert str(street / "south" / "papers") in (page.locator(".chip .edit").get_attribute("title") or "")
     assert page.title() == "heron path:south/papers/ – localsearch"
     expect(page.locator(".hit")).to_have_count(2)
     assert all(where.startswith("south/papers › ") for where in texts(page, ".hit .where"))
     page.locator(".chip .edit").click()
     field = page.get_by_role("textbox", name=re.compile("Edit the filter"))
-    assert str(houses / "south" / "papers") in field.input_value()
+    assert str(street / "south" / "papers") in field.input_value()
 
 
 @pytest.mark.parametrize(("width", "height"), [(390, 700), (1000, 400), (1280, 800)])
@@ -123,9 +154,9 @@ def test_a_mail_without_a_subject_is_called_by_its_file(visit: Visit, served: Se
     assert sorted(texts(visit.page, ".hit .title")) == ["Cranes", "post.mbox, message 1"]
 
 
-def test_a_filter_is_edited_negated_and_dropped_by_the_keyboard(visit: Visit, houses: Path) -> None:
-    page, press = visit.page, visit.page.keyboard.press
-    path = f'path:"{houses}/north/papers/"'
+def test_a_filter_is_edited_negated_and_dropped_by_the_keyboard(stroll: Visit, street: Path) -> None:
+    page, press = stroll.page, stroll.page.keyboard.press
+    path = f'path:"{street}/north/papers/"'
     page.goto(f"/?q=heron&f={quote(path)}")
     expect(page.locator(".hit")).to_have_count(3)
     edit = page.locator(".chip .edit")
@@ -161,9 +192,9 @@ def test_a_filter_is_edited_negated_and_dropped_by_the_keyboard(visit: Visit, ho
 
 @pytest.mark.parametrize("width", [1280, 320])
 def test_a_long_name_takes_two_lines_and_is_whole_in_the_preview(
-    browser: Browser, served: Served, width: int
+    browser: Browser, unchanged: Served, width: int
 ) -> None:
-    with visiting(browser, served, viewport={"width": width, "height": 740}) as visit:
+    with visiting(browser, unchanged, viewport={"width": width, "height": 740}) as visit:
         page = visit.page
         page.goto("/?q=heron+length")
         title = page.locator(".hit .title").first
@@ -232,12 +263,12 @@ def test_programs_are_told_of_it_in_json(served: Served, houses: Path) -> None:
     assert PAYLOAD not in page.text
 
 
-def test_reasons_are_told_in_the_language_of_the_page(browser: Browser, served: Served) -> None:
+def test_reasons_are_told_in_the_language_of_the_page(browser: Browser, unchanged: Served) -> None:
     for locale, words, known in (
         ("de-DE", "kein lesbares PDF", "Nur der Name ist bekannt"),
         ("en-GB", "it is no readable PDF", "Only its name is known"),
     ):
-        with visiting(browser, served, locale=locale) as visit:
+        with visiting(browser, unchanged, locale=locale) as visit:
             visit.page.goto("/")
             expect(visit.page.locator(".part.failed li", has_text="broken.pdf")).to_contain_text(words)
             search(visit.page, "name:broken")
@@ -250,12 +281,12 @@ def test_reasons_are_told_in_the_language_of_the_page(browser: Browser, served: 
 
 @pytest.mark.parametrize(("theme", "query"), [("light", "heron"), ("dark", "heron")])
 def test_paper_has_what_was_asked_and_the_hits_and_no_controls(
-    visit: Visit, houses: Path, theme: str, query: str
+    stroll: Visit, street: Path, theme: str, query: str
 ) -> None:
-    page = visit.page
+    page = stroll.page
     page.goto("/")
     page.evaluate("theme => localStorage.setItem('localsearch-theme', theme)", theme)
-    page.goto(f"/?q={query}&f=type%3Atext&f={quote(f'path:{houses}/north/papers/')}")
+    page.goto(f"/?q={query}&f=type%3Atext&f={quote(f'path:{street}/north/papers/')}")
     page.locator(".hit .title").first.click()
     expect(page.locator("#preview .context")).to_contain_text("heron")
     assert texts(page, "#printed p:visible") == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -198,3 +199,28 @@ def test_offline_never_connects(
         assert code == 0
         assert "Words only" in err
         assert out(capsys, "--offline", "search", "sourdough", "--mode", "lexical")[0] == 0
+
+
+def test_garbage_is_looked_for_once_a_process_is_loaded_and_not_among_what_was_loaded(tmp_path: Path) -> None:
+    told = "import gc; from localsearch.__main__ import program as run; run(); print(gc.isenabled(), gc.get_freeze_count())"
+    words = ["--home", str(tmp_path / "home"), "status"]
+    done = subprocess.run([sys.executable, "-c", told, *words], capture_output=True, text=True, check=True)
+    enabled, frozen = done.stdout.split()[-2:]
+    assert enabled == "True"
+    assert int(frozen) > 10_000
+    frozen_here = gc.get_freeze_count()
+    assert main(["--home", str(tmp_path / "other"), "-q", "models", "list"]) == 0
+    assert gc.isenabled()
+    assert gc.get_freeze_count() <= frozen_here  # of what this process had frozen, some may have gone
+
+
+def test_without_its_library_the_protocol_says_what_to_install(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for loaded in ("localsearch.cli.mcp", "localsearch.mcp.stdio"):
+        monkeypatch.delitem(sys.modules, loaded, raising=False)
+    monkeypatch.setitem(sys.modules, "mcp.server.stdio", None)
+    code, text, err = out(capsys, "mcp")
+    assert (code, text) == (2, "")
+    assert "The Model Context Protocol is not installed." in err
+    assert "pip install 'localsearch[mcp]'" in err

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from serving import ONE_READER
 
 from benchmarks.words import check
 from localsearch import Engine
@@ -21,7 +22,7 @@ from localsearch.types import Scope
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     settings = load(tmp_path / "home", environ={})
-    settings = replace(settings, extract=replace(settings.extract, max_file_mb=1))
+    settings = replace(settings, extract=replace(ONE_READER, max_file_mb=1))
     with Engine.open(settings=settings) as opened:
         yield opened
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as rounds
 from hypothesis import strategies as st
+from serving import ONE_READER
 
 from localsearch.engine import Engine
 from localsearch.errors import UsageError
@@ -26,7 +27,8 @@ YEAR_2300 = 10_413_792_000
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    with Engine.open(settings=replace(load(tmp_path / "home", environ={}), models=tmp_path)) as opened:
+    settings = replace(load(tmp_path / "home", environ={}), models=tmp_path, extract=ONE_READER)
+    with Engine.open(settings=settings) as opened:
         yield opened
 
 

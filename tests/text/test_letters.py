@@ -36,7 +36,7 @@ def parts() -> letters.Parts:
 def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The user's folder for caches, empty; no model is loaded before or after."""
     folder = tmp_path / "caches" / "localsearch"
-    monkeypatch.setattr(letters.platformdirs, "user_cache_path", lambda name: tmp_path / "caches" / name)
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / "caches" / name)
     letters._loaded.cache_clear()
     yield folder
     letters._loaded.cache_clear()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from importlib.resources import files
 from pathlib import Path
 
 from localsearch.cli.console import Console
@@ -33,4 +32,6 @@ def called_as() -> str:
 
 
 def _file(name: str) -> str:
+    from importlib.resources import files
+
     return files(__name__).joinpath(name).read_text("utf-8")
