@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from html import escape, unescape
 from typing import TYPE_CHECKING, Any
 
 from localsearch.extract.builder import NOWHERE, Builder
-from localsearch.extract.decode import decode
+from localsearch.extract.decode import decode, plain_utf8
 from localsearch.extract.fields import front_matter
+from localsearch.extract.htmlsource import as_html
 from localsearch.extract.htmlwalk import AROUND, MAIN, NEVER, Piece, Walker
 from localsearch.extract.htmlwritten import Selectors, written_walker
 from localsearch.types import Extract, Place
@@ -39,30 +39,24 @@ _SELECTORS = Selectors(_MAIN, _AROUND, _NAVIGATION, _NEVER)
 ENOUGH = 200
 """Characters of what looks like the main part with which it goes before the rest of the page."""
 
-_XML = re.compile(r"\s*<\?xml\b|[^>]{0,2000}?<html[^>]*\sxmlns\s*=", re.I)
-_VOID = "area|base|br|col|embed|hr|img|input|link|meta|param|source|track|wbr"
-_FRAME = re.compile(r"""<iframe\b[^>]*?\bsrcdoc\s*=\s*(?:"([^"]*)"|'([^']*)')[^>]*>""", re.I)
-_SHADOW = re.compile(r"<template\b[^>]*\bshadowrootmode\b[^>]*>", re.I)
-_EMPTY = re.compile(rf"<(?!(?:{_VOID})\b)([A-Za-z][\w:.-]*)((?:\s[^<>]*)?)/>", re.I)
-_CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.S)
-_VERBATIM = re.compile(r"<(script|style)\b.*?</\1\s*>", re.S | re.I)
-
 
 def read_html(data: bytes, limit: int) -> Extract:
     """The text of a page; what surrounds its main part comes after it."""
-    return read_markup(decode(data, declared_charset(data))[0], Builder(limit))
+    declared = declared_charset(data)
+    octets = plain_utf8(data, declared)
+    return read_markup(decode(data, declared)[0] if octets is None else octets, Builder(limit))
 
 
 def read_markup(
-    source: str, builder: Builder, place: Place = NOWHERE, type: str = "html", *, whole: bool = False
+    source: str | bytes, builder: Builder, place: Place = NOWHERE, type: str = "html", *, whole: bool = False
 ) -> Extract:
     """The text of HTML source, appended to a builder at a place; `whole` is text without anything around it.
 
-    Books and letters are such: all of it in its order.
+    Bytes are UTF-8 as plain_utf8() gives it. Books and letters are such: all of it in its order.
     """
     from selectolax.lexbor import LexborHTMLParser
 
-    page = LexborHTMLParser(_as_html(source))
+    page = LexborHTMLParser(as_html(source))
     title, metadata = _head(page)
     part = MAIN
     for piece in _pieces(page, whole):
@@ -82,7 +76,7 @@ def chapter_title(source: str) -> str:
     """The first heading of a page, else its title."""
     from selectolax.lexbor import LexborHTMLParser
 
-    page = LexborHTMLParser(_as_html(source))
+    page = LexborHTMLParser(as_html(source))
     node = page.css_first("h1,h2,h3") or page.css_first("title")
     return " ".join(node.text().split())[:200] if node is not None else ""
 
@@ -182,36 +176,3 @@ def _new(rest: list[Piece], main: list[Piece]) -> list[Piece]:
             kept.append(piece)
             told.add(text)
     return kept
-
-
-def _as_html(source: str) -> str:
-    """A page as a parser of HTML reads all that it shows.
-
-    XHTML loses CDATA sections and elements closed in their own tag; frames and shadow trees that are written out in the
-    page become parts of it.
-    """
-    if "srcdoc" in source:
-        source = _FRAME.sub(
-            lambda frame: f"<div>{unescape(frame[1] or frame[2] or '')}</div>{frame[0]}", source
-        )
-    if "shadowrootmode" in source:
-        source = _SHADOW.sub("<div>", source)
-    if not _XML.match(source):
-        return source
-    if "<![CDATA[" in source:
-        bare = _VERBATIM.sub("", source)
-        source = _CDATA.sub(lambda match: escape(match.group(1), quote=False), bare)
-    return _with_end_tags(source)
-
-
-def _with_end_tags(source: str) -> str:
-    """A page whose empty elements have an end tag. `/>` is rare: to look for it takes a tenth of the time that to look
-    at each tag does."""
-    parts: list[str] = []
-    kept = last = 0
-    while (slash := source.find("/>", last)) >= 0:
-        start, last = max(last, source.rfind("<", last, slash)), slash + 2
-        if tag := _EMPTY.fullmatch(source, start, last):
-            parts += (source[kept:start], f"<{tag[1]}{tag[2]}></{tag[1]}>")
-            kept = last
-    return "".join((*parts, source[kept:]))

@@ -102,12 +102,24 @@ def contents(descriptor: int, settings: ExtractSettings) -> bytes:
     limit = settings.max_file_mb * MB
     size = os.fstat(descriptor).st_size
     os.lseek(descriptor, 0, os.SEEK_SET)
-    with open(descriptor, "rb", closefd=False) as file:
-        data = b"" if size > limit else file.read(limit + 1)
+    data = b"" if size > limit else _all_of(descriptor, size, limit)
     size = max(size, len(data))
     if size > limit:
         raise failure("too-large", f"{size / 1e6:.0f} MB are over the limit of {settings.max_file_mb} MB")
     return data
+
+
+def _all_of(descriptor: int, size: int, limit: int) -> bytes:
+    """Its bytes, up to one beyond the limit. Most files have as many as they tell, and are read at once."""
+    data = os.read(descriptor, size + 1)
+    if len(data) == size:
+        return data
+    parts, length = [data], len(data)
+    while data and length <= limit:
+        data = os.read(descriptor, min(MB, limit + 1 - length))
+        parts.append(data)
+        length += len(data)
+    return b"".join(parts)
 
 
 def _allow(settings: ExtractSettings) -> None:

@@ -66,7 +66,32 @@ for number in range(2_000):
         assert chunk._cut(text, blocks, limit) == [list(chunk._units(text, block, limit)) for block in blocks], ascii(text)
 print("same")
 """
-SOURCES = pytest.mark.parametrize(("name", "script"), [("html.c", PAGES), ("units.c", TEXTS)])
+BYTES = r"""
+import random
+import sys
+from ctypes import PyDLL, c_char_p, c_size_t
+from localsearch.extract.decode import clean
+
+look = PyDLL(sys.argv[1]).localsearch_plain
+look.argtypes = [c_char_p, c_size_t]
+random.seed(7)
+parts = [b"\0", b"\r", b"\x1b", b"\x7f", b"\xc2", b"\xc2\xad", b"\xe2\x80", b"\xe2\x80\x9d", b"\xed\xa0\x80", b"\xef\xb7\x90"]
+parts += [b"\xf0\x9f\x98\x80", b"\xf0\x9f\x98", b"\xf4\x90\x80\x80", b"\xff", b"\xef\xbb\xbf"] + [b"plain \n", b"x" * 40] * 8
+plain = 0
+for number in range(20_000):
+    data = b"".join(random.choices(parts, k=number % 9))
+    try:
+        kept = clean(data.decode()) == data.decode() and b"\x1b" not in data
+    except UnicodeDecodeError:
+        kept = False
+    assert look(data, len(data)) == kept, data
+    plain += kept
+assert 2_000 < plain < 18_000
+print("same")
+"""
+SOURCES = pytest.mark.parametrize(
+    ("name", "script"), [("html.c", PAGES), ("units.c", TEXTS), ("plain.c", BYTES)]
+)
 
 
 def build(name: str, library: Path, command: list[str], flags: list[str]) -> None:
