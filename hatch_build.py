@@ -24,7 +24,17 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 FOLDER = Path("localsearch") / "kernels"
 LIBRARY = FOLDER / "kernels.so"
 ON_EACH_PATH = ("layer.c", "walk.c")
-ONCE = ("html.c", "lexicon.c", "operator.c", "parts.c", "paths.c", "plain.c", "units.c", "words.c")
+ONCE = (
+    "html.c",
+    "lexicon.c",
+    "operator.c",
+    "parts.c",
+    "passages.c",
+    "paths.c",
+    "plain.c",
+    "units.c",
+    "words.c",
+)
 PATHS = {
     "x86_64": {
         "avx512_vnni": ("-march=x86_64_v4", "-mavx512vnni"),

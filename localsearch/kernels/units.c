@@ -1,15 +1,15 @@
 /* Cuts blocks of a text into what is never cut, and estimates the word pieces of each: `_units` and `estimate` of
  * localsearch/extract/chunk.py, which tells the weights and the common words.
  */
+#include "units.h"
+
 #include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define EXPORTED __attribute__((visibility("default")))
 #define INLINE static inline __attribute__((always_inline))
 
-enum { REFUSED = -1, NO_ROOM = -2 };
 enum { SLOTS = 1024, LONGEST = 8 };
 enum { WORDS, COMMON, LETTERS, NUMBERS, MARKS, IDEOGRAPHS, ACCENTS, ELSEWHERE, WEIGHTS };
 
@@ -18,17 +18,6 @@ typedef struct {
   double weights[WEIGHTS];
   uint64_t common[SLOTS];
 } Estimate;
-
-/* A stretch of the text; those of a block follow each other. `block` is the number of the block. */
-typedef struct {
-  int32_t start, end, block;
-  int32_t long_one; /* more than the limit */
-  double cost;
-} Unit;
-
-typedef struct {
-  int32_t start, end, lines; /* whether it ends at lines rather than sentences */
-} Block;
 
 typedef struct {
   const uint32_t *text;

@@ -51,19 +51,28 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 from localsearch.extract import chunk, units
-from localsearch.types import Block
+from localsearch.types import Block, Place
 
 units.kernels = SimpleNamespace(library=lambda: Path(sys.argv[1]))
 assert units.available()
 random.seed(7)
 parts = [*".!?\u2026\u3002\uff01\n ", "\n\n", "a", "The ", "people ", "1234", "- ", "12) ", "\u201d", ")", "\u65e5", "\u00e9", "\x1c"]
 parts += ["x" * 3000, "e.g. x", "\ud800", "\u0663. ", "\U0001f600", "communications "]
+together = 0
 for number in range(2_000):
     text = "".join(random.choices(parts, k=number % 40))
     borders = sorted(random.choices(range(len(text) + 1), k=4))
-    blocks = [Block(low, high, random.choice(["code", "list"])) for low, high in zip(borders[::2], borders[1::2])]
+    place = lambda: Place(heading=tuple(random.choices("AB", k=random.randrange(3))))
+    blocks = [Block(low, high, random.choice(["code", "list"]), place()) for low, high in zip(borders[::2], borders[1::2])]
     for limit in (8, 200):
-        assert chunk._cut(text, blocks, limit) == [list(chunk._units(text, block, limit)) for block in blocks], ascii(text)
+        cut = chunk._cutter().units(text, blocks, chunk._BY_LINE, chunk._REPEATED, limit)
+        expected = [list(chunk._units(text, block, limit)) for block in blocks]
+        assert chunk._cut(text, blocks, cut, limit) == expected, ascii(text)
+        passages = cut and cut.passages(limit, limit // 4)
+        if passages is not None:
+            assert passages == list(chunk._packed(text, blocks, cut, limit, limit // 4)), ascii(text)
+            together += len(passages)
+assert together > 2_000
 print("same")
 """
 BYTES = r"""
@@ -90,13 +99,13 @@ assert 2_000 < plain < 18_000
 print("same")
 """
 SOURCES = pytest.mark.parametrize(
-    ("name", "script"), [("html.c", PAGES), ("units.c", TEXTS), ("plain.c", BYTES)]
+    ("name", "script"), [("html.c", PAGES), ("units.c passages.c", TEXTS), ("plain.c", BYTES)]
 )
 
 
-def build(name: str, library: Path, command: list[str], flags: list[str]) -> None:
-    source = str(ROOT / "localsearch/kernels" / name)
-    subprocess.run([*command, *CHECKED, *flags, "-o", str(library), source], check=True)
+def build(names: str, library: Path, command: list[str], flags: list[str]) -> None:
+    sources = [str(ROOT / "localsearch/kernels" / one) for one in names.split()]
+    subprocess.run([*command, *CHECKED, *flags, "-o", str(library), *sources], check=True)
 
 
 def run(script: str, library: Path, **environment: str) -> None:
