@@ -25,15 +25,18 @@ FOLDER = Path("localsearch") / "kernels"
 LIBRARY = FOLDER / "kernels.so"
 ON_EACH_PATH = ("layer.c", "walk.c")
 ONCE = (
-    "html.c",
-    "lexicon.c",
-    "operator.c",
-    "parts.c",
-    "passages.c",
-    "paths.c",
-    "plain.c",
-    "units.c",
-    "words.c",
+    *(
+        "blocktext.c",
+        "html.c",
+        "lexicon.c",
+        "operator.c",
+        "page.c",
+        "parts.c",
+        "passages.c",
+        "paths.c",
+        "plain.c",
+    ),
+    *("units.c", "words.c"),
 )
 PATHS = {
     "x86_64": {

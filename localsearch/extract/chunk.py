@@ -17,7 +17,18 @@ from itertools import groupby
 from math import ceil
 from typing import NamedTuple
 
-from localsearch.extract.units import Cutter, Passage, Units, available, section_key
+from localsearch.extract.lines import Lines
+from localsearch.extract.units import (
+    BY_LINE,
+    REPEATED,
+    Cutter,
+    Passage,
+    Told,
+    Units,
+    available,
+    section_key,
+    told_of,
+)
 from localsearch.settings import ChunkSettings
 from localsearch.types import Block, Chunk, Extract, Place
 
@@ -63,9 +74,6 @@ _WORD_END = re.compile(r"\s(?<!\s{2})\s*+")
 _CLAUSE_END = re.compile(r"[,;:，、；：}{><&=|]")
 
 
-_BY_LINE = frozenset(["code", "table"])
-_REPEATED = frozenset(["paragraph", "list"])
-"""Kinds of blocks that are cut at lines, and whose end the next passage may repeat."""
 WORDS_AT_A_TIME = 8
 """Words kept together where a sentence is too long for a passage: borders need not be found finer."""
 
@@ -117,13 +125,11 @@ def chunk(extract: Extract, settings: ChunkSettings) -> tuple[Chunk, ...]:
     a word is cut only where it alone is longer than a chunk. Neighbours in one section share up to
     `settings.overlap` pieces of whole sentences. Line numbers count on from those of the block.
     """
-    limit = max(8, settings.tokens)
-    overlap = min(settings.overlap, limit // 4)
     blocks = list(_covering(extract))
-    lines = _Lines(extract.text)
+    lines = Lines(extract.text)
     return tuple(
         Chunk(start, end, lines.place(start, blocks[number], depth))
-        for start, end, number, depth in _passages(extract.text, blocks, limit, overlap)
+        for start, end, number, depth in _passages(extract.text, blocks, settings)
     )
 
 
@@ -146,13 +152,26 @@ def _after(block: Block, text: str) -> Place:
     )
 
 
-def _passages(text: str, blocks: Sequence[Block], limit: int, overlap: int) -> Iterable[Passage]:
+def told_passages(text: str, told: Told, settings: ChunkSettings) -> list[Passage] | None:
+    """The passages of blocks that C has been told of and cover the text; None where Python has to cut them."""
+    cutter, (limit, overlap) = _cutter(), _bounds(settings)
+    units = cutter.cut(text, told, limit) if cutter else None
+    return units.passages(limit, overlap) if units else None
+
+
+def _bounds(settings: ChunkSettings) -> tuple[int, int]:
+    """Estimated pieces of a passage at most, and those that it may share with the one before it."""
+    limit = max(8, settings.tokens)
+    return limit, min(settings.overlap, limit // 4)
+
+
+def _passages(text: str, blocks: Sequence[Block], settings: ChunkSettings) -> Iterable[Passage]:
     """Where passages start and end, each with the block it starts in and the depth of its heading.
 
     By C of our own where that can tell.
     """
-    cutter = _cutter()
-    units = cutter.units(text, blocks, _BY_LINE, _REPEATED, limit) if cutter else None
+    cutter, (limit, overlap) = _cutter(), _bounds(settings)
+    units = cutter.cut(text, told_of(blocks), limit) if cutter else None
     found = units.passages(limit, overlap) if units else None
     return _packed(text, blocks, units, limit, overlap) if found is None else found
 
@@ -270,7 +289,7 @@ def _with_overlap(units: Sequence[_Unit], first: int, at: int, limit: int, overl
     Not before `first`: a chunk that began where the one before it does would hold all of that.
     """
     start, room = at, min(overlap, limit - units[at].cost)
-    while start > first and units[start - 1].block.kind in _REPEATED:
+    while start > first and units[start - 1].block.kind in REPEATED:
         room -= units[start - 1].cost
         if room < 0:
             break
@@ -279,7 +298,7 @@ def _with_overlap(units: Sequence[_Unit], first: int, at: int, limit: int, overl
 
 
 def _units(text: str, block: Block, limit: int) -> Iterator[_Unit]:
-    borders = _LINE_END if block.kind in _BY_LINE else _SENTENCE_END
+    borders = _LINE_END if block.kind in BY_LINE else _SENTENCE_END
     opens = True
     for start, end in _split(text, block.start, block.end, borders):
         cost = estimate(text[start:end])
@@ -369,29 +388,3 @@ def _clause_border(text: str, start: int, end: int) -> int:
     for mark in _CLAUSE_END.finditer(text, middle, end):
         last = mark.end() - start
     return last
-
-
-class _Lines:
-    """Counts lines and rows forward through a document, so that all chunks together cost one pass."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._block: Block | None = None
-        self._at = 0
-        self._passed = 0
-
-    def place(self, start: int, block: Block, depth: int) -> Place:
-        """A place in a block under its heading to a depth, with the line or row where its block has them."""
-        place = block.place
-        heading = place.heading[:depth]
-        by_row = place.row is not None and block.kind == "table"
-        if not by_row and (place.line is None or place.row is not None):
-            # A row that is no table stands on one line, however many its text has.
-            return place if len(place.heading) == depth else replace(place, heading=heading)
-        if block is not self._block:
-            self._block, self._at, self._passed = block, block.start, 0
-        self._passed += self._text.count("\n", self._at, start)
-        self._at = start
-        line = None if place.line is None else place.line + self._passed
-        row = place.row + self._passed if by_row and place.row is not None else place.row
-        return replace(place, heading=heading, line=line, row=row)

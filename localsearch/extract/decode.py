@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import re
 import unicodedata
-from collections.abc import Callable
 from ctypes import PyDLL, c_char_p, c_size_t
 from functools import cache
 
@@ -69,22 +68,36 @@ def plain_utf8(data: bytes, declared: str = "") -> bytes | None:
 
     None where it is anything else, and where the kernels are not there.
     """
-    looks = _compiled()
+    compiled = _compiled()
     octets = data.removeprefix(codecs.BOM_UTF8)
-    if looks is None or not looks(octets, len(octets)):
+    if compiled is None or not compiled.localsearch_plain(octets, len(octets)):
         return None
     shifts = len(octets) == len(data) and declared and known(declared).startswith(tuple(_STATEFUL))
     return None if shifts else octets
 
 
+def holds(octets: bytes, words: bytes) -> bool:
+    """Whether one of the words, with a blank after each, stands there."""
+    compiled = _compiled()
+    if compiled is None:
+        return any(word in octets for word in words.split())
+    return bool(compiled.localsearch_holds(octets, len(octets), words))
+
+
 @cache
-def _compiled() -> Callable[[bytes, int], int] | None:
+def _compiled() -> PyDLL | None:
     """What looks through bytes in C of our own (kernels/plain.c)."""
     path = kernels.library()
-    look = getattr(PyDLL(str(path)), "localsearch_plain", None) if path else None
-    if look is not None:  # else built from an older checkout, or not at all
-        look.argtypes = [c_char_p, c_size_t]
-    return look
+    if path is None:
+        return None
+    library = PyDLL(str(path))
+    try:
+        plain, words = library.localsearch_plain, library.localsearch_holds
+    except AttributeError:  # built from an older checkout
+        return None
+    plain.argtypes = [c_char_p, c_size_t]
+    words.argtypes = [c_char_p, c_size_t, c_char_p]
+    return library
 
 
 def encoding_of(data: bytes, declared: str = "") -> str:

@@ -6,6 +6,8 @@ import re
 from html import escape, unescape
 from typing import AnyStr
 
+from localsearch.extract.decode import holds
+
 _XML = re.compile(r"\s*<\?xml\b|[^>]{0,2000}?<html[^>]*\sxmlns\s*=", re.I)
 _VOID = "area|base|br|col|embed|hr|img|input|link|meta|param|source|track|wbr"
 _FRAME = re.compile(r"""<iframe\b[^>]*?\bsrcdoc\s*=\s*(?:"([^"]*)"|'([^']*)')[^>]*>""", re.I)
@@ -13,7 +15,7 @@ _SHADOW = re.compile(r"<template\b[^>]*\bshadowrootmode\b[^>]*>", re.I)
 _EMPTY = re.compile(rf"<(?!(?:{_VOID})\b)([A-Za-z][\w:.-]*)((?:\s[^<>]*)?)/>", re.I)
 _CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.S)
 _VERBATIM = re.compile(r"<(script|style)\b.*?</\1\s*>", re.S | re.I)
-_REWRITTEN = (b"srcdoc", b"shadowrootmode", b"<![CDATA[")
+_REWRITTEN = b"srcdoc shadowrootmode <![CDATA[ "
 """What Python rewrites, letter by letter."""
 
 
@@ -24,7 +26,7 @@ def as_html(source: str | bytes) -> str | bytes:
     page become parts of it.
     """
     if isinstance(source, bytes):
-        if not any(word in source for word in _REWRITTEN):
+        if not holds(source, _REWRITTEN):
             return _with_end_tags(source) if _XML.match(_up_to_first_tag(source)) else source
         source = source.decode()
     if "srcdoc" in source:

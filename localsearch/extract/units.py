@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from ctypes import POINTER, PyDLL, byref, c_char, c_char_p, c_double, c_int32, c_void_p
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from localsearch import kernels
 from localsearch.types import Block, Place
 
+BY_LINE = frozenset(["code", "table"])
+"""Kinds of blocks that are cut at lines."""
+REPEATED = frozenset(["paragraph", "list"])
+"""Kinds of blocks whose end the next passage may repeat."""
 _UNIT = struct.Struct("=4id")
 _PASSAGE = struct.Struct("=4i")
 _NO_ROOM = -2
@@ -23,6 +27,14 @@ Stretch = tuple[int, int, int, int, float]
 
 Passage = tuple[int, int, int, int]
 """Where it starts and ends, the block it starts in, and how much of the heading of that is above all of it."""
+
+
+class Told(NamedTuple):
+    """Blocks as the C has them (kernels/units.h), and the headings of their sections, a number for each name."""
+
+    blocks: bytes
+    many: int
+    headings: bytes
 
 
 class Cutter:
@@ -43,36 +55,27 @@ class Cutter:
         if getattr(self, "_estimate", None):
             self._compiled.localsearch_units_end(self._estimate)
 
-    def units(
-        self,
-        text: str,
-        blocks: Sequence[Block],
-        by_line: Container[str],
-        repeated: Container[str],
-        limit: int,
-    ) -> Units | None:
-        """The units of all blocks in order, those `by_line` cut at lines; None where Python has to look."""
+    def cut(self, text: str, told: Told, limit: int) -> Units | None:
+        """The units of all blocks in order; None where Python has to look."""
         code = text.encode("utf-32-le", "surrogatepass")
-        told, headings = _told(blocks, by_line, repeated)
-        room = len(text) // 16 + 2 * len(blocks) + 64
+        room = len(text) // 16 + 2 * told.many + 64
         while True:
             units = bytearray(room * _UNIT.size)
             count = self._compiled.localsearch_units(
-                self._estimate, code, len(text), told, len(blocks), limit, _place(units), room
+                self._estimate, code, len(text), told.blocks, told.many, limit, _place(units), room
             )
             if count != _NO_ROOM:
                 break
             room *= 4
-        return None if count < 0 else Units(self._compiled, units, count, told, headings)
+        return None if count < 0 else Units(self._compiled, units, count, told)
 
 
 class Units:
-    """What has been cut; `repeated` kinds of blocks may begin the next passage once more."""
+    """What has been cut."""
 
-    def __init__(self, compiled: PyDLL, units: bytearray, count: int, blocks: bytes, headings: bytes) -> None:
-        self._compiled = compiled
+    def __init__(self, compiled: PyDLL, units: bytearray, count: int, told: Told) -> None:
+        self._compiled, self._told = compiled, told
         self._units, self._count = units, count
-        self._blocks, self._headings = blocks, headings
 
     def __iter__(self) -> Iterator[Stretch]:
         yield from _UNIT.iter_unpack(memoryview(self._units)[: self._count * _UNIT.size])
@@ -81,7 +84,13 @@ class Units:
         """Passages of units; None where some are over the limit, which Python has to cut."""
         found = bytearray(max(self._count, 1) * _PASSAGE.size)
         count = self._compiled.localsearch_passages(
-            _place(self._units), self._count, self._blocks, self._headings, limit, overlap, _place(found)
+            _place(self._units),
+            self._count,
+            self._told.blocks,
+            self._told.headings,
+            limit,
+            overlap,
+            _place(found),
         )
         return None if count < 0 else list(_PASSAGE.iter_unpack(memoryview(found)[: count * _PASSAGE.size]))
 
@@ -91,8 +100,8 @@ def section_key(place: Place) -> tuple[tuple[str, ...], tuple[object, ...]]:
     return place.heading, (place.page, place.sheet, place.message, place.chapter)
 
 
-def _told(blocks: Iterable[Block], by_line: Container[str], repeated: Container[str]) -> tuple[bytes, bytes]:
-    """Blocks as the C has them, and the headings of their sections, a number for each name."""
+def told_of(blocks: Sequence[Block]) -> Told:
+    """Blocks as the C has them."""
     told, headings = array("i"), array("i")
     names: dict[str, int] = {}
     fixed: dict[tuple[object, ...], int] = {}
@@ -106,8 +115,8 @@ def _told(blocks: Iterable[Block], by_line: Container[str], repeated: Container[
                 under = fixed.setdefault(own[1], len(fixed)), len(headings), len(place.heading)
                 headings.extend(names.setdefault(name, len(names)) for name in place.heading)
         kind = block.kind
-        told.extend((block.start, block.end, kind in by_line, kind in repeated, section, *under))
-    return told.tobytes(), headings.tobytes()
+        told.extend((block.start, block.end, kind in BY_LINE, kind in REPEATED, section, *under))
+    return Told(told.tobytes(), len(blocks), headings.tobytes())
 
 
 def _place(buffer: bytearray) -> Any:

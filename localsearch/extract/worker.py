@@ -86,15 +86,19 @@ def answer(
     try:
         _allow(settings)
         data = contents(descriptor, settings)
-        found = [draw(data, job.page)] if job.page else read(data, job.name, Limits.of(settings))
+        found = [draw(data, job.page)] if job.page else read(data, job.name, Limits.of(settings, cut))
         if cut and not job.page:
-            found = [replace(one, chunks=chunk(one, cut), blocks=()) for one in found]
+            found = [_in_chunks(one, cut) for one in found]
         return wire.Reply(count=len(found)), found
     except ExtractionError as error:
         return wire.Reply(rule=str(error.data["rule"]), reason=error.message, hint=error.hint), ()
     except MemoryError:
         full = failure("memory", f"reading it takes more than {settings.memory_mb} MB of memory")
         return wire.Reply(rule="memory", reason=full.message, hint=full.hint, leaving=True), ()
+
+
+def _in_chunks(extract: Extract, cut: ChunkSettings) -> Extract:
+    return replace(extract, chunks=chunk(extract, cut), blocks=()) if extract.chunks is None else extract
 
 
 def contents(descriptor: int, settings: ExtractSettings) -> bytes:

@@ -1,6 +1,9 @@
-/* Whether bytes are text as localsearch/extract/decode.py leaves it: UTF-8 in which there is nothing to drop. */
+/* Whether bytes are text as localsearch/extract/decode.py leaves it: UTF-8 in which there is nothing to drop; and whether
+ * there are words in it.
+ */
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define EXPORTED __attribute__((visibility("default")))
 #define INLINE static inline __attribute__((always_inline))
@@ -47,4 +50,11 @@ EXPORTED int32_t localsearch_plain(const uint8_t *bytes, size_t length) {
     }
   }
   return 1;
+}
+
+/* Whether one of `words`, with a blank after each, stands in the bytes. */
+EXPORTED int32_t localsearch_holds(const uint8_t *bytes, size_t length, const char *words) {
+  for (; *words; words += strcspn(words, " ") + 1)
+    if (memmem(bytes, length, words, strcspn(words, " "))) return 1;
+  return 0;
 }

@@ -53,7 +53,7 @@ def written(source: str, whole: bool = False) -> tuple[list[Piece] | None, list[
     assert walker is not None
     if page.body is None:
         return None, []
-    return walker.walk(page.body.html or "", whole=whole), html._walked(page, page.body, whole)
+    return walker.walk(page.body.html or "", whole=whole), html._by_python(page, page.body, whole)
 
 
 @needs_kernels

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from localsearch.extract import chunk as cutting
 from localsearch.extract import units
 from localsearch.extract.chunk import chunk
+from localsearch.extract.units import told_of
 from localsearch.settings import ChunkSettings
 from localsearch.types import Block, BlockKind, Extract, Place
 
@@ -39,7 +40,7 @@ def test_units_are_those_of_python(text: str, borders: list[int], kind: BlockKin
     expected = [list(cutting._units(text, block, limit)) for block in blocks]
     cutter = cutting._cutter()
     assert cutter is not None
-    units = cutter.units(text, blocks, cutting._BY_LINE, cutting._REPEATED, limit)
+    units = cutter.cut(text, told_of(blocks), limit)
     assert cutting._cut(text, blocks, units, limit) == expected
     if units is None:
         return
@@ -84,7 +85,7 @@ def test_passages_are_not_left_to_python() -> None:
     places = [Place(heading=tuple(names)) for names in ("XAB", "XAC", "DE")]
     blocks = [Block(39 * at, 39 * (at + 1), place=place) for at, place in zip((0, 1, 2), places, strict=True)]
     blocks.append(Block(39 * 3, len(text), place=Place(page=2)))
-    units = cutter.units(text, blocks, frozenset(), {"paragraph"}, 240)
+    units = cutter.cut(text, told_of(blocks), 240)
     assert units is not None
     found = units.passages(240, 30)
     assert found is not None
@@ -97,7 +98,7 @@ def test_passages_are_not_left_to_python() -> None:
 def test_passages_with_units_over_the_limit_are_left_to_python() -> None:
     cutter, text = cutting._cutter(), "word " * 300
     assert cutter is not None
-    units = cutter.units(text, [Block(0, len(text))], frozenset(), frozenset(), 240)
+    units = cutter.cut(text, told_of([Block(0, len(text))]), 240)
     assert units is not None
     assert units.passages(240, 30) is None
 
@@ -106,7 +107,7 @@ def test_passages_with_units_over_the_limit_are_left_to_python() -> None:
 def test_common_text_is_not_left_to_python() -> None:
     cutter, text = cutting._cutter(), "Größe “is” 5 µm.\nNext 日本。 " * 40
     assert cutter is not None
-    units = cutter.units(text, [Block(0, len(text))], frozenset(), frozenset(), 200)
+    units = cutter.cut(text, told_of([Block(0, len(text))]), 200)
     assert units is not None
     found = list(units)
     assert [text[start:end] for start, end, *_ in found[:3]] == [
@@ -125,14 +126,14 @@ def test_common_text_is_not_left_to_python() -> None:
 def test_text_that_needs_more_is_left_to_python(text: str) -> None:
     cutter = cutting._cutter()
     assert cutter is not None
-    assert cutter.units(text, [Block(0, len(text))], frozenset(), frozenset(), 200) is None
+    assert cutter.cut(text, told_of([Block(0, len(text))]), 200) is None
 
 
 @needs_kernels
 def test_blocks_outside_the_text_are_refused() -> None:
     cutter = cutting._cutter()
     assert cutter is not None
-    assert cutter.units("abc", [Block(0, 4)], frozenset(), frozenset(), 200) is None
+    assert cutter.cut("abc", told_of([Block(0, 4)]), 200) is None
 
 
 def test_chunks_are_the_same_without_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:

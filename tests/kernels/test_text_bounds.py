@@ -19,28 +19,36 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 from selectolax.lexbor import LexborHTMLParser
-from localsearch.extract import html, htmlwritten
+from localsearch.extract import html, htmlbuilt, htmlwritten
+from localsearch.extract.builder import Builder
 
-htmlwritten.kernels = SimpleNamespace(library=lambda: Path(sys.argv[1]))
+htmlbuilt.kernels = htmlwritten.kernels = SimpleNamespace(library=lambda: Path(sys.argv[1]))
 walker = htmlwritten.written_walker(html._SELECTORS)
 random.seed(7)
 parts = ["<p>", "</p>", "<table>", "<td>", "<tr>", "</table>", "<ul><li>", "<sup>", "</sup>", "<a href=x>", "<br>", "<pre>"]
 parts += ["<abbr title='a b'>", "</abbr>", "<img alt='&lt;&quot;'>", "<input type=text value=v>", "<nav class='toc a'>", "</nav>"]
 parts += ["<script>a</b>", "</script>", "<!-- c -->", "<main>", "</main>", "<svg>", "</svg>", "<my-el>", "x", " \n", "&nbsp;", "\u00e9"]
 parts += ["<div class=nav id=content role=main>", "</div>", "<h1>", "</h1>", "<textarea>", "</textarea>", "<xmp>q", "</xmp>"]
-same = 0
+same = built = 0
 for number in range(1_200):
     page = LexborHTMLParser("<!doctype html>" + "".join(random.choices(parts, k=number % 40)))
     written = page.body.html
     found = walker.walk(written, whole=number % 3 == 0)
     if found is not None:
-        assert found == html._walked(page, page.body, number % 3 == 0), written
+        assert found == html._by_python(page, page.body, number % 3 == 0), written
         same += 1
+    for limit in (1_000, 20):
+        walked = html._walked(page, False, limit)
+        if walked.text is not None:
+            expected = html._collected(page, htmlwritten.Walked(None, None, True), Builder(limit))
+            assert html._of_text(walked.text, *html._head(page, walked.metas), None) == expected, written
+            built += 1
     for _ in range(3):
         cut = random.randrange(len(written))
         walker.walk(written[:cut], whole=False)
         walker.walk(written[:cut] + random.choice("<>&\"'=/!- a") + written[cut + 1 :], whole=False)
 assert same > 400
+assert built > 400
 print("same")
 """
 
@@ -65,7 +73,7 @@ for number in range(2_000):
     place = lambda: Place(heading=tuple(random.choices("AB", k=random.randrange(3))))
     blocks = [Block(low, high, random.choice(["code", "list"]), place()) for low, high in zip(borders[::2], borders[1::2])]
     for limit in (8, 200):
-        cut = chunk._cutter().units(text, blocks, chunk._BY_LINE, chunk._REPEATED, limit)
+        cut = chunk._cutter().cut(text, units.told_of(blocks), limit)
         expected = [list(chunk._units(text, block, limit)) for block in blocks]
         assert chunk._cut(text, blocks, cut, limit) == expected, ascii(text)
         passages = cut and cut.passages(limit, limit // 4)
@@ -99,7 +107,8 @@ assert 2_000 < plain < 18_000
 print("same")
 """
 SOURCES = pytest.mark.parametrize(
-    ("name", "script"), [("html.c", PAGES), ("units.c passages.c", TEXTS), ("plain.c", BYTES)]
+    ("name", "script"),
+    [("html.c blocktext.c page.c", PAGES), ("units.c passages.c", TEXTS), ("plain.c", BYTES)],
 )
 
 
