@@ -77,6 +77,20 @@ static int between(Buffer *into, uint32_t before, Span after) {
   return !left || !right || buffer_add(into, " ", 1) ? TOLD : FULL;
 }
 
+/* Bytes up to the next character that may be an optional hyphen or a mark, at least one. */
+static size_t run_of(Span text) {
+  size_t size = 1;
+  while (size < text.length && (uint8_t)text.at[size] != 0xc2 && (uint8_t)text.at[size] != 0xef) size++;
+  return size;
+}
+
+/* The last character of a run. */
+static uint32_t last_of(Span run) {
+  size_t at = run.length - 1, size;
+  while (at && ((uint8_t)run.at[at] & 0xc0) == 0x80) at--;
+  return character(from(run, at), &size);
+}
+
 /* Copies the text without optional hyphens and gaps. */
 static int set_apart(Buffer *into, Span source) {
   uint32_t before = 0;
@@ -95,7 +109,8 @@ static int set_apart(Buffer *into, Span source) {
     int told = gaps ? between(into, before, rest) : TOLD;
     if (told != TOLD) return told;
     gaps = 0;
-    before = character(rest, &size);
+    size = run_of(rest);
+    before = last_of((Span){rest.at, size});
     if (!buffer_add(into, rest.at, size)) return FULL;
   }
   return TOLD;
@@ -123,15 +138,24 @@ static int put_break(Flow *flow) {
   return text->used == flow->start || buffer_add(text, "\n", 1);
 }
 
-/* Takes in a character that is no white space. */
-static int flow_on(Flow *flow, Span one) {
+/* Takes in characters of which none is white space, and none a mark but the only one. */
+static int flow_on(Flow *flow, Span some) {
   int written = 1;
   if (!flow->cell && flow->any) written = put(flow, " | ", 3);
   else if (flow->space) written = put(flow, " ", 1);
   flow->cell = flow->any = 1;
   flow->space = 0;
   if (!written) return 0;
-  return mark_at(one) == 0x90 ? put_break(flow) : buffer_add(flow->text, one.at, one.length);
+  return mark_at(some) == 0x90 ? put_break(flow) : buffer_add(flow->text, some.at, some.length);
+}
+
+/* Bytes of the character that begins the text, and of those of ASCII after it that are no white space. */
+static size_t dense_run(Span text) {
+  size_t size;
+  character(text, &size);
+  if (mark_at(text)) return size;
+  while (size < text.length && (uint8_t)text.at[size] < 0x80 && !blank(text.at[size])) size++;
+  return size;
 }
 
 /* White space collapsed, kept line breaks, and cells set apart. */
@@ -145,7 +169,7 @@ static int flowing(Buffer *text, Span source) {
       size = 3;
       flow.cell = flow.space = 0;
     } else {
-      character(rest, &size);
+      size = dense_run(rest);
       if (!flow_on(&flow, (Span){rest.at, size})) return FULL;
     }
   }
