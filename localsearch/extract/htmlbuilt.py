@@ -106,7 +106,7 @@ def _compiled() -> PyDLL:
     begin, build, end = library.localsearch_page_begin, library.localsearch_page, library.localsearch_page_end
     begin.restype, end.argtypes, end.restype = c_void_p, [c_void_p], None
     build.argtypes = [
-        *(c_void_p, c_void_p, c_int32, c_void_p, c_int32, POINTER(c_int32), c_int32, c_int32, c_int32),
+        *(c_void_p, c_void_p, c_void_p, c_int32, POINTER(c_int32), c_int32, c_int32, c_int32),
         POINTER(_Built),
     ]
     return library

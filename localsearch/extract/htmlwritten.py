@@ -175,7 +175,7 @@ class WrittenWalker:
             if count < 0:
                 return Walked(None, None, True)
             if not walked.raw and limit >= 0:
-                place = walked.text, walked.length, walked.pieces, count, self._numbers[2]
+                place = walked.text, walked.pieces, count, self._numbers[2]
                 built = self._builder.build(place, whole, enough, limit)
                 if built is not None:
                     return Walked(built, None, bool(walked.metas))
@@ -209,10 +209,11 @@ def _compiled() -> PyDLL | None:
         return None
     library = PyDLL(str(path))
     try:
-        begin, walk, end = (
+        begin, walk, end, _ = (
             library.localsearch_html_begin,
             library.localsearch_html_walk,
             library.localsearch_html_end,
+            library.localsearch_page,  # which reads what the walk leaves
         )
     except AttributeError:  # built from an older checkout
         return None

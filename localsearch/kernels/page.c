@@ -237,27 +237,28 @@ EXPORTED void localsearch_page_end(Page *page) {
 EXPORTED Page *localsearch_page_begin(void) { return calloc(1, sizeof(Page)); }
 
 /* Names are known by where they stand, so that there is room for all before the first; the same goes for no headings. */
-static void clear(Page *page, size_t length) {
+static void clear(Page *page) {
   Buffer *buffers[] = {&page->order, &page->text, &page->names, &page->blocks, &page->shown, &page->paths, &page->headings};
   for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) buffers[i]->used = 0;
   page->no_memory = page->characters = page->path = 0;
   page->section = -1;
   static const Path none = {0, 0, 0, 0, 0};
   add(page, &page->paths, &none, sizeof none);
-  page->no_memory |= !buffer_more(&page->names, 2 * length + 1);
-  page->no_memory |= !buffer_more(&page->headings, sizeof(int32_t));
+  size_t length = 1; /* a name has no more bytes than the text of its heading */
+  for (int32_t i = 0; i < page->count; i++) length += level_of(page, &page->pieces[i]) ? (size_t)page->pieces[i].size : 0;
+  page->no_memory |= !buffer_more(&page->names, length) || !buffer_more(&page->headings, sizeof(int32_t));
   page->names.used = page->headings.used = 0;
 }
 
-/* The text and the blocks of pieces, none of them raw, of `length` bytes of text; `enough` characters make a main part,
+/* The text and the blocks of pieces of a text, none of them raw; `enough` characters make a main part,
  * `limit` is that of the text. Returns the number of blocks, REFUSED where there is more, or NO_MEMORY. */
-EXPORTED int32_t localsearch_page(Page *page, const char *text, int32_t length, const Piece *pieces, int32_t count,
+EXPORTED int32_t localsearch_page(Page *page, const char *text, const Piece *pieces, int32_t count,
                                   const int32_t *styles, int32_t whole, int32_t enough, int32_t limit, Built *built) {
   page->source = text;
   page->pieces = pieces;
   page->styles = styles;
   page->count = count;
-  clear(page, (size_t)length);
+  clear(page);
   if (!page->no_memory && !whole) put_in_order(page, enough);
   for (int32_t i = 0; i < count && whole && !page->no_memory; i++) take(page, i);
   if (!page->no_memory) empty(page, &page->set, (size_t)count);
