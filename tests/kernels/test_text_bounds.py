@@ -29,6 +29,7 @@ parts = ["<p>", "</p>", "<table>", "<td>", "<tr>", "</table>", "<ul><li>", "<sup
 parts += ["<abbr title='a b'>", "</abbr>", "<img alt='&lt;&quot;'>", "<input type=text value=v>", "<nav class='toc a'>", "</nav>"]
 parts += ["<script>a</b>", "</script>", "<!-- c -->", "<main>", "</main>", "<svg>", "</svg>", "<my-el>", "x", " \n", "&nbsp;", "\u00e9"]
 parts += ["<div class=nav id=content role=main>", "</div>", "<h1>", "</h1>", "<textarea>", "</textarea>", "<xmp>q", "</xmp>"]
+parts += ["<h2>\u00e9", "</h2>", "\xad", "\u3000", "&#xfdd1;", "\u65e5", "\u2192", "<li>x", "- "]
 same = built = 0
 for number in range(1_200):
     page = LexborHTMLParser("<!doctype html>" + "".join(random.choices(parts, k=number % 40)))
@@ -45,8 +46,10 @@ for number in range(1_200):
             built += 1
     for _ in range(3):
         cut = random.randrange(len(written))
-        walker.walk(written[:cut], whole=False)
-        walker.walk(written[:cut] + random.choice("<>&\"'=/!- a") + written[cut + 1 :], whole=False)
+        damaged = written[:cut] + random.choice("<>&\"'=/!- a\xad\ufdd0\ufdd1\ufdd2\ufdd3\u3000") + written[cut + 1 :]
+        for code in (written[:cut], damaged):
+            walker.walk(code, whole=False)
+            walker.build(code, whole=False, enough=20, limit=1_000)
 assert same > 400
 assert built > 400
 print("same")
