@@ -25,7 +25,8 @@ FOLDER = Path("localsearch") / "kernels"
 LIBRARY = FOLDER / "kernels.so"
 ON_EACH_PATH = ("layer.c", "walk.c")
 WORDS = ("across.c", "given.c", "learnt.c", "lexicon.c", "parts.c", "read.c", "words.c")
-ONCE = (*WORDS, "html.c", "operator.c", "paths.c", "units.c")
+PAGES = ("blocktext.c", "html.c", "page.c", "passages.c", "plain.c", "units.c")
+ONCE = (*WORDS, *PAGES, "operator.c", "paths.c")
 PATHS = {
     "x86_64": {
         "avx512_vnni": ("-march=x86_64_v4", "-mavx512vnni"),

@@ -17,7 +17,18 @@ from itertools import groupby
 from math import ceil
 from typing import NamedTuple
 
-from localsearch.extract.units import Cutter, available
+from localsearch.extract.lines import Lines
+from localsearch.extract.units import (
+    BY_LINE,
+    REPEATED,
+    Cutter,
+    Passage,
+    Told,
+    Units,
+    available,
+    section_key,
+    told_of,
+)
 from localsearch.settings import ChunkSettings
 from localsearch.types import Block, Chunk, Extract, Place
 
@@ -63,7 +74,6 @@ _WORD_END = re.compile(r"\s(?<!\s{2})\s*+")
 _CLAUSE_END = re.compile(r"[,;:，、；：}{><&=|]")
 
 
-_BY_LINE = frozenset(["code", "table"])
 WORDS_AT_A_TIME = 8
 """Words kept together where a sentence is too long for a passage: borders need not be found finer."""
 
@@ -115,16 +125,12 @@ def chunk(extract: Extract, settings: ChunkSettings) -> tuple[Chunk, ...]:
     a word is cut only where it alone is longer than a chunk. Neighbours in one section share up to
     `settings.overlap` pieces of whole sentences. Line numbers count on from those of the block.
     """
-    limit = max(8, settings.tokens)
-    overlap = min(settings.overlap, limit // 4)
-    sections = _sections(extract.text, _covering(extract), limit)
-    lines = _Lines(extract.text)
-    found: list[Chunk] = []
-    for heading, units in _groups(sections, limit):
-        for start, end in _pack(units, limit, overlap):
-            place = lines.place(units[start], heading)
-            found.append(Chunk(units[start].start, units[end - 1].end, place))
-    return tuple(found)
+    blocks = list(_covering(extract))
+    lines = Lines(extract.text)
+    return tuple(
+        Chunk(start, end, lines.place(start, blocks[number], depth))
+        for start, end, number, depth in _passages(extract.text, blocks, settings)
+    )
 
 
 def _covering(extract: Extract) -> Iterator[Block]:
@@ -146,24 +152,63 @@ def _after(block: Block, text: str) -> Place:
     )
 
 
-def _sections(text: str, blocks: Iterable[Block], limit: int) -> Iterator[_Section]:
-    blocks = list(blocks)
-    cut = zip(blocks, _cut(text, blocks, limit), strict=True)
-    for (heading, fixed), members in groupby(cut, key=lambda pair: _section_key(pair[0])):
+def told_passages(text: str, told: Told, settings: ChunkSettings) -> list[Passage] | None:
+    """The passages of blocks that C has been told of and cover the text; None where Python has to cut them."""
+    cutter, (limit, overlap) = _cutter(), _bounds(settings)
+    units = cutter.cut(text, told, limit) if cutter else None
+    return units.passages(limit, overlap) if units else None
+
+
+def _bounds(settings: ChunkSettings) -> tuple[int, int]:
+    """Estimated pieces of a passage at most, and those that it may share with the one before it."""
+    limit = max(8, settings.tokens)
+    return limit, min(settings.overlap, limit // 4)
+
+
+def _passages(text: str, blocks: Sequence[Block], settings: ChunkSettings) -> Iterable[Passage]:
+    """Where passages start and end, each with the block it starts in and the depth of its heading.
+
+    By C of our own where that can tell.
+    """
+    cutter, (limit, overlap) = _cutter(), _bounds(settings)
+    units = cutter.cut(text, told_of(blocks), limit) if cutter else None
+    found = units.passages(limit, overlap) if units else None
+    return _packed(text, blocks, units, limit, overlap) if found is None else found
+
+
+def _packed(
+    text: str, blocks: Sequence[Block], cut: Units | None, limit: int, overlap: int
+) -> Iterator[Passage]:
+    """The passages, by Python."""
+    numbers = {id(block): number for number, block in enumerate(blocks)}
+    for heading, units in _groups(_sections(text, blocks, cut, limit), limit):
+        for start, end in _pack(units, limit, overlap):
+            yield units[start].start, units[end - 1].end, numbers[id(units[start].block)], len(heading)
+
+
+def _sections(text: str, blocks: Sequence[Block], cut: Units | None, limit: int) -> Iterator[_Section]:
+    found = zip(blocks, _cut(text, blocks, cut, limit), strict=True)
+    for (heading, fixed), members in groupby(found, key=lambda pair: section_key(pair[0].place)):
         units = [unit for _, found in members for unit in found]
         if units:
-            yield _Section(heading, fixed, units, sum(unit.cost for unit in units))
+            yield _Section(heading, fixed, units, _total(units))
 
 
-def _cut(text: str, blocks: Sequence[Block], limit: int) -> Sequence[Sequence[_Unit]]:
-    """The units of each block, by C of our own where that can tell."""
-    cutter = _cutter()
-    found = cutter.cut(text, blocks, _BY_LINE, limit) if cutter else None
-    if found is None:
+def _total(units: Iterable[_Unit]) -> float:
+    """Their costs one after the other: from Python 3.12 on sum() is more exact, and C is not."""
+    total = 0.0
+    for unit in units:
+        total += unit.cost
+    return total
+
+
+def _cut(text: str, blocks: Sequence[Block], cut: Units | None, limit: int) -> Sequence[Sequence[_Unit]]:
+    """The units of each block, of those that C has cut where it has."""
+    if cut is None:
         return [list(_units(text, block, limit)) for block in blocks]
     units: list[list[_Unit]] = [[] for _ in blocks]
     new = tuple.__new__  # a third of the time of the class itself
-    for start, end, number, over, cost in found:
+    for start, end, number, over, cost in cut:
         own = units[number]
         if over:
             own += _split_long(text, start, end, blocks[number], limit)
@@ -180,11 +225,6 @@ def _cutter() -> Cutter | None:
         *(PER_IDEOGRAPH, PER_ACCENT, PER_LETTER_ELSEWHERE),
     )
     return Cutter(weights, sorted(_COMMON)) if available() else None
-
-
-def _section_key(block: Block) -> tuple[tuple[str, ...], tuple[object, ...]]:
-    place = block.place
-    return place.heading, (place.page, place.sheet, place.message, place.chapter)
 
 
 def _groups(sections: Iterable[_Section], limit: int) -> Iterator[tuple[tuple[str, ...], list[_Unit]]]:
@@ -222,11 +262,11 @@ def _common(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:
 
 def _pack(units: Sequence[_Unit], limit: int, overlap: int) -> Iterator[tuple[int, int]]:
     """Ranges of units, each within the limit and of about even cost, later ones starting with what ended the last."""
-    left, count = sum(unit.cost for unit in units), len(units)
+    left, count = _total(units), len(units)
     at, start = 0, -1
     while at < count:
         start = _with_overlap(units, start + 1, at, limit, overlap)
-        cost = sum(unit.cost for unit in units[start:at])
+        cost = _total(units[start:at])
         repeated = cost
         goal = repeated + left / max(1, ceil(left / (limit - repeated)))
         end = at
@@ -249,7 +289,7 @@ def _with_overlap(units: Sequence[_Unit], first: int, at: int, limit: int, overl
     Not before `first`: a chunk that began where the one before it does would hold all of that.
     """
     start, room = at, min(overlap, limit - units[at].cost)
-    while start > first and units[start - 1].block.kind in ("paragraph", "list"):
+    while start > first and units[start - 1].block.kind in REPEATED:
         room -= units[start - 1].cost
         if room < 0:
             break
@@ -258,7 +298,7 @@ def _with_overlap(units: Sequence[_Unit], first: int, at: int, limit: int, overl
 
 
 def _units(text: str, block: Block, limit: int) -> Iterator[_Unit]:
-    borders = _LINE_END if block.kind in _BY_LINE else _SENTENCE_END
+    borders = _LINE_END if block.kind in BY_LINE else _SENTENCE_END
     opens = True
     for start, end in _split(text, block.start, block.end, borders):
         cost = estimate(text[start:end])
@@ -348,28 +388,3 @@ def _clause_border(text: str, start: int, end: int) -> int:
     for mark in _CLAUSE_END.finditer(text, middle, end):
         last = mark.end() - start
     return last
-
-
-class _Lines:
-    """Counts lines and rows forward through a document, so that all chunks together cost one pass."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._block: Block | None = None
-        self._at = 0
-        self._passed = 0
-
-    def place(self, unit: _Unit, heading: tuple[str, ...]) -> Place:
-        """The unit's place under a heading, with the line or row that it starts on where its block has them."""
-        block, place = unit.block, unit.block.place
-        by_row = place.row is not None and block.kind == "table"
-        if not by_row and (place.line is None or place.row is not None):
-            # A row that is no table stands on one line, however many its text has.
-            return place if place.heading == heading else replace(place, heading=heading)
-        if block is not self._block:
-            self._block, self._at, self._passed = block, block.start, 0
-        self._passed += self._text.count("\n", self._at, unit.start)
-        self._at = unit.start
-        line = None if place.line is None else place.line + self._passed
-        row = place.row + self._passed if by_row and place.row is not None else place.row
-        return replace(place, heading=heading, line=line, row=row)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import codecs
 import re
 import unicodedata
+from ctypes import PyDLL, c_char_p, c_size_t
+from functools import cache
 
+from localsearch import kernels
 from localsearch.extract.codepage import likeliest
 
 SAMPLE = 64 * 1024
@@ -50,11 +53,51 @@ def decode(data: bytes, declared: str = "") -> tuple[str, str]:
     Line ends come out as "\\n"; control characters other than tab, line and form feed, and optional
     hyphens, are dropped. A declared encoding in which the text cannot be is not believed.
     """
+    octets = plain_utf8(data, declared)
+    if octets is not None:
+        return octets.decode(), "utf-8" if len(octets) == len(data) else "utf-8-sig"
     encoding = encoding_of(data, declared)
     text = data.decode(encoding, "replace")
     if encoding == "cp1258":
         text = unicodedata.normalize("NFC", text)  # it writes tones as signs of their own
     return clean(text), encoding
+
+
+def plain_utf8(data: bytes, declared: str = "") -> bytes | None:
+    """The text that decode() would give, in UTF-8, where that is what is there already, but for a mark at its start.
+
+    None where it is anything else, and where the kernels are not there.
+    """
+    compiled = _compiled()
+    octets = data.removeprefix(codecs.BOM_UTF8)
+    if compiled is None or not compiled.localsearch_plain(octets, len(octets)):
+        return None
+    shifts = len(octets) == len(data) and declared and known(declared).startswith(tuple(_STATEFUL))
+    return None if shifts else octets
+
+
+def holds(octets: bytes, words: bytes) -> bool:
+    """Whether one of the words, with a blank after each, stands there."""
+    compiled = _compiled()
+    if compiled is None:
+        return any(word in octets for word in words.split())
+    return bool(compiled.localsearch_holds(octets, len(octets), words))
+
+
+@cache
+def _compiled() -> PyDLL | None:
+    """What looks through bytes in C of our own (kernels/plain.c)."""
+    path = kernels.library()
+    if path is None:
+        return None
+    library = PyDLL(str(path))
+    try:
+        plain, words = library.localsearch_plain, library.localsearch_holds
+    except AttributeError:  # built from an older checkout
+        return None
+    plain.argtypes = [c_char_p, c_size_t]
+    words.argtypes = [c_char_p, c_size_t, c_char_p]
+    return library
 
 
 def encoding_of(data: bytes, declared: str = "") -> str:

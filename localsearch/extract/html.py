@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from html import escape, unescape
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from localsearch.extract.builder import NOWHERE, Builder
-from localsearch.extract.decode import decode
+from localsearch.extract.decode import decode, plain_utf8
 from localsearch.extract.fields import front_matter
+from localsearch.extract.htmlbuilt import BuiltText
+from localsearch.extract.htmlsource import as_html
 from localsearch.extract.htmlwalk import AROUND, MAIN, NEVER, Piece, Walker
-from localsearch.extract.htmlwritten import Selectors, written_walker
+from localsearch.extract.htmlwritten import Selectors, Walked, written_walker
+from localsearch.settings import ChunkSettings
 from localsearch.types import Extract, Place
 
 if TYPE_CHECKING:
@@ -36,21 +39,22 @@ _AROUND = (
 """What surrounds a page's text where it stands outside its main part."""
 _SELECTORS = Selectors(_MAIN, _AROUND, _NAVIGATION, _NEVER)
 
+_METAS = "meta[name][content],meta[property][content]"
+_MOST = 2**31 - 1
+
 ENOUGH = 200
 """Characters of what looks like the main part with which it goes before the rest of the page."""
 
-_XML = re.compile(r"\s*<\?xml\b|[^>]{0,2000}?<html[^>]*\sxmlns\s*=", re.I)
-_VOID = "area|base|br|col|embed|hr|img|input|link|meta|param|source|track|wbr"
-_FRAME = re.compile(r"""<iframe\b[^>]*?\bsrcdoc\s*=\s*(?:"([^"]*)"|'([^']*)')[^>]*>""", re.I)
-_SHADOW = re.compile(r"<template\b[^>]*\bshadowrootmode\b[^>]*>", re.I)
-_EMPTY = re.compile(rf"<(?!(?:{_VOID})\b)([A-Za-z][\w:.-]*)((?:\s[^<>]*)?)/>", re.I)
-_CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.S)
-_VERBATIM = re.compile(r"<(script|style)\b.*?</\1\s*>", re.S | re.I)
 
-
-def read_html(data: bytes, limit: int) -> Extract:
-    """The text of a page; what surrounds its main part comes after it."""
-    return read_markup(decode(data, declared_charset(data))[0], Builder(limit))
+def read_html(data: bytes, limit: int, cut: ChunkSettings | None = None) -> Extract:
+    """The text of a page; what surrounds its main part comes after it. With `cut` it may be in chunks already."""
+    declared = declared_charset(data)
+    octets = plain_utf8(data, declared)
+    page = _parsed(decode(data, declared)[0] if octets is None else octets)
+    walked = _walked(page, False, limit)
+    if walked.text is None:
+        return _collected(page, walked, Builder(limit))
+    return _of_text(walked.text, *_head(page, walked.metas), cut)
 
 
 def read_markup(
@@ -60,12 +64,37 @@ def read_markup(
 
     Books and letters are such: all of it in its order.
     """
+    page = _parsed(source)
+    return _collected(page, _walked(page, whole, None), builder, place, type, whole=whole)
+
+
+def _parsed(source: str | bytes) -> LexborHTMLParser:
     from selectolax.lexbor import LexborHTMLParser
 
-    page = LexborHTMLParser(_as_html(source))
-    title, metadata = _head(page)
+    return LexborHTMLParser(as_html(source))
+
+
+def _of_text(found: BuiltText, title: str, metadata: Mapping[str, Any], cut: ChunkSettings | None) -> Extract:
+    first = found.first_heading
+    title = first if first and title.startswith(first) else title  # without the name of the site
+    chunks = found.chunks(cut) if cut else None
+    blocks = found.blocks() if cut is None else ()
+    return Extract(found.text, "html", title or first, blocks, metadata, chunks=chunks)
+
+
+def _collected(
+    page: LexborHTMLParser,
+    walked: Walked,
+    builder: Builder,
+    place: Place = NOWHERE,
+    type: str = "html",
+    *,
+    whole: bool = False,
+) -> Extract:
+    """The text of what was found on the page, piece by piece."""
+    title, metadata = _head(page, walked.metas)
     part = MAIN
-    for piece in _pieces(page, whole):
+    for piece in _pieces(page, walked, whole):
         if part == MAIN and piece.part != part and not whole:
             builder.leave_headings()
         part = piece.part
@@ -74,15 +103,13 @@ def read_markup(
         else:
             builder.add(piece.text, piece.kind, place, joint=piece.joint)
     if builder.first_heading and title.startswith(builder.first_heading):
-        title = builder.first_heading  # without the name of the site
+        title = builder.first_heading
     return builder.extract(type, title=title, metadata=metadata)
 
 
 def chapter_title(source: str) -> str:
     """The first heading of a page, else its title."""
-    from selectolax.lexbor import LexborHTMLParser
-
-    page = LexborHTMLParser(_as_html(source))
+    page = _parsed(source)
     node = page.css_first("h1,h2,h3") or page.css_first("title")
     return " ".join(node.text().split())[:200] if node is not None else ""
 
@@ -95,11 +122,13 @@ def declared_charset(data: bytes) -> str:
     return (match.group(1) or match.group(2)).decode("ascii", "replace") if match else ""
 
 
-def _head(page: LexborHTMLParser) -> tuple[str, dict[str, Any]]:
-    node = page.css_first("title")
+def _head(page: LexborHTMLParser, metas: bool) -> tuple[str, dict[str, Any]]:
+    """The title, and what else the page tells about itself; `metas` is whether it does below its head too."""
+    head = page.head
+    node = (None if head is None else head.css_first("title")) or page.css_first("title")
     title = " ".join(node.text().split()) if node is not None else ""
     found: dict[str, Any] = {}
-    for meta in page.css("meta[name][content],meta[property][content]"):
+    for meta in (page if metas or head is None else head).css(_METAS):
         attributes = meta.attributes
         name = (attributes.get("name") or attributes.get("property") or "").lower()
         name = (
@@ -126,19 +155,25 @@ def _head(page: LexborHTMLParser) -> tuple[str, dict[str, Any]]:
     return title, front_matter(found)
 
 
-def _pieces(page: LexborHTMLParser, whole: bool) -> list[Piece]:
+def _walked(page: LexborHTMLParser, whole: bool, limit: int | None) -> Walked:
+    """What C finds on the page, put together where there is a limit for that."""
+    walker = written_walker(_SELECTORS) if page.body is not None else None
+    if walker is None or page.body is None:
+        return Walked(None, None, True)
+    most = -1 if limit is None else min(limit, _MOST)
+    return walker.build(page.body.html or "", whole=whole, enough=ENOUGH, limit=most)
+
+
+def _pieces(page: LexborHTMLParser, walked: Walked, whole: bool) -> list[Piece]:
     """All that the page says: what looks like its main part first, navigation last and only where it says more."""
     body = page.body or page.root
     if body is None:
         return []
-    walker = written_walker(_SELECTORS) if page.body is not None else None
-    found = walker.walk(body.html or "", whole=whole) if walker else None
-    if found is None:
-        found = _walked(page, body, whole)
+    found = _by_python(page, body, whole) if walked.pieces is None else walked.pieces
     return found if whole else _ordered(found)
 
 
-def _walked(page: LexborHTMLParser, body: LexborNode, whole: bool) -> list[Piece]:
+def _by_python(page: LexborHTMLParser, body: LexborNode, whole: bool) -> list[Piece]:
     """The pieces in the order of the page, by Python."""
     never = dict.fromkeys((node.mem_id for node in body.css(_NEVER)), NEVER)
     if page.head is not None:
@@ -182,36 +217,3 @@ def _new(rest: list[Piece], main: list[Piece]) -> list[Piece]:
             kept.append(piece)
             told.add(text)
     return kept
-
-
-def _as_html(source: str) -> str:
-    """A page as a parser of HTML reads all that it shows.
-
-    XHTML loses CDATA sections and elements closed in their own tag; frames and shadow trees that are written out in the
-    page become parts of it.
-    """
-    if "srcdoc" in source:
-        source = _FRAME.sub(
-            lambda frame: f"<div>{unescape(frame[1] or frame[2] or '')}</div>{frame[0]}", source
-        )
-    if "shadowrootmode" in source:
-        source = _SHADOW.sub("<div>", source)
-    if not _XML.match(source):
-        return source
-    if "<![CDATA[" in source:
-        bare = _VERBATIM.sub("", source)
-        source = _CDATA.sub(lambda match: escape(match.group(1), quote=False), bare)
-    return _with_end_tags(source)
-
-
-def _with_end_tags(source: str) -> str:
-    """A page whose empty elements have an end tag. `/>` is rare: to look for it takes a tenth of the time that to look
-    at each tag does."""
-    parts: list[str] = []
-    kept = last = 0
-    while (slash := source.find("/>", last)) >= 0:
-        start, last = max(last, source.rfind("<", last, slash)), slash + 2
-        if tag := _EMPTY.fullmatch(source, start, last):
-            parts += (source[kept:start], f"<{tag[1]}{tag[2]}></{tag[1]}>")
-            kept = last
-    return "".join((*parts, source[kept:]))

@@ -15,6 +15,7 @@ from functools import cache
 from typing import NamedTuple
 
 from localsearch import kernels
+from localsearch.extract.htmlbuilt import KINDS, BuiltText, TextBuilder
 from localsearch.extract.htmlwalk import (
     BLOCKS,
     LAYOUT,
@@ -27,12 +28,13 @@ from localsearch.extract.htmlwalk import (
     Style,
     text_of,
 )
+from localsearch.extract.units import BY_LINE, REPEATED
 
 _BLOCK, _SPACE, _LONG_FORM, _LINE_BREAK, _CELLS, _ROW, _SIGN, _A_TABLE, _VOID = (1 << bit for bit in range(9))
-_VERBATIM, _FOREIGN, _REFUSE, _OF_LAYOUT, _LINK, _SHOWN, _INPUT, _TEMPLATE = (
-    1 << bit for bit in range(9, 17)
+_VERBATIM, _FOREIGN, _REFUSE, _OF_LAYOUT, _LINK, _SHOWN, _INPUT, _TEMPLATE, _META = (
+    1 << bit for bit in range(9, 18)
 )
-_STYLE_AT = 17
+_STYLE_AT = 18
 _NAMES = (
     (_BLOCK, BLOCKS),
     (_SPACE, SPACED),
@@ -68,11 +70,12 @@ _NAMES = (
     (_SHOWN, {"img", "area", "input", "object", "video", "audio"}),
     (_INPUT, {"input"}),
     (_TEMPLATE, {"template"}),
+    (_META, {"meta"}),
 )
 """What html.c knows of elements, by its bits."""
 _SELECTOR = re.compile(r"([\w-]*)(?:([.#])([\w-]+)|\[role=(\w+)\])?")
 _MAIN_MARK, _AROUND_MARK, _INNER_MARK, _NEVER_MARK = 1, 2, 4, 8
-_PIECE = struct.Struct("=5i")
+_PIECE = struct.Struct("=7i")
 _REFUSED = -1
 
 
@@ -100,7 +103,21 @@ class Selectors(NamedTuple):
 
 
 class _Walked(Structure):
-    _fields_ = (("text", c_void_p), ("pieces", c_void_p), ("length", c_int32), ("count", c_int32))
+    _fields_ = (
+        *(("text", c_void_p), ("pieces", c_void_p), ("length", c_int32), ("count", c_int32)),
+        *(("raw", c_int32), ("metas", c_int32)),
+    )
+
+
+class Walked(NamedTuple):
+    """What a walk gives: the text of all blocks put together, or else the blocks themselves.
+
+    `metas` is whether there are elements among them that tell about the page, as its head does.
+    """
+
+    text: BuiltText | None
+    pieces: list[Piece] | None
+    metas: bool
 
 
 class WrittenWalker:
@@ -111,6 +128,7 @@ class WrittenWalker:
         if compiled is None:
             raise OSError("the kernels were not built")
         self._compiled = compiled
+        self._builder = TextBuilder()
         self._lock = threading.Lock()
         self._styles = list(dict.fromkeys([TEXT, TABLE, *STYLES.values()]))
         kinds: defaultdict[str, int] = defaultdict(int)
@@ -144,20 +162,30 @@ class WrittenWalker:
     def walk(self, written: str, *, whole: bool) -> list[Piece] | None:
         """The blocks inside the one element that was written out, as `Walker.walk` gives them; None for a page that
         needs more than this."""
+        return self.build(written, whole=whole, enough=0, limit=-1).pieces
+
+    def build(self, written: str, *, whole: bool, enough: int, limit: int) -> Walked:
+        """The text of the blocks in the order in which a page is read, within a limit; the blocks where it takes Python
+        to put them together, and nothing for a page that needs more than this."""
         code, walked = written.encode("utf-8", "surrogatepass"), _Walked()
         with self._lock:
             count = self._compiled.localsearch_html_walk(self._walk, code, len(code), whole, byref(walked))
             if count < _REFUSED:
                 raise MemoryError
-            if count <= 0:
-                return None if count else []
-            text = string_at(walked.text, walked.length).decode("utf-8", "surrogatepass")
-            found = string_at(walked.pieces, count * _PIECE.size)
-        return list(self._pieces(text, found))
+            if count < 0:
+                return Walked(None, None, True)
+            if not walked.raw and limit >= 0:
+                place = walked.text, walked.pieces, count, self._numbers[2]
+                built = self._builder.build(place, whole, enough, limit)
+                if built is not None:
+                    return Walked(built, None, bool(walked.metas))
+            text = string_at(walked.text, walked.length).decode("utf-8", "surrogatepass") if count else ""
+            found = string_at(walked.pieces, count * _PIECE.size) if count else b""
+        return Walked(None, list(self._pieces(text, found)), bool(walked.metas))
 
     def _pieces(self, text: str, found: bytes) -> Iterator[Piece]:
         styles, new = self._styles, tuple.__new__  # a third of the time of the class itself
-        for number, part, raw, start, length in _PIECE.iter_unpack(found):
+        for number, part, raw, start, length, _, _ in _PIECE.iter_unpack(found):
             style, block = styles[number], text[start : start + length]
             if raw:
                 block = text_of(block, style)
@@ -166,7 +194,11 @@ class WrittenWalker:
 
 
 def _style_bits(style: Style) -> int:
-    return style.keeps_lines | (style.kind == "table") << 1 | bool(style.mark) << 2
+    kept = (
+        style.keeps_lines | (style.kind == "table") << 1 | bool(style.mark) << 2 | (style.joint == "\n") << 3
+    )
+    cut = (style.kind in REPEATED) << 4 | (style.kind in BY_LINE) << 5
+    return kept | cut | style.level << 8 | KINDS.index(style.kind) << 12
 
 
 @cache
@@ -177,10 +209,11 @@ def _compiled() -> PyDLL | None:
         return None
     library = PyDLL(str(path))
     try:
-        begin, walk, end = (
+        begin, walk, end, _ = (
             library.localsearch_html_begin,
             library.localsearch_html_walk,
             library.localsearch_html_end,
+            library.localsearch_page,  # which reads what the walk leaves
         )
     except AttributeError:  # built from an older checkout
         return None

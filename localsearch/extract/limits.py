@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from localsearch.errors import ExtractionError
-from localsearch.settings import MB, ExtractSettings
+from localsearch.settings import MB, ChunkSettings, ExtractSettings
 
 HINTS = {
     "empty": "There is nothing to index.",
@@ -48,9 +48,11 @@ class Limits:
     ocr_engine: str = "auto"
     ocr_later: bool = False
     cpu_s: int = 60
+    cut: ChunkSettings | None = None
+    """How the text is cut into chunks, for a reader that does so itself."""
 
     @classmethod
-    def of(cls, settings: ExtractSettings) -> Limits:
+    def of(cls, settings: ExtractSettings, cut: ChunkSettings | None = None) -> Limits:
         return cls(
             text=settings.max_text_mb * MB,
             unpacked=settings.max_file_mb * MB,
@@ -60,4 +62,5 @@ class Limits:
             ocr_engine=settings.ocr_engine,
             ocr_later=settings.recognise == "later",
             cpu_s=settings.cpu_s,
+            cut=cut,
         )

@@ -125,7 +125,9 @@ READERS: Mapping[str, Reader] = {
     "markdown": lambda source: [read_markdown(source.data, source.limits.text)],
     "rst": lambda source: [read_rst(source.data, source.limits.text)],
     "tex": lambda source: [read_tex(source.data, source.limits.text)],
-    "html": lambda source: [read_html(source.data, source.limits.text)],
+    "html": lambda source: [
+        read_html(source.data, source.limits.text, None if source.depth else source.limits.cut)
+    ],
     "man": lambda source: [read_man(source.data, source.limits.text)],
     "pdf": pdf.read_pdf,
     "docx": word.read_docx,

@@ -86,9 +86,9 @@ def answer(
     try:
         _allow(settings)
         data = contents(descriptor, settings)
-        found = [draw(data, job.page)] if job.page else read(data, job.name, Limits.of(settings))
+        found = [draw(data, job.page)] if job.page else read(data, job.name, Limits.of(settings, cut))
         if cut and not job.page:
-            found = [replace(one, chunks=chunk(one, cut), blocks=()) for one in found]
+            found = [_in_chunks(one, cut) for one in found]
         return wire.Reply(count=len(found)), found
     except ExtractionError as error:
         return wire.Reply(rule=str(error.data["rule"]), reason=error.message, hint=error.hint), ()
@@ -97,17 +97,33 @@ def answer(
         return wire.Reply(rule="memory", reason=full.message, hint=full.hint, leaving=True), ()
 
 
+def _in_chunks(extract: Extract, cut: ChunkSettings) -> Extract:
+    return replace(extract, chunks=chunk(extract, cut), blocks=()) if extract.chunks is None else extract
+
+
 def contents(descriptor: int, settings: ExtractSettings) -> bytes:
     """All bytes of the file; no more than the limit even of a file that grows, or tells no size."""
     limit = settings.max_file_mb * MB
     size = os.fstat(descriptor).st_size
     os.lseek(descriptor, 0, os.SEEK_SET)
-    with open(descriptor, "rb", closefd=False) as file:
-        data = b"" if size > limit else file.read(limit + 1)
+    data = b"" if size > limit else _all_of(descriptor, size, limit)
     size = max(size, len(data))
     if size > limit:
         raise failure("too-large", f"{size / 1e6:.0f} MB are over the limit of {settings.max_file_mb} MB")
     return data
+
+
+def _all_of(descriptor: int, size: int, limit: int) -> bytes:
+    """Its bytes, up to one beyond the limit. Most files have as many as they tell, and are read at once."""
+    data = os.read(descriptor, size + 1)
+    if len(data) == size:
+        return data
+    parts, length = [data], len(data)
+    while data and length <= limit:
+        data = os.read(descriptor, min(MB, limit + 1 - length))
+        parts.append(data)
+        length += len(data)
+    return b"".join(parts)
 
 
 def _allow(settings: ExtractSettings) -> None:

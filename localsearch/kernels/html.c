@@ -5,29 +5,17 @@
  * letter means, the page is refused, and Python walks over the tree itself. Names of elements and what they are, and
  * which elements are no part of the text, the caller tells.
  */
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "html.h"
 
-#define EXPORTED __attribute__((visibility("default")))
-#define INLINE static inline __attribute__((always_inline))
+#include <stdlib.h>
 
 /* What an element is: bits of a name's `kind`; above them its style. */
 enum { BLOCK = 1, SPACED = 2, LONG_FORM = 4, LINE_BREAK = 8, CELL = 16, ROW = 32, SIGN = 64, TABLE = 128, VOID = 256,
-       VERBATIM = 512, FOREIGN = 1024, REFUSE = 2048, LAYOUT = 4096, LINK = 8192, SHOWN = 16384, INPUT = 32768, TEMPLATE = 65536, STYLE = 17 };
-/* What a style is. */
-enum { KEEPS_LINES = 1, OF_TABLE = 2, LISTED = 4 };
-/* Which part of the page a selector begins: bits; then parts as Python has them. */
+       VERBATIM = 512, FOREIGN = 1024, REFUSE = 2048, LAYOUT = 4096, LINK = 8192, SHOWN = 16384, INPUT = 32768, TEMPLATE = 65536, META = 131072, STYLE = 18 };
+/* Which part of the page a selector begins: bits. */
 enum { IS_MAIN = 1, IS_AROUND = 2, IS_INNER = 4, IS_NEVER = 8 };
-enum { MAIN, REST, AROUND };
 enum { REFUSED = -1, NO_MEMORY = -2 };
 enum { NAMES = 512, SELECTORS = 128 };
-
-typedef struct {
-  const char *at;
-  size_t length;
-} Span;
 
 typedef struct {
   Span name;
@@ -42,11 +30,6 @@ typedef struct {
 } Selector;
 
 typedef struct {
-  char *bytes;
-  size_t used, room;
-} Buffer;
-
-typedef struct {
   Span tag;
   int32_t style;
 } Open;
@@ -57,13 +40,9 @@ typedef struct {
 } Region;
 
 typedef struct {
-  int32_t style, part, raw, start, length;
-} Piece;
-
-typedef struct {
   const char *text;
   const Piece *pieces;
-  int32_t length, count;
+  int32_t length, count, raw, metas;
 } Walked;
 
 typedef struct {
@@ -71,12 +50,13 @@ typedef struct {
   Selector selectors[SELECTORS];
   const int32_t *styles;
   size_t selector_count;
+  uint32_t lengths[256]; /* of values of selectors by their first letter, a bit for each, modulo 32 */
   int32_t table, paragraph;
   char *told;
-  Buffer source, text, tags, opened, regions, pieces;
+  Buffer source, scratch, text, tags, opened, regions, pieces;
   const char *at, *end;
   int32_t style, part, characters, tables; /* `tables` are open */
-  int refused, no_memory;
+  int refused, no_memory, raw, metas;
 } Walk;
 
 typedef struct {
@@ -84,9 +64,7 @@ typedef struct {
   int32_t kind, marks;
 } Tag;
 
-INLINE int blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r') || (c >= 0x1c && c <= 0x1f); }
 INLINE char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
-INLINE int same(Span a, Span b) { return a.length == b.length && !memcmp(a.at, b.at, a.length); }
 INLINE int is(Span a, const char *word) { return a.length == strlen(word) && !memcmp(a.at, word, a.length); }
 
 static int same_letters(Span a, Span b) {
@@ -96,34 +74,9 @@ static int same_letters(Span a, Span b) {
   return 1;
 }
 
-static char *more(Walk *walk, Buffer *buffer, size_t count) {
-  if (buffer->used + count > buffer->room) {
-    size_t room = 2 * (buffer->used + count) + 1024;
-    char *bytes = realloc(buffer->bytes, room);
-    if (!bytes) {
-      walk->no_memory = 1;
-      return NULL;
-    }
-    buffer->bytes = bytes;
-    buffer->room = room;
-  }
-  char *place = buffer->bytes + buffer->used;
-  buffer->used += count;
-  return place;
-}
-
-static void add(Walk *walk, Buffer *buffer, const void *what, size_t count) {
-  char *place = count ? more(walk, buffer, count) : NULL;
-  if (place) memcpy(place, what, count);
-}
+static void add(Walk *walk, Buffer *buffer, const void *what, size_t count) { walk->no_memory |= !buffer_add(buffer, what, count); }
 
 static void say(Walk *walk, const char *what) { add(walk, &walk->source, what, strlen(what)); }
-
-#define BREAK_MARK "\xef\xb7\x90"
-#define CELL_MARK "\xef\xb7\x91"
-#define GAP_MARK "\xef\xb7\x92"
-#define RAISED_MARK "\xef\xb7\x93"
-#define LEVEL_MARK "\xef\xb7\x94"
 
 /* Appends text in which entities stand for signs. */
 static void say_decoded(Walk *walk, Span text) {
@@ -147,12 +100,6 @@ static void say_decoded(Walk *walk, Span text) {
     }
     if (i == count) walk->refused = at++ != NULL;
   }
-}
-
-static uint32_t hash_of(Span name) {
-  uint32_t hash = 2166136261u;
-  for (size_t i = 0; i < name.length; i++) hash = (hash ^ (uint8_t)name.at[i]) * 16777619u;
-  return hash;
 }
 
 static Name *slot(Walk *walk, Span name) {
@@ -208,6 +155,7 @@ static const char *read_tag(Walk *walk, const char *at, Tag *tag) {
   Name *known = slot(walk, tag->name);
   tag->kind = known->name.at ? known->kind : has_hyphen(tag->name) ? SPACED : 0;
   tag->marks = known->marks;
+  walk->metas |= tag->kind & META;
   return at + 1;
 }
 
@@ -247,23 +195,12 @@ static int32_t marks_of(Walk *walk, const Tag *tag, int whole) {
       if (by == '.') word.length = 0;
       while (by == '.' && from < value.length && !strchr(" \t\n\f\r", value.at[from])) from++, word.length++;
       from = by == '.' ? from + 1 : value.length;
-      for (size_t i = 0; word.length && i < walk->selector_count; i++)
+      if (!word.length || !(walk->lengths[(uint8_t)lower(*word.at)] >> (word.length & 31) & 1)) continue;
+      for (size_t i = 0; i < walk->selector_count; i++)
         if (walk->selectors[i].by == by && selects(walk, &walk->selectors[i], tag, word)) marks |= walk->selectors[i].marks;
     }
   }
   return whole ? marks & IS_NEVER : marks;
-}
-
-static int is_ascii(Span text) {
-  for (size_t i = 0; i < text.length; i++)
-    if ((uint8_t)text.at[i] >= 0x80) return 0;
-  return 1;
-}
-
-static Span bare(Span text) {
-  while (text.length && blank(text.at[0])) text.at++, text.length--;
-  while (text.length && blank(text.at[text.length - 1])) text.length--;
-  return text;
 }
 
 /* Looks at all elements inside the one whose tag has just been read. Whether one of them is of a kind; if `said`, their
@@ -296,36 +233,42 @@ static int inside(Walk *walk, int32_t kind, int said) {
   return 0;
 }
 
+/* Appends text of ASCII as a block keeps it. */
+static void add_plain(Walk *walk, Span source, int32_t style) {
+  Span left = bare(source);
+  if (!left.length) return;
+  if (style & LISTED) add(walk, &walk->text, "- ", 2);
+  if (style & KEEPS_LINES) {
+    add(walk, &walk->text, source.at, source.length);
+    return;
+  }
+  char *place = buffer_more(&walk->text, left.length), *at = place;
+  walk->no_memory |= !place;
+  if (!place) return;
+  for (size_t i = 0; i < left.length; i++) {
+    if (!blank(left.at[i])) *at++ = left.at[i];
+    else if (!blank(left.at[i - 1])) *at++ = ' ';
+  }
+  walk->text.used -= left.length - (size_t)(at - place);
+}
+
 /* Ends the block that is open. */
 static void close_block(Walk *walk) {
-  Buffer *source = &walk->source;
-  Span bytes = {source->bytes, source->used};
-  source->used = 0;
-  if (!bytes.length) return;
-  Piece piece = {walk->style, walk->part, !is_ascii(bytes), walk->characters, 0};
+  Span source = {walk->source.bytes, walk->source.used};
+  walk->source.used = 0;
+  if (!source.length) return;
   int32_t style = walk->styles[walk->style];
   size_t before = walk->text.used;
-  if (piece.raw) {
-    add(walk, &walk->text, bytes.at, bytes.length);
-    for (size_t i = 0; i < bytes.length; i++) piece.length += ((uint8_t)bytes.at[i] & 0xc0) != 0x80;
-  } else {
-    if (!bare(bytes).length) return;
-    if (style & LISTED) add(walk, &walk->text, "- ", 2);
-    if (style & KEEPS_LINES) {
-      add(walk, &walk->text, bytes.at, bytes.length);
-    } else {
-      Span left = bare(bytes);
-      char *place = more(walk, &walk->text, left.length), *at = place;
-      if (!place) return;
-      for (size_t i = 0; i < left.length; i++) {
-        if (!blank(left.at[i])) *at++ = left.at[i];
-        else if (!blank(left.at[i - 1])) *at++ = ' ';
-      }
-      walk->text.used -= left.length - (size_t)(at - place);
-    }
-    piece.length = (int32_t)(walk->text.used - before);
-  }
+  int told = TOLD;
+  if (is_ascii(source)) add_plain(walk, source, style);
+  else told = block_text(&walk->text, &walk->scratch, source, style);
+  walk->no_memory |= told == FULL;
+  if (told == UNTOLD) add(walk, &walk->text, source.at, source.length);
+  if (walk->no_memory || walk->text.used == before) return;
+  Span kept = {walk->text.bytes + before, walk->text.used - before};
+  Piece piece = {walk->style, walk->part, told == UNTOLD, walk->characters, characters(kept), (int32_t)before, (int32_t)kept.length};
   walk->characters += piece.length;
+  walk->raw |= piece.raw;
   add(walk, &walk->pieces, &piece, sizeof piece);
 }
 
@@ -526,7 +469,7 @@ static void walk_over(Walk *walk, Span root, int whole) {
 
 EXPORTED void localsearch_html_end(Walk *walk) {
   if (!walk) return;
-  Buffer *buffers[] = {&walk->source, &walk->text, &walk->tags, &walk->opened, &walk->regions, &walk->pieces};
+  Buffer *buffers[] = {&walk->source, &walk->scratch, &walk->text, &walk->tags, &walk->opened, &walk->regions, &walk->pieces};
   for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) free(buffers[i]->bytes);
   free(walk->told);
   free(walk);
@@ -568,6 +511,7 @@ EXPORTED Walk *localsearch_html_begin(const char *names, const int32_t *kinds, c
     one->marks = *marks++;
     if (one->by) {
       walk->selector_count++;
+      walk->lengths[(uint8_t)lower(*one->value.at)] |= 1u << (one->value.length & 31);
     } else { /* by its name alone */
       Name *name = slot(walk, one->name);
       if (!name->name.at) *name = (Name){one->name, has_hyphen(one->name) ? SPACED : 0, 0};
@@ -581,7 +525,7 @@ EXPORTED Walk *localsearch_html_begin(const char *names, const int32_t *kinds, c
  * their number, REFUSED or NO_MEMORY. */
 EXPORTED int32_t localsearch_html_walk(Walk *walk, const char *page, int32_t length, int32_t whole, Walked *walked) {
   walk->source.used = walk->text.used = walk->tags.used = walk->opened.used = walk->regions.used = walk->pieces.used = 0;
-  walk->refused = walk->no_memory = walk->characters = walk->tables = 0;
+  walk->refused = walk->no_memory = walk->raw = walk->metas = walk->characters = walk->tables = 0;
   walk->at = page;
   walk->end = page + length;
   walk->style = walk->paragraph;
@@ -597,5 +541,7 @@ EXPORTED int32_t localsearch_html_walk(Walk *walk, const char *page, int32_t len
   walked->length = (int32_t)walk->text.used;
   walked->pieces = (const Piece *)walk->pieces.bytes;
   walked->count = (int32_t)(walk->pieces.used / sizeof(Piece));
+  walked->raw = walk->raw;
+  walked->metas = walk->metas != 0;
   return walked->count;
 }

@@ -1,15 +1,15 @@
 /* Cuts blocks of a text into what is never cut, and estimates the word pieces of each: `_units` and `estimate` of
  * localsearch/extract/chunk.py, which tells the weights and the common words.
  */
+#include "units.h"
+
 #include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define EXPORTED __attribute__((visibility("default")))
 #define INLINE static inline __attribute__((always_inline))
 
-enum { REFUSED = -1, NO_ROOM = -2 };
 enum { SLOTS = 1024, LONGEST = 8 };
 enum { WORDS, COMMON, LETTERS, NUMBERS, MARKS, IDEOGRAPHS, ACCENTS, ELSEWHERE, WEIGHTS };
 
@@ -18,17 +18,6 @@ typedef struct {
   double weights[WEIGHTS];
   uint64_t common[SLOTS];
 } Estimate;
-
-/* A stretch of the text; those of a block follow each other. `block` is the number of the block. */
-typedef struct {
-  int32_t start, end, block;
-  int32_t long_one; /* more than the limit */
-  double cost;
-} Unit;
-
-typedef struct {
-  int32_t start, end, lines; /* whether it ends at lines rather than sentences */
-} Block;
 
 typedef struct {
   const uint32_t *text;
@@ -157,6 +146,13 @@ static int32_t sentence_end(Text *text, int32_t at) {
   return is_entry(text, next) ? next : -1;
 }
 
+/* Where the next sign may be with which a border begins, no further than `end`. */
+INLINE int32_t next_stop(const Text *text, int32_t at, int32_t end) {
+  static const uint8_t stops[128] = {['\n'] = 1, ['.'] = 1, ['!'] = 1, ['?'] = 1};
+  while (at < end && text->text[at] < 128 && !stops[text->text[at]]) at++;
+  return at;
+}
+
 static int32_t border_end(Text *text, int32_t at, int lines) {
   uint32_t c = text->text[at];
   if (lines) return c == '\n' ? past_blanks(text, at + 1) : -1;
@@ -190,7 +186,8 @@ EXPORTED int32_t localsearch_units(const Estimate *estimate, const uint32_t *cha
     Text text = {characters, blocks[i].end, 0};
     for (int32_t start = blocks[i].start, at = start; start < blocks[i].end;) {
       int32_t end = -1;
-      while (at < blocks[i].end && (end = border_end(&text, at, blocks[i].lines)) < 0) at++;
+      while ((at = next_stop(&text, at, blocks[i].end)) < blocks[i].end && (end = border_end(&text, at, blocks[i].lines)) < 0)
+        at++;
       if (end < 0) end = blocks[i].end;
       int32_t low = start, high = end;
       while (low < high && blank(characters[low])) low++;

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from localsearch.extract.html import _with_end_tags, read_html
+from localsearch.extract.html import read_html
+from localsearch.extract.htmlsource import _with_end_tags
 from localsearch.types import Extract
 
 SPHINX = """<!DOCTYPE html><html lang="en-GB"><head><meta charset="utf-8"><title>zipapp — Manual 3.11</title>

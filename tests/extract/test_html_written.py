@@ -11,6 +11,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from localsearch.extract import html, htmlwritten
 from localsearch.extract.html import read_html
+from localsearch.extract.htmlsource import as_html
 from localsearch.extract.htmlwalk import Piece
 
 NAMES = [
@@ -48,11 +49,11 @@ needs_kernels = pytest.mark.skipif(
 
 def written(source: str, whole: bool = False) -> tuple[list[Piece] | None, list[Piece]]:
     """What the C finds, and what Python does."""
-    page, walker = LexborHTMLParser(html._as_html(source)), htmlwritten.written_walker(html._SELECTORS)
+    page, walker = LexborHTMLParser(as_html(source)), htmlwritten.written_walker(html._SELECTORS)
     assert walker is not None
     if page.body is None:
         return None, []
-    return walker.walk(page.body.html or "", whole=whole), html._walked(page, page.body, whole)
+    return walker.walk(page.body.html or "", whole=whole), html._by_python(page, page.body, whole)
 
 
 @needs_kernels

@@ -19,28 +19,39 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 from selectolax.lexbor import LexborHTMLParser
-from localsearch.extract import html, htmlwritten
+from localsearch.extract import html, htmlbuilt, htmlwritten
+from localsearch.extract.builder import Builder
 
-htmlwritten.kernels = SimpleNamespace(library=lambda: Path(sys.argv[1]))
+htmlbuilt.kernels = htmlwritten.kernels = SimpleNamespace(library=lambda: Path(sys.argv[1]))
 walker = htmlwritten.written_walker(html._SELECTORS)
 random.seed(7)
 parts = ["<p>", "</p>", "<table>", "<td>", "<tr>", "</table>", "<ul><li>", "<sup>", "</sup>", "<a href=x>", "<br>", "<pre>"]
 parts += ["<abbr title='a b'>", "</abbr>", "<img alt='&lt;&quot;'>", "<input type=text value=v>", "<nav class='toc a'>", "</nav>"]
 parts += ["<script>a</b>", "</script>", "<!-- c -->", "<main>", "</main>", "<svg>", "</svg>", "<my-el>", "x", " \n", "&nbsp;", "\u00e9"]
 parts += ["<div class=nav id=content role=main>", "</div>", "<h1>", "</h1>", "<textarea>", "</textarea>", "<xmp>q", "</xmp>"]
-same = 0
+parts += ["<h2>\u00e9", "</h2>", "\xad", "\u3000", "&#xfdd1;", "\u65e5", "\u2192", "<li>x", "- "]
+same = built = 0
 for number in range(1_200):
     page = LexborHTMLParser("<!doctype html>" + "".join(random.choices(parts, k=number % 40)))
     written = page.body.html
     found = walker.walk(written, whole=number % 3 == 0)
     if found is not None:
-        assert found == html._walked(page, page.body, number % 3 == 0), written
+        assert found == html._by_python(page, page.body, number % 3 == 0), written
         same += 1
+    for limit in (1_000, 20):
+        walked = html._walked(page, False, limit)
+        if walked.text is not None:
+            expected = html._collected(page, htmlwritten.Walked(None, None, True), Builder(limit))
+            assert html._of_text(walked.text, *html._head(page, walked.metas), None) == expected, written
+            built += 1
     for _ in range(3):
         cut = random.randrange(len(written))
-        walker.walk(written[:cut], whole=False)
-        walker.walk(written[:cut] + random.choice("<>&\"'=/!- a") + written[cut + 1 :], whole=False)
+        damaged = written[:cut] + random.choice("<>&\"'=/!- a\xad\ufdd0\ufdd1\ufdd2\ufdd3\u3000") + written[cut + 1 :]
+        for code in (written[:cut], damaged):
+            walker.walk(code, whole=False)
+            walker.build(code, whole=False, enough=20, limit=1_000)
 assert same > 400
+assert built > 400
 print("same")
 """
 
@@ -51,27 +62,62 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 from localsearch.extract import chunk, units
-from localsearch.types import Block
+from localsearch.types import Block, Place
 
 units.kernels = SimpleNamespace(library=lambda: Path(sys.argv[1]))
 assert units.available()
 random.seed(7)
 parts = [*".!?\u2026\u3002\uff01\n ", "\n\n", "a", "The ", "people ", "1234", "- ", "12) ", "\u201d", ")", "\u65e5", "\u00e9", "\x1c"]
 parts += ["x" * 3000, "e.g. x", "\ud800", "\u0663. ", "\U0001f600", "communications "]
+together = 0
 for number in range(2_000):
     text = "".join(random.choices(parts, k=number % 40))
     borders = sorted(random.choices(range(len(text) + 1), k=4))
-    blocks = [Block(low, high, random.choice(["code", "list"])) for low, high in zip(borders[::2], borders[1::2])]
+    place = lambda: Place(heading=tuple(random.choices("AB", k=random.randrange(3))))
+    blocks = [Block(low, high, random.choice(["code", "list"]), place()) for low, high in zip(borders[::2], borders[1::2])]
     for limit in (8, 200):
-        assert chunk._cut(text, blocks, limit) == [list(chunk._units(text, block, limit)) for block in blocks], ascii(text)
+        cut = chunk._cutter().cut(text, units.told_of(blocks), limit)
+        expected = [list(chunk._units(text, block, limit)) for block in blocks]
+        assert chunk._cut(text, blocks, cut, limit) == expected, ascii(text)
+        passages = cut and cut.passages(limit, limit // 4)
+        if passages is not None:
+            assert passages == list(chunk._packed(text, blocks, cut, limit, limit // 4)), ascii(text)
+            together += len(passages)
+assert together > 2_000
 print("same")
 """
-SOURCES = pytest.mark.parametrize(("name", "script"), [("html.c", PAGES), ("units.c", TEXTS)])
+BYTES = r"""
+import random
+import sys
+from ctypes import PyDLL, c_char_p, c_size_t
+from localsearch.extract.decode import clean
+
+look = PyDLL(sys.argv[1]).localsearch_plain
+look.argtypes = [c_char_p, c_size_t]
+random.seed(7)
+parts = [b"\0", b"\r", b"\x1b", b"\x7f", b"\xc2", b"\xc2\xad", b"\xe2\x80", b"\xe2\x80\x9d", b"\xed\xa0\x80", b"\xef\xb7\x90"]
+parts += [b"\xf0\x9f\x98\x80", b"\xf0\x9f\x98", b"\xf4\x90\x80\x80", b"\xff", b"\xef\xbb\xbf"] + [b"plain \n", b"x" * 40] * 8
+plain = 0
+for number in range(20_000):
+    data = b"".join(random.choices(parts, k=number % 9))
+    try:
+        kept = clean(data.decode()) == data.decode() and b"\x1b" not in data
+    except UnicodeDecodeError:
+        kept = False
+    assert look(data, len(data)) == kept, data
+    plain += kept
+assert 2_000 < plain < 18_000
+print("same")
+"""
+SOURCES = pytest.mark.parametrize(
+    ("name", "script"),
+    [("html.c blocktext.c page.c", PAGES), ("units.c passages.c", TEXTS), ("plain.c", BYTES)],
+)
 
 
-def build(name: str, library: Path, command: list[str], flags: list[str]) -> None:
-    source = str(ROOT / "localsearch/kernels" / name)
-    subprocess.run([*command, *CHECKED, *flags, "-o", str(library), source], check=True)
+def build(names: str, library: Path, command: list[str], flags: list[str]) -> None:
+    sources = [str(ROOT / "localsearch/kernels" / one) for one in names.split()]
+    subprocess.run([*command, *CHECKED, *flags, "-o", str(library), *sources], check=True)
 
 
 def run(script: str, library: Path, **environment: str) -> None:
