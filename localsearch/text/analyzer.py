@@ -19,11 +19,11 @@ from localsearch.text.pieces import (
     LONGEST,
     PLAIN_WORD,
     RUN,
-    SPECIAL,
-    WORD,
     Piece,
+    any_word,
     inflected,
     is_name,
+    is_plain,
     is_simple,
     pairs,
     pieces,
@@ -146,9 +146,9 @@ class Analyzer:
     def terms(self, text: str, language: str = "") -> list[str]:
         """Index terms in reading order, function words included."""
         memo = self._memo(language)
-        if text.isascii() or SPECIAL.search(text) is None:
+        if is_plain(text):
             return [term for word in PLAIN_WORD.findall(text) for term in memo[word]]
-        return [term for word in WORD.findall(text) for term in _word_terms(word, memo)]
+        return [term for raw in any_word().findall(text) for term in _word_terms(raw, memo)]
 
     def tokens_with_offsets(self, text: str, language: str = "") -> list[Token]:
         """The same terms with the place of the word in `text` that each came from."""
@@ -429,10 +429,10 @@ def _word_terms(raw: str, memo: _Memo[Terms]) -> tuple[str, ...]:
 
 def _found(text: str, memo: _Memo[Terms]) -> list[Found]:
     """All terms of a text, each with where its word stands."""
-    if text.isascii() or SPECIAL.search(text) is None:
+    if is_plain(text):
         words = PLAIN_WORD.finditer(text)
         return [(term, match.start(), match.end()) for match in words for term in memo[match[0]]]
-    return [found for match in WORD.finditer(text) for found in _found_in(match, memo)]
+    return [found for match in any_word().finditer(text) for found in _found_in(match, memo)]
 
 
 def _found_in(match: re.Match[str], memo: _Memo[Terms]) -> Iterator[Found]:

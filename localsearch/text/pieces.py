@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import unicodedata
+from functools import cache
 from typing import NamedTuple
 
 from localsearch.text.folding import UNSEEN, fold_word
@@ -37,8 +38,7 @@ _LETTER = f"[^\\W{_UNSPACED}]"
 _ATOM = f"{_LETTER}+(?:[{_MARKS}]{_LETTER}*|[{UNSEEN}](?=[{_MARKS}{UNSEEN}]*{_LETTER}){_LETTER}*)*"
 _GLUE = r"(?<=\d),(?=\d\d\d)\d+"
 _JOINERS = ".'’‐‑-"
-WORD = re.compile(f"{RUN.pattern}|{_ATOM}(?:[{_JOINERS}]{_ATOM}|{_GLUE})*(?:\\+\\+|#)?")
-# The same for text without marks and unspaced scripts, which is most text, at several times the speed.
+# Of text without marks and unspaced scripts, which is most text: several times as fast as `any_word`.
 PLAIN_WORD = re.compile(rf"\w+(?:[{_JOINERS}]\w+|{_GLUE})*(?:\+\+|#)?")
 SPECIAL = re.compile(f"[{_UNSPACED}{_MARKS}{UNSEEN}]")
 
@@ -76,6 +76,22 @@ def pieces(raw: str) -> list[Piece]:
         return [_piece(part) for part in parts]
     whole = word.replace("-", "").strip("_")
     return [_piece(whole), *(_piece(part) for part in parts[:LONGEST] if not _small_number(part))]
+
+
+def words_of(text: str) -> re.Pattern[str]:
+    """What finds the words of this text: most have none of the scripts for which it takes long."""
+    return PLAIN_WORD if is_plain(text) else any_word()
+
+
+def is_plain(text: str) -> bool:
+    """Whether a text has no marks and no unspaced scripts."""
+    return text.isascii() or SPECIAL.search(text) is None
+
+
+@cache
+def any_word() -> re.Pattern[str]:
+    """A word of any text, compiled for the first one that needs it, which takes more than 10 ms."""
+    return re.compile(f"{RUN.pattern}|{_ATOM}(?:[{_JOINERS}]{_ATOM}|{_GLUE})*(?:\\+\\+|#)?")
 
 
 def unspaced(text: str) -> bool:

@@ -19,10 +19,7 @@ from localsearch.text.folding import UNSEEN, fold_word, unmarked
 from localsearch.text.numbers import AMOUNT, amounts
 from localsearch.text.pieces import (
     LONGEST,
-    PLAIN_WORD,
     RUN,
-    SPECIAL,
-    WORD,
     Piece,
     cleaned,
     clusters,
@@ -30,6 +27,7 @@ from localsearch.text.pieces import (
     is_simple,
     pieces,
     without_apostrophes,
+    words_of,
 )
 
 # Currency, paragraph and trade signs, arrows, mathematics, shapes, then emoji; not the lines of which tables are drawn.
@@ -100,7 +98,7 @@ class Asked(NamedTuple):
 
 
 def variants(raw: str, taken_apart: Sequence[Piece] = ()) -> tuple[str, ...]:
-    """The plain forms of a word of `WORD`: the whole, its parts, parts in a row, the number that it is.
+    """The plain forms of a word of `words_of`: the whole, its parts, parts in a row, the number that it is.
 
     `taken_apart` are its `pieces`, where they are known.
 
@@ -136,7 +134,7 @@ def asked(text: str) -> list[Asked]:
     """The words of a query in order, then its signs and what begins with a dot or a minus, which have no terms."""
     found = [
         Asked(match[0], match.start(), match.end(), *_forms_of(match[0]))
-        for match in _words_of(text).finditer(text)
+        for match in words_of(text).finditer(text)
     ]
     for match in AMOUNT.finditer(text):
         _add_amount(found, match)
@@ -166,7 +164,7 @@ def places_of(
 ) -> list[Place]:
     """Where words stand that can be asked for by these plain forms, ascending."""
     stretches = holding_plain(text, wanted)
-    words = _words_of(text)
+    words = words_of(text)
     found = list(broken(text))
     if stretches:
         found += across_words(text, wanted)
@@ -282,12 +280,7 @@ def dashed(text: str) -> str:
 
 def raw_words(text: str) -> list[str]:
     """The words of a text as written, runs of an unspaced script whole."""
-    return _words_of(text).findall(text)
-
-
-def _words_of(text: str) -> re.Pattern[str]:
-    """What finds the words of this text: most have none of the scripts for which it takes long."""
-    return PLAIN_WORD if text.isascii() or SPECIAL.search(text) is None else WORD
+    return words_of(text).findall(text)
 
 
 @lru_cache(10_000)
