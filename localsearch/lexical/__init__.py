@@ -14,11 +14,11 @@ from localsearch.lexical.query import (
     analyze_query,
     inverse_frequency,
 )
-from localsearch.lexical.rank_bm25 import RankBM25Index
 from localsearch.lexical.stream import term_stream
 from localsearch.text import Analyzer
 
 if TYPE_CHECKING:
+    from localsearch.lexical.rank_bm25 import RankBM25Index
     from localsearch.lexical.tantivy_index import TantivyIndex
 
 __all__ = [
@@ -26,7 +26,6 @@ __all__ = [
     "LexicalQuery",
     "Phrase",
     "QueryTerm",
-    "RankBM25Index",
     "analyze_phrase",
     "analyze_query",
     "inverse_frequency",
@@ -50,6 +49,8 @@ def open_lexical(
     Raises DamagedError when it cannot be used; the caller moves it aside and opens again.
     """
     if engine == "rank-bm25":
+        from localsearch.lexical.rank_bm25 import RankBM25Index
+
         return RankBM25Index(analyzer, about=about)
     from localsearch.lexical.tantivy_index import TantivyIndex
 

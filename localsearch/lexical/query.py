@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, NamedTuple
 
 from localsearch.lexical.apart import apart
 from localsearch.lexical.stream import MARK
 from localsearch.text import Analyzer, Asked, chain, detect_language
+
+if (
+    TYPE_CHECKING
+):  # the processes that take chunks apart need no numpy, which takes as long to load as all else
+    import numpy as np
+    from numpy.typing import NDArray
 
 MOST_TERMS = 200
 """Distinct terms used of a query: a whole page pasted as a query is answered by its first words."""
@@ -205,6 +208,8 @@ def about_weight(weight: float, chunks: int, in_text: int, about: int) -> float:
 
 def inverse_frequency(chunks: int, frequencies: Sequence[int]) -> NDArray[np.float32]:
     """Lucene's idf, ln(1 + (N - n + 0.5) / (n + 0.5)), of terms that occur in `frequencies` chunks."""
+    import numpy as np
+
     n = np.asarray(frequencies, np.float32)
     rest = np.maximum(max(chunks, 1) - n, 0)
     return np.log1p((rest + 0.5) / (n + 0.5)).astype(np.float32, copy=False)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from benchmarks.words import check, fill, mixture, share_found, texts
 from localsearch import Engine, Record
-from localsearch.lexical import RankBM25Index, analyze_query, open_lexical
+from localsearch.lexical import analyze_query, open_lexical
+from localsearch.lexical.rank_bm25 import RankBM25Index
 from localsearch.text import Analyzer
 from localsearch.types import IndexedChunk
 
