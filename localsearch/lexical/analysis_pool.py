@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from localsearch.lexical.fields import Fields, fields
+from localsearch.lexical.fields import Fields, fields_of
 from localsearch.platform.cores import cores
 from localsearch.platform.interpreter import ONE_THREAD, environment, module_command
 from localsearch.text import Analyzer
@@ -120,13 +120,13 @@ class AnalysisPool:
         return self._before.pop(said, None) or self._begun.pop(said, None)
 
     def _fields(self, chunks: Sequence[IndexedChunk], beside: bool) -> Iterator[Fields]:
+        parts = [chunks[start : start + _TOGETHER] for start in range(0, len(chunks), _TOGETHER)]
         if not beside:
-            return (fields(chunk, self._analyzer) for chunk in chunks)
+            return chain.from_iterable(fields_of(part, self._analyzer) for part in parts)
         with self._lock:
-            starts = range(0, len(chunks), _TOGETHER)
             self._stay()
-            parts = [self._submit(chunks[start : start + _TOGETHER]) for start in starts]
-        return chain.from_iterable(part.result() for part in parts)
+            made = [self._submit(part) for part in parts]
+        return chain.from_iterable(part.result() for part in made)
 
     def _worth_it(self, count: int) -> bool:
         """Whether so many chunks, with those that came shortly before, are for the processes."""
@@ -160,7 +160,7 @@ class AnalysisPool:
         except (OSError, EOFError, msgspec.DecodeError, ValueError) as error:
             _LOG.warning("a process for words has failed (%s); its chunks are taken apart in this one", error)
             process.stop()
-            made = [fields(chunk, self._analyzer) for chunk in chunks]
+            made = fields_of(chunks, self._analyzer)
         finally:
             self._idle.put(process)
         return made

@@ -219,7 +219,7 @@ def test_what_was_begun_comes_in_the_order_in_which_it_is_asked_for(
     for start in range(0, len(given), 10):
         pool.begin(given[start : start + 10])
     assert pool._begun
-    monkeypatch.setattr(analysis_pool, "fields", None)  # nothing is taken apart in this process
+    monkeypatch.setattr(analysis_pool, "fields_of", None)  # nothing is taken apart in this process
     asked = stored(given)[::-1]
     assert told(pool, asked) == alone(asked)
     assert (pool._begun, pool._gathered, pool._waiting) == ({}, [], 0)

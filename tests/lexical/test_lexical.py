@@ -13,11 +13,11 @@ from localsearch.errors import DamagedError, ReadOnlyError
 from localsearch.lexical import (
     LexicalQuery,
     Phrase,
-    RankBM25Index,
     analyze_phrase,
     analyze_query,
     open_lexical,
 )
+from localsearch.lexical.rank_bm25 import RankBM25Index
 from localsearch.lexical.tantivy_index import TantivyIndex
 from localsearch.text import Analyzer
 from localsearch.types import IndexedChunk
