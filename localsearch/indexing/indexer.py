@@ -12,9 +12,9 @@ import logging
 import os
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Generator, Iterable, Iterator, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
@@ -377,7 +377,7 @@ class Indexer:
 
     def _read(
         self, run: IndexRun, root: OpenRoot, files: Iterable[ScannedFile], extractor: Extractor
-    ) -> Iterator[ReadFile]:
+    ) -> Generator[ReadFile, None, None]:
         """Read files in parallel, in whatever order they come; those whose content is stored are not read.
 
         A file is opened once: that descriptor is hashed, and read.
@@ -463,9 +463,9 @@ class Indexer:
 
     # -- store
 
-    def _store_all(self, run: IndexRun, root: Path, reads: Iterator[ReadFile]) -> None:
+    def _store_all(self, run: IndexRun, root: Path, reads: Generator[ReadFile, None, None]) -> None:
         """Store what is read, one batch after another, each by a thread while the next is read."""
-        with ThreadPoolExecutor(1, "localsearch-store") as beside:
+        with closing(reads), ThreadPoolExecutor(1, "localsearch-store") as beside:
             stored: Future[None] | None = None
             for batch in _batches(reads):
                 if stored:

@@ -366,7 +366,7 @@ def test_an_interrupted_run_keeps_what_it_did_and_the_next_goes_on(open_engine: 
 
 
 def test_a_batch_that_cannot_be_stored_ends_the_run_and_those_before_it_are_kept(
-    open_engine: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    open_engine: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(indexer, "_BATCH_FILES", 5)
     folder = tmp_path / "many"
@@ -384,6 +384,7 @@ def test_a_batch_that_cannot_be_stored_ends_the_run_and_those_before_it_are_kept
         with pytest.raises(StorageError, match="Writing stopped after a disk error: the disk is gone"):
             engine.index(folder, embed=False, report=fail_after_the_first)
         assert done == [5]
+        assert caplog.messages == []
         assert engine.corpus.document_count() == 5
     with open_engine() as engine:
         assert engine.index(folder, embed=False).files.new == 55
