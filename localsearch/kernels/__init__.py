@@ -2,7 +2,8 @@
 
 layer.c and operator.c are an operator of ONNX Runtime for whole layers of an encoder, walk.c walks a graph of vectors.
 Both are compiled once for each path of simd.h, one set of vector instructions; paths.c takes the fastest that runs.
-words.c finds where words may stand in a text, lexicon.c takes texts apart for the word index, and parts.c words;
+words.c finds where words may stand in a text. lexicon.c takes texts apart for the word index: read.c goes through them,
+across.c finds what is no single word, learnt.c takes in new words, given.c gives strings, parts.c takes words apart.
 plain.c tells bytes that are plain text; html.c walks pages, blocktext.c keeps the text of blocks, and page.c puts
 blocks in order; units.c cuts texts, and passages.c puts units together. Where the library is missing, ONNX Runtime's
 operators, FAISS and Python take its place: more slowly, with nearly the same vectors, the same neighbours, words and
